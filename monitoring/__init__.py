@@ -1,0 +1,1 @@
+"""Prometheus metrics of servers and sentinels, native or scraped."""

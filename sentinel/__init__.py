@@ -1,0 +1,1 @@
+"""The sentinel: watches masters, agrees with its fellows and fails over."""

@@ -1,0 +1,1 @@
+"""The datastore: a Redis-compatible server that replicates."""

@@ -1,0 +1,120 @@
+"""Encoding of replies (RESP2 and RESP3) and of commands: the one place that spells them.
+
+Follows Redis' `networking.c: addReply*` for which type stands for what in each protocol.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from .replies import (
+    BoolReply,
+    DoubleReply,
+    ErrorReply,
+    MapReply,
+    NullArray,
+    PushReply,
+    RawReply,
+    Reply,
+    ReplySequence,
+    SetReply,
+    SimpleString,
+    VerbatimReply,
+)
+
+#: `$<n>\r\n` for the sizes that nearly every reply has: indexing is cheaper than formatting.
+BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(1024))
+
+#: `:<n>\r\n` for small integers, by value.
+INTEGERS = tuple(b":%d\r\n" % value for value in range(1024))
+
+
+def encode_bulk(value: bytes) -> bytes:
+    """Return `value` as a bulk string."""
+    size = len(value)
+    if size < 1024:
+        return BULK_HEADERS[size] + value + b"\r\n"
+    return b"$%d\r\n%b\r\n" % (size, value)
+
+
+def encode_integer(value: int) -> bytes:
+    """Return `value` as an integer reply."""
+    if 0 <= value < 1024:
+        return INTEGERS[value]
+    return b":%d\r\n" % value
+
+
+def encode_command(arguments: Iterable[bytes]) -> bytes:
+    """Return a request as an array of bulk strings, as clients and replication send it."""
+    parts = [encode_bulk(argument) for argument in arguments]
+    return b"*%d\r\n%b" % (len(parts), b"".join(parts))
+
+
+def format_double(value: float) -> bytes:
+    """Return `value` as Redis prints doubles: `inf`, `-inf`, `nan`, whole numbers without a point."""
+    if math.isinf(value):
+        return b"inf" if value > 0 else b"-inf"
+    if math.isnan(value):
+        return b"nan"
+    if value == int(value) and abs(value) < 1e17:
+        return b"%d" % int(value)
+    return b"%.17g" % value
+
+
+def encode_reply(reply: Reply, protocol: int = 2) -> bytes:
+    """Return the bytes of `reply` in RESP version `protocol` (2 or 3)."""
+    kind = type(reply)
+    if kind is bytes:
+        return encode_bulk(reply)  # type: ignore[arg-type]  # `type() is` narrows nothing for mypy
+    if kind is RawReply:
+        return reply.data  # type: ignore[union-attr]
+    if kind is int:
+        return encode_integer(reply)  # type: ignore[arg-type]
+    if reply is None:
+        return b"$-1\r\n" if protocol == 2 else b"_\r\n"
+    if isinstance(reply, list | tuple):
+        return _array(b"*", reply, protocol)
+    return _encode_rare(reply, protocol)
+
+
+def _array(mark: bytes, items: Sequence[Reply], protocol: int) -> bytes:
+    return b"%b%d\r\n%b" % (mark, len(items), b"".join([encode_reply(i, protocol) for i in items]))
+
+
+def _encode_rare(reply: Reply, protocol: int) -> bytes:
+    three = protocol == 3
+    match reply:
+        case ErrorReply(text):
+            return b"-%b\r\n" % text
+        case SimpleString(text):
+            return b"+%b\r\n" % text
+        case MapReply(pairs):
+            flat = [item for pair in pairs for item in pair]
+            body = b"".join([encode_reply(item, protocol) for item in flat])
+            return b"%b%d\r\n%b" % (
+                (b"%", len(pairs), body) if three else (b"*", len(flat), body)
+            )
+        case SetReply(members):
+            return _array(b"~" if three else b"*", members, protocol)
+        case PushReply(items):
+            return _array(b">" if three else b"*", items, protocol)
+        case NullArray():
+            return b"_\r\n" if three else b"*-1\r\n"
+        case DoubleReply(value):
+            text = format_double(value)
+            return b",%b\r\n" % text if three else encode_bulk(text)
+        case BoolReply(value):
+            if three:
+                return b"#t\r\n" if value else b"#f\r\n"
+            return encode_integer(int(value))
+        case VerbatimReply(text, form):
+            if three:
+                return b"=%d\r\n%b:%b\r\n" % (len(text) + 4, form, text)
+            return encode_bulk(text)
+        case ReplySequence(replies):
+            return b"".join([encode_reply(item, protocol) for item in replies])
+        case bool():
+            raise TypeError("a bool is no reply: return int or BoolReply")
+        case _:
+            raise TypeError(f"{type(reply).__name__} is no reply")

@@ -1,0 +1,1 @@
+"""The kernel's awaiting half: trio shells around its pure parts."""

@@ -1,0 +1,215 @@
+"""Parsing of requests as a server receives them: multibulk, inline, limits, Redis' error texts.
+
+`RequestParser` turns received bytes into argument lists. Nearly all traffic is whole, well-formed
+multibulk requests; those go through `hiredis.Reader`. It is lenient where Redis is strict (it takes
+any type as an argument, and allocates an array as large as a header claims), so it sees only
+data in which no header is long enough to be dangerous, and whatever it gives is checked to be
+arrays of bulk strings. All else (inline commands, large values, errors, requests that arrive in
+pieces, clients that have not authenticated) goes through the strict parser in this module.
+
+Behaviour and texts follow Redis 7.0 `networking.c: processInlineBuffer, processMultibulkBuffer`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import hiredis
+
+from ..conf.quoting import UnbalancedQuotesError, split_arguments
+from ..errors import ProtocolError
+
+INLINE_MAX_SIZE_BYTES: Final = 64 * 1024
+MULTIBULK_MAX_COUNT: Final = 2**31 - 1
+#: Limits on what a client may send before it has authenticated.
+UNAUTHENTICATED_MAX_COUNT: Final = 10
+UNAUTHENTICATED_MAX_BULK_BYTES: Final = 16384
+
+#: Headers too long for the fast path: 100,000 and more arguments, values of 1,000,000 bytes and
+#: more. Matching inside a value is harmless: the strict parser gives the same requests.
+_LONG_HEADER: Final = re.compile(rb"\*\d{6}|\$\d{7}")
+
+_INTEGER: Final = re.compile(rb"-?(0|[1-9]\d{0,18})")
+
+
+class RequestParser:
+    """The incoming half of one client's connection.
+
+    `max_bulk_bytes` is `proto-max-bulk-len`. `is_authenticated` may be set at any time and governs
+    the requests parsed from then on.
+    """
+
+    __slots__ = (
+        "_arguments",
+        "_buffer",
+        "_missing",
+        "_reader",
+        "_value_size",
+        "is_authenticated",
+        "max_bulk_bytes",
+    )
+
+    def __init__(self, *, max_bulk_bytes: int = 512 * 1024 * 1024) -> None:
+        self.max_bulk_bytes = max_bulk_bytes
+        self.is_authenticated = True
+        self._reader = hiredis.Reader()
+        #: Bytes received that no request has been made of yet.
+        self._buffer = bytearray()
+        #: The request in progress: arguments read, how many are missing, size of the next (-1: unknown).
+        self._arguments: list[bytes] = []
+        self._missing = 0
+        self._value_size = -1
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How much is held of requests that are not complete."""
+        return len(self._buffer) + sum(map(len, self._arguments))
+
+    def parse(self, data: bytes) -> tuple[list[list[bytes]], ProtocolError | None]:
+        """Return the requests that `data` completes, and the error that ends the stream, if any.
+
+        After an error the parser must not be used again; the requests before it are valid.
+        Empty requests (`*0`, an empty line) are left out, as Redis ignores them.
+        """
+        if self._buffer or self._missing or not self.is_authenticated:
+            self._buffer += data
+            return self._parse_strictly()
+        if data[:1] != b"*" or _LONG_HEADER.search(data) is not None:
+            self._buffer += data
+            return self._parse_strictly()
+        reader = self._reader
+        reader.feed(data)
+        requests: list[list[bytes]] = []
+        append = requests.append
+        next_request = reader.gets
+        join = b"".join
+        try:
+            while (request := next_request()) is not False:
+                join(request)  # raises TypeError unless every argument is a bulk string
+                append(request)
+        except (hiredis.HiredisError, TypeError):
+            return self._resume_strictly(requests, data)
+        if reader.has_data():
+            return self._resume_strictly(requests, data)
+        if not all(requests):
+            requests = [request for request in requests if request]
+        return requests, None
+
+    def _resume_strictly(
+        self, requests: list[list[bytes]], data: bytes
+    ) -> tuple[list[list[bytes]], ProtocolError | None]:
+        """Give what follows the whole `requests` at the start of `data` to the strict parser.
+
+        hiredis takes only canonical headers, so the requests' size on the wire can be computed.
+        """
+        self._reader = hiredis.Reader()
+        size = 0
+        for request in requests:
+            size += 3 + len(b"%d" % len(request))
+            for argument in request:
+                size += 5 + len(b"%d" % len(argument)) + len(argument)
+        self._buffer += data[size:]
+        more, error = self._parse_strictly()
+        return [request for request in requests if request] + more, error
+
+    def _parse_strictly(self) -> tuple[list[list[bytes]], ProtocolError | None]:
+        requests: list[list[bytes]] = []
+        position = 0
+        buffer = self._buffer
+        try:
+            while position < len(buffer):
+                if self._missing:
+                    position = self._take_arguments(position)
+                    if self._missing:
+                        break
+                elif buffer[position] == 42:  # "*"
+                    end = self._line_end(position, b"too big mbulk count string")
+                    if end < 0:
+                        break
+                    self._missing = max(0, self._multibulk_count(bytes(buffer[position + 1 : end])))
+                    position = end + 2
+                    if self._missing:
+                        continue
+                else:
+                    end = buffer.find(b"\n", position)
+                    if end < 0:
+                        if len(buffer) - position > INLINE_MAX_SIZE_BYTES:
+                            raise ProtocolError("Protocol error: too big inline request")
+                        break
+                    self._arguments = self._inline_arguments(bytes(buffer[position:end]))
+                    position = end + 1
+                if self._arguments:
+                    requests.append(self._arguments)
+                    self._arguments = []
+        except ProtocolError as error:
+            return requests, error
+        finally:
+            del buffer[:position]
+        return requests, None
+
+    def _line_end(self, position: int, too_big: bytes) -> int:
+        """Return where the header at `position` ends, or -1 when its end has not arrived."""
+        end = self._buffer.find(b"\r", position)
+        if end < 0:
+            if len(self._buffer) - position > INLINE_MAX_SIZE_BYTES:
+                raise ProtocolError(f"Protocol error: {too_big.decode()}")
+            return -1
+        return end if end + 1 < len(self._buffer) else -1
+
+    def _multibulk_count(self, text: bytes) -> int:
+        count = _strict_integer(text)
+        if count is None or count > MULTIBULK_MAX_COUNT:
+            raise ProtocolError("Protocol error: invalid multibulk length")
+        if not self.is_authenticated and count > UNAUTHENTICATED_MAX_COUNT:
+            raise ProtocolError("Protocol error: unauthenticated multibulk length")
+        return count
+
+    def _take_arguments(self, position: int) -> int:
+        """Read arguments of the request in progress; return the position after what was used."""
+        buffer = self._buffer
+        while self._missing:
+            if self._value_size < 0:
+                if position >= len(buffer):
+                    break
+                end = self._line_end(position, b"too big bulk count string")
+                if end < 0:
+                    break
+                if buffer[position] != 36:  # "$"
+                    found = chr(buffer[position])
+                    raise ProtocolError(f"Protocol error: expected '$', got '{found}'")
+                self._value_size = self._bulk_size(bytes(buffer[position + 1 : end]))
+                position = end + 2
+            end = position + self._value_size
+            if len(buffer) < end + 2:
+                break
+            self._arguments.append(bytes(buffer[position:end]))
+            position = end + 2
+            self._missing -= 1
+            self._value_size = -1
+        return position
+
+    def _bulk_size(self, text: bytes) -> int:
+        size = _strict_integer(text)
+        if size is None or size < 0 or size > self.max_bulk_bytes:
+            raise ProtocolError("Protocol error: invalid bulk length")
+        if not self.is_authenticated and size > UNAUTHENTICATED_MAX_BULK_BYTES:
+            raise ProtocolError("Protocol error: unauthenticated bulk length")
+        return size
+
+    @staticmethod
+    def _inline_arguments(line: bytes) -> list[bytes]:
+        if len(line) > INLINE_MAX_SIZE_BYTES:
+            raise ProtocolError("Protocol error: too big inline request")
+        try:
+            return split_arguments(line.removesuffix(b"\r"))
+        except UnbalancedQuotesError as error:
+            raise ProtocolError("Protocol error: unbalanced quotes in request") from error
+
+
+def _strict_integer(text: bytes) -> int | None:
+    """Return the integer that `text` spells as Redis' `string2ll` takes it, or None."""
+    if _INTEGER.fullmatch(text) is None or text == b"-0":
+        return None
+    value = int(text)
+    return value if -(2**63) <= value < 2**63 else None

@@ -26,9 +26,15 @@ MULTIBULK_MAX_COUNT: Final = 2**31 - 1
 UNAUTHENTICATED_MAX_COUNT: Final = 10
 UNAUTHENTICATED_MAX_BULK_BYTES: Final = 16384
 
-#: Headers too long for the fast path: 100,000 and more arguments, values of 1,000,000 bytes and
-#: more. Matching inside a value is harmless: the strict parser gives the same requests.
-_LONG_HEADER: Final = re.compile(rb"\*\d{6}|\$\d{7}")
+#: A header for which hiredis would allocate a large array before an argument has come. Matching
+#: inside a value is harmless: the strict parser gives the same requests.
+_LONG_HEADER: Final = re.compile(rb"\*\d{6}")
+
+#: Fed behind everything: if it comes back as itself, the data before it was whole requests. Else it
+#: was taken for a part of an unfinished one (and that request is not taken over). A cached small
+#: integer, so that the comparison is one of identity.
+_MARKER: Final = b":0\r\n"
+_MARKER_VALUE: Final = 0
 
 _INTEGER: Final = re.compile(rb"-?(0|[1-9]\d{0,18})")
 
@@ -79,22 +85,22 @@ class RequestParser:
             self._buffer += data
             return self._parse_strictly()
         reader = self._reader
-        reader.feed(data)
+        reader.feed(data + _MARKER)
         requests: list[list[bytes]] = []
         append = requests.append
         next_request = reader.gets
         join = b"".join
         try:
             while (request := next_request()) is not False:
+                if request is _MARKER_VALUE:
+                    if not all(requests):
+                        requests = [request for request in requests if request]
+                    return requests, None
                 join(request)  # raises TypeError unless every argument is a bulk string
                 append(request)
         except (hiredis.HiredisError, TypeError):
-            return self._resume_strictly(requests, data)
-        if reader.has_data():
-            return self._resume_strictly(requests, data)
-        if not all(requests):
-            requests = [request for request in requests if request]
-        return requests, None
+            pass  # the strict parser below words the error
+        return self._resume_strictly(requests, data)
 
     def _resume_strictly(
         self, requests: list[list[bytes]], data: bytes
@@ -105,13 +111,19 @@ class RequestParser:
         """
         self._reader = hiredis.Reader()
         size = 0
+        whole: list[list[bytes]] = []
         for request in requests:
-            size += 3 + len(b"%d" % len(request))
+            end = size + 3 + len(b"%d" % len(request))
             for argument in request:
-                size += 5 + len(b"%d" % len(argument)) + len(argument)
+                end += 5 + len(b"%d" % len(argument)) + len(argument)
+            if end > len(data):
+                break  # the marker was read as the end of this one
+            size = end
+            if request:
+                whole.append(request)
         self._buffer += data[size:]
         more, error = self._parse_strictly()
-        return [request for request in requests if request] + more, error
+        return whole + more, error
 
     def _parse_strictly(self) -> tuple[list[list[bytes]], ProtocolError | None]:
         requests: list[list[bytes]] = []

@@ -1,0 +1,119 @@
+"""The table of all commands that one program answers, collected once at start and then frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+
+from ..errors import CommandError
+from .row import CommandRow
+
+
+class CommandTable:
+    """Commands by name, with subcommands inside their containers."""
+
+    def __init__(self, rows: Iterable[CommandRow]) -> None:
+        """Take copies of `rows`, containers before or after their subcommands.
+
+        Raises:
+            ValueError: two rows have one name, or a subcommand has no container.
+        """
+        self._rows: dict[bytes, CommandRow] = {}
+        copies = [row.copy() for row in rows]
+        for row in copies:
+            if "|" not in row.full_name:
+                self._add(self._rows, row)
+        for row in copies:
+            if "|" in row.full_name:
+                parent = self._rows.get(row.full_name.partition("|")[0].upper().encode())
+                if parent is None:
+                    raise ValueError(f"{row.full_name} has no container")
+                self._add(parent.subcommands, row)
+        #: Rows by name as it is usually sent; others are found by `find`.
+        self.by_usual_name: dict[bytes, CommandRow] = {}
+        for name, row in self._rows.items():
+            self.by_usual_name[name] = row
+            self.by_usual_name[name.lower()] = row
+
+    @staticmethod
+    def _add(rows: dict[bytes, CommandRow], row: CommandRow) -> None:
+        name = row.name.upper().encode()
+        if name in rows:
+            raise ValueError(f"two rows are called {row.full_name}")
+        rows[name] = row
+
+    @classmethod
+    def of(cls, modules: Iterable[ModuleType]) -> CommandTable:
+        """Collect the rows that `command` and `container` left in `modules`."""
+        rows: list[CommandRow] = []
+        for module in modules:
+            for value in vars(module).values():
+                if isinstance(value, CommandRow):
+                    rows.append(value)
+                elif getattr(value, "__module__", None) == module.__name__:
+                    rows.extend(getattr(value, "command_rows", ()))
+        return cls(rows)
+
+    def __iter__(self) -> Iterator[CommandRow]:
+        """Iterate over top-level rows, hidden ones left out."""
+        return (row for row in self._rows.values() if not row.is_hidden)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def all_rows(self) -> Iterator[CommandRow]:
+        """Iterate over every row with a handler, subcommands included."""
+        for row in self._rows.values():
+            if row.handler is not None:
+                yield row
+            yield from row.subcommands.values()
+
+    def named(self, name: bytes) -> CommandRow | None:
+        """Return the row called `name` in any case; `client|id` names a subcommand."""
+        top, bar, sub = name.upper().partition(b"|")
+        row = self._rows.get(top)
+        if row is not None and bar:
+            return row.subcommands.get(sub)
+        return row
+
+    def find(self, argv: list[bytes]) -> CommandRow:
+        """Return the row that runs `argv`, a subcommand's where there is one.
+
+        Raises:
+            CommandError: there is no such command or subcommand (Redis' wording).
+        """
+        row = self._rows.get(argv[0].upper())
+        if row is None:
+            raise CommandError(unknown_command_text(argv))
+        if row.subcommands and len(argv) > 1:
+            sub = row.subcommands.get(argv[1].upper())
+            if sub is not None:
+                return sub
+            if row.handler is None:
+                raise CommandError(
+                    b"ERR unknown subcommand '%b'. Try %b HELP."
+                    % (_printable(argv[1][:128]), row.name.upper().encode())
+                )
+        return row
+
+
+def unknown_command_text(argv: list[bytes]) -> bytes:
+    """Return Redis' error text for a command that does not exist, quoting at most 128 bytes."""
+    quoted = b""
+    for argument in argv[1:]:
+        if len(quoted) >= 128:
+            break
+        quoted += b"'%b' " % argument[: 128 - len(quoted)]
+    return b"ERR unknown command '%b', with args beginning with: %b" % (
+        _printable(argv[0][:128]),
+        _printable(quoted),
+    )
+
+
+def wrong_arity_text(row: CommandRow) -> bytes:
+    """Return Redis' error text for a wrong number of arguments."""
+    return b"ERR wrong number of arguments for '%b' command" % row.full_name.encode()
+
+
+def _printable(text: bytes) -> bytes:
+    return text.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -1,0 +1,38 @@
+"""Fixtures shared by all tests, and the summary's count of tests skipped for want of Redis."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.processes import VedetteServer
+from tests.support.redis import SKIP_PREFIX, RedisServer
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """Yield a fresh real redis-server; skips where there is none."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def vedette_server() -> Iterator[VedetteServer]:
+    """Yield a fresh vedette-server process."""
+    with VedetteServer() as server:
+        yield server
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests did not run because a real Redis program is missing, and which."""
+    pattern = re.compile(re.escape(SKIP_PREFIX) + r".*?(?=, not found)")
+    reasons: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        found = pattern.search(str(report.longrepr))
+        if found:
+            reasons[found.group()] += 1
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"{count} tests skipped: each {reason}", yellow=True)

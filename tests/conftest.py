@@ -35,4 +35,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if found:
             reasons[found.group()] += 1
     for reason, count in sorted(reasons.items()):
-        terminalreporter.write_line(f"{count} tests skipped: each {reason}", yellow=True)
+        terminalreporter.write_line(f"skipped for want of Redis: {count} ({reason})", yellow=True)

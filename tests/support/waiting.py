@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import hiredis
 import trio
@@ -48,9 +48,22 @@ def wait_until(condition: Callable[[], T], timeout_s: float = 10.0, what: str = 
         time.sleep(POLL_INTERVAL_S)
 
 
+@overload
 async def wait_until_async(
-    condition: Callable[[], T | Awaitable[T]], timeout_s: float = 10.0, what: str = ""
-) -> T:
+    condition: Callable[[], Awaitable[T]], timeout_s: float = 10.0, what: str = ""
+) -> T: ...
+
+
+@overload
+async def wait_until_async(
+    condition: Callable[[], T], timeout_s: float = 10.0, what: str = ""
+) -> T: ...
+
+
+# Any: an overload's implementation; its two faces above are the types.
+async def wait_until_async(
+    condition: Callable[[], Any], timeout_s: float = 10.0, what: str = ""
+) -> Any:
     """Do as `wait_until` does, in trio; `condition` may be a plain or an async callable.
 
     The clock is the real one, for it waits for real processes. An async condition that hangs is

@@ -108,3 +108,30 @@ def quote_argument(value: bytes) -> bytes:
         else:
             spelt += b"\\x%02x" % byte
     return bytes(spelt + b'"')
+
+
+def split_words(line: str) -> list[str]:
+    """Return the words of a configuration line; bytes that are not UTF-8 become surrogates.
+
+    Raises:
+        UnbalancedQuotesError: the quoting is wrong.
+    """
+    return [decode_word(word) for word in split_arguments(encode_word(line))]
+
+
+def quote_word(word: str) -> str:
+    """Return `word` as written into a configuration file: in quotes only where it needs them."""
+    is_plain = all("!" <= character <= "~" and character not in "\"'#\\" for character in word)
+    if word and is_plain:
+        return word
+    return quote_argument(encode_word(word)).decode("ascii")
+
+
+def encode_word(word: str) -> bytes:
+    """Return the bytes that a configuration word stands for."""
+    return word.encode("utf-8", "surrogateescape")
+
+
+def decode_word(word: bytes) -> str:
+    """Return the text of a word; `encode_word` gives exactly these bytes back."""
+    return word.decode("utf-8", "surrogateescape")

@@ -1,0 +1,68 @@
+"""Replacing a file so that a crash at any instant leaves the old content or the new, whole.
+
+Owns the order of system calls: temporary file beside the target, write, fsync, rename, fsync of the
+directory. It blocks for as long as the disk takes; callers in the loop decide on which thread.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+
+_NEW_FILE_MODE = 0o644
+
+
+def write_durably(path: str | os.PathLike[str], data: bytes) -> None:
+    """Replace the content of `path`; on return it survives a crash of the machine.
+
+    The permission bits of an existing file are kept; a symbolic link is followed and stays.
+
+    Raises:
+        OSError: nothing was replaced, unless it was the last step (the directory's fsync) that
+            failed: then the new content is visible but may not survive.
+    """
+    target = os.path.realpath(path)
+    directory = os.path.dirname(target)
+    mode = _mode_of(target)
+    descriptor, temporary = tempfile.mkstemp(
+        prefix=f".{os.path.basename(target)}-", suffix=".tmp", dir=directory
+    )
+    try:
+        try:
+            os.fchmod(descriptor, mode)
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, target)
+    except OSError:
+        os.unlink(temporary)
+        raise
+    sync_directory(directory)
+
+
+def _mode_of(path: str) -> int:
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return _NEW_FILE_MODE
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_directory(directory: str) -> None:
+    """Make the names in `directory` durable.
+
+    Raises:
+        OSError: it cannot be opened or synced.
+    """
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

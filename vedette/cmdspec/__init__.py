@@ -1,4 +1,4 @@
-"""The command table: one row for each command, from which all that is said about commands derives."""
+"""The command table: one row a command, from which all that is said about commands derives."""
 
 from __future__ import annotations
 

@@ -177,7 +177,5 @@ def command(
 def container(
     name: str, *, arity: int = -2, flags: Flag = Flag.NONE, group: str, since: str, summary: str
 ) -> CommandRow:
-    """Return the row of a command that is only the sum of its subcommands; assign it in the module."""
-    return CommandRow(
-        name, arity=arity, flags=flags, group=group, since=since, summary=summary
-    )
+    """Return the row of a command that is but the sum of its subcommands; keep it in the module."""
+    return CommandRow(name, arity=arity, flags=flags, group=group, since=since, summary=summary)

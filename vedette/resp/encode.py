@@ -52,7 +52,7 @@ def encode_command(arguments: Iterable[bytes]) -> bytes:
 
 
 def format_double(value: float) -> bytes:
-    """Return `value` as Redis prints doubles: `inf`, `-inf`, `nan`, whole numbers without a point."""
+    """Return `value` as Redis prints doubles: `inf`, `nan`, whole numbers without a point."""
     if math.isinf(value):
         return b"inf" if value > 0 else b"-inf"
     if math.isnan(value):
@@ -92,9 +92,7 @@ def _encode_rare(reply: Reply, protocol: int) -> bytes:
         case MapReply(pairs):
             flat = [item for pair in pairs for item in pair]
             body = b"".join([encode_reply(item, protocol) for item in flat])
-            return b"%b%d\r\n%b" % (
-                (b"%", len(pairs), body) if three else (b"*", len(flat), body)
-            )
+            return b"%b%d\r\n%b" % ((b"%", len(pairs), body) if three else (b"*", len(flat), body))
         case SetReply(members):
             return _array(b"~" if three else b"*", members, protocol)
         case PushReply(items):

@@ -95,7 +95,6 @@ class ReplySequence:
 Reply: TypeAlias = (
     bytes
     | int
-    | None
     | list["Reply"]
     | tuple["Reply", ...]
     | SimpleString
@@ -109,6 +108,7 @@ Reply: TypeAlias = (
     | RawReply
     | NullArray
     | ReplySequence
+    | None
 )
 
 OK: Final = RawReply(b"+OK\r\n")

@@ -62,7 +62,8 @@ class RequestParser:
         self._reader = hiredis.Reader()
         #: Bytes received that no request has been made of yet.
         self._buffer = bytearray()
-        #: The request in progress: arguments read, how many are missing, size of the next (-1: unknown).
+        #: The request in progress: arguments read, how many are missing, and the size of the next
+        #: (-1: its header has not been read).
         self._arguments: list[bytes] = []
         self._missing = 0
         self._value_size = -1

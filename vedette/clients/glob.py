@@ -1,0 +1,68 @@
+"""Glob patterns as Redis matches them (`util.c: stringmatchlen`): `* ? [a-c] [^x] \\`, on bytes."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+
+def matches_glob(pattern: bytes, text: bytes, *, ignore_case: bool = False) -> bool:
+    """Return whether the whole of `text` matches `pattern`."""
+    if pattern == b"*":
+        return True
+    return _compiled(pattern, ignore_case).fullmatch(text) is not None
+
+
+@functools.lru_cache(maxsize=512)
+def _compiled(pattern: bytes, ignore_case: bool) -> re.Pattern[bytes]:
+    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+    return re.compile(_translate(pattern), flags)
+
+
+def _translate(pattern: bytes) -> bytes:
+    out: list[bytes] = []
+    position = 0
+    size = len(pattern)
+    while position < size:
+        character = pattern[position : position + 1]
+        position += 1
+        if character == b"*":
+            while pattern[position : position + 1] == b"*":
+                position += 1
+            out.append(b".*")
+        elif character == b"?":
+            out.append(b".")
+        elif character == b"[":
+            content, position = _character_class(pattern, position)
+            out.append(content)
+        else:
+            if character == b"\\" and position < size:
+                character = pattern[position : position + 1]
+                position += 1
+            out.append(re.escape(character))
+    return b"".join(out)
+
+
+def _character_class(pattern: bytes, position: int) -> tuple[bytes, int]:
+    """Translate the class that begins behind `[`; an unclosed one ends with the pattern."""
+    size = len(pattern)
+    is_negated = pattern[position : position + 1] == b"^"
+    if is_negated:
+        position += 1
+    ranges: list[bytes] = []
+    while position < size and pattern[position] != ord("]"):
+        if pattern[position] == ord("\\") and position + 1 < size:
+            position += 1
+            ranges.append(re.escape(pattern[position : position + 1]))
+            position += 1
+        elif position + 2 < size and pattern[position + 1] == ord("-"):
+            low, high = sorted((pattern[position], pattern[position + 2]))
+            ranges.append(b"%b-%b" % (re.escape(bytes([low])), re.escape(bytes([high]))))
+            position += 3
+        else:
+            ranges.append(re.escape(pattern[position : position + 1]))
+            position += 1
+    position += 1
+    if not ranges:
+        return (b"." if is_negated else b"(?!)"), position
+    return b"[%b%b]" % (b"^" if is_negated else b"", b"".join(ranges)), position

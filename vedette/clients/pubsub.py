@@ -1,0 +1,133 @@
+"""Who is subscribed to what, and the delivery of messages (Redis' `pubsub.c`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..resp.encode import encode_reply
+from ..resp.replies import PushReply, Reply
+from .glob import matches_glob
+from .session import Session
+
+
+class PubSub:
+    """Subscriptions of one server's clients.
+
+    `on_delivery(session)` is called for each session that got bytes into its outbox, so that
+    whoever sends learns of them.
+    """
+
+    def __init__(self, on_delivery: Callable[[Session], None]) -> None:
+        self._on_delivery = on_delivery
+        self._by_channel: dict[bytes, dict[Session, None]] = {}
+        self._by_pattern: dict[bytes, dict[Session, None]] = {}
+
+    @property
+    def channel_count(self) -> int:
+        """Channels with at least one subscriber."""
+        return len(self._by_channel)
+
+    @property
+    def pattern_count(self) -> int:
+        """Distinct patterns with at least one subscriber."""
+        return len(self._by_pattern)
+
+    def channels(self, pattern: bytes | None = None) -> list[bytes]:
+        """Return active channels, those that match the glob `pattern` if given."""
+        return [c for c in self._by_channel if pattern is None or matches_glob(pattern, c)]
+
+    def subscriber_count(self, channel: bytes) -> int:
+        """Return how many are subscribed to `channel` itself, patterns left out."""
+        return len(self._by_channel.get(channel, ()))
+
+    def subscribe(self, session: Session, channels: Iterable[bytes]) -> list[Reply]:
+        """Subscribe and return one confirmation for each of `channels`."""
+        return self._add(session, channels, session.channels, self._by_channel, b"subscribe")
+
+    def subscribe_patterns(self, session: Session, patterns: Iterable[bytes]) -> list[Reply]:
+        """Subscribe to globs and return one confirmation for each of `patterns`."""
+        return self._add(session, patterns, session.patterns, self._by_pattern, b"psubscribe")
+
+    def unsubscribe(self, session: Session, channels: Iterable[bytes]) -> list[Reply]:
+        """Unsubscribe from `channels` (empty: from all) and return the confirmations."""
+        return self._remove(session, channels, session.channels, self._by_channel, b"unsubscribe")
+
+    def unsubscribe_patterns(self, session: Session, patterns: Iterable[bytes]) -> list[Reply]:
+        """Unsubscribe from `patterns` (empty: from all) and return the confirmations."""
+        return self._remove(session, patterns, session.patterns, self._by_pattern, b"punsubscribe")
+
+    def forget(self, session: Session) -> None:
+        """Drop every subscription of a session that is gone, without confirmations."""
+        for names, index in (
+            (session.channels, self._by_channel),
+            (session.patterns, self._by_pattern),
+        ):
+            for name in names:
+                _discard(index, name, session)
+            names.clear()
+        session.recheck()
+
+    def publish(self, channel: bytes, message: bytes) -> int:
+        """Deliver `message` to all who listen; return how many deliveries were made."""
+        receivers = 0
+        direct = self._by_channel.get(channel)
+        if direct:
+            receivers += self._deliver(direct, [b"message", channel, message])
+        for pattern, sessions in self._by_pattern.items():
+            if matches_glob(pattern, channel):
+                receivers += self._deliver(sessions, [b"pmessage", pattern, channel, message])
+        return receivers
+
+    def _deliver(self, sessions: Iterable[Session], items: list[Reply]) -> int:
+        encoded: dict[int, bytes] = {}
+        count = 0
+        for session in sessions:
+            data = encoded.get(session.protocol)
+            if data is None:
+                data = encoded[session.protocol] = encode_reply(PushReply(items), session.protocol)
+            session.outbox.append(data)
+            self._on_delivery(session)
+            count += 1
+        return count
+
+    @staticmethod
+    def _add(
+        session: Session,
+        names: Iterable[bytes],
+        own: set[bytes],
+        index: dict[bytes, dict[Session, None]],
+        verb: bytes,
+    ) -> list[Reply]:
+        confirmations: list[Reply] = []
+        for name in names:
+            own.add(name)
+            index.setdefault(name, {})[session] = None
+            confirmations.append(PushReply([verb, name, session.subscription_count]))
+        session.recheck()
+        return confirmations
+
+    @staticmethod
+    def _remove(
+        session: Session,
+        names: Iterable[bytes],
+        own: set[bytes],
+        index: dict[bytes, dict[Session, None]],
+        verb: bytes,
+    ) -> list[Reply]:
+        confirmations: list[Reply] = []
+        for name in list(names) or list(own):
+            own.discard(name)
+            _discard(index, name, session)
+            confirmations.append(PushReply([verb, name, session.subscription_count]))
+        session.recheck()
+        # Redis answers even when there was nothing to leave, with a null in the name's place.
+        return confirmations or [PushReply([verb, None, session.subscription_count])]
+
+
+def _discard(index: dict[bytes, dict[Session, None]], name: bytes, session: Session) -> None:
+    sessions = index.get(name)
+    if sessions is None:
+        return
+    sessions.pop(session, None)
+    if not sessions:
+        del index[name]

@@ -1,0 +1,187 @@
+"""One client as the server sees it: what it has sent, what it is owed, what state it is in.
+
+Pure state. The engine is its writer; the pump moves `outbox` to the socket. `needs_care` is the one
+flag that the fast path reads: true as soon as anything about the session is out of the ordinary.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from ..resp.encode import encode_reply
+from ..resp.replies import Reply
+from ..resp.requests import RequestParser
+
+if TYPE_CHECKING:
+    from .blocking import Block
+
+
+class ClientKind(enum.Enum):
+    """The class of a client, with the names that CLIENT LIST TYPE and KILL TYPE take."""
+
+    NORMAL = "normal"
+    MASTER = "master"
+    REPLICA = "replica"
+    PUBSUB = "pubsub"
+
+
+class ReplyMode(enum.Enum):
+    """What CLIENT REPLY asked for."""
+
+    ON = "on"
+    OFF = "off"
+    #: The next command's reply is left out; set by CLIENT REPLY SKIP itself.
+    SKIP_NEXT = "skip-next"
+    #: This command's reply is left out.
+    SKIP = "skip"
+
+
+class Session:
+    """One client's connection.
+
+    Times are milliseconds of the wall clock. `address` and `local_address` are `host:port`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_kind",
+        "address",
+        "blocked",
+        "channels",
+        "created_ms",
+        "database_index",
+        "errors_in_transaction",
+        "file_descriptor",
+        "id",
+        "is_authenticated",
+        "is_close_requested",
+        "is_closed",
+        "is_deaf",
+        "is_in_unsent",
+        "is_no_evict",
+        "last_command",
+        "last_interaction_ms",
+        "library_name",
+        "library_version",
+        "local_address",
+        "name",
+        "needs_care",
+        "outbox",
+        "parser",
+        "patterns",
+        "protocol",
+        "queued_commands",
+        "reply_mode",
+        "soft_limit_since_ms",
+        "unsent_bytes",
+        "user",
+        "waiting_requests",
+        "watch_is_broken",
+        "watched",
+    )
+
+    def __init__(
+        self,
+        client_id: int,
+        *,
+        address: str = "",
+        local_address: str = "",
+        now_ms: int = 0,
+        is_authenticated: bool = True,
+        file_descriptor: int = -1,
+    ) -> None:
+        self.id = client_id
+        self.address = address
+        self.local_address = local_address
+        self.file_descriptor = file_descriptor
+        self.created_ms = now_ms
+        self.last_interaction_ms = now_ms
+        self.last_command = "NULL"
+        self.name = b""
+        self.library_name = b""
+        self.library_version = b""
+        self.user = b"default"
+        self._kind = ClientKind.NORMAL
+        self.protocol = 2
+        self.database_index = 0
+        self.parser = RequestParser()
+        self.is_authenticated = is_authenticated
+        self.parser.is_authenticated = is_authenticated
+
+        #: Encoded replies not yet handed to the socket, in order.
+        self.outbox: list[bytes] = []
+        #: Bytes that the socket has not taken: what a slow reader owes us to read.
+        self.unsent_bytes = 0
+        #: When the soft output limit was first passed, or None.
+        self.soft_limit_since_ms: int | None = None
+        #: Whether the session stands in its registry's `unsent`.
+        self.is_in_unsent = False
+        #: Close once the outbox has been sent.
+        self.is_close_requested = False
+        #: The connection is gone; nothing may be appended any more.
+        self.is_closed = False
+
+        self.reply_mode = ReplyMode.ON
+        self.is_no_evict = False
+        #: Set for sessions whose replies go nowhere (the link to our master).
+        self.is_deaf = False
+        #: Commands queued since MULTI, or None outside a transaction.
+        self.queued_commands: list[list[bytes]] | None = None
+        self.errors_in_transaction = False
+        #: Keys under WATCH as (database index, key).
+        self.watched: set[tuple[int, bytes]] = set()
+        self.watch_is_broken = False
+        self.channels: set[bytes] = set()
+        self.patterns: set[bytes] = set()
+        #: Why the session waits, or None; requests that arrive meanwhile are kept in order.
+        self.blocked: Block | None = None
+        self.waiting_requests: list[list[bytes]] = []
+        self.needs_care = False
+        self.recheck()
+
+    def __repr__(self) -> str:
+        return f"<Session id={self.id} address={self.address}>"
+
+    @property
+    def kind(self) -> ClientKind:
+        """The client's class: a normal client with subscriptions counts as pub/sub."""
+        if self._kind is ClientKind.NORMAL and self.subscription_count:
+            return ClientKind.PUBSUB
+        return self._kind
+
+    @kind.setter
+    def kind(self, kind: ClientKind) -> None:
+        self._kind = kind
+        self.recheck()
+
+    @property
+    def subscription_count(self) -> int:
+        """Channels and patterns subscribed to."""
+        return len(self.channels) + len(self.patterns)
+
+    def recheck(self) -> None:
+        """Compute `needs_care`; to be called by whoever changes what it depends on."""
+        self.needs_care = (
+            not self.is_authenticated
+            or self.queued_commands is not None
+            or self._kind is not ClientKind.NORMAL
+            or self.reply_mode is not ReplyMode.ON
+            or self.blocked is not None
+            or self.is_deaf
+            or self.is_close_requested
+            or (self.protocol == 2 and bool(self.channels or self.patterns))
+        )
+
+    def authenticate(self, user: bytes = b"default") -> None:
+        """Mark the session as authenticated as `user`."""
+        self.is_authenticated = True
+        self.parser.is_authenticated = True
+        self.user = user
+        self.recheck()
+
+    def add_reply(self, reply: Reply) -> None:
+        """Append `reply` to the outbox in the session's protocol, unless replies are off."""
+        if self.is_deaf or self.is_closed or self.reply_mode in (ReplyMode.OFF, ReplyMode.SKIP):
+            return
+        self.outbox.append(encode_reply(reply, self.protocol))

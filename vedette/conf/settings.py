@@ -2,8 +2,8 @@
 
 Owns names, aliases, flags and the rules of CONFIG GET and CONFIG SET (several at once, all or
 none); start-up reads through the same table. It must not know what any directive does: a shell
-commits a `Change`, applies it, and commits what undoes it when that fails. Texts and rules are Redis
-7.0's (`config.c: configSetCommand`).
+commits a `Change`, applies it, and commits what undoes it when that fails. Texts and rules are
+Redis 7.0's (`config.c: configSetCommand`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,539 @@
+"""A replica's half of the link to its master: bytes in, events and bytes out.
+
+Theory of operation. One `Follow` is one connection, from the attempt to its end:
+
+    CONNECTING ─> PING ─> AUTH ─> PORT ─> ADDRESS ─> CAPABILITIES ─> PSYNC ─┬─> STREAMING
+                  (AUTH and ADDRESS only where configured)                  ├─> RECEIVING_SNAPSHOT
+    RECEIVING_SNAPSHOT ─> LOADING_SNAPSHOT ─> STREAMING                     └─> (SYNC, old masters)
+    every state ─> CLOSED
+
+- Each step of the handshake sends one command and waits for one line.
+- What the master answers to PSYNC decides. `+CONTINUE`: the stream goes on at the offset asked for.
+  `+FULLRESYNC <id> <offset>`: a snapshot follows. Another error than a passing one: the
+  master is too old for PSYNC and gets SYNC.
+- A snapshot of announced size (`$<n>`) or ended by a mark (`$EOF:<mark>`) is passed on in pieces.
+  While it is loaded, what arrives is kept, and the stream begins when the owner says that it is
+  loaded.
+- In STREAMING, commands come out with the raw bytes they took, both up to the same offset. A
+  transaction comes out whole: as long as its EXEC has not arrived, none of it counts, and a link
+  lost in between asks for it again from its MULTI.
+
+`offset` is what has been handed out in events; the owner applies events in order before it sends
+`take_output()`, so an acknowledgement never promises what is not applied. `REPLCONF GETACK` is
+answered with the offset before it, and counts towards the next.
+
+Only `_become` changes the state, along `_TRANSITIONS`. A failure ends the machine with one
+`LinkFailed` that says whether the position may be asked for again and when to try. Follows Redis
+7.0 `replication.c: syncWithMaster, slaveTryPartialResynchronization, readSyncBulkPayload,
+replicationCron, replicationSendAck`, checked against redis-server 7.0.15.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
+
+from vedette.errors import ProtocolError
+from vedette.resp.encode import encode_command
+
+from .feed import KEEPALIVE, KEEPALIVE_PERIOD_MS
+from .identity import REPLID_SIZE
+from .scanner import StreamScanner
+
+ACK_PERIOD_MS: Final = 1000
+#: How long to wait before another attempt after one that failed. Redis tries on each tick of one
+#: second.
+RETRY_DELAY_MS: Final = 200
+_MAX_LINE_BYTES: Final = 1024
+
+
+class FollowState(Enum):
+    """Where the link is; the values are what ROLE calls them."""
+
+    CONNECTING = "connecting"
+    PING = "handshake: ping"
+    AUTH = "handshake: auth"
+    PORT = "handshake: listening-port"
+    ADDRESS = "handshake: ip-address"
+    CAPABILITIES = "handshake: capa"
+    PSYNC = "handshake: psync"
+    RECEIVING_SNAPSHOT = "sync"
+    LOADING_SNAPSHOT = "sync: loading"
+    STREAMING = "connected"
+    CLOSED = "connect"
+
+    @property
+    def role_name(self) -> bytes:
+        """What ROLE shows: `connect`, `connecting`, `handshake`, `sync` or `connected`."""
+        return self.value.partition(":")[0].encode()
+
+
+_TRANSITIONS: Final = {
+    FollowState.CONNECTING: {FollowState.PING},
+    FollowState.PING: {FollowState.AUTH, FollowState.PORT},
+    FollowState.AUTH: {FollowState.PORT},
+    FollowState.PORT: {FollowState.ADDRESS, FollowState.CAPABILITIES},
+    FollowState.ADDRESS: {FollowState.CAPABILITIES},
+    FollowState.CAPABILITIES: {FollowState.PSYNC},
+    FollowState.PSYNC: {FollowState.RECEIVING_SNAPSHOT, FollowState.STREAMING},
+    FollowState.RECEIVING_SNAPSHOT: {FollowState.LOADING_SNAPSHOT},
+    FollowState.LOADING_SNAPSHOT: {FollowState.STREAMING},
+    FollowState.STREAMING: set[FollowState](),
+    FollowState.CLOSED: set[FollowState](),
+}
+
+
+class LinkFailure(Enum):
+    """What ended a link."""
+
+    NOT_CONNECTED = "not_connected"
+    LOST = "lost"
+    TIMED_OUT = "timed_out"
+    PING_REFUSED = "ping_refused"
+    AUTH_REFUSED = "auth_refused"
+    MASTER_NOT_READY = "master_not_ready"
+    SYNC_REFUSED = "sync_refused"
+    BAD_PROTOCOL = "bad_protocol"
+    SNAPSHOT_UNUSABLE = "snapshot_unusable"
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotBegun:
+    """The master sends its whole data set as of `offset` in the history `replid`.
+
+    `replid` is None if the master is too old for PSYNC; its stream has no offsets.
+    """
+
+    replid: bytes | None
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPiece:
+    """The next bytes of the snapshot."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotComplete:
+    """All of it was received. Load it, then call `on_snapshot_loaded`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Continued:
+    """The stream goes on where it stopped, in the history now named `replid`."""
+
+    replid: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPiece:
+    """Commands to apply, and the bytes they took, for the own backlog and replicas.
+
+    `raw` may hold more than the commands: REPLCONF GETACK and empty lines are only bytes. The last
+    byte of `raw` is the stream's `offset`-th.
+    """
+
+    commands: list[list[bytes]]
+    raw: bytes
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFailed:
+    """The link is over.
+
+    `keeps_position` is False where asking to go on could corrupt the data. `detail` is the master's
+    error or a description.
+    """
+
+    failure: LinkFailure
+    detail: str
+    keeps_position: bool
+    retry_after_ms: int
+
+
+FollowEvent: TypeAlias = (
+    SnapshotBegun | SnapshotPiece | SnapshotComplete | Continued | StreamPiece | LinkFailed
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowConfig:
+    """What a replica says of itself, and how long it waits."""
+
+    #: What the master shows and the sentinels learn; `replica-announce-port` or the own port.
+    listening_port: int
+    #: `replica-announce-ip`, or empty.
+    announced_address: str = ""
+    #: `masteruser`, or empty, and `masterauth`, or empty for no AUTH.
+    master_user: bytes = b""
+    master_password: bytes = b""
+    #: `repl-timeout`.
+    timeout_ms: int = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a replica stands: it has the first `offset` bytes of the history `replid`."""
+
+    replid: bytes
+    offset: int
+
+
+class Follow:
+    """The machine of one connection to a master. Give it bytes and the time, never both halves at
+    once.
+
+    After each call that returns events: handle them in order, then send `take_output()`.
+    """
+
+    def __init__(self, config: FollowConfig, position: Position | None, now_ms: int) -> None:
+        """Begin an attempt; `position` is what to ask for, None for a full synchronisation."""
+        self.config = config
+        self.state = FollowState.CONNECTING
+        #: The stream's offset up to which everything was handed out in events; -1 while unknown.
+        self.offset = -1 if position is None else position.offset
+        #: The master has no offsets, so none are acknowledged.
+        self.is_pre_psync = False
+        #: When the master was last heard.
+        self.last_io_ms = now_ms
+        #: The size the master announced for the snapshot; 0 before and for one ended by a mark.
+        self.snapshot_size_bytes = 0
+        self.snapshot_read_bytes = 0
+        self._position = position
+        self._output = bytearray()
+        #: Received and not yet understood: part of a line, the stream during loading.
+        self._input = bytearray()
+        #: None before the line that announces the snapshot; then its mark, or b"" for a known size.
+        self._mark: bytes | None = None
+        #: Of a snapshot with a mark: the last bytes received, which may be the beginning of the
+        #: mark.
+        self._tail = b""
+        self._scanner = StreamScanner()
+        #: Bytes of the stream received and not yet handed out: incomplete commands and
+        #: transactions.
+        self._held = bytearray()
+        #: The commands of the transaction that is not complete, from MULTI on; empty outside one.
+        self._transaction: list[list[bytes]] = []
+        #: How many of the held bytes belong to `_transaction`.
+        self._transaction_size = 0
+        self._next_ack_ms = now_ms + ACK_PERIOD_MS
+
+    # --- what the owner asks -------------------------------------------------------------------
+
+    @property
+    def read_offset(self) -> int:
+        """The offset up to which bytes were received (INFO's `slave_read_repl_offset`)."""
+        return self.offset + len(self._held)
+
+    def take_output(self) -> bytes:
+        """Return what is to be sent to the master now; it is returned once."""
+        data = bytes(self._output)
+        self._output.clear()
+        return data
+
+    def next_deadline_ms(self) -> int | None:
+        """Return when `on_time` is to be called at the latest; None when the link is over."""
+        if self.state is FollowState.CLOSED:
+            return None
+        deadline = self.last_io_ms + self.config.timeout_ms
+        if self.state in (FollowState.STREAMING, FollowState.LOADING_SNAPSHOT):
+            return min(deadline, self._next_ack_ms)
+        return deadline
+
+    # --- what the owner reports ----------------------------------------------------------------
+
+    def on_connected(self, now_ms: int) -> None:
+        """Begin the handshake."""
+        self.last_io_ms = now_ms
+        self._become(FollowState.PING)
+        self._send(b"PING")
+
+    def on_disconnected(self, detail: str) -> list[FollowEvent]:
+        """Note that the connection could not be opened, or ended."""
+        match self.state:
+            case FollowState.CLOSED:
+                return []
+            case FollowState.CONNECTING:
+                return self._fail(LinkFailure.NOT_CONNECTED, detail)
+            case FollowState.STREAMING:
+                # Nothing is wrong with the master as far as is known: ask again at once.
+                return self._fail(LinkFailure.LOST, detail, retry_after_ms=0)
+            case _:
+                return self._fail(LinkFailure.LOST, detail)
+
+    def on_snapshot_loaded(self, now_ms: int) -> list[FollowEvent]:
+        """Begin to stream; returns what arrived meanwhile. An acknowledgement goes out at once."""
+        self._become(FollowState.STREAMING)
+        self.last_io_ms = now_ms
+        self._acknowledge(now_ms)
+        return self._advance(now_ms)
+
+    def on_snapshot_unusable(self, detail: str) -> list[FollowEvent]:
+        """Note that the snapshot could not be stored or loaded."""
+        assert self.state in (FollowState.RECEIVING_SNAPSHOT, FollowState.LOADING_SNAPSHOT)
+        return self._fail(LinkFailure.SNAPSHOT_UNUSABLE, detail, keeps_position=False)
+
+    def on_time(self, now_ms: int) -> list[FollowEvent]:
+        """Acknowledge when it is time, and give up a master that is silent for too long."""
+        if self.state is FollowState.LOADING_SNAPSHOT:
+            # What a master sends meanwhile is read late, so its silence means nothing.
+            self.last_io_ms = now_ms
+            if now_ms >= self._next_ack_ms:
+                self._output += KEEPALIVE
+                self._next_ack_ms = now_ms + KEEPALIVE_PERIOD_MS
+            return []
+        if self.state is FollowState.CLOSED:
+            return []
+        if now_ms - self.last_io_ms >= self.config.timeout_ms:
+            detail = f"no data nor PING received in state {self.state.value}"
+            return self._fail(LinkFailure.TIMED_OUT, detail)
+        if self.state is FollowState.STREAMING and now_ms >= self._next_ack_ms:
+            self._acknowledge(now_ms)
+        return []
+
+    def receive(self, data: bytes, now_ms: int) -> list[FollowEvent]:
+        """Take bytes from the master; return what they mean."""
+        assert self.state is not FollowState.CONNECTING
+        self.last_io_ms = now_ms
+        if self.state is FollowState.STREAMING:
+            return self._stream(data)
+        if self.state is FollowState.CLOSED:
+            return []
+        self._input += data
+        return self._advance(now_ms)
+
+    def _advance(self, now_ms: int) -> list[FollowEvent]:
+        """Go on with what was received as far as it reaches; each state takes what is its own."""
+        events: list[FollowEvent] = []
+        while self._input:
+            if self.state is FollowState.STREAMING:
+                events += self._stream(self._take_input())
+            elif self.state in (FollowState.LOADING_SNAPSHOT, FollowState.CLOSED):
+                break
+            elif self.state is FollowState.RECEIVING_SNAPSHOT and self._mark is not None:
+                events += self._receive_snapshot(self._take_input(), self._mark)
+            else:
+                end = self._input.find(b"\n")
+                if end < 0 and len(self._input) <= _MAX_LINE_BYTES:
+                    break
+                if end < 0:
+                    return events + self._fail(LinkFailure.BAD_PROTOCOL, "endless line")
+                line = bytes(self._input[:end]).removesuffix(b"\r")
+                del self._input[: end + 1]
+                events += self._on_line(line, now_ms)
+        return events
+
+    def _take_input(self) -> bytes:
+        data = bytes(self._input)
+        self._input.clear()
+        return data
+
+    # --- transitions ---------------------------------------------------------------------------
+
+    def _become(self, state: FollowState) -> None:
+        assert state in _TRANSITIONS[self.state], f"{self.state} -> {state}"
+        self.state = state
+
+    def _fail(
+        self,
+        failure: LinkFailure,
+        detail: str,
+        *,
+        keeps_position: bool = True,
+        retry_after_ms: int = RETRY_DELAY_MS,
+    ) -> list[FollowEvent]:
+        self.state = FollowState.CLOSED
+        self._output.clear()
+        self._input.clear()
+        self._held.clear()
+        return [LinkFailed(failure, detail, keeps_position, retry_after_ms)]
+
+    # --- handshake -----------------------------------------------------------------------------
+
+    def _send(self, *command: bytes) -> None:
+        self._output += encode_command(command)
+
+    def _on_line(self, line: bytes, now_ms: int) -> list[FollowEvent]:
+        if not line:
+            return []  # a keepalive while the master makes its snapshot
+        match self.state:
+            case FollowState.PING:
+                return self._on_ping_reply(line)
+            case FollowState.AUTH:
+                if line.startswith(b"-"):
+                    return self._fail(LinkFailure.AUTH_REFUSED, _text(line))
+                self._begin_replconf()
+            case FollowState.PORT:
+                # Errors of REPLCONF are no matter: the master is older than the option.
+                if self.config.announced_address:
+                    self._become(FollowState.ADDRESS)
+                    self._send(b"REPLCONF", b"ip-address", self.config.announced_address.encode())
+                else:
+                    self._begin_capabilities()
+            case FollowState.ADDRESS:
+                self._begin_capabilities()
+            case FollowState.CAPABILITIES:
+                self._become(FollowState.PSYNC)
+                if self._position is None:
+                    self._send(b"PSYNC", b"?", b"-1")
+                else:
+                    wanted_byte = b"%d" % (self._position.offset + 1)
+                    self._send(b"PSYNC", self._position.replid, wanted_byte)
+            case FollowState.PSYNC:
+                return self._on_psync_reply(line, now_ms)
+            case FollowState.RECEIVING_SNAPSHOT:
+                return self._on_snapshot_header(line)
+            case _:
+                raise AssertionError(f"a line in state {self.state}")
+        return []
+
+    def _on_ping_reply(self, line: bytes) -> list[FollowEvent]:
+        """Accept a status, and the errors that AUTH may cure."""
+        curable = (b"-NOAUTH", b"-NOPERM", b"-ERR operation not permitted")
+        if not line.startswith((b"+", *curable)):
+            return self._fail(LinkFailure.PING_REFUSED, _text(line))
+        if self.config.master_password:
+            self._become(FollowState.AUTH)
+            user = [self.config.master_user] if self.config.master_user else []
+            self._send(b"AUTH", *user, self.config.master_password)
+        else:
+            self._begin_replconf()
+        return []
+
+    def _begin_replconf(self) -> None:
+        self._become(FollowState.PORT)
+        self._send(b"REPLCONF", b"listening-port", b"%d" % self.config.listening_port)
+
+    def _begin_capabilities(self) -> None:
+        self._become(FollowState.CAPABILITIES)
+        self._send(b"REPLCONF", b"capa", b"eof", b"capa", b"psync2")
+
+    def _on_psync_reply(self, line: bytes, now_ms: int) -> list[FollowEvent]:
+        if line.startswith(b"+CONTINUE"):
+            return self._on_continue(line, now_ms)
+        if line.startswith(b"+FULLRESYNC"):
+            words = line.split(b" ")
+            if len(words) != 3 or len(words[1]) != REPLID_SIZE or not words[2].isdigit():
+                return self._fail(LinkFailure.BAD_PROTOCOL, f"wrong reply to PSYNC: {_text(line)}")
+            self.offset = int(words[2])
+            self._become(FollowState.RECEIVING_SNAPSHOT)
+            return [SnapshotBegun(words[1], self.offset)]
+        if line.startswith((b"-NOMASTERLINK", b"-LOADING")):
+            return self._fail(LinkFailure.MASTER_NOT_READY, _text(line))
+        if line.startswith((b"-NOAUTH", b"-NOPERM")):
+            # Redis would try SYNC, which is refused for the same reason.
+            return self._fail(LinkFailure.SYNC_REFUSED, _text(line))
+        self.is_pre_psync = True
+        self.offset = -1
+        self._output += b"SYNC\r\n"
+        self._become(FollowState.RECEIVING_SNAPSHOT)
+        return [SnapshotBegun(None, -1)]
+
+    def _on_continue(self, line: bytes, now_ms: int) -> list[FollowEvent]:
+        if self._position is None:
+            return self._fail(LinkFailure.BAD_PROTOCOL, "+CONTINUE without a position")
+        replid = line[len(b"+CONTINUE ") :]
+        if len(replid) != REPLID_SIZE:
+            replid = self._position.replid  # a master without PSYNC2 names none
+        self._become(FollowState.STREAMING)
+        self._next_ack_ms = now_ms + ACK_PERIOD_MS
+        return [Continued(replid)]
+
+    # --- snapshot ------------------------------------------------------------------------------
+
+    def _on_snapshot_header(self, line: bytes) -> list[FollowEvent]:
+        if line.startswith(b"-"):
+            return self._fail(LinkFailure.SYNC_REFUSED, _text(line))
+        if line.startswith(b"$EOF:") and len(line) == 5 + REPLID_SIZE:
+            self._mark = line[5:]
+            return []
+        if not line.startswith(b"$") or not line[1:].isdigit():
+            detail = f"expected a snapshot, got {_text(line)}"
+            return self._fail(LinkFailure.BAD_PROTOCOL, detail)
+        self._mark = b""
+        self.snapshot_size_bytes = int(line[1:])
+        if self.snapshot_size_bytes == 0:
+            self._become(FollowState.LOADING_SNAPSHOT)
+            return [SnapshotComplete()]
+        return []
+
+    def _receive_snapshot(self, data: bytes, mark: bytes) -> list[FollowEvent]:
+        if mark:
+            return self._receive_marked(data, mark)
+        missing = self.snapshot_size_bytes - self.snapshot_read_bytes
+        piece, rest = data[:missing], data[missing:]
+        self.snapshot_read_bytes += len(piece)
+        events: list[FollowEvent] = [SnapshotPiece(piece)]
+        if self.snapshot_read_bytes == self.snapshot_size_bytes:
+            self._input += rest
+            self._become(FollowState.LOADING_SNAPSHOT)
+            events.append(SnapshotComplete())
+        return events
+
+    def _receive_marked(self, data: bytes, mark: bytes) -> list[FollowEvent]:
+        """Pass on what cannot be part of the mark; the mark may arrive in pieces."""
+        data = self._tail + data
+        end = data.find(mark)
+        if end < 0:
+            kept = min(len(data), len(mark) - 1)
+            piece, self._tail = data[: len(data) - kept], data[len(data) - kept :]
+            self.snapshot_read_bytes += len(piece)
+            return [SnapshotPiece(piece)] if piece else []
+        self._tail = b""
+        self._input += data[end + len(mark) :]
+        self.snapshot_read_bytes += end
+        self._become(FollowState.LOADING_SNAPSHOT)
+        return [SnapshotPiece(data[:end]), SnapshotComplete()]
+
+    # --- stream --------------------------------------------------------------------------------
+
+    def _stream(self, data: bytes) -> list[FollowEvent]:
+        self._held += data
+        try:
+            commands, sizes = self._scanner.scan(data)
+        except ProtocolError as error:
+            return self._fail(LinkFailure.BAD_PROTOCOL, str(error), keeps_position=False)
+        ready: list[list[bytes]] = []
+        ready_size = 0
+        for command, size in zip(commands, sizes, strict=True):
+            name = command[0].upper()
+            if self._transaction:
+                self._transaction.append(command)
+                self._transaction_size += size
+                if name in (b"EXEC", b"DISCARD"):
+                    ready += self._transaction
+                    ready_size += self._transaction_size
+                    self._transaction = []
+                    self._transaction_size = 0
+            elif name == b"MULTI":
+                self._transaction = [command]
+                self._transaction_size = size
+            elif name == b"REPLCONF":
+                if len(command) > 1 and command[1].upper() == b"GETACK":
+                    self._send_ack(self.offset + ready_size)
+                ready_size += size
+            else:
+                ready.append(command)
+                ready_size += size
+        if not ready_size:
+            return []
+        raw = bytes(self._held[:ready_size])
+        del self._held[:ready_size]
+        self.offset += ready_size
+        return [StreamPiece(ready, raw, self.offset)]
+
+    def _acknowledge(self, now_ms: int) -> None:
+        self._next_ack_ms = now_ms + ACK_PERIOD_MS
+        self._send_ack(self.offset)
+
+    def _send_ack(self, offset: int) -> None:
+        if not self.is_pre_psync:
+            self._send(b"REPLCONF", b"ACK", b"%d" % offset)
+
+
+def _text(line: bytes) -> str:
+    return line.removeprefix(b"-").decode("utf-8", "replace")

@@ -24,8 +24,8 @@ class Block:
     """The client waits: later requests of the same client wait behind it.
 
     `reason` groups waits that the same happening may end (`wait`, `pause`, ...):
-    `Engine.wake(reason)` retries just these, oldest first. `retry(now_ms)` returns the reply, or `WAITING`. After
-    `deadline_ms` (wall clock; None: no limit) the reply is `on_timeout()`.
+    `Engine.wake(reason)` retries just these, oldest first. `retry(now_ms)` returns the reply, or
+    `WAITING`. After `deadline_ms` (wall clock; None: no limit) the reply is `on_timeout()`.
     """
 
     reason: str

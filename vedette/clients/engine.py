@@ -244,6 +244,8 @@ class Engine:
                 reply = self.error_reply(b"ERR Command not allowed inside a transaction")
             else:
                 session.queued_commands.append(argv)
+                if row.flags & (Flag.WRITE | Flag.MAY_REPLICATE):
+                    session.transaction_writes = True
                 reply = QUEUED
         else:
             wait = self.postpone(session, row, argv)

@@ -74,6 +74,7 @@ class Session:
         "queued_commands",
         "reply_mode",
         "soft_limit_since_ms",
+        "transaction_writes",
         "unsent_bytes",
         "user",
         "waiting_requests",
@@ -129,6 +130,8 @@ class Session:
         #: Commands queued since MULTI, or None outside a transaction.
         self.queued_commands: list[list[bytes]] | None = None
         self.errors_in_transaction = False
+        #: Whether one of the queued commands is a write.
+        self.transaction_writes = False
         #: Keys under WATCH as (database index, key).
         self.watched: set[tuple[int, bytes]] = set()
         self.watch_is_broken = False

@@ -1,0 +1,92 @@
+"""What the server's command functions are handed: dataset, replication, settings, host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vedette.clients import Context
+from vedette.errors import CommandError
+
+from ..store.database import Database
+from ..store.values import Value
+
+if TYPE_CHECKING:
+    from .engine import ServerEngine
+
+WRONG_TYPE = b"WRONGTYPE Operation against a key holding the wrong kind of value"
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counters of INFO stats beyond the engine's own; CONFIG RESETSTAT clears them."""
+
+    keyspace_hits: int = 0
+    keyspace_misses: int = 0
+    expired_keys: int = 0
+    sync_full: int = 0
+    sync_partial_ok: int = 0
+    sync_partial_err: int = 0
+    total_forks: int = 0
+    latest_fork_usec: int = 0
+
+
+class ServerContext(Context):
+    """The one context of a server's engine; `db` is the database of the running command's client."""
+
+    engine: ServerEngine
+
+    def __init__(self, engine: ServerEngine) -> None:
+        super().__init__(engine, engine.settings)
+        self.keyspace = engine.keyspace
+        self.statistics = Statistics()
+        self.db: Database = engine.keyspace.databases[0]
+        #: What to propagate in place of the command as sent, or None; reset by the engine.
+        self.effects: list[list[bytes]] | None = None
+
+    def read(self, key: bytes) -> Value | None:
+        """Return what `key` holds for a reader, counting a hit or a miss."""
+        db = self.db
+        value = db.values.get(key)
+        if value is None or (db.expires and self._is_gone(db, key)):
+            self.statistics.keyspace_misses += 1
+            return None
+        self.statistics.keyspace_hits += 1
+        return value
+
+    def peek(self, key: bytes) -> Value | None:
+        """Return what `key` holds, without counting: the look-up of commands that write."""
+        db = self.db
+        value = db.values.get(key)
+        if value is None or (db.expires and self._is_gone(db, key)):
+            return None
+        return value
+
+    def string_or_none(self, value: Value | None) -> bytes | None:
+        """Return `value` if it is a string or None.
+
+        Raises:
+            CommandError: it is of another type.
+        """
+        if value is None or type(value) is bytes:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def _is_gone(self, db: Database, key: bytes) -> bool:
+        """Return whether `key` has expired, deleting it where that is ours to do.
+
+        A replica only hides it: its master will send the deletion (Redis' `db.c: expireIfNeeded`).
+        """
+        expire_at_ms = db.expires.get(key)
+        if expire_at_ms is None or expire_at_ms > self.now_ms:
+            return False
+        if self.engine.is_replica:
+            # What comes from the master is applied to the dataset as it is.
+            return not self.session.is_deaf
+        self.engine.expire(db, key)
+        return True
+
+    def propagate_as(self, *commands: Sequence[bytes]) -> None:
+        """Have `commands` propagated in place of the one that runs (none: nothing)."""
+        self.effects = [list(command) for command in commands]

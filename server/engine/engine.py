@@ -1,0 +1,214 @@
+"""The engine of the server: dataset, propagation of writes, transactions' effects, gates.
+
+Every change that replicas (and later the append-only file) must see leaves through `propagate`.
+Follows Redis 7.0 `server.c: call, propagateNow, processCommand`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from vedette.clients import WAITING, Block, Engine, ServingSettings, Session
+from vedette.clients.blocking import Waiting
+from vedette.cmdspec import CommandRow, CommandTable, Flag
+from vedette.errors import CommandError
+from vedette.resp.replies import Reply
+
+from ..store.database import Database
+from ..store.keyspace import Keyspace
+from .context import ServerContext
+from .host import Host
+
+READONLY = CommandError(b"READONLY You can't write against a read only replica.")
+LOADING = CommandError(b"LOADING Redis is loading the dataset in memory")
+MASTERDOWN = CommandError(
+    b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+)
+NOREPLICAS = CommandError(b"NOREPLICAS Not enough good replicas to write.")
+
+
+class CommandSink(Protocol):
+    """Takes what must be seen elsewhere: the replication stream, the append-only file."""
+
+    def append(self, effects: list[tuple[int, list[bytes]]]) -> None:
+        """Take the (database index, command) pairs of one unit, to be applied all or none."""
+
+
+class ServerEngine(Engine):
+    """Runs the server's commands over one `Keyspace`.
+
+    State that gates commands is set through the methods `become_*`, `set_*`, which recompute
+    `needs_care`; the fast path looks at nothing else.
+    """
+
+    context: ServerContext
+
+    def __init__(
+        self,
+        table: CommandTable,
+        host: Host,
+        settings: ServingSettings | None = None,
+        *,
+        database_count: int = 16,
+        clock: Callable[[], float] = time.perf_counter,
+        on_crash: Callable[[Session, CommandRow, Exception], None] | None = None,
+    ) -> None:
+        self.keyspace = Keyspace(database_count)
+        self.host = host
+        #: Where writes go besides the dataset; empty while nobody listens.
+        self.sinks: list[CommandSink] = []
+        #: Effects collected while EXEC runs, or None outside.
+        self._transaction: list[tuple[int, list[bytes]]] | None = None
+        self.is_replica = False
+        self.is_replica_read_only = True
+        self.is_loading = False
+        self.is_link_down = False
+        self.serves_stale_data = True
+        #: CLIENT PAUSE: until when (wall ms), and whether only writes wait.
+        self.paused_until_ms = 0
+        self.is_pause_for_writes_only = False
+        #: Asked before a write on a master: False refuses it with NOREPLICAS. None: no such rule.
+        self.has_enough_replicas: Callable[[], bool] | None = None
+        super().__init__(table, settings, clock=clock, on_crash=on_crash)
+
+    def make_context(self) -> ServerContext:
+        return ServerContext(self)
+
+    def enter(self, session: Session) -> None:
+        context = self.context
+        context.session = session
+        context.db = self.keyspace.databases[session.database_index]
+
+    # --- gates -----------------------------------------------------------------------------------
+
+    def set_role(self, *, is_replica: bool, is_read_only: bool = True) -> None:
+        """Say whether we follow a master, and whether clients may write all the same."""
+        self.is_replica = is_replica
+        self.is_replica_read_only = is_read_only
+        self.recheck()
+
+    def set_loading(self, is_loading: bool) -> None:
+        """Say whether the dataset is being loaded."""
+        self.is_loading = is_loading
+        self.recheck()
+
+    def set_link_state(self, *, is_down: bool, serves_stale_data: bool) -> None:
+        """Say whether the link to our master is down, and whether we then answer all the same."""
+        self.is_link_down = is_down
+        self.serves_stale_data = serves_stale_data
+        self.recheck()
+
+    def set_write_guard(self, guard: Callable[[], bool] | None) -> None:
+        """Have writes refused while `guard` returns False (min-replicas-to-write)."""
+        self.has_enough_replicas = guard
+        self.recheck()
+
+    def pause(self, until_ms: int, *, writes_only: bool) -> None:
+        """Have commands (or only writes) of normal clients wait until `until_ms`."""
+        self.paused_until_ms = until_ms
+        self.is_pause_for_writes_only = writes_only
+        self.recheck()
+
+    def unpause(self) -> None:
+        """End the pause and run what waited."""
+        self.paused_until_ms = 0
+        self.recheck()
+        self.wake("pause")
+
+    def recheck(self) -> None:
+        """Compute `needs_care` from the state that gates every client."""
+        self.needs_care = (
+            self.is_replica
+            or self.is_loading
+            or bool(self.paused_until_ms)
+            or self.has_enough_replicas is not None
+        )
+
+    def refuse(self, session: Session, row: CommandRow, argv: list[bytes]) -> CommandError | None:
+        refusal = super().refuse(session, row, argv)
+        if refusal is not None or session.is_deaf:
+            return refusal
+        flags = row.flags
+        if self.is_loading and not flags & Flag.LOADING:
+            return LOADING
+        is_write = bool(flags & Flag.WRITE) or self._writes_queued(session, row)
+        if is_write:
+            if self.is_replica and self.is_replica_read_only:
+                return READONLY
+            guard = self.has_enough_replicas
+            if not self.is_replica and guard is not None and not guard():
+                return NOREPLICAS
+        if self.is_link_down and not self.serves_stale_data and not flags & Flag.STALE:
+            return MASTERDOWN
+        return None
+
+    @staticmethod
+    def _writes_queued(session: Session, row: CommandRow) -> bool:
+        """Return whether `row` is the EXEC of a transaction that writes."""
+        return row.full_name == "exec" and session.transaction_writes
+
+    def postpone(self, session: Session, row: CommandRow, argv: list[bytes]) -> Block | None:
+        if not self.paused_until_ms or session.is_deaf:
+            return None
+        if self.context.now_ms >= self.paused_until_ms:
+            self.unpause()
+            return None
+        flags = row.flags
+        is_write = bool(flags & (Flag.WRITE | Flag.MAY_REPLICATE))
+        is_write = is_write or self._writes_queued(session, row)
+        if self.is_pause_for_writes_only and not is_write:
+            return None
+        if row.full_name.startswith("client"):
+            return None  # so that CLIENT UNPAUSE gets through
+
+        def retry(now_ms: int) -> Reply | Waiting:
+            if now_ms < self.paused_until_ms:
+                return WAITING
+            self.enter(session)
+            return self.call(session, row, argv)  # type: ignore[return-value]  # Block: unblock
+
+        return Block("pause", retry, lambda: retry(self.paused_until_ms), self.paused_until_ms)  # type: ignore[arg-type,return-value]
+
+    # --- effects ---------------------------------------------------------------------------------
+
+    def after_write(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
+        context = self.context
+        self.keyspace.dirty += context.changes
+        context.changes = 0
+        effects, context.effects = context.effects, None
+        if not self.sinks:
+            return
+        index = context.db.index
+        for command in [argv] if effects is None else effects:
+            self.propagate(index, command)
+
+    def propagate(self, database_index: int, command: list[bytes]) -> None:
+        """Have replicas see `command`; inside EXEC it is kept until the transaction ends."""
+        if self._transaction is not None:
+            self._transaction.append((database_index, command))
+        elif self.sinks and not self.is_replica:
+            for sink in self.sinks:
+                sink.append([(database_index, command)])
+
+    def begin_transaction(self) -> None:
+        """Collect effects from now on, to leave as one unit."""
+        self._transaction = []
+
+    def end_transaction(self) -> None:
+        """Send what was collected since `begin_transaction`."""
+        effects, self._transaction = self._transaction, None
+        if effects and self.sinks and not self.is_replica:
+            for sink in self.sinks:
+                sink.append(effects)
+
+    def expire(self, database: Database, key: bytes) -> None:
+        """Delete an expired key of a master and have its replicas do the same."""
+        database.delete(key)
+        self.keyspace.dirty += 1
+        self.context.statistics.expired_keys += 1
+        self.propagate(database.index, [b"DEL", key])
+
+    def on_disconnect(self, session: Session) -> None:
+        self.keyspace.unwatch(session)

@@ -1,0 +1,74 @@
+"""What commands may ask of the process around them: the port that `server.runtime` implements.
+
+Commands are plain functions, so whatever waits, forks, writes files or ends the process is asked
+for here and happens outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from vedette.errors import VedetteError
+
+
+class SaveInProgress(VedetteError):
+    """A snapshot is being written already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownRequest:
+    """What SHUTDOWN asked for. `save` None: as the save points say."""
+
+    save: bool | None = None
+    is_now: bool = False
+    is_forced: bool = False
+
+
+class Host(Protocol):
+    """The process as commands see it."""
+
+    def save(self) -> None:
+        """Write a snapshot before returning (SAVE).
+
+        Raises:
+            SaveInProgress: a background save runs.
+            OSError: it could not be written.
+        """
+
+    def start_background_save(self) -> None:
+        """Start a snapshot in a child process (BGSAVE).
+
+        Raises:
+            SaveInProgress: one runs already.
+            OSError: the process could not fork.
+        """
+
+    def request_shutdown(self, request: ShutdownRequest) -> None:
+        """Have the server stop after this batch.
+
+        Raises:
+            OSError: a save was asked for and failed, and the stop was not forced.
+        """
+
+    def abort_shutdown(self) -> bool:
+        """Call off a shutdown that waits for replicas; False: there is none."""
+
+    def sleep(self, seconds: float) -> None:
+        """Block the whole process (DEBUG SLEEP)."""
+
+    def random_hex(self, size: int) -> str:
+        """Return `size` random hexadecimal digits, for run ids and replication ids."""
+
+    def resident_bytes(self) -> int:
+        """Return the resident size of the process."""
+
+    def cpu_seconds(self) -> tuple[float, float, float, float]:
+        """Return system and user CPU seconds of the process, then those of its children."""
+
+    def rewrite_configuration(self) -> None:
+        """Write the settings back to the configuration file (CONFIG REWRITE).
+
+        Raises:
+            OSError: it could not be written.
+        """

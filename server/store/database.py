@@ -1,0 +1,113 @@
+"""One numbered database: values, expiry times, and who watches which key.
+
+The one writer of `values` and `expires`. Knows no clock: whether a key has expired is asked with the
+time as an argument, and what follows from it (deletion, propagation) is the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from .values import Value
+
+
+class Database:
+    """`index` is the number that SELECT takes.
+
+    `values` and `expires` may be read by anyone (the hot paths do), but are changed only through
+    the methods, which keep `expires` a subset of `values` and tell the watchers.
+    """
+
+    __slots__ = ("_on_touch", "expires", "index", "values", "watched")
+
+    def __init__(self, index: int, on_touch: Callable[[Database, bytes], None]) -> None:
+        self.index = index
+        self.values: dict[bytes, Value] = {}
+        #: When a key expires, in milliseconds of the wall clock.
+        self.expires: dict[bytes, int] = {}
+        #: Keys under WATCH; `on_touch` is called when one of them changes.
+        self.watched: set[bytes] = set()
+        self._on_touch = on_touch
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def is_expired(self, key: bytes, now_ms: int) -> bool:
+        """Return whether `key` has an expiry time that has passed."""
+        expire_at_ms = self.expires.get(key)
+        return expire_at_ms is not None and expire_at_ms <= now_ms
+
+    def set(self, key: bytes, value: Value) -> None:
+        """Set `key`, dropping any expiry time."""
+        self.values[key] = value
+        if self.expires:
+            self.expires.pop(key, None)
+        if self.watched:
+            self.touch(key)
+
+    def replace(self, key: bytes, value: Value) -> None:
+        """Set `key`, keeping its expiry time."""
+        self.values[key] = value
+        if self.watched:
+            self.touch(key)
+
+    def delete(self, key: bytes) -> bool:
+        """Delete `key`; return whether it was there."""
+        if self.values.pop(key, None) is None:
+            return False
+        if self.expires:
+            self.expires.pop(key, None)
+        if self.watched:
+            self.touch(key)
+        return True
+
+    def expire_at(self, key: bytes, expire_at_ms: int | None) -> None:
+        """Set the expiry time of `key`, which must exist; None makes it persistent."""
+        assert key in self.values
+        if expire_at_ms is None:
+            self.expires.pop(key, None)
+        else:
+            self.expires[key] = expire_at_ms
+        if self.watched:
+            self.touch(key)
+
+    def touch(self, key: bytes) -> None:
+        """Tell the watchers of `key` that it changed."""
+        if key in self.watched:
+            self._on_touch(self, key)
+
+    def clear(self) -> int:
+        """Delete every key; return how many there were. Watchers of keys that existed are told."""
+        count = len(self.values)
+        touched = [key for key in self.watched if key in self.values]
+        self.values = {}
+        self.expires = {}
+        for key in touched:
+            self._on_touch(self, key)
+        return count
+
+    def adopt(self, values: dict[bytes, Value], expires: dict[bytes, int]) -> None:
+        """Take over a loaded dataset in place of the present one, without a copy."""
+        touched = [key for key in self.watched if key in self.values or key in values]
+        self.values = values
+        self.expires = expires
+        for key in touched:
+            self._on_touch(self, key)
+
+    def swap_contents(self, other: Database) -> None:
+        """Exchange the datasets of two databases (SWAPDB), telling watchers of both."""
+        touched = {
+            (database, key)
+            for database in (self, other)
+            for key in database.watched
+            if key in self.values or key in other.values
+        }
+        self.values, other.values = other.values, self.values
+        self.expires, other.expires = other.expires, self.expires
+        for database, key in touched:
+            database._on_touch(database, key)
+
+    def expired_among(self, keys: Iterable[bytes], now_ms: int) -> list[bytes]:
+        """Return those of `keys` that have expired (the active expiry cycle's question)."""
+        expires = self.expires
+        return [key for key in keys if expires.get(key, now_ms + 1) <= now_ms]

@@ -1,0 +1,326 @@
+"""The I/O pump: one trio task that serves every plain connection of a server or sentinel.
+
+Theory of operation. A trio task per connection spends more on switching tasks than the command
+costs (docs/adr/0003). So the pump registers all sockets with an epoll of its own and awaits only
+that epoll's descriptor. When it is readable the pump serves what is ready in batches: receive from
+each socket without blocking, let the engine run what was received, and once the whole batch has
+run, settle: `before_send` (persist, propagate), then send, then retry the waits that were woken.
+Between batches it yields to trio.
+
+Only the pump's task touches sockets. Other tasks that make the engine produce output (a timer, the
+link to a master) call `settle()` afterwards.
+
+A client that does not read is bounded: once its unsent bytes pass `PAUSE_READING_BYTES` no more of
+its requests are read, and the output limits of its class close it (Redis'
+`client-output-buffer-limit`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import select
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import trio
+
+from ..clients.engine import Engine
+from ..clients.session import Session
+
+#: What one receive takes at most; Redis reads as much at a time.
+RECEIVE_BYTES: Final = 16 * 1024
+#: While a client owes us the reading of so much, its requests are left in the kernel.
+PAUSE_READING_BYTES: Final = 4 * 1024 * 1024
+#: Ready sockets served before replies are sent and other tasks may run.
+BATCH_MAX_EVENTS: Final = 512
+#: Connections accepted in a row.
+ACCEPT_MAX: Final = 128
+
+MAXCLIENTS_REFUSAL: Final = b"-ERR max number of clients reached\r\n"
+
+_READ = select.EPOLLIN
+_WRITE = select.EPOLLOUT
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Pump:
+    """Serves the clients of `engine` on `listeners`.
+
+    `before_send()` runs once a batch, after its commands and before their replies leave.
+    `refusal(address)` may give bytes with which a new connection is turned away (protected mode).
+    The pump owns accepted sockets and closes them; the listeners stay their opener's.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        max_clients: Callable[[], int] = lambda: 10_000,
+        refusal: Callable[[str], bytes | None] = lambda host: None,
+        before_send: Callable[[], None] = lambda: None,
+        is_password_required: Callable[[], bool] = lambda: False,
+        tcp_keepalive_s: Callable[[], int] = lambda: 300,
+        clock_ms: Callable[[], int] = _wall_clock_ms,
+    ) -> None:
+        self.engine = engine
+        self._max_clients = max_clients
+        self._refusal = refusal
+        self._before_send = before_send
+        self._is_password_required = is_password_required
+        self._tcp_keepalive_s = tcp_keepalive_s
+        self._clock_ms = clock_ms
+        self._epoll = select.epoll()
+        self._listeners: dict[int, socket.socket] = {}
+        self._sockets: dict[int, socket.socket] = {}
+        self._sessions: dict[int, Session] = {}
+        #: Sessions whose socket takes no more for now; the rest of their output is in their outbox.
+        self._congested: set[int] = set()
+
+    async def serve(
+        self,
+        listeners: Sequence[socket.socket],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until cancelled; then send what sockets take at once, and close them all."""
+        for listener in listeners:
+            listener.setblocking(False)
+            self._listeners[listener.fileno()] = listener
+            self._epoll.register(listener.fileno(), _READ)
+        task_status.started()
+        try:
+            while True:
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+                self.serve_ready()
+        finally:
+            self.settle()
+            for session in self.engine.clients:
+                self.close(session)
+            for descriptor in self._listeners:
+                self._epoll.unregister(descriptor)
+            self._epoll.close()
+
+    def stop_accepting(self) -> None:
+        """Take the listeners out; the connections there are go on."""
+        for descriptor in self._listeners:
+            self._epoll.unregister(descriptor)
+        self._listeners.clear()
+
+    def serve_ready(self) -> None:
+        """Serve one batch of what is ready."""
+        events = self._epoll.poll(0, BATCH_MAX_EVENTS)
+        self.engine.begin_batch(self._clock_ms())
+        sessions = self._sessions
+        for descriptor, mask in events:
+            session = sessions.get(descriptor)
+            if session is None:
+                if descriptor in self._listeners:
+                    self._accept(self._listeners[descriptor])
+            elif mask & ~_WRITE:
+                self._receive(descriptor, session)
+                if mask & _WRITE and not session.is_closed:
+                    self.engine.clients.note_unsent(session)
+            else:
+                self.engine.clients.note_unsent(session)
+        self.settle()
+
+    def settle(self) -> None:
+        """End the batch: persist and propagate, then send what is owed, then close what is to be.
+
+        To be called by every task, other than the pump's, that made the engine produce output.
+        """
+        engine = self.engine
+        engine.end_batch()
+        self._before_send()
+        for session in engine.clients.take_unsent():
+            if session.outbox:
+                self._send(session)
+            if session.is_close_requested and not session.outbox:
+                self.close(session)
+
+    def detach(self, session: Session) -> socket.socket | None:
+        """Hand the socket of `session` over to the caller, who serves and closes it from now on.
+
+        The session stays registered until `engine.disconnect`. None: it is gone already.
+        """
+        descriptor = session.file_descriptor
+        if self._sessions.get(descriptor) is not session:
+            return None
+        self._epoll.unregister(descriptor)
+        self._congested.discard(descriptor)
+        del self._sessions[descriptor]
+        return self._sockets.pop(descriptor)
+
+    def close(self, session: Session) -> None:
+        """Close the connection of `session` now."""
+        descriptor = session.file_descriptor
+        if self._sessions.get(descriptor) is session:
+            self._epoll.unregister(descriptor)
+            self._congested.discard(descriptor)
+            del self._sessions[descriptor]
+            self._sockets.pop(descriptor).close()
+        session.outbox.clear()
+        self.engine.disconnect(session)
+
+    # --- accepting -------------------------------------------------------------------------------
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPT_MAX):
+            try:
+                connection, peer = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    return  # level-triggered: tried again in the next batch, when one may be free
+                if error.errno in (errno.ECONNABORTED, errno.EPROTO, errno.EINTR):
+                    continue
+                raise
+            self._welcome(connection, peer)
+
+    def _welcome(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+        refusal = self._refusal(peer[0])
+        if refusal is None and len(self.engine.clients) >= self._max_clients():
+            refusal = MAXCLIENTS_REFUSAL
+        connection.setblocking(False)
+        if refusal is not None:
+            self.engine.clients.rejected_count += 1
+            with contextlib.suppress(OSError):  # told if its buffer takes it; closed in any case
+                connection.send(refusal)
+            connection.close()
+            return
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        keepalive_s = self._tcp_keepalive_s()
+        if keepalive_s:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
+            interval_s = max(1, keepalive_s // 3)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+        descriptor = connection.fileno()
+        session = self.engine.clients.open(
+            address=_format_peer(peer),
+            local_address=_format_peer(connection.getsockname()),
+            now_ms=self.engine.context.now_ms,
+            is_authenticated=not self._is_password_required(),
+            file_descriptor=descriptor,
+        )
+        session.parser.max_bulk_bytes = self.engine.settings.max_bulk_bytes
+        self._sockets[descriptor] = connection
+        self._sessions[descriptor] = session
+        self._epoll.register(descriptor, _READ)
+
+    # --- receiving and sending -------------------------------------------------------------------
+
+    def _receive(self, descriptor: int, session: Session) -> None:
+        if session.is_close_requested:
+            self.engine.clients.note_unsent(session)
+            return
+        try:
+            data = self._sockets[descriptor].recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:  # reset, timed out: the connection is gone, nobody is left to tell
+            self.close(session)
+            return
+        if not data:
+            self.close(session)
+            return
+        self.engine.receive(session, data)
+
+    def _send(self, session: Session) -> None:
+        descriptor = session.file_descriptor
+        if self._sessions.get(descriptor) is not session:
+            return  # detached: its new owner sends
+        data = session.outbox[0] if len(session.outbox) == 1 else b"".join(session.outbox)
+        session.outbox.clear()
+        try:
+            sent = self._sockets[descriptor].send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # the peer is gone
+            self.close(session)
+            return
+        self.engine.output_bytes += sent
+        if sent == len(data):
+            if descriptor in self._congested:
+                self._congested.discard(descriptor)
+                session.unsent_bytes = 0
+                session.soft_limit_since_ms = None
+                self._epoll.modify(descriptor, _READ)
+            return
+        session.outbox.append(data[sent:])
+        session.unsent_bytes = len(data) - sent
+        self._congest(descriptor, session)
+
+    def _congest(self, descriptor: int, session: Session) -> None:
+        """Wait for the socket to take more, or give a client up that owes too much."""
+        if self._is_over_limit(session):
+            session.outbox.clear()
+            self.close(session)
+            return
+        self._congested.add(descriptor)
+        reads = _READ if session.unsent_bytes < PAUSE_READING_BYTES else 0
+        self._epoll.modify(descriptor, _WRITE | reads)
+
+    def _is_over_limit(self, session: Session) -> bool:
+        limits = (self.engine.settings.output_limits or {}).get(session.kind.value)
+        if limits is None:
+            return False
+        hard_bytes, soft_bytes, soft_s = limits
+        if hard_bytes and session.unsent_bytes > hard_bytes:
+            return True
+        if not soft_bytes or session.unsent_bytes <= soft_bytes:
+            session.soft_limit_since_ms = None
+            return False
+        now_ms = self.engine.context.now_ms
+        if session.soft_limit_since_ms is None:
+            session.soft_limit_since_ms = now_ms
+        return now_ms - session.soft_limit_since_ms > soft_s * 1000
+
+
+def _format_peer(address: tuple[str, int]) -> str:
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def open_listeners(hosts: Sequence[str], port: int, backlog: int) -> list[socket.socket]:
+    """Return listening sockets for `port` on each of `hosts`.
+
+    `*` is every IPv4 address, `::*` every IPv6 one; a host with a leading `-` may be missing from
+    this machine (Redis' `bind` rules). The caller closes them.
+
+    Raises:
+        OSError: a required address cannot be bound; those opened before it are closed.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        for name in hosts:
+            host = name.removeprefix("-")
+            host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                listener.bind((host, port))
+                listener.listen(backlog)
+            except OSError as error:
+                listener.close()
+                is_missing = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+                if name.startswith("-") and is_missing:
+                    continue
+                raise
+            listeners.append(listener)
+    except BaseException:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners

@@ -147,13 +147,9 @@ class Exchange(Generic[TokenT]):
             TooManyPendingError: `max_pending` requests wait; nothing was queued.
             ValueError: the command is empty or one after which replies cannot be matched.
         """
-        if not argv:
-            raise ValueError("a command has at least a name")
         if len(self._pending) >= self.max_pending:
             raise TooManyPendingError(f"{len(self._pending)} requests wait for their reply")
-        name = argv[0].lower()
-        if name in _NEVER or (name == b"client" and len(argv) > 1 and argv[1].lower() == b"reply"):
-            raise ValueError(f"{name.decode()} would end the matching of replies to requests")
+        name = ensure_matchable(argv)
         if name in _SPECIAL_NAMES:
             self._pending.append(_Special(token, name, len(argv) - 1))
         else:
@@ -263,6 +259,20 @@ class Exchange(Generic[TokenT]):
             self.protocol = 2
             for channels in self._channels.values():
                 channels.clear()
+
+
+def ensure_matchable(argv: Sequence[bytes]) -> bytes:
+    """Return the command's name in lower case.
+
+    Raises:
+        ValueError: the command is empty or one after which replies cannot be matched.
+    """
+    if not argv:
+        raise ValueError("a command has at least a name")
+    name = argv[0].lower()
+    if name in _NEVER or (name == b"client" and len(argv) > 1 and argv[1].lower() == b"reply"):
+        raise ValueError(f"{name.decode()} would end the matching of replies to requests")
+    return name
 
 
 def encode_argument(value: Argument) -> bytes:

@@ -20,6 +20,7 @@ How a request ends:
 
 from __future__ import annotations
 
+import os
 import socket
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -476,8 +477,9 @@ def _reason_of(error: BaseException) -> str:
     """Return the operating system's words for what is behind `error`."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
+        if isinstance(cause, OSError) and cause.errno:
+            # Look-up failures have negative numbers and words of their own.
+            return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
         if isinstance(cause, BaseExceptionGroup):
             return "; ".join(_reason_of(inner) for inner in cause.exceptions)
         cause = cause.__cause__

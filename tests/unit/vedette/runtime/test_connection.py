@@ -1,0 +1,385 @@
+"""One connection shared by tasks: replies reach their own task whatever is cancelled or breaks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import hiredis
+import pytest
+import trio
+from trio.testing import (
+    MemorySendStream,
+    MockClock,
+    memory_stream_pair,
+    wait_all_tasks_blocked,
+)
+
+from vedette.resp.encode import encode_bulk
+from vedette.resp.exchange import ReplyError
+from vedette.runtime.background import open_background_nursery
+from vedette.runtime.connection import (
+    ConnectFailed,
+    Connection,
+    ConnectionLost,
+    HandshakeRefused,
+    ServeOptions,
+    open_connection,
+    serve_connection,
+)
+from vedette.types import Address
+
+ADDRESS = Address("127.0.0.1", 6379)
+
+
+class Peer:
+    """The other end, driven by the test: what was asked, and what to answer."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self._reader = hiredis.Reader()
+
+    async def next_command(self) -> list[bytes]:
+        """Return the next command the connection sent."""
+        while (command := self._reader.gets()) is False:
+            self._reader.feed(bytes(await self.stream.receive_some(4096)))
+        assert isinstance(command, list)
+        return command
+
+    async def answer(self, data: bytes) -> None:
+        await self.stream.send_all(data)
+
+
+@asynccontextmanager
+async def connected(
+    options: ServeOptions | None = None,
+) -> AsyncIterator[tuple[Connection, Peer]]:
+    """A connection over memory streams and its peer."""
+    ours, theirs = memory_stream_pair()
+    async with serve_connection(ours, ADDRESS, **(options or {})) as connection:
+        yield connection, Peer(theirs)
+
+
+class Task:
+    """An async call run in the background, and how it ended."""
+
+    def __init__(self, nursery: trio.Nursery, call: Callable[[], Awaitable[object]]) -> None:
+        self.scope = trio.CancelScope()
+        self.result: object = None
+        self.error: Exception | None = None
+        self._done = trio.Event()
+        nursery.start_soon(self._run, call)
+
+    async def _run(self, call: Callable[[], Awaitable[object]]) -> None:
+        with self.scope:
+            try:
+                self.result = await call()
+            except Exception as error:
+                self.error = error
+        self._done.set()
+
+    async def wait(self) -> object:
+        await self._done.wait()
+        return self.result
+
+    async def wait_lost(self) -> ConnectionLost:
+        await self._done.wait()
+        assert isinstance(self.error, ConnectionLost), self
+        return self.error
+
+
+async def test_commands_of_one_turn_leave_in_one_send_and_find_their_tasks() -> None:
+    """Automatic pipelining: tasks share the send and still get their own replies."""
+    async with connected() as (connection, peer), trio.open_nursery() as nursery:
+        tasks = [
+            Task(nursery, lambda key=key: connection.execute("GET", key))  # type: ignore[misc]
+            for key in ("a", "b", "c")
+        ]
+        await wait_all_tasks_blocked()
+        sent = await peer.stream.receive_some(4096)
+        asked = [key for key in (b"a", b"b", b"c") if encode_bulk(key) in sent]
+        order = sorted(asked, key=sent.index)
+        await peer.answer(b"".join(encode_bulk(b"value of " + key) for key in order))
+
+        assert [await task.wait() for task in tasks] == [
+            b"value of a",
+            b"value of b",
+            b"value of c",
+        ]
+
+
+async def test_error_reply_is_raised_by_execute_and_a_value_in_execute_many() -> None:
+    """One failed command of a batch must not hide its neighbours' replies."""
+    async with connected() as (connection, peer), trio.open_nursery() as nursery:
+        one = Task(nursery, lambda: connection.execute("INCR", "k"))
+        await peer.next_command()
+        await peer.answer(b"-WRONGTYPE no\r\n")
+        await one.wait()
+        many = Task(nursery, lambda: connection.execute_many([("INCR", "k"), ("GET", "j")]))
+        await peer.next_command()
+        await peer.answer(b"-WRONGTYPE no\r\n$1\r\nv\r\n")
+
+        assert await many.wait() == [ReplyError("WRONGTYPE no"), b"v"]
+    assert one.error == ReplyError("WRONGTYPE no")
+
+
+async def test_reply_to_a_cancelled_request_is_dropped() -> None:
+    """The fault that once showed users other users' chats: a reply handed to the next request."""
+    async with connected() as (connection, peer), trio.open_nursery() as nursery:
+        first = Task(nursery, lambda: connection.execute("GET", "a"))
+        await peer.next_command()
+        first.scope.cancel()
+        await first.wait()
+        second = Task(nursery, lambda: connection.execute("GET", "b"))
+        await peer.next_command()
+        await peer.answer(b"$1\r\nA\r\n$1\r\nB\r\n")
+
+        assert await second.wait() == b"B"
+
+
+async def test_request_cancelled_before_it_was_written_is_withdrawn() -> None:
+    """Who gives up before the bytes left can be sure that nothing happened."""
+    async with connected() as (connection, peer):
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await connection.execute("INCR", "k")
+        async with trio.open_nursery() as nursery:
+            task = Task(nursery, lambda: connection.execute("PING"))
+            assert await peer.next_command() == [b"PING"]
+            await peer.answer(b"+PONG\r\n")
+            assert await task.wait() == b"PONG"
+
+
+async def test_random_cancellations_never_cross_replies(autojump_clock: MockClock) -> None:
+    """Echo with a delay while half of the callers give up at random moments."""
+    generator = random.Random(20240607)
+    served = 0
+
+    async def echo(peer: Peer) -> None:
+        while True:
+            command = await peer.next_command()
+            await trio.sleep(generator.choice([0, 0, 0.01, 0.05]))
+            await peer.answer(encode_bulk(command[1]))
+
+    async def call(connection: Connection, index: int, patience_s: float) -> None:
+        nonlocal served
+        await trio.sleep(index % 17 / 100)
+        with trio.move_on_after(patience_s):
+            assert await connection.execute("ECHO", index) == b"%d" % index
+            served += 1
+
+    async with connected() as (connection, peer), open_background_nursery() as background:
+        background.start_soon(echo, peer)
+        async with trio.open_nursery() as nursery:
+            for index in range(300):
+                patience_s = generator.choice([0, 0.02, 0.5, 60])
+                nursery.start_soon(call, connection, index, patience_s)
+    assert 75 < served < 300
+
+
+async def test_break_says_of_each_request_whether_it_was_sent() -> None:
+    """Only what was not handed to the network may be repeated blindly."""
+    async with connected() as (connection, peer), trio.open_nursery() as nursery:
+        sent = Task(nursery, lambda: connection.execute("INCR", "k"))
+        await peer.next_command()
+        stream = connection._stream
+        assert isinstance(stream, trio.StapledStream)
+        assert isinstance(stream.send_stream, MemorySendStream)
+        stream.send_stream.send_all_hook = trio.sleep_forever  # the peer takes no more
+        half_sent = Task(nursery, lambda: connection.execute("INCR", "k"))
+        await wait_all_tasks_blocked()
+        unsent = Task(nursery, lambda: connection.execute("INCR", "k"))
+        await wait_all_tasks_blocked()
+        connection.close("the master changed")
+
+        assert (await sent.wait_lost()).was_sent
+        assert (await half_sent.wait_lost()).was_sent
+        assert not (await unsent.wait_lost()).was_sent
+        with pytest.raises(ConnectionLost, match="the master changed") as raised:
+            await connection.execute("PING")
+        assert not raised.value.was_sent
+
+
+async def test_break_hands_over_the_replies_that_came() -> None:
+    """Of a batch cut short, the first commands are known to be done."""
+    async with connected() as (connection, peer), trio.open_nursery() as nursery:
+        task = Task(nursery, lambda: connection.execute_many([("INCR", "k")] * 3))
+        await peer.next_command()
+        await peer.answer(b":1\r\n:2\r\n")
+        await peer.stream.aclose()
+
+        lost = await task.wait_lost()
+    assert (lost.was_sent, lost.replies) == (True, (1, 2))
+    assert lost.address == ADDRESS
+
+
+async def test_protocol_error_breaks_the_connection() -> None:
+    """After garbage no later byte can be trusted."""
+    async with connected() as (connection, peer), trio.open_nursery() as nursery:
+        task = Task(nursery, lambda: connection.execute("PING"))
+        await peer.next_command()
+        await peer.answer(b"HTTP/1.1 200 OK\r\n")
+
+        assert "protocol error" in (await task.wait_lost()).reason
+        assert (await connection.wait_closed()) is connection.error
+
+
+async def test_silence_breaks_the_connection_that_waits(autojump_clock: MockClock) -> None:
+    """A stopped server keeps its sockets: only the lack of replies shows it."""
+    async with (
+        connected({"reply_timeout_s": 2.0}) as (connection, _),
+        trio.open_nursery() as nursery,
+    ):
+        await trio.sleep(60)  # idle for long: not silence, nothing was asked
+        started = trio.current_time()
+        task = Task(nursery, lambda: connection.execute("PING"))
+
+        lost = await task.wait_lost()
+        assert "no reply" in lost.reason
+        assert 2.0 <= trio.current_time() - started <= 2.5
+
+
+async def test_idle_connection_is_asked_for_a_sign_of_life(autojump_clock: MockClock) -> None:
+    """A subscriber sends nothing of its own, so a dead peer would never be noticed."""
+    async with connected({"reply_timeout_s": 2.0, "ping_interval_s": 5.0}) as (connection, peer):
+        started = trio.current_time()
+        assert await peer.next_command() == [b"PING"]
+        await peer.answer(b"+PONG\r\n")
+        assert await peer.next_command() == [b"PING"]
+
+        await connection.wait_closed()
+        assert 12.0 <= trio.current_time() - started <= 14.0
+
+
+async def test_load_is_bounded_and_waiters_get_their_turn() -> None:
+    """Beyond `max_pending` callers wait instead of filling memory."""
+    async with connected({"max_pending": 2}) as (connection, peer), trio.open_nursery() as nursery:
+        tasks = [Task(nursery, lambda: connection.execute("PING")) for _ in range(5)]
+        await wait_all_tasks_blocked()
+        sent = await peer.stream.receive_some(4096)
+        assert bytes(sent).count(b"PING") == 2
+        await peer.answer(b"+1\r\n+2\r\n")
+        for reply in (b"+3\r\n", b"+4\r\n", b"+5\r\n"):
+            await peer.next_command()
+            await peer.answer(reply)
+
+        replies = {await task.wait() for task in tasks}
+    assert replies == {b"1", b"2", b"3", b"4", b"5"}
+
+
+async def test_subscription_delivers_messages_and_then_the_break() -> None:
+    """A watcher must learn that it may have missed something."""
+    async with connected() as (connection, peer), trio.open_nursery() as nursery:
+        task = Task(nursery, lambda: connection.execute("SUBSCRIBE", "c"))
+        await peer.next_command()
+        await peer.answer(
+            b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n"
+        )
+
+        assert await task.wait() == [[b"subscribe", b"c", 1]]
+        assert await connection.receive_push() == [b"message", b"c", b"m"]
+        await peer.stream.aclose()
+        with pytest.raises(ConnectionLost, match="closed"):
+            await connection.receive_push()
+
+
+async def test_messages_nobody_takes_break_the_connection() -> None:
+    """Dropping one silently would leave the reader with a wrong picture."""
+    async with connected({"push_capacity": 2}) as (connection, peer):
+        await peer.answer(b">2\r\n+message\r\n+x\r\n" * 5)
+
+        lost = await connection.wait_closed()
+        assert "faster than they were taken" in lost.reason
+        assert await connection.receive_push() == [b"message", b"x"]
+
+
+async def test_unusable_command_is_refused_before_it_is_sent() -> None:
+    """MONITOR would turn every later reply into someone else's."""
+    async with connected({"max_pending": 4}) as (connection, _):
+        with pytest.raises(ValueError, match="matching"):
+            await connection.execute("MONITOR")
+        with pytest.raises(ValueError, match="at most 4"):
+            await connection.execute_many([("PING",)] * 5)
+        assert await connection.execute_many([]) == []
+
+
+async def test_error_of_the_block_leaves_as_itself() -> None:
+    """Callers write `except KeyError`, not `except*`."""
+    with pytest.raises(KeyError):
+        async with connected():
+            raise KeyError("the caller's own")
+
+
+async def test_refused_connect_says_where_and_why() -> None:
+    """Nobody listens: the error names address and reason."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    port = listeners[0].socket.getsockname()[1]
+    await listeners[0].aclose()
+
+    with pytest.raises(ConnectFailed, match=rf"127\.0\.0\.1:{port}: Connection refused"):
+        async with open_connection(Address("127.0.0.1", port)):
+            raise AssertionError("connected to a closed port")
+
+
+@asynccontextmanager
+async def listening(
+    handler: Callable[[trio.SocketStream], Awaitable[None]],
+) -> AsyncIterator[Address]:
+    """A TCP server on a free port that runs `handler` for each connection."""
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with open_background_nursery() as nursery:
+        nursery.start_soon(trio.serve_listeners, handler, listeners)
+        yield Address("127.0.0.1", listeners[0].socket.getsockname()[1])
+
+
+async def test_handshake_is_bounded_by_the_connect_timeout() -> None:
+    """A server that accepts and never answers is no connection."""
+
+    async def say_nothing(stream: trio.SocketStream) -> None:
+        await trio.sleep_forever()
+
+    async with listening(say_nothing) as address:
+        with pytest.raises(ConnectFailed, match="timed out in the handshake"):
+            async with open_connection(address, protocol=3, connect_timeout_s=0.05):
+                raise AssertionError("connected without a handshake")
+
+
+async def test_server_without_hello_is_spoken_to_in_resp2() -> None:
+    """Servers before 6.0 know no HELLO; the rest of the handshake still takes place."""
+    commands: list[list[bytes]] = []
+
+    async def old_server(stream: trio.SocketStream) -> None:
+        peer = Peer(stream)
+        while len(commands) < 3:
+            commands.append(await peer.next_command())
+            known = commands[-1][0] != b"HELLO"
+            await peer.answer(b"+OK\r\n" if known else b"-ERR unknown command `HELLO`\r\n")
+        await trio.sleep_forever()
+
+    async with (
+        listening(old_server) as address,
+        open_connection(address, protocol=3, password="p", client_name="n") as connection,
+    ):
+        assert connection.protocol == 2
+    assert commands == [
+        [b"HELLO", b"3", b"AUTH", b"default", b"p", b"SETNAME", b"n"],
+        [b"AUTH", b"p"],
+        [b"CLIENT", b"SETNAME", b"n"],
+    ]
+
+
+async def test_wrong_password_is_a_refused_handshake() -> None:
+    """To try again would not help; callers must be able to tell."""
+
+    async def refuse(stream: trio.SocketStream) -> None:
+        peer = Peer(stream)
+        await peer.next_command()
+        await peer.answer(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n")
+        await trio.sleep_forever()
+
+    async with listening(refuse) as address:
+        with pytest.raises(HandshakeRefused) as raised:
+            async with open_connection(address, username="u", password="p"):
+                raise AssertionError("connected with a wrong password")
+    assert raised.value.reply.code == "WRONGPASS"

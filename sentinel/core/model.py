@@ -1,0 +1,467 @@
+"""The state of a sentinel: what it knows of masters, nodes, fellow sentinels and links.
+
+Theory of operation. `SentinelState` is the root. A `Master` is a *name* under watch; the process
+that currently holds the role is its `node`, the others are its `replicas`. A `Node` is one process
+at one address and keeps its links when a switch moves it from one role to the other, so a failover
+needs no new connections. A `PeerSentinel` is what one master's view holds of a fellow sentinel; the
+`PeerLink` below it is shared by all masters that know the same run id.
+
+Only the modules of `sentinel.core` write here, each field by the module named beside it. Readers
+outside (commands, metrics) must treat everything as frozen and not keep references over an await.
+
+All times are milliseconds of the runtime's monotonic clock; a name in `_ms` that is None means
+"never" or "not so now". What survives a restart is `DurableState`, built by `durable_state()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Final, NewType
+
+from vedette.types import Address, RunId
+
+#: One connection attempt; unique for the life of the process.
+LinkId = NewType("LinkId", int)
+
+DEFAULT_DOWN_AFTER_MS: Final = 30_000
+DEFAULT_FAILOVER_TIMEOUT_MS: Final = 180_000
+DEFAULT_PARALLEL_SYNCS: Final = 1
+DEFAULT_PRIORITY: Final = 100
+NO_RENAMES: Final[Mapping[bytes, bytes]] = MappingProxyType({})
+
+
+class LinkKind(Enum):
+    """What a connection is for."""
+
+    COMMAND = "cmd"  # to a node: PING, INFO, PUBLISH, reconfiguration
+    PUBSUB = "pubsub"  # to a node: the hello channel
+    PEER = "peer"  # to a fellow sentinel: PING, PUBLISH, down queries and votes
+
+
+class LinkStatus(Enum):
+    """Where one link stands. DOWN means that the next attempt is scheduled."""
+
+    DOWN = "down"
+    CONNECTING = "connecting"
+    UP = "up"
+
+
+class Role(Enum):
+    """What a node's INFO says of itself; the value is INFO's spelling."""
+
+    MASTER = "master"
+    REPLICA = "slave"
+
+
+class FailoverState(Enum):
+    """How far our own failover of a master has come; the value is Redis' spelling.
+
+    RECONF_SLAVES begins when the promotion was seen: the switch is already announced and the other
+    replicas are being pointed to the new master.
+    """
+
+    NONE = "none"
+    WAIT_START = "wait_start"  # candidate: collecting votes
+    SELECT_SLAVE = "select_slave"  # leader: freshest offsets are coming in
+    SEND_SLAVEOF_NOONE = "send_slaveof_noone"
+    WAIT_PROMOTION = "wait_promotion"
+    RECONF_SLAVES = "reconf_slaves"
+
+
+class ReconfState(Enum):
+    """How far one replica has come in being pointed to the new master."""
+
+    NONE = "none"
+    SENT = "reconf_sent"  # SLAVEOF is on its way
+    IN_PROGRESS = "reconf_inprog"  # its INFO names the new master
+    DONE = "reconf_done"  # its link to the new master is up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterOptions:
+    """What an operator sets for one master, by file or SENTINEL SET."""
+
+    quorum: int
+    down_after_ms: int = DEFAULT_DOWN_AFTER_MS
+    failover_timeout_ms: int = DEFAULT_FAILOVER_TIMEOUT_MS
+    parallel_syncs: int = DEFAULT_PARALLEL_SYNCS
+    #: A rebooted master must answer PONG within this time; 0 turns the check off.
+    reboot_down_after_ms: int = 0
+    notification_script: str | None = None
+    client_reconfig_script: str | None = None
+    auth_user: bytes | None = None
+    auth_pass: bytes | None = None
+    #: Upper-case command name -> what to send instead.
+    renamed_commands: Mapping[bytes, bytes] = NO_RENAMES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalOptions:
+    """What an operator sets for the whole sentinel."""
+
+    #: Our port as fellow sentinels shall reach it (the listening port unless announce-port is set).
+    announce_port: int
+    #: None announces the local address of each link.
+    announce_ip: str | None = None
+    sentinel_user: bytes | None = None
+    sentinel_pass: bytes | None = None
+    resolve_hostnames: bool = False
+    announce_hostnames: bool = False
+
+
+@dataclass(slots=True)
+class Link:
+    """One logical connection and what its answers tell about the process behind it.
+
+    Written by `links.py` (connection) and `probes.py` (pings). The PEER and COMMAND kinds are
+    pinged; a PUBSUB link only counts as alive while messages come.
+    """
+
+    kind: LinkKind
+    address: Address
+    status: LinkStatus = LinkStatus.DOWN
+    #: The current attempt, None while DOWN.
+    id: LinkId | None = None
+    status_since_ms: int = 0
+    #: Our own IP on this connection.
+    local_host: str = ""
+    #: Commands sent and not yet answered.
+    pending_count: int = 0
+    #: Attempts since the link was last up.
+    failed_attempts: int = 0
+    last_ping_sent_ms: int = 0
+    #: When the PING that still waits for a reply was sent.
+    ping_waiting_since_ms: int | None = None
+    #: Last reply to a PING of any kind, and last acceptable one.
+    last_pong_ms: int = 0
+    last_valid_pong_ms: int = 0
+    #: Last message over a PUBSUB link.
+    last_activity_ms: int = 0
+    #: First unanswered PING, or the loss of the connection that kept one from being sent; what
+    #: down-after counts from. Only an acceptable reply to PING clears it.
+    suspect_since_ms: int | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether requests can be sent."""
+        return self.status is LinkStatus.UP
+
+
+@dataclass(slots=True)
+class PeerLink:
+    """The one connection to a fellow sentinel, shared by all masters that know it."""
+
+    run_id: RunId
+    link: Link
+    #: Names of the masters whose view holds this peer; the link ends with the last of them.
+    masters: set[str] = field(default_factory=set)
+
+    @property
+    def refcount(self) -> int:
+        """`link-refcount` as SENTINEL SENTINELS shows it."""
+        return len(self.masters)
+
+
+@dataclass(slots=True)
+class Node:
+    """One Redis-speaking process at one address, master or replica of the master `name`."""
+
+    name: str
+    address: Address
+    link: Link
+    pubsub: Link
+    #: From INFO; "" until it was read once. Written by `discovery.py`, as all down to `role...`.
+    run_id: str = ""
+    info_refresh_ms: int | None = None
+    #: None until an INFO was read since the node became known or was moved by a switch.
+    role_reported: Role | None = None
+    #: Since when it reports that role (or since when it is known).
+    role_reported_ms: int = 0
+    #: When INFO showed this same run turning from replica to master: somebody promoted it.
+    turned_master_ms: int | None = None
+    #: The following come from a replica's INFO.
+    master_address: Address | None = None
+    #: When `master_address` last changed.
+    master_address_ms: int = 0
+    is_master_link_up: bool = False
+    #: `master_link_down_since_seconds` in ms, 0 while the link is up.
+    master_link_down_ms: int = 0
+    priority: int = DEFAULT_PRIORITY
+    repl_offset: int = 0
+    is_announced: bool = True
+    #: Subjectively down since. Written by `detection.py`.
+    s_down_since_ms: int | None = None
+    #: A new run_id was seen and no PONG since (`master_reboot`). Written by `detection.py`.
+    rebooted_ms: int | None = None
+    is_script_kill_sent: bool = False
+    #: The last PING was answered with BUSY.
+    is_busy: bool = False
+    #: Written by `reconfiguration.py`.
+    reconf: ReconfState = ReconfState.NONE
+    reconf_sent_ms: int = 0
+    #: When a repair (convert, fix) was last sent, None if never since the last switch.
+    repaired_ms: int | None = None
+    #: Run ids of peers that confirmed our configuration after this node came back claiming to be
+    #: a master. Written by `repair.py`.
+    confirmed_by: set[RunId] = field(default_factory=set)
+    #: Written by `probes.py`.
+    is_info_waiting: bool = False
+    info_sent_ms: int | None = None
+    is_hello_waiting: bool = False
+
+    @property
+    def is_s_down(self) -> bool:
+        """Whether this sentinel alone believes the node down."""
+        return self.s_down_since_ms is not None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether both links are up; else SENTINEL shows the flag `disconnected`."""
+        return self.link.is_up and self.pubsub.is_up
+
+
+@dataclass(slots=True)
+class PeerSentinel:
+    """A fellow sentinel as one master's view knows it."""
+
+    name: str
+    run_id: RunId
+    address: Address
+    #: Shared with the other masters' views of the same run id.
+    peer_link: PeerLink
+    s_down_since_ms: int | None = None
+    last_hello_ms: int = 0
+    #: What its last hello said of this master.
+    hello_config_epoch: int = 0
+    hello_master_address: Address | None = None
+    is_hello_waiting: bool = False
+    #: Its answer to our down query, and when it came; expires (`opinions.py`, as all below).
+    says_down: bool = False
+    says_down_ms: int = 0
+    #: Its vote as it last told us.
+    voted_leader: RunId | None = None
+    voted_leader_epoch: int = 0
+    #: The election in which it last answered our request for a vote.
+    answered_epoch: int = 0
+    asked_ms: int | None = None
+    is_ask_waiting: bool = False
+
+    @property
+    def link(self) -> Link:
+        """The shared connection."""
+        return self.peer_link.link
+
+    @property
+    def is_s_down(self) -> bool:
+        """Whether this sentinel believes the peer down, by this master's down-after."""
+        return self.s_down_since_ms is not None
+
+
+@dataclass(slots=True)
+class Vote:
+    """The last vote given for one master's leadership. `leader_epoch` never falls.
+
+    `leader` is None after a restart: only the epoch is durable, which is enough never to vote twice
+    in it. `save_id` is the save that makes it durable (0 for what was loaded).
+    """
+
+    leader_epoch: int = 0
+    leader: RunId | None = None
+    save_id: int = 0
+
+
+@dataclass(slots=True)
+class Failover:
+    """Our own failover of one master, written by election, failover and reconfiguration.
+
+    All but `state` is meaningful only while `state` is not NONE, except where said.
+    """
+
+    state: FailoverState = FailoverState.NONE
+    state_since_ms: int = 0
+    started_ms: int = 0
+    #: The epoch it was begun in, and so the config epoch that it ends in.
+    epoch: int = 0
+    #: Begun by SENTINEL FAILOVER: needs neither ODOWN nor votes.
+    is_forced: bool = False
+    promoted: Address | None = None
+    #: Replicas that refused or missed the promotion -> not chosen again before.
+    refused: dict[Address, int] = field(default_factory=dict)
+    #: The master's address when it began, for the notices that name it.
+    old_address: Address | None = None
+    #: Kept over attempts: elections lost in a row, and when the next may begin.
+    attempts: int = 0
+    not_before_ms: int = 0
+    #: Kept: whom we last voted for and are waiting for, and since when (None: for nobody).
+    awaited_leader: RunId | None = None
+    awaited_since_ms: int = 0
+    #: Kept: the last attempt found no replica; the next waits until there is one.
+    is_waiting_for_replica: bool = False
+
+
+@dataclass(slots=True)
+class Master:
+    """One monitored name."""
+
+    name: str
+    options: MasterOptions
+    node: Node
+    config_epoch: int = 0
+    #: Whose failover made the current configuration; None when loaded or unknown.
+    config_leader: RunId | None = None
+    vote: Vote = field(default_factory=Vote)
+    replicas: dict[Address, Node] = field(default_factory=dict)
+    peers: dict[RunId, PeerSentinel] = field(default_factory=dict)
+    #: Objectively down since. Written by `detection.py`.
+    o_down_since_ms: int | None = None
+    failover: Failover = field(default_factory=Failover)
+    #: Counts switches and resets: answers to older questions are void.
+    generation: int = 0
+    #: When the current address was adopted.
+    switched_ms: int = 0
+
+    @property
+    def address(self) -> Address:
+        """Where clients shall go; a switch changes it at the moment the promotion is seen."""
+        return self.node.address
+
+    @property
+    def is_s_down(self) -> bool:
+        """Whether this sentinel alone believes the master down."""
+        return self.node.is_s_down
+
+    @property
+    def is_o_down(self) -> bool:
+        """Whether a quorum believes the master down."""
+        return self.o_down_since_ms is not None
+
+    def nodes(self) -> Iterator[Node]:
+        """The master's node, then the replicas in the order in which they became known."""
+        yield self.node
+        yield from self.replicas.values()
+
+    def find_node(self, address: Address) -> Node | None:
+        """The node at this address, in either role."""
+        if self.node.address == address:
+            return self.node
+        return self.replicas.get(address)
+
+
+@dataclass(slots=True)
+class SentinelState:
+    """All that one sentinel knows."""
+
+    my_id: RunId
+    options: GlobalOptions
+    current_epoch: int = 0
+    masters: dict[str, Master] = field(default_factory=dict)
+    peer_links: dict[RunId, PeerLink] = field(default_factory=dict)
+    #: Since when the machine distrusts its own clock after a stall; None normally (`+tilt`).
+    tilt_since_ms: int | None = None
+    tilt_count: int = 0
+    #: The last save that succeeded, the last that ended, the last that was asked for.
+    saved_id: int = 0
+    settled_id: int = 0
+    requested_id: int = 0
+    #: The epoch in the newest record on disk: the highest that may be spoken.
+    saved_epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurableMaster:
+    """What sentinel.conf holds of one master; `address` is the current (promoted) one."""
+
+    name: str
+    address: Address
+    options: MasterOptions
+    config_epoch: int = 0
+    leader_epoch: int = 0
+    replicas: tuple[Address, ...] = ()
+    sentinels: tuple[tuple[RunId, Address], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurableState:
+    """What must survive a restart."""
+
+    my_id: RunId
+    current_epoch: int
+    options: GlobalOptions
+    masters: tuple[DurableMaster, ...] = ()
+
+
+def durable_state(state: SentinelState) -> DurableState:
+    """The record to be saved for this state."""
+    return DurableState(
+        my_id=state.my_id,
+        current_epoch=state.current_epoch,
+        options=state.options,
+        masters=tuple(
+            DurableMaster(
+                name=master.name,
+                address=master.address,
+                options=master.options,
+                config_epoch=master.config_epoch,
+                leader_epoch=master.vote.leader_epoch,
+                replicas=tuple(master.replicas),
+                sentinels=tuple((peer.run_id, peer.address) for peer in master.peers.values()),
+            )
+            for master in state.masters.values()
+        ),
+    )
+
+
+def new_node(name: str, address: Address) -> Node:
+    """A node nothing is known of yet, both links down."""
+    return Node(
+        name=name,
+        address=address,
+        link=Link(LinkKind.COMMAND, address),
+        pubsub=Link(LinkKind.PUBSUB, address),
+    )
+
+
+def initial_state(durable: DurableState) -> SentinelState:
+    """The state a sentinel starts with from what it loaded (or was configured with).
+
+    A first start passes a freshly drawn `my_id`; the machine saves it in its first step, before
+    anything is spoken. Duplicate replicas are dropped, and so is one at the master's own address.
+    """
+    state = SentinelState(
+        my_id=durable.my_id, options=durable.options, current_epoch=durable.current_epoch
+    )
+    for record in durable.masters:
+        master = Master(
+            name=record.name,
+            options=record.options,
+            node=new_node(record.name, record.address),
+            config_epoch=record.config_epoch,
+            vote=Vote(leader_epoch=record.leader_epoch),
+        )
+        for address in record.replicas:
+            if address != record.address:
+                master.replicas[address] = new_node(record.name, address)
+        for run_id, address in record.sentinels:
+            if run_id != durable.my_id:
+                add_peer(state, master, run_id, address)
+        state.masters[master.name] = master
+        highest = max(master.config_epoch, master.vote.leader_epoch)
+        state.current_epoch = max(state.current_epoch, highest)
+    return state
+
+
+def add_peer(
+    state: SentinelState, master: Master, run_id: RunId, address: Address
+) -> PeerSentinel:
+    """Put a fellow sentinel into a master's view, sharing the link if it is known already."""
+    peer_link = state.peer_links.get(run_id)
+    if peer_link is None:
+        peer_link = PeerLink(run_id, Link(LinkKind.PEER, address))
+        state.peer_links[run_id] = peer_link
+    peer_link.masters.add(master.name)
+    peer = PeerSentinel(master.name, run_id, address, peer_link)
+    master.peers[run_id] = peer
+    return peer

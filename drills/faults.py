@@ -1,0 +1,32 @@
+"""The faults a drill can inject, as data: whom they hit and how.
+
+`drills.runtime.runner` carries them out. A target is a role rather than a process, for which node
+is the master is known only when the moment comes.
+"""
+
+from __future__ import annotations
+
+import enum
+import signal
+from dataclasses import dataclass
+
+
+class Target(enum.Enum):
+    """Whom a fault hits."""
+
+    MASTER = "the master"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A signal sent to the target's process."""
+
+    name: str
+    target: Target
+    signal: signal.Signals
+    #: Whether the process is gone for good; else it must take part in the convergence.
+    ends_process: bool
+
+
+#: The process vanishes between two instructions; the kernel resets its connections at once.
+KILL_MASTER = Fault(name="kill -9", target=Target.MASTER, signal=signal.SIGKILL, ends_process=True)

@@ -1,0 +1,156 @@
+"""A running laboratory: starts what `drills.lab` planned, waits until it is whole, stops it.
+
+Order of the start: the master, then the replicas until each is linked, then the sentinels until
+each knows all others; a sentinel that came before the replicas would look for them only ten seconds
+later. Order of the stop: the sentinels first (lest they fail over), then the replicas, then the
+master.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+
+from vedette.errors import VedetteError
+from vedette.runtime.background import open_background_nursery
+
+from ..lab import HOST, LabPlan
+from ..observation import LabView, missing_knowledge, missing_links
+from .observer import Observer
+from .processes import LabProcess, find_program, stop_processes
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
+
+
+class LabError(VedetteError):
+    """The laboratory could not be started; the text says why, with the output of the culprit."""
+
+
+class MissingProgramError(LabError):
+    """A program that the plan needs is not installed."""
+
+
+class Lab:
+    """The processes of a plan, and the observer that watches them."""
+
+    def __init__(self, plan: LabPlan, observer: Observer) -> None:
+        self.plan = plan
+        self.observer = observer
+        self.processes = {process.name: LabProcess(process) for process in plan.processes}
+
+    @property
+    def nodes(self) -> list[LabProcess]:
+        return [self.processes[process.name] for process in self.plan.nodes]
+
+    @property
+    def sentinels(self) -> list[LabProcess]:
+        return [self.processes[process.name] for process in self.plan.sentinels]
+
+    async def start(self, report: Callable[[str], None]) -> None:
+        """Start all processes in order and wait until the laboratory is whole.
+
+        Raises:
+            LabError: a process ended, or something was still missing after the time allowed.
+        """
+        for process in self.plan.processes:
+            process.directory.mkdir(parents=True, exist_ok=True)
+            process.config_path.write_text(process.config_text)
+        report("starting the master and its replicas")
+        await self._start(self.nodes, missing_links)
+        report("starting the sentinels")
+        await self._start(self.sentinels, missing_knowledge)
+
+    async def stop(self) -> list[str]:
+        """End every process in order; return the names of those that had to be killed."""
+        master, *replicas = self.nodes
+        killed: list[LabProcess] = []
+        for group in (self.sentinels, replicas, [master]):
+            killed += await stop_processes(group, STOP_TIMEOUT_S)
+        return [process.plan.name for process in killed]
+
+    async def _start(
+        self, processes: Sequence[LabProcess], missing: Callable[[LabView], list[str]]
+    ) -> None:
+        for process in processes:
+            process.start()
+        seen = "nothing was seen of it"
+
+        def is_whole(view: LabView) -> bool:
+            nonlocal seen
+            for process in processes:
+                if not process.is_running:
+                    raise LabError(_describe_end(process))
+            lacking = missing(view)
+            seen = "; ".join(lacking)
+            return not lacking
+
+        with trio.move_on_after(START_TIMEOUT_S) as scope:
+            await self.observer.wait_for(is_whole)
+        if scope.cancelled_caught:
+            raise LabError(f"not ready after {START_TIMEOUT_S:g} s: {seen}")
+
+
+@asynccontextmanager
+async def open_lab(
+    plan: LabPlan,
+    *,
+    observe_interval_s: float,
+    report: Callable[[str], None] = lambda text: None,
+) -> AsyncIterator[Lab]:
+    """Run the laboratory of `plan` as long as the block; nothing outlives it, whatever happens.
+
+    `report` is told each step of the start and the stop.
+
+    Raises:
+        MissingProgramError: before anything was started.
+        LabError: it did not come up; what was started has been stopped.
+    """
+    require_programs(plan)
+    lab = Lab(plan, Observer(plan, observe_interval_s))
+    try:
+        async with open_background_nursery() as nursery:
+            nursery.start_soon(lab.observer.run, name="observer")
+            await lab.start(report)
+            yield lab
+    finally:
+        report("stopping all processes")
+        for name in await lab.stop():  # its waits are shielded and bounded
+            report(f"{name} did not end in {STOP_TIMEOUT_S:g} s and was killed")
+
+
+def require_programs(plan: LabPlan) -> None:
+    """Check that every program of the plan is installed.
+
+    Raises:
+        MissingProgramError: names those that are not.
+    """
+    missing = sorted({p.program for p in plan.processes if find_program(p) is None})
+    if missing:
+        raise MissingProgramError(
+            f"{' and '.join(missing)} not found; install it, or choose other kinds "
+            "with --nodes and --sentinels"
+        )
+
+
+def is_port_free(port: int) -> bool:
+    """Return whether a server could listen on `port` of the loopback address now."""
+    with socket.socket() as probe:
+        # As servers do: connections that linger from an earlier run do not make a port taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _describe_end(process: LabProcess) -> str:
+    plan = process.plan
+    return (
+        f"{plan.name} ({plan.program}, port {plan.port}) ended with code {process.exit_code} "
+        f"while starting; its last output:\n{process.output_tail()}"
+    )

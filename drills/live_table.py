@@ -1,0 +1,230 @@
+"""How a running laboratory looks in a terminal: a table of nodes, one of sentinels, last events.
+
+Pure: turns the latest views and the state of the processes into something rich can draw, and a
+change between two views into one plain line for where no table can be drawn.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .lab import HOST, ProcessPlan
+from .observation import (
+    LabView,
+    NodeSeen,
+    NodeView,
+    Observation,
+    SentinelEvent,
+    SentinelSeen,
+    SentinelView,
+)
+
+NS_PER_S = 1_000_000_000
+#: Lines of a picture that are not events.
+_FRAME_LINES = 12
+_FEWEST_EVENTS = 3
+_MOST_EVENTS = 15
+
+_STYLE_OF_EVENT = {"+": "green", "-": "yellow"}
+_ALARMING = frozenset(["+sdown", "+odown", "+try-failover", "+switch-master", "+tilt"])
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """`exit_code` is None while it runs, and the negative number of the signal that ended it."""
+
+    pid: int | None
+    exit_code: int | None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "not started"
+        if self.exit_code is None:
+            return f"pid {self.pid}"
+        if self.exit_code < 0:
+            return f"killed by {signal.Signals(-self.exit_code).name}"
+        return f"ended, code {self.exit_code}"
+
+    @property
+    def is_running(self) -> bool:
+        return self.pid is not None and self.exit_code is None
+
+
+def render_lab(
+    view: LabView, states: Mapping[str, ProcessState], *, start_ns: int, height: int
+) -> RenderableType:
+    """Return the whole picture for `height` lines; event times count from `start_ns`."""
+    spare = height - _FRAME_LINES - len(view.plan.processes)
+    event_count = max(_FEWEST_EVENTS, min(_MOST_EVENTS, spare))
+    return Group(
+        _node_table(view, states),
+        _sentinel_table(view, states),
+        _event_table(list(view.events)[-event_count:], start_ns),
+        Text(
+            f"Ctrl-C stops everything; kill -9 a pid above and watch. Metrics: http://{HOST}:...",
+            style="dim",
+        ),
+    )
+
+
+def describe_start(plan: Iterable[ProcessPlan], states: Mapping[str, ProcessState]) -> list[str]:
+    """Return one line for each process: its name, program, port, pid and metrics."""
+    return [
+        f"{process.name:<11} {process.program:<16} port {process.port:<6} {states[process.name]}"
+        + (f"  {process.metrics_url}" if process.metrics_url else "")
+        for process in plan
+    ]
+
+
+def describe_change(
+    before: NodeView | SentinelView | None, observation: Observation, start_ns: int
+) -> str | None:
+    """Return what is new in an observation as one line, or None if it is nothing to speak of."""
+    match observation:
+        case SentinelEvent(name=name, time_ns=time_ns):
+            said = f"{observation.channel} {observation.payload}"
+        case NodeSeen(name=name, view=view):
+            time_ns, said = view.time_ns, _say_node(view)
+            if isinstance(before, NodeView) and said == _say_node(before):
+                return None
+        case SentinelSeen(name=name, view=view):
+            time_ns, said = view.time_ns, _say_sentinel(view)
+            if isinstance(before, SentinelView) and said == _say_sentinel(before):
+                return None
+    return f"{_seconds(time_ns, start_ns)}  {name:<11} {said}"
+
+
+def _say_node(view: NodeView) -> str:
+    if not view.is_reachable:
+        return "does not answer"
+    if view.is_master:
+        return "is a master"
+    return f"is a replica of {view.master}, link {'up' if view.link_is_up else 'down'}"
+
+
+def _say_sentinel(view: SentinelView) -> str:
+    if not view.is_reachable:
+        return "does not answer"
+    return f"says the master is {view.master}, configuration epoch {view.config_epoch}"
+
+
+def _node_table(view: LabView, states: Mapping[str, ProcessState]) -> Table:
+    table = _new_table("Nodes", "node", "kind", "port", "process", "role", "link")
+    for column in ("offset", "behind"):
+        table.add_column(column, justify="right")
+    table.add_column("metrics")
+    reported = {
+        address: lag for name in view.masters() for address, lag in view.nodes[name].lag_s.items()
+    }
+    newest = max((view.nodes[name].offset for name in view.masters()), default=0)
+    for process in view.plan.nodes:
+        node = view.nodes[process.name]
+        table.add_row(
+            *_process_cells(process, states[process.name]),
+            _role_cell(node),
+            _link_cell(node),
+            str(node.offset) if node.is_reachable else "-",
+            _lag_cell(node, newest, reported.get(process.address)),
+            _metrics_cell(process),
+        )
+    return table
+
+
+def _sentinel_table(view: LabView, states: Mapping[str, ProcessState]) -> Table:
+    table = _new_table("Sentinels", "sentinel", "kind", "port", "process", "master is", "state")
+    for column in ("epoch", "replicas", "others"):
+        table.add_column(column, justify="right")
+    table.add_column("metrics")
+    for process in view.plan.sentinels:
+        sentinel = view.sentinels[process.name]
+        seen = [
+            Text(str(sentinel.master)),
+            _flags_cell(sentinel),
+            Text(str(sentinel.config_epoch)),
+            Text(str(sentinel.replica_count)),
+            Text(str(sentinel.other_sentinel_count)),
+        ]
+        table.add_row(
+            *_process_cells(process, states[process.name]),
+            *(seen if sentinel.is_reachable else [Text("-", style="dim")] * len(seen)),
+            _metrics_cell(process),
+        )
+    return table
+
+
+def _event_table(events: list[SentinelEvent], start_ns: int) -> Table:
+    table = Table(title="Last events", title_justify="left", box=None, show_header=False)
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="ellipsis", no_wrap=True)
+    for event in events:
+        style = _STYLE_OF_EVENT.get(event.channel[:1], "")
+        if event.channel in _ALARMING:
+            style = "bold red"
+        table.add_row(
+            _seconds(event.time_ns, start_ns),
+            event.name,
+            Text(event.channel, style=style),
+            Text(event.payload),
+        )
+    return table
+
+
+def _new_table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _process_cells(process: ProcessPlan, state: ProcessState) -> list[Text]:
+    return [
+        Text(process.name),
+        Text(process.kind.value),
+        Text(str(process.port)),
+        Text(str(state), style="" if state.is_running else "bold red"),
+    ]
+
+
+def _role_cell(node: NodeView) -> Text:
+    if not node.is_reachable:
+        return Text("no answer", style="bold red")
+    if node.is_master:
+        return Text("master", style="bold green")
+    return Text(f"replica of {node.master.port if node.master else '?'}")
+
+
+def _link_cell(node: NodeView) -> Text:
+    if not node.is_reachable or node.is_master:
+        return Text("-", style="dim")
+    return Text("up") if node.link_is_up else Text("down", style="bold red")
+
+
+def _lag_cell(node: NodeView, newest_offset: int, reported_s: int | None) -> str:
+    """Return how far a replica is behind its master: bytes, and seconds as the master counts."""
+    if not node.is_reachable or node.is_master:
+        return "-"
+    seconds = "" if reported_s is None else f", {reported_s} s"
+    return f"{max(0, newest_offset - node.offset)} B{seconds}"
+
+
+def _flags_cell(sentinel: SentinelView) -> Text:
+    flags = ",".join(sorted(sentinel.flags - {"master"})) or "ok"
+    return Text(flags, style="green" if flags == "ok" else "bold red")
+
+
+def _metrics_cell(process: ProcessPlan) -> str:
+    """Return the part of the metrics' address that differs from process to process."""
+    return "-" if process.metrics_port is None else f":{process.metrics_port}/metrics"
+
+
+def _seconds(time_ns: int, start_ns: int) -> str:
+    return f"{(time_ns - start_ns) / NS_PER_S:9.3f}"

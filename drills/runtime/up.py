@@ -1,0 +1,134 @@
+"""Runs a laboratory until it is told to stop, and shows what happens in it.
+
+In a terminal the picture of `drills.live_table` is redrawn a few times a second; elsewhere every
+change becomes one line. A process that ends is shown, and nothing else is done about it.
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+from rich.console import Console
+from rich.live import Live
+
+from ..lab import PortBases, Topology, plan_lab
+from ..live_table import ProcessState, describe_change, describe_start, render_lab
+from ..observation import (
+    NodeSeen,
+    NodeView,
+    Observation,
+    SentinelSeen,
+    SentinelView,
+)
+from .lab import Lab, is_port_free, open_lab
+
+_REDRAW_INTERVAL_S = 0.25
+_OBSERVE_INTERVAL_S = 0.2
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@asynccontextmanager
+async def stopped_by_signals() -> AsyncIterator[list[signal.Signals]]:
+    """Cancel the block at the first SIGINT, SIGTERM or SIGHUP; later ones change nothing more.
+
+    What is yielded holds the signal once it came, so that the caller can tell after the block.
+    """
+    received: list[signal.Signals] = []
+
+    async def wait_signal(scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(*STOP_SIGNALS) as numbers:
+            receiving.set()
+            async for number in numbers:
+                received.append(signal.Signals(number))
+                scope.cancel()
+
+    receiving = trio.Event()
+    async with trio.open_nursery() as nursery:
+        with trio.CancelScope() as scope:
+            nursery.start_soon(wait_signal, scope, name="signals")
+            await receiving.wait()
+            yield received
+        nursery.cancel_scope.cancel()
+
+
+async def run_up(
+    topology: Topology,
+    ports: PortBases,
+    *,
+    directory: Path | None,
+    console: Console,
+    show_table: bool,
+) -> None:
+    """Run the laboratory of `topology` until a signal comes; return when all of it has ended.
+
+    `directory` is kept afterwards; without one a temporary directory is used.
+
+    Raises:
+        PlanError, LabError: it could not be planned or started; nothing is left running.
+    """
+    with tempfile.TemporaryDirectory(prefix="vedette-up-") as temporary:
+        plan = plan_lab(topology, directory or Path(temporary), ports, is_port_free)
+        async with (
+            stopped_by_signals(),
+            open_lab(plan, observe_interval_s=_OBSERVE_INTERVAL_S, report=console.print) as lab,
+        ):
+            if show_table:
+                await _show_table(lab, console)
+            else:
+                await _show_lines(lab, console)
+
+
+async def _show_table(lab: Lab, console: Console) -> None:
+    start_ns = time.monotonic_ns()
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        while True:
+            picture = render_lab(
+                lab.observer.view,
+                process_states(lab),
+                start_ns=start_ns,
+                height=console.height,
+            )
+            live.update(picture, refresh=True)
+            await trio.sleep(_REDRAW_INTERVAL_S)
+
+
+async def _show_lines(lab: Lab, console: Console) -> None:
+    start_ns = time.monotonic_ns()
+    view = lab.observer.view
+    seen: dict[str, NodeView | SentinelView] = {**view.nodes, **view.sentinels}
+
+    def show(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def show_change(observation: Observation) -> None:
+        line = describe_change(seen.get(observation.name), observation, start_ns)
+        if isinstance(observation, NodeSeen | SentinelSeen):
+            seen[observation.name] = observation.view
+        if line is not None:
+            show(line)
+
+    for line in describe_start(lab.plan.processes, process_states(lab)):
+        show(line)
+    show("the laboratory is up; Ctrl-C stops it")
+    lab.observer.add_listener(show_change)
+    ended: set[str] = set()
+    while True:
+        for name, state in process_states(lab).items():
+            if not state.is_running and name not in ended:
+                ended.add(name)
+                show(f"{(time.monotonic_ns() - start_ns) / 1e9:9.3f}  {name:<11} {state}")
+        await trio.sleep(_REDRAW_INTERVAL_S)
+
+
+def process_states(lab: Lab) -> dict[str, ProcessState]:
+    """Return whether each process runs, by name."""
+    return {
+        name: ProcessState(process.pid, process.exit_code)
+        for name, process in lab.processes.items()
+    }

@@ -1,0 +1,95 @@
+"""The options that `vedette up` and `vedette drill run` share: what the laboratory is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import TypeVar
+
+import click
+
+# drills.lab is plain data and cheap to import; what waits is imported by the commands.
+from drills.lab import PlanError, hand_out_kinds
+
+CommandT = TypeVar("CommandT", bound=Callable[..., object])
+
+#: Exit codes besides 0 and those of signals.
+EXIT_FAILED = 1
+EXIT_UNABLE = 2
+
+
+class KindsType(click.ParamType[str]):
+    """`vedette`, `redis`, `mix`, or a list of kinds that is handed out in turn."""
+
+    name = "kinds"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            hand_out_kinds(value, process_count=len(value))
+        except PlanError as error:
+            self.fail(str(error), param, ctx)
+        return value
+
+
+def lab_options(command: CommandT) -> CommandT:
+    """Add the options of a laboratory's topology to a click command."""
+    options = [
+        click.option(
+            "--nodes",
+            type=KindsType(),
+            default="vedette",
+            show_default=True,
+            help="Whose servers: vedette, redis, mix, or a list in turn (redis,vedette).",
+        ),
+        click.option(
+            "--sentinels",
+            type=KindsType(),
+            default="vedette",
+            show_default=True,
+            help="Whose sentinels: vedette, redis, mix, or a list in turn (vedette,redis,redis).",
+        ),
+        click.option(
+            "--replicas",
+            "replica_count",
+            type=click.IntRange(0, 16),
+            default=2,
+            show_default=True,
+            metavar="N",
+            help="Replicas beside the master.",
+        ),
+        click.option(
+            "--sentinel-count",
+            type=click.IntRange(1, 17),
+            default=3,
+            show_default=True,
+            metavar="N",
+            help="Sentinels; the quorum is a majority of them.",
+        ),
+        click.option(
+            "--down-after",
+            "down_after_ms",
+            type=click.IntRange(min=1),
+            default=1000,
+            show_default=True,
+            metavar="MS",
+            help="Silence after which a sentinel holds a node down.",
+        ),
+        click.option(
+            "--failover-timeout",
+            "failover_timeout_ms",
+            type=click.IntRange(min=1),
+            default=10_000,
+            show_default=True,
+            metavar="MS",
+            help="The sentinels' failover-timeout.",
+        ),
+        click.option(
+            "--parallel-syncs",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Replicas that are reconfigured at a time.",
+        ),
+    ]
+    return reduce(lambda decorated, option: option(decorated), reversed(options), command)

@@ -1,0 +1,93 @@
+"""`vedette up`: a laboratory that runs until Ctrl-C, with a live picture of it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import trio
+from rich.console import Console
+
+from drills.lab import METRICS_PORT, NODE_PORT, SENTINEL_PORT, PlanError, PortBases, Topology
+from drills.runtime.lab import LabError, MissingProgramError
+from drills.runtime.up import run_up
+
+from .lab_options import EXIT_FAILED, EXIT_UNABLE, lab_options
+
+
+@click.command()
+@lab_options
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=NODE_PORT,
+    show_default=True,
+    help="Port of the master; the replicas and whatever is taken push it upwards.",
+)
+@click.option(
+    "--sentinel-port",
+    type=click.IntRange(1, 65535),
+    default=SENTINEL_PORT,
+    show_default=True,
+    help="Port of the first sentinel.",
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=METRICS_PORT,
+    show_default=True,
+    help="Port of the first /metrics of our own programs; 0 switches metrics off.",
+)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where configuration, logs and data go, and stay.  [default: a temporary directory]",
+)
+@click.option("--no-table", is_flag=True, help="Print lines even in a terminal.")
+def up(
+    nodes: str,
+    sentinels: str,
+    replica_count: int,
+    sentinel_count: int,
+    down_after_ms: int,
+    failover_timeout_ms: int,
+    parallel_syncs: int,
+    port: int,
+    sentinel_port: int,
+    metrics_port: int,
+    directory: Path | None,
+    no_table: bool,
+) -> None:
+    """Start a master, replicas and sentinels as separate processes, and watch them.
+
+    Ctrl-C stops all of them. Kill one with `kill -9` to see what the others do.
+    """
+    topology = Topology(
+        nodes=nodes,
+        sentinels=sentinels,
+        replica_count=replica_count,
+        sentinel_count=sentinel_count,
+        down_after_ms=down_after_ms,
+        failover_timeout_ms=failover_timeout_ms,
+        parallel_syncs=parallel_syncs,
+    )
+    ports = PortBases(node=port, sentinel=sentinel_port, metrics=metrics_port or None)
+    console = Console()
+    try:
+        trio.run(
+            lambda: run_up(
+                topology,
+                ports,
+                directory=directory.absolute() if directory else None,
+                console=console,
+                show_table=console.is_terminal and not no_table,
+            )
+        )
+    except (MissingProgramError, PlanError) as error:
+        click.echo(f"vedette up: {error}", err=True)
+        sys.exit(EXIT_UNABLE)
+    except LabError as error:
+        click.echo(f"vedette up: {error}", err=True)
+        sys.exit(EXIT_FAILED)

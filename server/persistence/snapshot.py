@@ -58,7 +58,7 @@ class SnapshotAux:
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class SavedDatabase:
     """One database as it is saved; `expire_at_ms` holds the keys that expire."""
 
     index: int
@@ -67,7 +67,7 @@ class Database:
 
 
 def snapshot_records(
-    aux: SnapshotAux, databases: Iterable[Database], libraries: Iterable[bytes] = ()
+    aux: SnapshotAux, databases: Iterable[SavedDatabase], libraries: Iterable[bytes] = ()
 ) -> Iterator[Record]:
     """Yield the records of a snapshot in the order in which Redis writes them.
 

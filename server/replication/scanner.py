@@ -87,13 +87,14 @@ class StreamScanner:
             self._buffer += data
             return
         reader.feed(data)
+        count_before = len(commands)
         used = 0
         is_clean = True
         next_command = reader.gets
         join = b"".join
         try:
             while (command := next_command()) is not False:
-                join(command)  # raises TypeError unless every argument is a bulk string
+                join(command)  # raises TypeError unless the arguments are strings
                 if not command:
                     is_clean = False
                     break
@@ -103,9 +104,15 @@ class StreamScanner:
                 sizes.append(size)
         except (hiredis.HiredisError, TypeError):
             is_clean = False
-        if not is_clean or reader.has_data():
-            self._reader = hiredis.Reader()
-            self._buffer += data[used:]
+        if is_clean and used == len(data):
+            return
+        self._reader = hiredis.Reader()
+        if data[used : used + 1] != b"*":
+            # An empty line, or what hiredis took for strings were others: read it all here.
+            del commands[count_before:]
+            del sizes[count_before:]
+            used = 0
+        self._buffer += data[used:]
 
     def _take_command(self, commands: list[list[bytes]], sizes: list[int]) -> bool:
         """Read one command or empty line from the buffer; return False when bytes are missing."""

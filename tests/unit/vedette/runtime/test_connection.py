@@ -329,7 +329,7 @@ async def listening(
     """A TCP server on a free port that runs `handler` for each connection."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with open_background_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, handler, listeners)
+        await nursery.start(trio.serve_listeners, handler, listeners)
         yield Address("127.0.0.1", listeners[0].socket.getsockname()[1])
 
 

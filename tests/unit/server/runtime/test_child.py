@@ -30,9 +30,9 @@ def start_working_child() -> Child:
         return wait_forever()
 
     child = start_child(work, keep_descriptors=[writer])
+    os.close(writer)
     assert os.read(reader, 1) == b"!"
     os.close(reader)
-    os.close(writer)
     return child
 
 
@@ -116,6 +116,7 @@ async def test_others_run_while_the_parent_waits() -> None:
     child = start_child(wait_for_release, keep_descriptors=[release_reader])
 
     async def release() -> None:
+        await trio.lowlevel.checkpoint()
         os.write(release_writer, b"go")
 
     with trio.fail_after(10):
@@ -201,7 +202,7 @@ async def test_parent_is_as_before() -> None:
     assert state() == before
 
 
-async def test_refused_fork_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_fork_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes when memory is short, and again with every attempt."""
 
     def refuse() -> int:

@@ -58,7 +58,7 @@ async def test_outcome_tells_size_and_times() -> None:
 
     assert outcome.status is ChildStatus.SUCCEEDED
     assert outcome.size_bytes == 12345
-    assert outcome.copied_bytes > 0
+    assert (outcome.copied_bytes > 0) == os.path.exists("/proc/self/smaps_rollup")
     assert 0 < child.fork_duration_s <= outcome.duration_s
     assert child.has_ended
     assert not is_alive(child.pid)

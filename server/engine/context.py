@@ -20,7 +20,7 @@ WRONG_TYPE = b"WRONGTYPE Operation against a key holding the wrong kind of value
 
 @dataclass(slots=True)
 class Statistics:
-    """Counters of INFO stats beyond the engine's own; CONFIG RESETSTAT clears them."""
+    """Counters of INFO stats beyond the engine's; CONFIG RESETSTAT clears them."""
 
     keyspace_hits: int = 0
     keyspace_misses: int = 0

@@ -130,24 +130,26 @@ class ServerEngine(Engine):
         refusal = super().refuse(session, row, argv)
         if refusal is not None or session.is_deaf:
             return refusal
-        flags = row.flags
-        if self.is_loading and not flags & Flag.LOADING:
+        any_flags, all_flags = self._flags_of(session, row)
+        if self.is_loading and not all_flags & Flag.LOADING:
             return LOADING
-        is_write = bool(flags & Flag.WRITE) or self._writes_queued(session, row)
-        if is_write:
+        if any_flags & Flag.WRITE:
             if self.is_replica and self.is_replica_read_only:
                 return READONLY
             guard = self.has_enough_replicas
             if not self.is_replica and guard is not None and not guard():
                 return NOREPLICAS
-        if self.is_link_down and not self.serves_stale_data and not flags & Flag.STALE:
+        if self.is_link_down and not self.serves_stale_data and not all_flags & Flag.STALE:
             return MASTERDOWN
         return None
 
     @staticmethod
-    def _writes_queued(session: Session, row: CommandRow) -> bool:
-        """Return whether `row` is the EXEC of a transaction that writes."""
-        return row.full_name == "exec" and session.transaction_writes
+    def _flags_of(session: Session, row: CommandRow) -> tuple[Flag, Flag]:
+        """Return the flags of `row`; for EXEC, those any queued command has and those all have."""
+        if row.full_name == "exec" and session.queued_commands:
+            flags = row.flags
+            return flags | session.transaction_flags, flags & session.transaction_shared_flags
+        return row.flags, row.flags
 
     def postpone(self, session: Session, row: CommandRow, argv: list[bytes]) -> Block | None:
         if not self.paused_until_ms or session.is_deaf:
@@ -155,9 +157,8 @@ class ServerEngine(Engine):
         if self.context.now_ms >= self.paused_until_ms:
             self.unpause()
             return None
-        flags = row.flags
-        is_write = bool(flags & (Flag.WRITE | Flag.MAY_REPLICATE))
-        is_write = is_write or self._writes_queued(session, row)
+        any_flags, _ = self._flags_of(session, row)
+        is_write = any_flags & (Flag.WRITE | Flag.MAY_REPLICATE)
         if self.is_pause_for_writes_only and not is_write:
             return None
         if row.full_name.startswith("client"):
@@ -209,6 +210,10 @@ class ServerEngine(Engine):
         self.keyspace.dirty += 1
         self.context.statistics.expired_keys += 1
         self.propagate(database.index, [b"DEL", key])
+
+    def discard_transaction(self, session: Session) -> None:
+        super().discard_transaction(session)
+        self.keyspace.unwatch(session)
 
     def on_disconnect(self, session: Session) -> None:
         self.keyspace.unwatch(session)

@@ -1,7 +1,7 @@
 """One numbered database: values, expiry times, and who watches which key.
 
-The one writer of `values` and `expires`. Knows no clock: whether a key has expired is asked with the
-time as an argument, and what follows from it (deletion, propagation) is the caller's.
+The one writer of `values` and `expires`. Knows no clock: whether a key has expired is asked with
+the time as an argument, and what follows from it (deletion, propagation) is the caller's.
 """
 
 from __future__ import annotations

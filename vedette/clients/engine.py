@@ -29,6 +29,8 @@ from .registry import ClientRegistry
 from .session import ReplyMode, Session
 
 NOAUTH = CommandError(b"NOAUTH Authentication required.")
+#: What the reason becomes when it is EXEC that is refused.
+ABORTED = b"EXECABORT Transaction discarded because of: %b"
 
 
 class Engine:
@@ -194,6 +196,19 @@ class Engine:
             self.after_write(session, row, argv)
         return reply
 
+    def call_within(self, session: Session, row: CommandRow, argv: list[bytes]) -> Reply:
+        """Run and account for a command that runs inside another (EXEC); it does not wait."""
+        started = self._clock()
+        reply = self.call(session, row, argv)
+        row.calls += 1
+        row.seconds += self._clock() - started
+        self.commands_processed += 1
+        return reply.on_timeout() if isinstance(reply, Block) else reply
+
+    def discard_transaction(self, session: Session) -> None:
+        """Have `session` leave MULTI without running what it queued."""
+        session.end_transaction()
+
     def error_reply(self, text: bytes) -> ErrorReply:
         """Return an error reply and count it by its code."""
         self.error_replies += 1
@@ -236,7 +251,11 @@ class Engine:
         if refusal is not None:
             row.rejected_calls += 1
             if session.queued_commands is not None:
-                session.errors_in_transaction = True
+                if row.full_name == "exec":
+                    refusal = CommandError(ABORTED % refusal.text)
+                    self.discard_transaction(session)
+                else:
+                    session.errors_in_transaction = True
             reply = self.error_reply(refusal.text)
         elif session.queued_commands is not None and not row.flags & Flag.NOT_QUEUED:
             if row.flags & Flag.NO_MULTI:
@@ -244,8 +263,8 @@ class Engine:
                 reply = self.error_reply(b"ERR Command not allowed inside a transaction")
             else:
                 session.queued_commands.append(argv)
-                if row.flags & (Flag.WRITE | Flag.MAY_REPLICATE):
-                    session.transaction_writes = True
+                session.transaction_flags |= row.flags
+                session.transaction_shared_flags &= row.flags
                 reply = QUEUED
         else:
             wait = self.postpone(session, row, argv)

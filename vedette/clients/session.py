@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING
 
+from ..cmdspec.flags import Flag
 from ..resp.encode import encode_reply
 from ..resp.replies import Reply
 from ..resp.requests import RequestParser
@@ -74,7 +75,8 @@ class Session:
         "queued_commands",
         "reply_mode",
         "soft_limit_since_ms",
-        "transaction_writes",
+        "transaction_flags",
+        "transaction_shared_flags",
         "unsent_bytes",
         "user",
         "waiting_requests",
@@ -130,8 +132,9 @@ class Session:
         #: Commands queued since MULTI, or None outside a transaction.
         self.queued_commands: list[list[bytes]] | None = None
         self.errors_in_transaction = False
-        #: Whether one of the queued commands is a write.
-        self.transaction_writes = False
+        #: The flags that any of the queued commands has, and those that all of them have.
+        self.transaction_flags = Flag.NONE
+        self.transaction_shared_flags = ~Flag.NONE
         #: Keys under WATCH as (database index, key).
         self.watched: set[tuple[int, bytes]] = set()
         self.watch_is_broken = False
@@ -175,6 +178,14 @@ class Session:
             or self.is_close_requested
             or (self.protocol == 2 and bool(self.channels or self.patterns))
         )
+
+    def end_transaction(self) -> None:
+        """Leave MULTI, forgetting what was queued."""
+        self.queued_commands = None
+        self.errors_in_transaction = False
+        self.transaction_flags = Flag.NONE
+        self.transaction_shared_flags = ~Flag.NONE
+        self.recheck()
 
     def authenticate(self, user: bytes = b"default") -> None:
         """Mark the session as authenticated as `user`."""

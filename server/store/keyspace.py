@@ -1,4 +1,8 @@
-"""All databases of one server, and the sessions that watch keys in them (`multi.c: WATCH`)."""
+"""All databases of one server, and the sessions that watch keys in them (`multi.c: WATCH`).
+
+A watch remembers whether its key had expired already: deleting such a key is no change to anyone,
+while a key that expires under a watch breaks it (`multi.c: touchWatchedKey, isWatchedKeyExpired`).
+"""
 
 from __future__ import annotations
 
@@ -13,29 +17,53 @@ class Keyspace:
     def __init__(self, database_count: int = 16) -> None:
         self.databases = [Database(index, self._on_touch) for index in range(database_count)]
         self.dirty = 0
-        self._watchers: dict[tuple[int, bytes], set[Session]] = {}
+        #: Whether expired keys are looked for; DEBUG SET-ACTIVE-EXPIRE switches it for tests.
+        self.is_active_expiry_on = True
+        #: Who watches a key, and whether it had expired when the watch began.
+        self._watchers: dict[tuple[int, bytes], dict[Session, bool]] = {}
 
     def clear(self) -> int:
         """Delete every key of every database; return how many there were."""
         return sum(database.clear() for database in self.databases)
 
-    def watch(self, session: Session, database: Database, key: bytes) -> None:
+    def key_count(self) -> int:
+        """Return the number of keys in all databases."""
+        return sum(len(database) for database in self.databases)
+
+    def watch(
+        self, session: Session, database: Database, key: bytes, *, is_expired: bool = False
+    ) -> None:
         """Have `session` told (`watch_is_broken`) when `key` changes."""
-        session.watched.add((database.index, key))
-        self._watchers.setdefault((database.index, key), set()).add(session)
+        place = (database.index, key)
+        if place in session.watched:
+            return
+        session.watched.add(place)
+        self._watchers.setdefault(place, {})[session] = is_expired
         database.watched.add(key)
 
     def unwatch(self, session: Session) -> None:
         """End all watches of `session`."""
         for index, key in session.watched:
             watchers = self._watchers[index, key]
-            watchers.discard(session)
+            del watchers[session]
             if not watchers:
                 del self._watchers[index, key]
                 self.databases[index].watched.discard(key)
         session.watched.clear()
         session.watch_is_broken = False
 
+    def has_watched_key_expired(self, session: Session, now_ms: int) -> bool:
+        """Return whether a key has expired since `session` began to watch it."""
+        return any(
+            self.databases[index].is_expired(key, now_ms)
+            and not self._watchers[index, key][session]
+            for index, key in session.watched
+        )
+
     def _on_touch(self, database: Database, key: bytes) -> None:
-        for session in self._watchers.get((database.index, key), ()):
-            session.watch_is_broken = True
+        watchers = self._watchers.get((database.index, key), {})
+        for session, was_expired in watchers.items():
+            if was_expired and key not in database.values:
+                watchers[session] = False  # what had gone before is gone for good
+            else:
+                session.watch_is_broken = True

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+from .categories import CATEGORIES, categories_of
 from .flags import Flag
-from .row import CommandRow, Handler, Keys, command, container
+from .keys import Keys, KeySpec
+from .row import CommandRow, Handler, command, container
 from .table import CommandTable
 
-__all__ = ["CommandRow", "CommandTable", "Flag", "Handler", "Keys", "command", "container"]
+__all__ = [
+    "CATEGORIES",
+    "CommandRow",
+    "CommandTable",
+    "Flag",
+    "Handler",
+    "KeySpec",
+    "Keys",
+    "categories_of",
+    "command",
+    "container",
+]

@@ -52,7 +52,6 @@ SHOWN_FLAGS: Final = (
     (Flag.ASKING, b"asking"),
     (Flag.FAST, b"fast"),
     (Flag.NO_AUTH, b"no_auth"),
-    (Flag.MAY_REPLICATE, b"may_replicate"),
     (Flag.NO_MANDATORY_KEYS, b"no_mandatory_keys"),
     (Flag.NO_ASYNC_LOADING, b"no_async_loading"),
     (Flag.NO_MULTI, b"no_multi"),

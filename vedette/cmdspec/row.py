@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from ..resp.replies import Reply
 from .flags import Flag
+from .keys import NO_KEYS, Keys
 
 #: `(context, argv) -> reply`. The context's type is the package's own (server or sentinel), which
 #: the table cannot know: hence Any.
@@ -15,50 +15,21 @@ Handler: TypeAlias = Callable[[Any, list[bytes]], Reply]
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Reply])
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Where a command's keys stand in its arguments.
-
-    `first` is the index of the first key (0: no keys), `last` that of the last (negative counts
-    from the end), `step` the distance between two. `access` is what COMMAND shows of the key
-    specification: its flags, upper case, e.g. `("RW", "UPDATE")`. `keynum_index`, if not 0, is the
-    index of an argument that says how many keys follow it.
-    """
-
-    first: int = 0
-    last: int = 0
-    step: int = 0
-    access: tuple[str, ...] = ()
-    keynum_index: int = 0
-
-    def of(self, argv: list[bytes]) -> list[bytes]:
-        """Return the keys in `argv`; an unusable key count gives none."""
-        if self.keynum_index:
-            try:
-                count = int(argv[self.keynum_index])
-            except (ValueError, IndexError):
-                return []
-            return argv[self.keynum_index + 1 : self.keynum_index + 1 + max(0, count)]
-        if not self.first:
-            return []
-        last = self.last if self.last >= 0 else len(argv) + self.last
-        return argv[self.first : last + 1 : self.step or 1]
-
-
-NO_KEYS = Keys()
-
-
 class CommandRow:
     """All that is known of a command; the one mutable part is its statistics.
 
     `arity` counts the name: positive is exact, negative a minimum. A container (`CLIENT`) has
     `subcommands` by upper-case name and no handler. `full_name` is lower case, `client|id` for a
-    subcommand. `is_hidden` rows run but are not listed.
+    subcommand. `is_hidden` rows run but are not listed. `categories` replaces the ACL category that
+    the group implies (what the flags imply comes on top in any case); None: as the group says.
     """
 
     __slots__ = (
         "arity",
         "calls",
+        "categories",
+        "complexity",
+        "deprecated_since",
         "failed_calls",
         "flags",
         "full_name",
@@ -70,6 +41,7 @@ class CommandRow:
         "min_arguments",
         "name",
         "rejected_calls",
+        "replaced_by",
         "seconds",
         "since",
         "subcommands",
@@ -87,7 +59,11 @@ class CommandRow:
         group: str,
         since: str,
         summary: str = "",
+        complexity: str = "",
+        deprecated_since: str = "",
+        replaced_by: str = "",
         tips: Iterable[str] = (),
+        categories: tuple[str, ...] | None = None,
         is_hidden: bool = False,
         handler: Handler | None = None,
     ) -> None:
@@ -102,7 +78,11 @@ class CommandRow:
         self.group = group
         self.since = since
         self.summary = summary
+        self.complexity = complexity
+        self.deprecated_since = deprecated_since
+        self.replaced_by = replaced_by
         self.tips = tuple(tips)
+        self.categories = categories
         self.is_hidden = is_hidden
         self.handler = handler
         self.subcommands: dict[bytes, CommandRow] = {}
@@ -128,7 +108,11 @@ class CommandRow:
             group=self.group,
             since=self.since,
             summary=self.summary,
+            complexity=self.complexity,
+            deprecated_since=self.deprecated_since,
+            replaced_by=self.replaced_by,
             tips=self.tips,
+            categories=self.categories,
             is_hidden=self.is_hidden,
             handler=self.handler,
         )
@@ -145,7 +129,11 @@ def command(
     group: str,
     since: str,
     summary: str,
+    complexity: str = "",
+    deprecated_since: str = "",
+    replaced_by: str = "",
     tips: Iterable[str] = (),
+    categories: tuple[str, ...] | None = None,
     is_hidden: bool = False,
 ) -> Callable[[HandlerT], HandlerT]:
     """Write the row of a command over its function: `@command("CLIENT|ID", arity=2, ...)`.
@@ -161,7 +149,11 @@ def command(
         group=group,
         since=since,
         summary=summary,
+        complexity=complexity,
+        deprecated_since=deprecated_since,
+        replaced_by=replaced_by,
         tips=tips,
+        categories=categories,
         is_hidden=is_hidden,
     )
 

@@ -68,6 +68,12 @@ class CommandTable:
                 yield row
             yield from row.subcommands.values()
 
+    def listed_rows(self) -> Iterator[CommandRow]:
+        """Iterate over every row that COMMAND LIST names, containers and subcommands included."""
+        for row in self:
+            yield row
+            yield from (sub for sub in row.subcommands.values() if not sub.is_hidden)
+
     def named(self, name: bytes) -> CommandRow | None:
         """Return the row called `name` in any case; `client|id` names a subcommand."""
         top, bar, sub = name.upper().partition(b"|")
@@ -89,11 +95,10 @@ class CommandTable:
             sub = row.subcommands.get(argv[1].upper())
             if sub is not None:
                 return sub
-            if row.handler is None:
-                raise CommandError(
-                    b"ERR unknown subcommand '%b'. Try %b HELP."
-                    % (_printable(argv[1][:128]), row.name.upper().encode())
-                )
+            raise CommandError(
+                b"ERR unknown subcommand '%b'. Try %b HELP."
+                % (_quotable(argv[1][:128]), row.name.upper().encode())
+            )
         return row
 
 
@@ -103,10 +108,10 @@ def unknown_command_text(argv: list[bytes]) -> bytes:
     for argument in argv[1:]:
         if len(quoted) >= 128:
             break
-        quoted += b"'%b' " % argument[: 128 - len(quoted)]
+        quoted += b"'%b' " % _quotable(argument[: 128 - len(quoted)])
     return b"ERR unknown command '%b', with args beginning with: %b" % (
-        _printable(argv[0][:128]),
-        _printable(quoted),
+        _quotable(argv[0][:128]),
+        quoted,
     )
 
 
@@ -115,5 +120,6 @@ def wrong_arity_text(row: CommandRow) -> bytes:
     return b"ERR wrong number of arguments for '%b' command" % row.full_name.encode()
 
 
-def _printable(text: bytes) -> bytes:
-    return text.replace(b"\r", b" ").replace(b"\n", b" ")
+def _quotable(text: bytes) -> bytes:
+    """Return what Redis quotes of `text`: up to a zero byte, line breaks as spaces."""
+    return text.partition(b"\0")[0].replace(b"\r", b" ").replace(b"\n", b" ")

@@ -1,0 +1,95 @@
+"""Where a command's keys stand among its arguments, and what it does to them.
+
+Follows Redis 7.0 `db.c: getKeysUsingKeySpecs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class KeySpec:
+    """One group of keys that is accessed in one way.
+
+    The group begins at the argument `index`. `last` is the distance from there to the last key (0:
+    just one key; negative counts from the end of the arguments, -1 being the last), `step` the
+    distance between two. With `is_counted` the argument at `index` is the number of keys, which
+    follow it.
+
+    `access` is what COMMAND shows, upper case: RO, RW, OW (overwritten) or RM (removed), then what
+    is done to the value: ACCESS, UPDATE, INSERT, DELETE; VARIABLE_FLAGS where that depends on the
+    other arguments. `notes` explains the oddities.
+    """
+
+    index: int
+    access: tuple[str, ...] = ()
+    last: int = 0
+    step: int = 1
+    is_counted: bool = False
+    notes: str = ""
+
+    def positions(self, argv: list[bytes]) -> range:
+        """Return the indexes of the keys in `argv`; an unusable count gives none."""
+        if self.is_counted:
+            first = self.index + 1
+            try:
+                count = int(argv[self.index])
+            except (ValueError, IndexError):
+                return range(0)
+            return range(first, first + count * self.step, self.step) if count > 0 else range(0)
+        last = self.index + self.last if self.last >= 0 else len(argv) + self.last
+        return range(self.index, last + 1, self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Where a command's keys stand in its arguments.
+
+    `first` is the index of the first key (0: no keys), `last` that of the last (negative counts
+    from the end), `step` the distance between two; these three are what COMMAND shows and what
+    older clients go by. `access` is as in `KeySpec`. `keynum_index`, if not 0, is the index of an
+    argument that says how many keys follow it.
+
+    A command whose keys are not all accessed in one way (RENAME reads one and overwrites another)
+    says so in `groups`, which then replace what the other fields say of the keys' whereabouts.
+    """
+
+    first: int = 0
+    last: int = 0
+    step: int = 0
+    access: tuple[str, ...] = ()
+    keynum_index: int = 0
+    groups: tuple[KeySpec, ...] = ()
+    notes: str = ""
+
+    @property
+    def specs(self) -> tuple[KeySpec, ...]:
+        """The key specifications, as COMMAND shows them."""
+        if self.groups:
+            return self.groups
+        if self.keynum_index:
+            spec = KeySpec(self.keynum_index, self.access, is_counted=True, notes=self.notes)
+        elif self.first:
+            last = self.last - self.first if self.last >= 0 else self.last
+            spec = KeySpec(self.first, self.access, last, self.step or 1, notes=self.notes)
+        else:
+            return ()
+        return (spec,)
+
+    def accesses(self, argv: list[bytes]) -> Iterator[tuple[bytes, KeySpec]]:
+        """Iterate over the keys in `argv` with the group each belongs to."""
+        size = len(argv)
+        for spec in self.specs:
+            for position in spec.positions(argv):
+                if position >= size:
+                    return  # fewer arguments than a count claims: Redis takes none of them
+                yield argv[position], spec
+
+    def of(self, argv: list[bytes]) -> list[bytes]:
+        """Return the keys in `argv`; an unusable key count gives none."""
+        return [key for key, _ in self.accesses(argv)]
+
+
+NO_KEYS = Keys()

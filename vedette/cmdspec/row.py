@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
-from ..resp.replies import Reply
 from .flags import Flag
 from .keys import NO_KEYS, Keys
 
-#: `(context, argv) -> reply`. The context's type is the package's own (server or sentinel), which
-#: the table cannot know: hence Any.
-Handler: TypeAlias = Callable[[Any, list[bytes]], Reply]
-HandlerT = TypeVar("HandlerT", bound=Callable[..., Reply])
+#: `(context, argv) -> reply`, or a `vedette.clients.Block` where the reply has to wait. The table can
+#: know neither that type nor the context's (the server's or the sentinel's own): hence Any.
+Handler: TypeAlias = Callable[[Any, list[bytes]], Any]
+HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 
 
 class CommandRow:

@@ -1,0 +1,7 @@
+"""The commands a sentinel answers: one function and one row each.
+
+The connection commands (PING, HELLO, AUTH, CLIENT, SUBSCRIBE, ...) are the kernel's; everything not
+in the table is an unknown command, as in redis-sentinel.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,269 @@
+"""SENTINEL subcommands that change something: each becomes one event of the machine.
+
+Arguments are checked here, with Redis' texts and in Redis' order (`sentinel.c: sentinelCommand,
+sentinelSetCommand, sentinelConfigSetCommand`); what is done about them, and when it may be
+answered, is the machine's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sentinel.config import usable_host
+from sentinel.context import SentinelContext
+from sentinel.core.events import (
+    FailoverRequested,
+    GlobalOptionsRequested,
+    MonitorRequested,
+    OptionsRequested,
+    RemoveRequested,
+    ResetRequested,
+    SaveRequested,
+)
+from sentinel.core.model import GlobalOptions
+from sentinel.directives import LOG_LEVEL
+from vedette.clients import Block
+from vedette.clients.glob import matches_glob
+from vedette.cmdspec import Flag, command
+from vedette.conf import BadValueError
+from vedette.conf.quoting import decode_word, encode_word
+from vedette.errors import CommandError
+from vedette.resp.replies import OK, MapReply, Reply
+from vedette.types import Address
+
+from .arguments import has_control_characters, parse_integer, require_master
+from .options import ScriptRules, parse_options
+
+_CONFIG_USAGE = (
+    b"ERR Only SENTINEL CONFIG GET <param> [<param> <param> ...] / SET <param> <value> "
+    b"[<param> <value> ...] are supported."
+)
+
+
+@command(
+    "SENTINEL|MONITOR",
+    arity=6,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="2.8.4",
+    summary="Start monitoring a master",
+)
+def sentinel_monitor(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    name, host, port_argument, quorum_argument = argv[2:]
+    quorum = parse_integer(quorum_argument)
+    if quorum is None:
+        raise CommandError(b"ERR Invalid quorum")
+    port = parse_integer(port_argument)
+    if port is None:
+        raise CommandError(b"ERR Invalid port")
+    if quorum <= 0:
+        raise CommandError(b"ERR Quorum must be 1 or greater.")
+    if has_control_characters(name) or not name or b" " in name:
+        raise CommandError(b"ERR Invalid master name: it must not contain control characters")
+    options = context.state.options
+    usable = usable_host(decode_word(host), options, context.around.resolve)
+    if usable is None:
+        raise CommandError(b"ERR Invalid IP address or hostname specified")
+    if decode_word(name) in context.state.masters:
+        raise CommandError(b"ERR Duplicate master name.")
+    if not 0 <= port <= 65535:
+        raise CommandError(b"ERR Invalid port number.")
+    address = Address(usable, port)
+    return context.ask(
+        lambda now_ms, request: MonitorRequested(
+            now_ms, request, decode_word(name), address, quorum
+        )
+    )
+
+
+@command(
+    "SENTINEL|REMOVE",
+    arity=3,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="2.8.4",
+    summary="Stop monitoring a master",
+)
+def sentinel_remove(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    name = require_master(context, argv[2]).name
+    return context.ask(lambda now_ms, request: RemoveRequested(now_ms, request, name))
+
+
+@command(
+    "SENTINEL|SET",
+    arity=-5,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="2.8.4",
+    summary="Change options of a monitored master",
+)
+def sentinel_set(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    master = require_master(context, argv[2])
+    rules = ScriptRules(context.around.denies_scripts_reconfig, context.around.is_executable)
+    parsed = parse_options(master.options, argv[3:], rules)
+    if parsed.error is not None and not parsed.applied:
+        raise CommandError(parsed.error)
+    name = master.name
+    return context.ask(
+        lambda now_ms, request: OptionsRequested(
+            now_ms, request, name, parsed.options, parsed.applied, parsed.error
+        )
+    )
+
+
+@command(
+    "SENTINEL|RESET",
+    arity=3,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="2.8.4",
+    summary="Forget replicas and sentinels of the masters that match",
+)
+def sentinel_reset(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    names = tuple(
+        name for name in context.state.masters if matches_glob(argv[2], encode_word(name))
+    )
+    if not names:
+        return 0
+    return context.ask(lambda now_ms, request: ResetRequested(now_ms, request, names))
+
+
+@command(
+    "SENTINEL|FAILOVER",
+    arity=3,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="2.8.4",
+    summary="Fail over without asking the other sentinels",
+)
+def sentinel_failover(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    name = require_master(context, argv[2]).name
+    return context.ask(lambda now_ms, request: FailoverRequested(now_ms, request, name))
+
+
+@command(
+    "SENTINEL|FLUSHCONFIG",
+    arity=2,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="2.8.4",
+    summary="Write configuration and state to disk",
+)
+def sentinel_flushconfig(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    return context.ask(SaveRequested)
+
+
+@command(
+    "SENTINEL|CONFIG",
+    arity=-3,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="6.2.0",
+    summary="Show or change parameters of the whole sentinel",
+)
+def sentinel_config(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    verb = argv[2].lower()
+    if verb == b"set" and len(argv) >= 5:
+        return _config_set(context, argv[3:])
+    if verb == b"get" and len(argv) >= 4:
+        return _config_get(context, argv[3:])
+    raise CommandError(_CONFIG_USAGE)
+
+
+def _config_get(context: SentinelContext, patterns: list[bytes]) -> Reply:
+    options = context.state.options
+    parameters: list[tuple[bytes, bytes]] = [
+        (b"resolve-hostnames", _yes_no(options.resolve_hostnames)),
+        (b"announce-hostnames", _yes_no(options.announce_hostnames)),
+        (b"announce-ip", encode_word(options.announce_ip or "")),
+        (b"announce-port", b"%d" % options.announce_port),
+        (b"sentinel-user", options.sentinel_user or b""),
+        (b"sentinel-pass", options.sentinel_pass or b""),
+        (b"loglevel", context.around.settings.value_of(LOG_LEVEL).encode()),
+    ]
+    found: dict[bytes, bytes] = {}
+    for pattern in patterns:
+        for name, value in parameters:
+            if matches_glob(pattern, name, ignore_case=True):
+                found.setdefault(name, value)
+    return MapReply.of(found.items())
+
+
+def _yes_no(value: bool) -> bytes:
+    return b"yes" if value else b"no"
+
+
+def _config_set(context: SentinelContext, pairs: list[bytes]) -> Reply | Block:
+    options = context.state.options
+    log_level: str | None = None
+    seen: set[bytes] = set()
+    for position in range(0, len(pairs), 2):
+        shown = pairs[position]
+        name = shown.lower()
+        if name not in _GLOBAL_NAMES:
+            raise CommandError(b"ERR Invalid argument '%b' to SENTINEL CONFIG SET" % shown)
+        if position + 1 == len(pairs):
+            raise CommandError(b"ERR Missing argument '%b' value" % shown)
+        if name in seen:
+            raise CommandError(b"ERR Duplicate argument '%b' to SENTINEL CONFIG SET" % shown)
+        seen.add(name)
+        value = pairs[position + 1]
+        try:
+            if name == b"loglevel":
+                log_level = LOG_LEVEL.parse([decode_word(value)])
+            else:
+                options = _with_global(options, name, value)
+        except BadValueError as error:
+            text = b"ERR Invalid value '%b' to SENTINEL CONFIG SET '%b'" % (value, shown)
+            raise CommandError(text) from error
+    if log_level is not None:
+        context.around.settings.put(LOG_LEVEL, log_level)
+        context.around.set_log_level(log_level)
+    if seen == {b"loglevel"}:
+        return OK
+    return context.ask(lambda now_ms, request: GlobalOptionsRequested(now_ms, request, options))
+
+
+_GLOBAL_NAMES = frozenset(
+    {
+        b"resolve-hostnames",
+        b"announce-hostnames",
+        b"announce-ip",
+        b"announce-port",
+        b"sentinel-user",
+        b"sentinel-pass",
+        b"loglevel",
+    }
+)
+
+
+def _with_global(options: GlobalOptions, name: bytes, value: bytes) -> GlobalOptions:
+    """Return `options` with one parameter changed.
+
+    Raises:
+        BadValueError: the value is wrong.
+    """
+    if has_control_characters(value):
+        raise BadValueError("control characters are not allowed")
+    match name:
+        case b"resolve-hostnames":
+            return replace(options, resolve_hostnames=_parse_yes_no(value))
+        case b"announce-hostnames":
+            return replace(options, announce_hostnames=_parse_yes_no(value))
+        case b"announce-ip":
+            return replace(options, announce_ip=decode_word(value) or None)
+        case b"announce-port":
+            port = parse_integer(value)
+            if port is None or not 0 <= port <= 65535:
+                raise BadValueError("not a port")
+            return replace(options, announce_port=port)
+        case b"sentinel-user":
+            return replace(options, sentinel_user=value or None)
+        case _:
+            return replace(options, sentinel_pass=value or None)
+
+
+def _parse_yes_no(value: bytes) -> bool:
+    if value.lower() not in (b"yes", b"no"):
+        raise BadValueError("neither yes nor no")
+    return value.lower() == b"yes"

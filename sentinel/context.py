@@ -1,0 +1,165 @@
+"""What the sentinel's command functions are handed, and how they reach the machine.
+
+Pure: the machine is stepped through `Machine`, which the runtime provides; a command that the
+machine does not answer at once becomes a `Block` that ends when the answer comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from vedette.clients import WAITING, Block, Context, Engine, ServingSettings, Session
+from vedette.clients.blocking import Waiting
+from vedette.cmdspec import CommandRow, CommandTable
+from vedette.conf import Settings
+from vedette.resp.replies import Reply
+from vedette.types import RunId
+
+from .core.events import Event, RequestId
+from .core.model import SentinelState
+
+#: `Block.reason` of requests that wait for the machine; one for each, since one answer ends one.
+_ANSWER_REASON = "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFacts:
+    """What INFO says about the process, as of now."""
+
+    process_id: int
+    #: Names this run of the process; not the sentinel's id, which outlives restarts.
+    run_id: RunId
+    executable: str
+    config_file: str
+    tcp_port: int
+    uptime_s: int
+    cpu_user_s: float
+    cpu_system_s: float
+    children_cpu_user_s: float
+    children_cpu_system_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptFacts:
+    """How many scripts run, and how many are queued in all."""
+
+    running_count: int = 0
+    queued_count: int = 0
+
+
+class Machine(Protocol):
+    """The runtime's side of the commands."""
+
+    @property
+    def state(self) -> SentinelState:
+        """The machine's state, to be read only."""
+
+    def now_ms(self) -> int:
+        """Return the machine's own (monotonic) time."""
+
+    def step(self, make_event: Callable[[int], Event]) -> None:
+        """Give the machine an event made of the time, and carry out what it asks for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What commands know of the process around the machine."""
+
+    settings: Settings
+    denies_scripts_reconfig: bool
+    process_facts: Callable[[], ProcessFacts]
+    script_facts: Callable[[], ScriptFacts]
+    is_executable: Callable[[str], bool]
+    resolve: Callable[[str], str | None]
+    request_shutdown: Callable[[], None]
+    set_log_level: Callable[[str], None]
+
+
+class SentinelContext(Context):
+    """The context of the sentinel's commands."""
+
+    engine: SentinelEngine
+
+    def __init__(self, engine: SentinelEngine, settings: ServingSettings) -> None:
+        super().__init__(engine, settings)
+        self._last_request = 0
+
+    @property
+    def state(self) -> SentinelState:
+        """What the sentinel knows; to be read only, and not kept."""
+        return self.engine.machine.state
+
+    @property
+    def machine_now_ms(self) -> int:
+        """The machine's time, in which the ages of the state are counted."""
+        return self.engine.machine.now_ms()
+
+    @property
+    def around(self) -> Surroundings:
+        """The process around the machine."""
+        return self.engine.surroundings
+
+    def tell(self, make_event: Callable[[int], Event]) -> None:
+        """Give the machine an event that it does not answer."""
+        self.engine.machine.step(make_event)
+
+    def ask(self, make_event: Callable[[int, RequestId], Event]) -> Reply | Block:
+        """Give the machine a request; return its reply, or the wait for it."""
+        self._last_request += 1
+        return self.engine.ask(RequestId(self._last_request), self.session, make_event)
+
+
+class SentinelEngine(Engine):
+    """Runs clients' requests; those for the machine wait until it answers."""
+
+    context: SentinelContext
+
+    def __init__(
+        self,
+        table: CommandTable,
+        machine: Machine,
+        surroundings: Surroundings,
+        settings: ServingSettings | None = None,
+        *,
+        on_crash: Callable[[Session, CommandRow, Exception], None] | None = None,
+    ) -> None:
+        self.machine = machine
+        self.surroundings = surroundings
+        #: Requests the machine has not answered, with the client that waits.
+        self._asked: dict[RequestId, Session] = {}
+        self._answers: dict[RequestId, Reply] = {}
+        super().__init__(table, settings or ServingSettings(mode="sentinel"), on_crash=on_crash)
+
+    def make_context(self) -> SentinelContext:
+        return SentinelContext(self, self.settings)
+
+    def ask(
+        self,
+        request: RequestId,
+        session: Session,
+        make_event: Callable[[int, RequestId], Event],
+    ) -> Reply | Block:
+        """Step the machine with a request of `session`; return the reply or the wait for it."""
+        self._asked[request] = session
+        self.machine.step(lambda now_ms: make_event(now_ms, request))
+        if request in self._answers:
+            return self._answers.pop(request)
+
+        def retry(now_ms: int) -> Reply | Waiting:
+            return self._answers.pop(request, WAITING)
+
+        return Block(f"{_ANSWER_REASON} {request}", retry)
+
+    def answer(self, request: RequestId, reply: Reply) -> None:
+        """Take the machine's reply to `request`; dropped when its client has gone."""
+        session = self._asked.pop(request, None)
+        if session is None or session.is_closed:
+            return
+        self._answers[request] = reply
+        self.wake(f"{_ANSWER_REASON} {request}")
+
+    def on_disconnect(self, session: Session) -> None:
+        for request in [r for r, owner in self._asked.items() if owner is session]:
+            del self._asked[request]

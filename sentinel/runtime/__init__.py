@@ -1,0 +1,1 @@
+"""What awaits in the sentinel: the machine's driver, its links, state file, scripts and port."""

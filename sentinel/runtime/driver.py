@@ -1,0 +1,198 @@
+"""The machine's driver: events in, one at a time, and the actions that follow carried out in order.
+
+Owns the machine, its clock and its links. `step` runs the machine to completion inside the task
+that has something to tell (a link's, the pump's, the saver's): the machine is pure and takes
+microseconds, so there is nothing to wait for and no queue between. It is never entered twice: an
+event that an action gives rise to waits in the inbox until the step at hand is over.
+
+A task of its own only keeps the time: it wakes the machine when the machine asked to be woken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Final, assert_never
+
+import structlog
+import trio
+
+from sentinel.context import SentinelEngine
+from sentinel.core import SentinelCore
+from sentinel.core.actions import (
+    Action,
+    Answer,
+    Connect,
+    Disconnect,
+    Level,
+    Persist,
+    Publish,
+    RunScript,
+    Send,
+)
+from sentinel.core.events import Event, Started, TimePassed
+from sentinel.core.model import LinkId, SentinelState
+
+from .link import Link
+from .scripts import ScriptRunner
+from .state_file import Saver, StateFile
+
+log = structlog.get_logger()
+
+#: An action gives rise to an event only by a call that returns at once, so few can ever wait.
+INBOX_MAX: Final = 10_000
+
+
+class Driver:
+    """Runs one `SentinelCore`.
+
+    `settle()` is called after every step that was not made by a client's command: it sends what the
+    step left in clients' outboxes. `observe(event)` sees every event before the machine does.
+    """
+
+    def __init__(
+        self,
+        core: SentinelCore,
+        file: StateFile,
+        *,
+        source_host: str | None = None,
+        observe: Callable[[Event], None] | None = None,
+    ) -> None:
+        self._core = core
+        self._source_host = source_host
+        self._observe = observe
+        self._engine: SentinelEngine | None = None
+        self._settle: Callable[[], None] = lambda: None
+        self._nursery: trio.Nursery | None = None
+        self._links: dict[LinkId, Link] = {}
+        self._inbox: deque[Callable[[int], Event]] = deque()
+        self._is_stepping = False
+        self._last_ms = 0
+        self._sleep = trio.CancelScope()
+        self.saver = Saver(file, self.handle)
+        self.scripts = ScriptRunner(self._announce_script)
+
+    def attach(self, engine: SentinelEngine, settle: Callable[[], None]) -> None:
+        """Join the clients' side, once, before `run`."""
+        self._engine = engine
+        self._settle = settle
+
+    @property
+    def state(self) -> SentinelState:
+        """The machine's state, to be read only."""
+        return self._core.state
+
+    def now_ms(self) -> int:
+        """Return the machine's time: monotonic, never going backwards."""
+        self._last_ms = max(self._last_ms, int(trio.current_time() * 1000))
+        return self._last_ms
+
+    def step(self, make_event: Callable[[int], Event]) -> None:
+        """Run the machine with the event that `make_event` makes of the time.
+
+        What it publishes or answers is left in the clients' outboxes; see `handle`.
+        """
+        assert len(self._inbox) < INBOX_MAX
+        self._inbox.append(make_event)
+        if self._is_stepping:
+            return
+        self._is_stepping = True
+        try:
+            while self._inbox:
+                event = self._inbox.popleft()(self.now_ms())
+                if self._observe is not None:
+                    self._observe(event)
+                for action in self._core.step(event):
+                    self._carry_out(action)
+        finally:
+            self._is_stepping = False
+        self._set_alarm()
+
+    def handle(self, make_event: Callable[[int], Event]) -> None:
+        """Do as `step`, then send what clients are owed: for every task but the pump's."""
+        self.step(make_event)
+        self._settle()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Start the machine and keep it going until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self.saver.run, name="save state")
+            self.handle(Started)
+            task_status.started()
+            await self._keep_time()
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._sleep = trio.CancelScope()
+            self._set_alarm()
+            with self._sleep:
+                await trio.sleep_forever()
+            # Replies that came while we slept (or while the process was stopped) are read before
+            # the machine may conclude that they did not come.
+            await trio.lowlevel.checkpoint()
+            self.handle(TimePassed)
+
+    def _set_alarm(self) -> None:
+        wakeup_ms = self._core.next_wakeup_ms
+        deadline_s = math.inf if wakeup_ms is None else wakeup_ms / 1000
+        if deadline_s != self._sleep.deadline:
+            self._sleep.deadline = deadline_s
+
+    # --- actions ---------------------------------------------------------------------------------
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case Send(link_id, token, commands):
+                link = self._links.get(link_id)
+                if link is not None:
+                    link.send(token, commands)
+            case Connect():
+                self._connect(action)
+            case Disconnect(link_id):
+                link = self._links.pop(link_id, None)
+                if link is not None:
+                    link.close()
+            case Persist():
+                self.saver.request(action)
+            case Publish():
+                self._publish(action)
+            case RunScript():
+                assert self._nursery is not None
+                self.scripts.start(action, self._nursery)
+            case Answer(request, reply):
+                assert self._engine is not None
+                self._engine.answer(request, reply)
+            case _:
+                assert_never(action)
+
+    def _connect(self, action: Connect) -> None:
+        assert self._nursery is not None
+        link = Link(action, self.handle, source_host=self._source_host)
+        self._links[link.id] = link
+        self._nursery.start_soon(self._run_link, link, name=f"{action.kind.value} {link.address}")
+
+    async def _run_link(self, link: Link) -> None:
+        try:
+            await link.run()
+        finally:
+            self._links.pop(link.id, None)
+
+    def _publish(self, action: Publish) -> None:
+        text = action.payload.decode("utf-8", "replace")
+        event = action.event.decode("ascii", "replace")
+        write = {
+            Level.DEBUG: log.debug,
+            Level.VERBOSE: log.debug,
+            Level.NOTICE: log.info,
+            Level.WARNING: log.warning,
+        }[action.level]
+        write("sentinel.event", sentinel_event=event, payload=text)
+        if action.level is not Level.DEBUG and self._engine is not None:
+            self._engine.pubsub.publish(action.event, action.payload)
+
+    def _announce_script(self, event: bytes, payload: bytes) -> None:
+        """Publish an event about a script, which is the runtime's own."""
+        self._publish(Publish(event, payload, Level.WARNING))
+        self._settle()

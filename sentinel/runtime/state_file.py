@@ -1,0 +1,90 @@
+"""The sentinel's memory on disk: its configuration file, rewritten whole at every change.
+
+Owns the file's path, and the task that saves. One save runs at a time, in a worker thread, so that
+a stalled disk does not stop the machine; requests that come meanwhile are replaced by the newest,
+for each carries the whole state. What a failed save means is the machine's to say.
+
+The file is read anew before each save: what an administrator adds while the sentinel runs stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+import trio
+
+from sentinel.config import key_of, state_lines
+from sentinel.core.actions import Persist
+from sentinel.core.events import Event, Persisted
+from sentinel.core.model import DurableState
+from vedette.conf import Settings, rewrite_text
+from vedette.conf.quoting import decode_word, encode_word
+from vedette.runtime.durable_file import write_durably
+
+log = structlog.get_logger()
+
+
+class StateFile:
+    """The configuration file that holds the state."""
+
+    def __init__(self, path: str, settings: Settings) -> None:
+        self.path = path
+        self._settings = settings
+        self._text = ""
+
+    def write(self, state: DurableState) -> None:
+        """Make `state` durable in the file. Blocks on the disk.
+
+        Raises:
+            OSError: it is not certain to be on disk.
+        """
+        try:
+            self._text = decode_word(Path(self.path).read_bytes())
+        except FileNotFoundError:
+            pass  # removed under our feet: written anew from what we last saw
+        self._text = rewrite_text(self._text, state_lines(state, self._settings), key_of)
+        write_durably(self.path, encode_word(self._text))
+
+
+class Saver:
+    """Carries out `Persist` actions, and reports how each ended."""
+
+    def __init__(self, file: StateFile, report: Callable[[Callable[[int], Event]], None]) -> None:
+        self._file = file
+        self._report = report
+        self._waiting: Persist | None = None
+        self._is_wanted = trio.Event()
+        #: Seconds that the last save took, and how many ended well or not: for metrics.
+        self.last_save_s = 0.0
+        self.saved_count = 0
+        self.failed_count = 0
+
+    def request(self, action: Persist) -> None:
+        """Have the state of `action` saved; it takes the place of one that has not begun."""
+        self._waiting = action
+        self._is_wanted.set()
+
+    async def run(self) -> None:
+        """Save what is requested until cancelled; a save that runs is finished first."""
+        while True:
+            await self._is_wanted.wait()
+            self._is_wanted = trio.Event()
+            action, self._waiting = self._waiting, None
+            if action is not None:
+                await self._save(action)
+
+    async def _save(self, action: Persist) -> None:
+        error_text = ""
+        began = trio.current_time()
+        try:
+            await trio.to_thread.run_sync(self._file.write, action.state)
+        except OSError as error:
+            error_text = error.strerror or str(error)
+            self.failed_count += 1
+            log.error("sentinel.state_not_saved", path=self._file.path, error=error_text)
+        else:
+            self.saved_count += 1
+        self.last_save_s = trio.current_time() - began
+        self._report(lambda now_ms: Persisted(now_ms, action.save_id, not error_text, error_text))

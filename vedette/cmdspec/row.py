@@ -8,8 +8,8 @@ from typing import Any, TypeAlias, TypeVar
 from .flags import Flag
 from .keys import NO_KEYS, Keys
 
-#: `(context, argv) -> reply`, or a `vedette.clients.Block` where the reply has to wait. The table can
-#: know neither that type nor the context's (the server's or the sentinel's own): hence Any.
+#: `(context, argv) -> reply`, or a `vedette.clients.Block` where the reply has to wait. The table
+#: knows neither that type nor the context's (the server's or the sentinel's own): hence Any.
 Handler: TypeAlias = Callable[[Any, list[bytes]], Any]
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
 

@@ -11,6 +11,7 @@ from . import (
     counters,
     expiry,
     lcs,
+    replication,
     string_ranges,
     strings,
     transactions,
@@ -23,6 +24,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     lcs,
     expiry,
     transactions,
+    replication,
 )
 
 

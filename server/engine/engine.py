@@ -16,6 +16,7 @@ from vedette.cmdspec import CommandRow, CommandTable, Flag
 from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
+from ..replication.state import Replication
 from ..store.database import Database
 from ..store.keyspace import Keyspace
 from .context import ServerContext
@@ -59,6 +60,7 @@ class ServerEngine(Engine):
         self.host = host
         #: Where writes go besides the dataset; empty while nobody listens.
         self.sinks: list[CommandSink] = []
+        self.replication = Replication(lambda: host.random_hex(40).encode(), self.sinks)
         #: Effects collected while EXEC runs, or None outside.
         self._transaction: list[tuple[int, list[bytes]]] | None = None
         self.is_replica = False
@@ -217,3 +219,4 @@ class ServerEngine(Engine):
 
     def on_disconnect(self, session: Session) -> None:
         self.keyspace.unwatch(session)
+        self.replication.forget_session(session, self.context.now_ms)

@@ -177,6 +177,8 @@ class Feed:
     created_ms: int
     #: A replica that sent SYNC acknowledges nothing and never times out by it.
     is_pre_psync: bool = False
+    #: What reads the replica's requests; it goes on where the session left off.
+    parser: RequestParser = field(default_factory=RequestParser)
     state: FeedState = FeedState.WAIT_SNAPSHOT
     #: Its place in the backlog; None before the snapshot is begun, and always for one that wants
     #: nothing but the snapshot.
@@ -193,7 +195,6 @@ class Feed:
     _over_soft_limit_since_ms: int | None = None
     #: The mark that ends the snapshot being sent; empty when its size was announced.
     _mark: bytes = b""
-    _parser: RequestParser = field(default_factory=RequestParser)
 
     def __post_init__(self) -> None:
         """Begin the clocks at the time of creation."""
@@ -274,7 +275,7 @@ class Feed:
         requests close the feed.
         """
         before = self.acknowledged_offset
-        requests, error = self._parser.parse(data)
+        requests, error = self.parser.parse(data)
         if not requests:
             # A newline while the replica loads its snapshot, or part of a request.
             self.acknowledged_ms = now_ms

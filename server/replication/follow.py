@@ -45,6 +45,8 @@ ACK_PERIOD_MS: Final = 1000
 #: How long to wait before another attempt after one that failed. Redis tries on each tick of one
 #: second.
 RETRY_DELAY_MS: Final = 200
+#: The same where the next attempt will hardly fare better, and costs the master a snapshot.
+UNUSABLE_RETRY_DELAY_MS: Final = 5000
 _MAX_LINE_BYTES: Final = 1024
 
 
@@ -96,6 +98,7 @@ class LinkFailure(Enum):
     SYNC_REFUSED = "sync_refused"
     BAD_PROTOCOL = "bad_protocol"
     SNAPSHOT_UNUSABLE = "snapshot_unusable"
+    STREAM_UNUSABLE = "stream_unusable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +276,21 @@ class Follow:
         return self._advance(now_ms)
 
     def on_snapshot_unusable(self, detail: str) -> list[FollowEvent]:
-        """Note that the snapshot could not be stored or loaded."""
+        """Note that the snapshot could not be stored or loaded; the dataset is as it was."""
         assert self.state in (FollowState.RECEIVING_SNAPSHOT, FollowState.LOADING_SNAPSHOT)
-        return self._fail(LinkFailure.SNAPSHOT_UNUSABLE, detail, keeps_position=False)
+        return self._fail(
+            LinkFailure.SNAPSHOT_UNUSABLE, detail, retry_after_ms=UNUSABLE_RETRY_DELAY_MS
+        )
+
+    def on_stream_unusable(self, detail: str) -> list[FollowEvent]:
+        """Note that the stream holds what cannot be applied: we are no copy any more."""
+        assert self.state is FollowState.STREAMING
+        return self._fail(
+            LinkFailure.STREAM_UNUSABLE,
+            detail,
+            keeps_position=False,
+            retry_after_ms=UNUSABLE_RETRY_DELAY_MS,
+        )
 
     def on_time(self, now_ms: int) -> list[FollowEvent]:
         """Acknowledge when it is time, and give up a master that is silent for too long."""

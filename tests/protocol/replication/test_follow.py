@@ -268,17 +268,22 @@ def test_a_snapshot_that_does_not_come(header: bytes, failure: LinkFailure) -> N
     assert events[-1].keeps_position, "the data set was not touched"
 
 
-def test_a_snapshot_that_cannot_be_loaded_costs_the_position() -> None:
-    """The data set is gone or half loaded."""
+def test_a_snapshot_that_cannot_be_loaded_is_not_asked_for_again_at_once() -> None:
+    """It would cost the master another, and the dataset is as it was."""
     follow = connected(position=Position(A, 5))
     shake_hands(follow)
     follow.receive(b"+FULLRESYNC " + B + b" 10\r\n$1\r\nx", 1)
-    events = follow.on_snapshot_unusable("unknown value type 42")
 
-    assert len(events) == 1
-    assert isinstance(events[0], LinkFailed)
-    assert not events[0].keeps_position
-    assert events[0].detail == "unknown value type 42"
+    assert follow.on_snapshot_unusable("unknown value type 42") == [
+        LinkFailed(LinkFailure.SNAPSHOT_UNUSABLE, "unknown value type 42", True, 5000)
+    ]
+
+
+def test_a_stream_that_cannot_be_applied_costs_the_position() -> None:
+    """What was applied is no longer what the master has."""
+    assert streaming().on_stream_unusable("unknown command 'HSET'") == [
+        LinkFailed(LinkFailure.STREAM_UNUSABLE, "unknown command 'HSET'", False, 5000)
+    ]
 
 
 def test_loading_shows_the_master_that_the_replica_lives() -> None:

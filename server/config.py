@@ -1,0 +1,150 @@
+"""The server's configuration: reading it at start, changing it while running, writing it back.
+
+`Configuration` holds the values in force and knows who is to be told of a change; what a directive
+does is for those hooks. The directives are in `directives.py`. Reads no file itself. Follows Redis
+7.0 `config.c`: a CONFIG SET of several directives takes effect as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+from vedette.clients import ServingSettings
+from vedette.conf import (
+    Change,
+    Directive,
+    Settings,
+    Statement,
+    config_set_failed,
+    rewrite_text,
+)
+from vedette.conf.kinds import ClientClass
+from vedette.conf.quoting import encode_word
+from vedette.errors import VedetteError
+
+from . import directives
+from .directives import TABLE
+
+__all__ = ["TABLE", "ChangeRefused", "Configuration", "apply_to_serving", "load_configuration"]
+
+T = TypeVar("T")
+
+#: Words of a rule for the default user that say no more than `requirepass` (or its absence) does.
+_HARMLESS_USER_RULES: Final = frozenset(
+    {"on", "nopass", "sanitize-payload", "~*", "&*", "+@all", "allkeys", "allchannels"}
+)
+
+
+class ChangeRefused(VedetteError):
+    """A new value cannot be put into effect; `str(error)` is the reason for the client."""
+
+
+class Configuration:
+    """The directives' values in force, and the hooks that put a change of them into effect.
+
+    `path` is the file that was read at start and that CONFIG REWRITE writes, or empty.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, path: str = "") -> None:
+        self.settings = settings or Settings(TABLE)
+        self.path = path
+        self._hooks: dict[str, list[Callable[[], None]]] = {}
+
+    def __getitem__(self, directive: Directive[T]) -> T:
+        """Return the value of a directive, typed as the directive is."""
+        return self.settings.value_of(directive)
+
+    def on_change(self, hook: Callable[[], None], *watched: Directive[Any]) -> None:
+        """Have `hook` called, once for each CONFIG SET, after any of the directives was set.
+
+        It may raise `ChangeRefused`: then all values are set back and the hooks called again.
+        """
+        for directive in watched:
+            self._hooks.setdefault(directive.name, []).append(hook)
+
+    def set(self, pairs: Sequence[tuple[bytes, bytes]], *, allows_protected: bool = False) -> None:
+        """Set directives as CONFIG SET does, all or none.
+
+        Raises:
+            CommandError: a name or value is wrong, or a hook refused.
+        """
+        change = self.settings.plan(pairs, allows_protected=allows_protected)
+        undo = self.settings.commit(change)
+        done: list[Callable[[], None]] = []
+        for name, hook in self._hooks_of(change):
+            done.append(hook)
+            try:
+                hook()
+            except ChangeRefused as refusal:
+                self.settings.commit(undo)
+                for each in done:
+                    each()
+                raise config_set_failed(change.asked_as[name], str(refusal)) from refusal
+
+    def _hooks_of(self, change: Change) -> list[tuple[str, Callable[[], None]]]:
+        """Return the hooks to call, each once, with a name whose change they follow."""
+        hooks: dict[Callable[[], None], str] = {}
+        for name in change.values:
+            for hook in self._hooks.get(name, ()):
+                hooks.setdefault(hook, name)
+        return [(name, hook) for hook, name in hooks.items()]
+
+    def put(self, directive: Directive[T], value: T) -> None:
+        """Set a value that the server itself decided (REPLICAOF), without calling hooks."""
+        self.settings.put(directive, value)
+
+    def rewrite(self, text: str) -> str:
+        """Return the text of the configuration file with the values in force in it."""
+        return rewrite_text(text, self.settings.config_lines(), self.settings.key_of)
+
+
+def load_configuration(statements: Iterable[Statement], *, path: str = "") -> Configuration:
+    """Return the configuration that `statements` describe, in their order.
+
+    Raises:
+        ConfigError: a directive is unknown, its value wrong, or it asks for what is not there.
+    """
+    settings = Settings(TABLE)
+    users: list[Statement] = []
+    settings.load(
+        statements,
+        {"user": users.append, "loadmodule": _no_modules, "rename-command": _no_renaming},
+    )
+    for statement in users:
+        _check_user(statement, settings.value_of(directives.REQUIRE_PASS))
+    return Configuration(settings, path=path)
+
+
+def _no_modules(statement: Statement) -> None:
+    raise statement.error("this server loads no modules")
+
+
+def _no_renaming(statement: Statement) -> None:
+    raise statement.error("this server does not rename commands")
+
+
+def _check_user(statement: Statement, password: str) -> None:
+    """Accept what Redis' CONFIG REWRITE writes of the default user, and refuse all else."""
+    name, rules = statement.values[:1], statement.values[1:]
+    if name != ("default",):
+        raise statement.error("this server has no users but the default one yet")
+    digest = hashlib.sha256(encode_word(password)).hexdigest()
+    harmless = _HARMLESS_USER_RULES
+    if password:
+        harmless = (harmless - {"nopass"}) | {f"#{digest}", f">{password}"}
+    if not set(rules) <= harmless:
+        raise statement.error("the default user cannot be given rules yet, use 'requirepass'")
+
+
+def apply_to_serving(configuration: Configuration, serving: ServingSettings) -> None:
+    """Write what the serving of connections depends on into its settings."""
+    serving.password = encode_word(configuration[directives.REQUIRE_PASS])
+    serving.query_buffer_limit_bytes = configuration[directives.QUERY_LIMIT]
+    serving.max_bulk_bytes = configuration[directives.BULK_LIMIT]
+    limits = {}
+    for client_class, limit in configuration[directives.OUTPUT_LIMITS].items():
+        name = "replica" if client_class is ClientClass.REPLICA else client_class.value
+        limits[name] = (limit.hard_size_bytes, limit.soft_size_bytes, limit.soft_seconds)
+    serving.output_limits = limits

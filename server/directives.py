@@ -1,0 +1,385 @@
+"""The directives of vedette.conf: names, aliases, values and defaults, as in redis-server 7.0.
+
+The named constants are those that something here acts upon. `WITHOUT_EFFECT` are accepted so that
+a file written for Redis starts a server as it is; each tunes something that is absent or works
+otherwise here. `ONLY_DEFAULT` would promise a feature that is not there, so nothing but their
+default is accepted. `metrics-port` is Vedette's own.
+"""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from vedette.conf import (
+    BadValueError,
+    BufferLimit,
+    BufferLimits,
+    Choice,
+    Directive,
+    DirectiveTable,
+    Flag,
+    Integer,
+    Kind,
+    Memory,
+    Octal,
+    SavePoint,
+    SavePoints,
+    Text,
+    WordList,
+    YesNo,
+)
+from vedette.conf.kinds import INT64_MAX, ClientClass
+from vedette.types import Address
+
+_KILOBYTE: Final = 1024
+_MEGABYTE: Final = 1024 * 1024
+_UINT_MAX: Final = 2**32 - 1
+_PORT: Final = Integer(0, 65535)
+
+
+class MasterAddress(Kind[Address | None]):
+    """The value of `replicaof`: a host and a port, or `no one`."""
+
+    takes_list = True
+
+    def parse(self, words: Sequence[str]) -> Address | None:
+        if len(words) != 2:
+            raise BadValueError("wrong number of arguments")
+        host, port = words
+        if (host.lower(), port.lower()) == ("no", "one"):
+            return None
+        if not (port.isascii() and port.isdecimal() and int(port) <= 65535):
+            raise BadValueError("Invalid master port")
+        return Address(host, int(port))
+
+    def render(self, value: Address | None) -> tuple[str, ...]:
+        return () if value is None else (value.host, str(value.port))
+
+    def render_lines(self, value: Address | None) -> list[tuple[str, ...]]:
+        return [] if value is None else [self.render(value)]
+
+
+def _file_name_only(value: str) -> str | None:
+    if os.path.basename(value) != value:
+        return "dbfilename can't be a path, just a filename"
+    return None
+
+
+def _shutdown_flags(value: tuple[str, ...]) -> str | None:
+    known = ("default", "save", "nosave", "now", "force")
+    if not value or any(word.lower() not in known for word in value):
+        return f"argument(s) must be one of the following: {', '.join(known)}"
+    if {"save", "nosave"} <= {word.lower() for word in value}:
+        return "SAVE and NOSAVE are not allowed at the same time"
+    return None
+
+
+def _only(default: object, reason: str) -> Callable[[Any], str | None]:
+    """Return a validation that accepts nothing but `default`."""
+    return lambda value: None if value == default else reason
+
+
+# --- the network ---------------------------------------------------------------------------------
+PORT: Final = Directive("port", _PORT, 6379, Flag.IMMUTABLE)
+BIND: Final = Directive("bind", WordList(16), ("*", "-::*"), Flag.IMMUTABLE)
+BIND_SOURCE_ADDRESS: Final = Directive("bind-source-addr", Text(), "")
+PROTECTED_MODE: Final = Directive("protected-mode", YesNo(), True)
+TCP_BACKLOG: Final = Directive("tcp-backlog", Integer(), 511, Flag.IMMUTABLE)
+TIMEOUT: Final = Directive("timeout", Integer(), 0)
+TCP_KEEPALIVE: Final = Directive("tcp-keepalive", Integer(), 300)
+MAX_CLIENTS: Final = Directive("maxclients", Integer(1, _UINT_MAX), 10_000)
+METRICS_PORT: Final = Directive("metrics-port", _PORT, 0, Flag.IMMUTABLE)
+OUTPUT_LIMITS: Final = Directive(
+    "client-output-buffer-limit",
+    BufferLimits(),
+    {
+        ClientClass.NORMAL: BufferLimit(0, 0, 0),
+        ClientClass.REPLICA: BufferLimit(256 * _MEGABYTE, 64 * _MEGABYTE, 60),
+        ClientClass.PUBSUB: BufferLimit(32 * _MEGABYTE, 8 * _MEGABYTE, 60),
+    },
+)
+QUERY_LIMIT: Final = Directive("client-query-buffer-limit", Memory(_MEGABYTE), 1024 * _MEGABYTE)
+BULK_LIMIT: Final = Directive("proto-max-bulk-len", Memory(_MEGABYTE), 512 * _MEGABYTE)
+
+# --- the process ---------------------------------------------------------------------------------
+DAEMONIZE: Final = Directive("daemonize", YesNo(), False, Flag.IMMUTABLE)
+PID_FILE: Final = Directive("pidfile", Text(), "", Flag.IMMUTABLE)
+LOG_LEVEL: Final = Directive("loglevel", Choice("debug", "verbose", "notice", "warning"), "notice")
+LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
+DATABASES: Final = Directive("databases", Integer(1), 16, Flag.IMMUTABLE)
+HZ: Final = Directive("hz", Integer(), 10)
+SHUTDOWN_TIMEOUT: Final = Directive("shutdown-timeout", Integer(), 10)
+SHUTDOWN_ON_SIGINT: Final = Directive(
+    "shutdown-on-sigint", WordList(5), ("default",), validate=_shutdown_flags
+)
+SHUTDOWN_ON_SIGTERM: Final = Directive(
+    "shutdown-on-sigterm", WordList(5), ("default",), validate=_shutdown_flags
+)
+
+# --- access --------------------------------------------------------------------------------------
+REQUIRE_PASS: Final = Directive("requirepass", Text(), "", Flag.SENSITIVE)
+ENABLE_DEBUG_COMMAND: Final = Directive(
+    "enable-debug-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE
+)
+ENABLE_PROTECTED_CONFIGS: Final = Directive(
+    "enable-protected-configs", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE
+)
+
+# --- snapshots -----------------------------------------------------------------------------------
+SAVE: Final = Directive(
+    "save", SavePoints(), (SavePoint(3600, 1), SavePoint(300, 100), SavePoint(60, 10_000))
+)
+DIRECTORY: Final = Directive("dir", Text(), "", Flag.PROTECTED)
+DB_FILE_NAME: Final = Directive(
+    "dbfilename", Text(), "dump.rdb", Flag.PROTECTED, validate=_file_name_only
+)
+RDB_COMPRESSION: Final = Directive("rdbcompression", YesNo(), True)
+RDB_CHECKSUM: Final = Directive("rdbchecksum", YesNo(), True, Flag.IMMUTABLE)
+STOP_WRITES_ON_SAVE_ERROR: Final = Directive("stop-writes-on-bgsave-error", YesNo(), True)
+
+# --- replication ---------------------------------------------------------------------------------
+REPLICA_OF: Final = Directive(
+    "replicaof", MasterAddress(), None, Flag.IMMUTABLE, aliases=("slaveof",)
+)
+MASTER_AUTH: Final = Directive("masterauth", Text(), "", Flag.SENSITIVE)
+MASTER_USER: Final = Directive("masteruser", Text(), "", Flag.SENSITIVE)
+REPLICA_SERVE_STALE_DATA: Final = Directive(
+    "replica-serve-stale-data", YesNo(), True, aliases=("slave-serve-stale-data",)
+)
+REPLICA_READ_ONLY: Final = Directive(
+    "replica-read-only", YesNo(), True, aliases=("slave-read-only",)
+)
+REPLICA_PRIORITY: Final = Directive("replica-priority", Integer(), 100, aliases=("slave-priority",))
+REPLICA_ANNOUNCED: Final = Directive("replica-announced", YesNo(), True)
+REPLICA_ANNOUNCE_IP: Final = Directive(
+    "replica-announce-ip", Text(), "", aliases=("slave-announce-ip",)
+)
+REPLICA_ANNOUNCE_PORT: Final = Directive(
+    "replica-announce-port", _PORT, 0, aliases=("slave-announce-port",)
+)
+REPL_DISKLESS_SYNC: Final = Directive("repl-diskless-sync", YesNo(), True)
+REPL_DISKLESS_SYNC_DELAY: Final = Directive("repl-diskless-sync-delay", Integer(), 5)
+REPL_DISKLESS_SYNC_MAX_REPLICAS: Final = Directive("repl-diskless-sync-max-replicas", Integer(), 0)
+REPL_PING_PERIOD: Final = Directive(
+    "repl-ping-replica-period", Integer(1), 10, aliases=("repl-ping-slave-period",)
+)
+REPL_TIMEOUT: Final = Directive("repl-timeout", Integer(1), 60)
+REPL_DISABLE_TCP_NODELAY: Final = Directive("repl-disable-tcp-nodelay", YesNo(), False)
+REPL_BACKLOG_SIZE: Final = Directive("repl-backlog-size", Memory(1, INT64_MAX), _MEGABYTE)
+REPL_BACKLOG_TTL: Final = Directive("repl-backlog-ttl", Integer(0, INT64_MAX), 3600)
+MIN_REPLICAS_TO_WRITE: Final = Directive(
+    "min-replicas-to-write", Integer(), 0, aliases=("min-slaves-to-write",)
+)
+MIN_REPLICAS_MAX_LAG: Final = Directive(
+    "min-replicas-max-lag", Integer(), 10, aliases=("min-slaves-max-lag",)
+)
+
+# --- memory --------------------------------------------------------------------------------------
+MAX_MEMORY: Final = Directive("maxmemory", Memory(), 0)
+MAX_MEMORY_POLICY: Final = Directive(
+    "maxmemory-policy",
+    Choice(
+        "volatile-lru",
+        "volatile-lfu",
+        "volatile-random",
+        "volatile-ttl",
+        "allkeys-lru",
+        "allkeys-lfu",
+        "allkeys-random",
+        "noeviction",
+    ),
+    "noeviction",
+    validate=_only("noeviction", "this server evicts no keys, so only noeviction is accepted"),
+)
+
+_CONSTANTS: Final[tuple[Directive[Any], ...]] = (
+    PORT,
+    BIND,
+    BIND_SOURCE_ADDRESS,
+    PROTECTED_MODE,
+    TCP_BACKLOG,
+    TIMEOUT,
+    TCP_KEEPALIVE,
+    MAX_CLIENTS,
+    METRICS_PORT,
+    OUTPUT_LIMITS,
+    QUERY_LIMIT,
+    BULK_LIMIT,
+    DAEMONIZE,
+    PID_FILE,
+    LOG_LEVEL,
+    LOG_FILE,
+    DATABASES,
+    HZ,
+    SHUTDOWN_TIMEOUT,
+    SHUTDOWN_ON_SIGINT,
+    SHUTDOWN_ON_SIGTERM,
+    REQUIRE_PASS,
+    ENABLE_DEBUG_COMMAND,
+    ENABLE_PROTECTED_CONFIGS,
+    SAVE,
+    DIRECTORY,
+    DB_FILE_NAME,
+    RDB_COMPRESSION,
+    RDB_CHECKSUM,
+    STOP_WRITES_ON_SAVE_ERROR,
+    REPLICA_OF,
+    MASTER_AUTH,
+    MASTER_USER,
+    REPLICA_SERVE_STALE_DATA,
+    REPLICA_READ_ONLY,
+    REPLICA_PRIORITY,
+    REPLICA_ANNOUNCED,
+    REPLICA_ANNOUNCE_IP,
+    REPLICA_ANNOUNCE_PORT,
+    REPL_DISKLESS_SYNC,
+    REPL_DISKLESS_SYNC_DELAY,
+    REPL_DISKLESS_SYNC_MAX_REPLICAS,
+    REPL_PING_PERIOD,
+    REPL_TIMEOUT,
+    REPL_DISABLE_TCP_NODELAY,
+    REPL_BACKLOG_SIZE,
+    REPL_BACKLOG_TTL,
+    MIN_REPLICAS_TO_WRITE,
+    MIN_REPLICAS_MAX_LAG,
+    MAX_MEMORY,
+    MAX_MEMORY_POLICY,
+)
+
+_LONG: Final = Integer(0, INT64_MAX)
+_ANY_INTEGER: Final = Integer(-(2**31))
+
+#: Accepted and kept, and without effect.
+WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
+    Directive("supervised", Choice("no", "auto", "systemd", "upstart"), "no", Flag.IMMUTABLE),
+    Directive("always-show-logo", YesNo(), False, Flag.IMMUTABLE),
+    Directive("set-proc-title", YesNo(), True, Flag.IMMUTABLE),
+    Directive("proc-title-template", Text(), "{title} {listen-addr} {server-mode}"),
+    Directive("syslog-ident", Text(), "redis", Flag.IMMUTABLE),
+    Directive("syslog-facility", Text(), "local0", Flag.IMMUTABLE),
+    Directive("crash-log-enabled", YesNo(), True),
+    Directive("crash-memcheck-enabled", YesNo(), True),
+    Directive("ignore-warnings", Text(), ""),
+    Directive("disable-thp", YesNo(), True, Flag.IMMUTABLE),
+    Directive("oom-score-adj", Choice("no", "yes", "relative", "absolute"), "no"),
+    Directive("oom-score-adj-values", WordList(3), ("0", "200", "800")),
+    Directive("io-threads", Integer(1, 128), 1, Flag.IMMUTABLE),
+    Directive("io-threads-do-reads", YesNo(), False, Flag.IMMUTABLE),
+    Directive("jemalloc-bg-thread", YesNo(), True),
+    Directive("activerehashing", YesNo(), True),
+    Directive("dynamic-hz", YesNo(), True),
+    Directive("active-expire-effort", Integer(1, 10), 1),
+    Directive("unixsocketperm", Octal(), 0, Flag.IMMUTABLE),
+    Directive("socket-mark-id", Integer(0, _UINT_MAX), 0, Flag.IMMUTABLE),
+    Directive("lazyfree-lazy-eviction", YesNo(), False),
+    Directive("lazyfree-lazy-expire", YesNo(), False),
+    Directive("lazyfree-lazy-server-del", YesNo(), False),
+    Directive("lazyfree-lazy-user-del", YesNo(), False),
+    Directive("lazyfree-lazy-user-flush", YesNo(), False),
+    Directive("replica-lazy-flush", YesNo(), False, aliases=("slave-lazy-flush",)),
+    Directive("rdb-save-incremental-fsync", YesNo(), True),
+    Directive("rdb-del-sync-files", YesNo(), False),
+    Directive("sanitize-dump-payload", Choice("no", "yes", "clients"), "no"),
+    Directive("repl-diskless-load", Choice("disabled", "on-empty-db", "swapdb"), "disabled"),
+    Directive("replica-ignore-disk-write-errors", YesNo(), False),
+    Directive("replica-ignore-maxmemory", YesNo(), True, aliases=("slave-ignore-maxmemory",)),
+    Directive(
+        "propagation-error-behavior", Choice("ignore", "panic", "panic-on-replicas"), "ignore"
+    ),
+    Directive("maxmemory-samples", Integer(1), 5),
+    Directive("maxmemory-eviction-tenacity", Integer(0, 100), 10),
+    Directive("maxmemory-clients", Memory(allows_percent=True), 0),
+    Directive("lfu-log-factor", Integer(), 10),
+    Directive("lfu-decay-time", Integer(), 1),
+    Directive("slowlog-log-slower-than", Integer(-1, INT64_MAX), 10_000),
+    Directive("slowlog-max-len", _LONG, 128),
+    Directive("latency-monitor-threshold", _LONG, 0),
+    Directive("latency-tracking", YesNo(), True),
+    Directive("latency-tracking-info-percentiles", WordList(), ("50", "99", "99.9")),
+    Directive("acllog-max-len", _LONG, 128),
+    Directive("acl-pubsub-default", Choice("allchannels", "resetchannels"), "resetchannels"),
+    Directive("tracking-table-max-keys", _LONG, 1_000_000),
+    Directive("busy-reply-threshold", _LONG, 5000, aliases=("lua-time-limit",)),
+    Directive("enable-module-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE),
+    Directive("appendfilename", Text(), "appendonly.aof", Flag.IMMUTABLE),
+    Directive("appenddirname", Text(), "appendonlydir", Flag.IMMUTABLE),
+    Directive("appendfsync", Choice("everysec", "always", "no"), "everysec"),
+    Directive("no-appendfsync-on-rewrite", YesNo(), False),
+    Directive("auto-aof-rewrite-percentage", Integer(), 100),
+    Directive("auto-aof-rewrite-min-size", Memory(0, INT64_MAX), 64 * _MEGABYTE),
+    Directive("aof-load-truncated", YesNo(), True),
+    Directive("aof-use-rdb-preamble", YesNo(), True),
+    Directive("aof-rewrite-incremental-fsync", YesNo(), True),
+    Directive("aof-timestamp-enabled", YesNo(), False),
+    Directive("hash-max-listpack-entries", _LONG, 512, aliases=("hash-max-ziplist-entries",)),
+    Directive("hash-max-listpack-value", Memory(), 64, aliases=("hash-max-ziplist-value",)),
+    Directive("list-max-listpack-size", _ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
+    Directive("list-compress-depth", Integer(), 0),
+    Directive("set-max-intset-entries", _LONG, 512),
+    Directive("zset-max-listpack-entries", _LONG, 128, aliases=("zset-max-ziplist-entries",)),
+    Directive("zset-max-listpack-value", Memory(), 64, aliases=("zset-max-ziplist-value",)),
+    Directive("hll-sparse-max-bytes", Memory(), 3000),
+    Directive("stream-node-max-bytes", Memory(), 4 * _KILOBYTE),
+    Directive("stream-node-max-entries", _LONG, 100),
+)
+
+#: Known, and refused with any value that would switch the feature on.
+ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
+    Directive(
+        "appendonly",
+        YesNo(),
+        False,
+        validate=_only(False, "this server has no append-only file yet, use snapshots ('save')"),
+    ),
+    Directive(
+        "cluster-enabled",
+        YesNo(),
+        False,
+        Flag.IMMUTABLE,
+        validate=_only(False, "this server has no cluster mode"),
+    ),
+    Directive(
+        "notify-keyspace-events",
+        Text(),
+        "",
+        validate=_only("", "this server sends no keyspace notifications yet"),
+    ),
+    Directive("tls-port", _PORT, 0, validate=_only(0, "this server does not listen for TLS yet")),
+    Directive(
+        "tls-replication",
+        YesNo(),
+        False,
+        validate=_only(False, "this server does not replicate over TLS yet"),
+    ),
+    Directive(
+        "unixsocket",
+        Text(),
+        "",
+        Flag.IMMUTABLE,
+        validate=_only("", "this server does not listen on Unix sockets yet"),
+    ),
+    Directive(
+        "aclfile",
+        Text(),
+        "",
+        Flag.IMMUTABLE,
+        validate=_only("", "this server has no users but the default one yet"),
+    ),
+    Directive(
+        "syslog-enabled",
+        YesNo(),
+        False,
+        Flag.IMMUTABLE,
+        validate=_only(False, "this server does not log to syslog, use 'logfile'"),
+    ),
+    Directive(
+        "activedefrag",
+        YesNo(),
+        False,
+        validate=_only(False, "memory cannot be defragmented in this server"),
+    ),
+)
+
+TABLE: Final = DirectiveTable([*_CONSTANTS, *WITHOUT_EFFECT, *ONLY_DEFAULT])

@@ -16,11 +16,13 @@ from vedette.cmdspec import CommandRow, CommandTable, Flag
 from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
+from ..config import Configuration
+from ..persistence.save_points import SaveStatus
 from ..replication.state import Replication
 from ..store.database import Database
 from ..store.keyspace import Keyspace
 from .context import ServerContext
-from .host import Host
+from .host import Host, ProcessFacts
 
 READONLY = CommandError(b"READONLY You can't write against a read only replica.")
 LOADING = CommandError(b"LOADING Redis is loading the dataset in memory")
@@ -52,12 +54,19 @@ class ServerEngine(Engine):
         host: Host,
         settings: ServingSettings | None = None,
         *,
+        configuration: Configuration | None = None,
+        facts: ProcessFacts | None = None,
         database_count: int = 16,
         clock: Callable[[], float] = time.perf_counter,
         on_crash: Callable[[Session, CommandRow, Exception], None] | None = None,
     ) -> None:
         self.keyspace = Keyspace(database_count)
         self.host = host
+        self.configuration = configuration or Configuration()
+        self.facts = facts or ProcessFacts()
+        self.run_id = host.random_hex(40)
+        #: How saving stands; written by whoever saves.
+        self.saves = SaveStatus()
         #: Where writes go besides the dataset; empty while nobody listens.
         self.sinks: list[CommandSink] = []
         self.replication = Replication(lambda: host.random_hex(40).encode(), self.sinks)

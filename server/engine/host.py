@@ -25,6 +25,21 @@ class ShutdownRequest:
     is_forced: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFacts:
+    """What stays the same while the process runs; INFO reports it."""
+
+    pid: int = 0
+    #: When the process started, wall clock milliseconds.
+    started_ms: int = 0
+    #: Absolute path of the program.
+    executable: str = ""
+    #: Name, release and machine, as `uname` has them.
+    operating_system: str = ""
+    python_version: str = ""
+    machine_memory_bytes: int = 0
+
+
 class Host(Protocol):
     """The process as commands see it."""
 

@@ -208,22 +208,33 @@ def missing_agreement(view: LabView, master: str, gone: Collection[str]) -> list
     return missing
 
 
-def missing_convergence(view: LabView, gone: Collection[str]) -> list[str]:
-    """Return, in words, what keeps the laboratory without `gone` from having come to rest.
+def missing_order(view: LabView, gone: Collection[str]) -> list[str]:
+    """Return, in words, what keeps the processes without `gone` from being in order again.
 
-    At rest there is one master, all sentinels name it, and every other node follows it at its
-    offset; so it can only be reached when nobody writes.
+    That is: one master, which all sentinels name calmly and to which every other node is linked.
     """
     masters = [name for name in view.masters() if name not in gone]
     if len(masters) != 1:
         return [f"{len(masters)} masters: {', '.join(masters) or 'none'}"]
     master = masters[0]
-    missing = missing_agreement(view, master, gone) + _missing_in_group(view, master, gone)
-    offset = view.nodes[master].offset
-    for name, node in view.nodes.items():
-        if name not in gone and node.is_reachable and node.offset != offset:
-            missing.append(f"{name} is at offset {node.offset}, {master} at {offset}")
-    return missing
+    return missing_agreement(view, master, gone) + _missing_in_group(view, master, gone)
+
+
+def missing_rest(view: LabView, gone: Collection[str]) -> list[str]:
+    """Return, in words, what keeps the laboratory from rest: order, and all offsets equal.
+
+    It can only come to rest when nobody writes.
+    """
+    missing = missing_order(view, gone)
+    if missing:
+        return missing
+    offsets = {name: node.offset for name, node in view.nodes.items() if name not in gone}
+    newest = max(offsets.values())
+    return [
+        f"{name} is at offset {offset} of {newest}"
+        for name, offset in offsets.items()
+        if offset != newest
+    ]
 
 
 def _missing_in_group(view: LabView, master: str, gone: Collection[str]) -> list[str]:

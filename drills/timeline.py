@@ -29,7 +29,7 @@ PHASES = {
     "client_first_ok": "first writer is served again",
     "client_all_ok": "every writer is served again",
     "reconfigured": "every other replica follows it",
-    "converged": "one master, all agree, offsets equal",
+    "converged": "one master, all agree, all linked",
 }
 
 #: The phases that a sentinel's message about the master marks.
@@ -125,7 +125,7 @@ class Timeline:
             self._reach("client_all_ok", max(times))
 
     def converged(self, time_ns: int) -> None:
-        """The laboratory was first seen at rest at `time_ns`."""
+        """The laboratory was first seen in order again at `time_ns`."""
         self._reach("converged", time_ns)
 
     def phases(self) -> list[Phase]:

@@ -6,11 +6,8 @@ change becomes one line. A process that ends is shown, and nothing else is done 
 
 from __future__ import annotations
 
-import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
@@ -27,34 +24,10 @@ from ..observation import (
     SentinelView,
 )
 from .lab import Lab, is_port_free, open_lab
+from .stopping import stopped_by_signals
 
 _REDRAW_INTERVAL_S = 0.25
 _OBSERVE_INTERVAL_S = 0.2
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-@asynccontextmanager
-async def stopped_by_signals() -> AsyncIterator[list[signal.Signals]]:
-    """Cancel the block at the first SIGINT, SIGTERM or SIGHUP; later ones change nothing more.
-
-    What is yielded holds the signal once it came, so that the caller can tell after the block.
-    """
-    received: list[signal.Signals] = []
-
-    async def wait_signal(scope: trio.CancelScope) -> None:
-        with trio.open_signal_receiver(*STOP_SIGNALS) as numbers:
-            receiving.set()
-            async for number in numbers:
-                received.append(signal.Signals(number))
-                scope.cancel()
-
-    receiving = trio.Event()
-    async with trio.open_nursery() as nursery:
-        with trio.CancelScope() as scope:
-            nursery.start_soon(wait_signal, scope, name="signals")
-            await receiving.wait()
-            yield received
-        nursery.cancel_scope.cancel()
 
 
 async def run_up(

@@ -1,0 +1,8 @@
+"""The catalogue of drills. A new one is a module with a `Scenario`, and a line here."""
+
+from __future__ import annotations
+
+from .master_crash import MASTER_CRASH
+from .scenario import Scenario
+
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (MASTER_CRASH,)}

@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from vedette.clients import WAITING, Block, Engine, ServingSettings, Session
-from vedette.clients.blocking import Waiting
+from vedette.clients import Engine, ServingSettings, Session
 from vedette.cmdspec import CommandRow, CommandTable, Flag
 from vedette.errors import CommandError
-from vedette.resp.replies import Reply
 
 from ..config import Configuration
 from ..persistence.save_points import SaveStatus
@@ -77,9 +75,6 @@ class ServerEngine(Engine):
         self.is_loading = False
         self.is_link_down = False
         self.serves_stale_data = True
-        #: CLIENT PAUSE: until when (wall ms), and whether only writes wait.
-        self.paused_until_ms = 0
-        self.is_pause_for_writes_only = False
         #: Asked before a write on a master: False refuses it with NOREPLICAS. None: no such rule.
         self.has_enough_replicas: Callable[[], bool] | None = None
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
@@ -116,24 +111,12 @@ class ServerEngine(Engine):
         self.has_enough_replicas = guard
         self.recheck()
 
-    def pause(self, until_ms: int, *, writes_only: bool) -> None:
-        """Have commands (or only writes) of normal clients wait until `until_ms`."""
-        self.paused_until_ms = until_ms
-        self.is_pause_for_writes_only = writes_only
-        self.recheck()
-
-    def unpause(self) -> None:
-        """End the pause and run what waited."""
-        self.paused_until_ms = 0
-        self.recheck()
-        self.wake("pause")
-
     def recheck(self) -> None:
-        """Compute `needs_care` from the state that gates every client."""
+        super().recheck()
         self.needs_care = (
-            self.is_replica
+            self.needs_care
+            or self.is_replica
             or self.is_loading
-            or bool(self.paused_until_ms)
             or self.has_enough_replicas is not None
         )
 
@@ -141,7 +124,7 @@ class ServerEngine(Engine):
         refusal = super().refuse(session, row, argv)
         if refusal is not None or session.is_deaf:
             return refusal
-        any_flags, all_flags = self._flags_of(session, row)
+        any_flags, all_flags = self.flags_of(session, row)
         if self.is_loading and not all_flags & Flag.LOADING:
             return LOADING
         if any_flags & Flag.WRITE:
@@ -153,35 +136,6 @@ class ServerEngine(Engine):
         if self.is_link_down and not self.serves_stale_data and not all_flags & Flag.STALE:
             return MASTERDOWN
         return None
-
-    @staticmethod
-    def _flags_of(session: Session, row: CommandRow) -> tuple[Flag, Flag]:
-        """Return the flags of `row`; for EXEC, those any queued command has and those all have."""
-        if row.full_name == "exec" and session.queued_commands:
-            flags = row.flags
-            return flags | session.transaction_flags, flags & session.transaction_shared_flags
-        return row.flags, row.flags
-
-    def postpone(self, session: Session, row: CommandRow, argv: list[bytes]) -> Block | None:
-        if not self.paused_until_ms or session.is_deaf:
-            return None
-        if self.context.now_ms >= self.paused_until_ms:
-            self.unpause()
-            return None
-        any_flags, _ = self._flags_of(session, row)
-        is_write = any_flags & (Flag.WRITE | Flag.MAY_REPLICATE)
-        if self.is_pause_for_writes_only and not is_write:
-            return None
-        if row.full_name.startswith("client"):
-            return None  # so that CLIENT UNPAUSE gets through
-
-        def retry(now_ms: int) -> Reply | Waiting:
-            if now_ms < self.paused_until_ms:
-                return WAITING
-            self.enter(session)
-            return self.call(session, row, argv)  # type: ignore[return-value]  # Block: unblock
-
-        return Block("pause", retry, lambda: retry(self.paused_until_ms), self.paused_until_ms)  # type: ignore[arg-type,return-value]
 
     # --- effects ---------------------------------------------------------------------------------
 

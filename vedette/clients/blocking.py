@@ -26,9 +26,13 @@ class Block:
     `reason` groups waits that the same happening may end (`wait`, `pause`, ...):
     `Engine.wake(reason)` retries just these, oldest first. `retry(now_ms)` returns the reply, or
     `WAITING`. After `deadline_ms` (wall clock; None: no limit) the reply is `on_timeout()`.
+
+    With `is_repeated` the request itself has not been run: when the wait ends it is taken up again
+    from the start, gates included, and the reply is to be `NO_REPLY`.
     """
 
     reason: str
     retry: Callable[[int], Reply | Waiting]
     on_timeout: Callable[[], Reply] = lambda: NO_REPLY
     deadline_ms: int | None = None
+    is_repeated: bool = False

@@ -2,7 +2,11 @@
 
 `Engine.receive(session, data)` takes bytes, runs the requests they complete, and leaves encoded
 replies in the session's outbox. Nothing here waits or does I/O; the pump, and tests, are shells
-around it. Server and sentinel extend it by overriding `enter`, `refuse` and `after_write`.
+around it. Server and sentinel extend it by overriding `enter`, `refuse`, `after_write` and the
+other methods of the first section.
+
+Requests of one session run in order and never while another's run: whatever ends a wait (`wake`,
+`unblock`) only notes it, and `end_batch` goes on with what waited.
 
 The loop in `run` is the hottest code of the project. What keeps it cheap: one dictionary look-up by
 the name as sent, locals bound once per batch, two flags that say whether anything beyond arity has
@@ -21,16 +25,32 @@ from ..cmdspec import CommandRow, CommandTable, Flag
 from ..cmdspec.table import wrong_arity_text
 from ..errors import CommandError
 from ..resp.encode import BULK_HEADERS, encode_integer, encode_reply
-from ..resp.replies import NO_REPLY, QUEUED, ErrorReply, RawReply, Reply
-from .blocking import WAITING, Block
+from ..resp.replies import (
+    NO_REPLY,
+    QUEUED,
+    ErrorReply,
+    PushReply,
+    RawReply,
+    Reply,
+    ReplySequence,
+)
+from .blocking import WAITING, Block, Waiting
 from .context import Context, ServingSettings
 from .pubsub import PubSub
 from .registry import ClientRegistry
-from .session import ReplyMode, Session
+from .session import ClientKind, Session
 
 NOAUTH = CommandError(b"NOAUTH Authentication required.")
+NOT_IN_MULTI = b"ERR Command not allowed inside a transaction"
 #: What the reason becomes when it is EXEC that is refused.
 ABORTED = b"EXECABORT Transaction discarded because of: %b"
+
+#: The reason of waits for the end of CLIENT PAUSE.
+PAUSE = "pause"
+
+#: What a browser that was led to our port begins its lines with. Its connection is closed at once,
+#: lest the body of its request be taken for commands.
+_HTTP_WORDS = frozenset({b"post", b"host:"})
 
 
 class Engine:
@@ -67,7 +87,13 @@ class Engine:
         self._rows = {name: row for name, row in table.by_usual_name.items() if not row.subcommands}
         #: Sessions that wait, oldest first, by reason.
         self._blocked: dict[str, dict[Session, None]] = {}
-        self._woken: set[str] = set()
+        #: Reasons whose waits are to be retried, in the order of their waking.
+        self._woken: dict[str, None] = {}
+        #: Sessions whose wait has ended and whose later requests are to be run.
+        self._resumed: list[Session] = []
+        #: CLIENT PAUSE: until when (wall ms; 0: not paused), and whether only writes wait.
+        self.paused_until_ms = 0
+        self.is_pause_for_writes_only = False
 
     # --- what server and sentinel override -------------------------------------------------------
 
@@ -94,13 +120,17 @@ class Engine:
             )
         return None
 
-    def postpone(self, session: Session, row: CommandRow, argv: list[bytes]) -> Block | None:
-        """Return a wait to be over before `row` may run (CLIENT PAUSE), or None."""
-        return None
-
     def after_write(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
         """Account for and propagate what the command changed; `context.changes` says how much."""
         self.context.changes = 0
+
+    def recheck(self) -> None:
+        """Compute `needs_care` from the state that gates every client."""
+        self.needs_care = bool(self.paused_until_ms)
+
+    def discard_transaction(self, session: Session) -> None:
+        """Have `session` leave MULTI without running what it queued."""
+        session.end_transaction()
 
     def on_disconnect(self, session: Session) -> None:
         """Forget whatever is held for a session that is gone."""
@@ -115,16 +145,18 @@ class Engine:
         """Run the requests that `data` completes; a protocol error is answered and closes."""
         self.input_bytes += len(data)
         session.last_interaction_ms = self.context.now_ms
-        requests, error = session.parser.parse(data)
+        parser = session.parser
+        requests, error = parser.parse(data)
         if session.waiting_requests or session.blocked is not None:
             session.waiting_requests += requests
+            session.waiting_bytes += len(data)
         elif requests:
             self.run(session, requests)
         if error is not None and not session.is_close_requested:
             session.add_reply(self.error_reply(b"ERR %b" % str(error).encode()))
             self.clients.request_close(session)
-        elif session.parser.buffered_bytes > self.settings.query_buffer_limit_bytes:
-            self.clients.request_close(session)
+        elif parser.buffered_bytes + session.waiting_bytes > self.settings.query_buffer_limit_bytes:
+            self.clients.request_close(session, is_abrupt=True)
         if session.outbox:
             self.clients.note_unsent(session)
 
@@ -134,6 +166,8 @@ class Engine:
         find = self._rows.get
         clock = self._clock
         append = session.outbox.append
+        #: Requests that this loop does not account for: refused, or accounted for elsewhere.
+        uncounted = 0
         last = clock()
         row: CommandRow | None = None
         for index, argv in enumerate(requests):
@@ -141,22 +175,23 @@ class Engine:
             if row is None:
                 row = self._find_or_answer(session, argv)
                 if row is None:
+                    uncounted += 1
                     continue
             count = len(argv)
             if count < row.min_arguments or count > row.max_arguments:
-                self._reject(session, row, CommandError(wrong_arity_text(row)))
+                self._answer_refusal(session, row, wrong_arity_text(row))
+                uncounted += 1
                 continue
             if session.needs_care or self.needs_care:
-                if session.is_close_requested:
-                    break
+                uncounted += 1
                 reply = self._call_with_care(session, row, argv)
-                append = session.outbox.append
+                last = clock()
             else:
                 reply = self.call(session, row, argv)
-            now = clock()
-            row.calls += 1
-            row.seconds += now - last
-            last = now
+                now = clock()
+                row.calls += 1
+                row.seconds += now - last
+                last = now
             kind = type(reply)
             if kind is bytes:
                 size = len(reply)  # type: ignore[arg-type]  # `type() is` narrows nothing
@@ -169,11 +204,14 @@ class Engine:
             elif kind is int:
                 append(encode_integer(reply))  # type: ignore[arg-type]
             elif kind is Block:
-                self.block(session, reply, requests[index + 1 :])  # type: ignore[arg-type]
+                repeats = reply.is_repeated  # type: ignore[union-attr]
+                rest = requests[index if repeats else index + 1 :]
+                self.block(session, reply, rest)  # type: ignore[arg-type]
+                uncounted += len(requests) - index - 1
                 break
             else:
                 append(encode_reply(reply, session.protocol))  # type: ignore[arg-type]
-        self.commands_processed += len(requests)
+        self.commands_processed += len(requests) - uncounted
         if row is not None:
             session.last_command = row.full_name
 
@@ -198,16 +236,19 @@ class Engine:
 
     def call_within(self, session: Session, row: CommandRow, argv: list[bytes]) -> Reply:
         """Run and account for a command that runs inside another (EXEC); it does not wait."""
+        reply = self._call_accounted(session, row, argv)
+        return reply.on_timeout() if isinstance(reply, Block) else reply
+
+    def _call_accounted(
+        self, session: Session, row: CommandRow, argv: list[bytes]
+    ) -> Reply | Block:
+        """Run one command outside the loop of `run`, which accounts for its own."""
         started = self._clock()
         reply = self.call(session, row, argv)
         row.calls += 1
         row.seconds += self._clock() - started
         self.commands_processed += 1
-        return reply.on_timeout() if isinstance(reply, Block) else reply
-
-    def discard_transaction(self, session: Session) -> None:
-        """Have `session` leave MULTI without running what it queued."""
-        session.end_transaction()
+        return reply
 
     def error_reply(self, text: bytes) -> ErrorReply:
         """Return an error reply and count it by its code."""
@@ -216,66 +257,112 @@ class Engine:
         return ErrorReply(text)
 
     def _find_or_answer(self, session: Session, argv: list[bytes]) -> CommandRow | None:
+        """Return the row that runs `argv`, or None after having answered that there is none."""
         try:
             return self.table.find(argv)
-        except CommandError:
-            if not session.is_authenticated:
-                error = NOAUTH
-            self._answer_refusal(session, error)
+        except CommandError as error:
+            if argv[0].lower() in _HTTP_WORDS:
+                self.clients.request_close(session, is_abrupt=True)
+            self._answer_refusal(session, None, error.text)
             return None
 
-    def _reject(self, session: Session, row: CommandRow, error: CommandError) -> None:
-        row.rejected_calls += 1
-        if not session.is_authenticated and not row.flags & Flag.NO_AUTH:
-            error = NOAUTH
-        self._answer_refusal(session, error)
+    def _answer_refusal(self, session: Session, row: CommandRow | None, text: bytes) -> None:
+        """Answer a request that is not even looked at more closely."""
+        if session.is_close_requested:
+            return
+        session.begin_reply()
+        session.add_reply(self._refusal(session, row, text))
+        session.end_reply()
 
-    def _answer_refusal(self, session: Session, error: CommandError) -> None:
-        """Answer a command that is not run; inside MULTI this also dooms the transaction."""
-        if session.queued_commands is not None:
+    def _refusal(self, session: Session, row: CommandRow | None, text: bytes) -> ErrorReply:
+        """Account for a request that is not run; inside MULTI this dooms the transaction."""
+        if row is not None:
+            row.rejected_calls += 1
+        if row is not None and row.full_name == "exec":
+            text = ABORTED % text
+            if session.queued_commands is not None:
+                self.discard_transaction(session)
+        elif session.queued_commands is not None:
             session.errors_in_transaction = True
-        session.add_reply(self.error_reply(error.text))
-        if session.reply_mode is ReplyMode.SKIP_NEXT:
-            session.reply_mode = ReplyMode.ON
-            session.outbox.pop()
-            session.recheck()
+        return self.error_reply(text)
 
     def _call_with_care(
         self, session: Session, row: CommandRow, argv: list[bytes]
     ) -> Reply | Block:
         """Run one command of a session, or in a state, that is out of the ordinary."""
-        if session.reply_mode is ReplyMode.SKIP_NEXT:
-            session.reply_mode = ReplyMode.SKIP
+        if session.is_close_requested:
+            return NO_REPLY
+        session.begin_reply()
+        session.last_command = row.full_name
         reply: Reply | Block
         refusal = self.refuse(session, row, argv)
         if refusal is not None:
-            row.rejected_calls += 1
-            if session.queued_commands is not None:
-                if row.full_name == "exec":
-                    refusal = CommandError(ABORTED % refusal.text)
-                    self.discard_transaction(session)
-                else:
-                    session.errors_in_transaction = True
-            reply = self.error_reply(refusal.text)
-        elif session.queued_commands is not None and not row.flags & Flag.NOT_QUEUED:
-            if row.flags & Flag.NO_MULTI:
-                session.errors_in_transaction = True
-                reply = self.error_reply(b"ERR Command not allowed inside a transaction")
-            else:
-                session.queued_commands.append(argv)
-                session.transaction_flags |= row.flags
-                session.transaction_shared_flags &= row.flags
-                reply = QUEUED
+            reply = self._refusal(session, row, refusal.text)
+        elif self.paused_until_ms and (wait := self._pause_of(session, row)) is not None:
+            reply = wait
+        elif session.queued_commands is None or row.flags & Flag.NOT_QUEUED:
+            reply = self._call_accounted(session, row, argv)
+        elif row.flags & Flag.NO_MULTI:
+            reply = self._refusal(session, row, NOT_IN_MULTI)
         else:
-            wait = self.postpone(session, row, argv)
-            reply = wait if wait is not None else self.call(session, row, argv)
+            session.queued_commands.append(argv)
+            session.transaction_flags |= row.flags
+            session.transaction_shared_flags &= row.flags
+            reply = QUEUED
         if isinstance(reply, Block):
             return reply
-        is_silent = session.is_deaf or session.reply_mode in (ReplyMode.OFF, ReplyMode.SKIP)
-        if session.reply_mode is ReplyMode.SKIP:
-            session.reply_mode = ReplyMode.ON
-            session.recheck()
+        is_silent = session.is_silent and not _is_pushed(reply)
+        session.end_reply()
         return NO_REPLY if is_silent else reply
+
+    # --- pausing ---------------------------------------------------------------------------------
+
+    def pause(self, until_ms: int, *, writes_only: bool) -> None:
+        """Have commands (or only writes) of clients wait until `until_ms` (wall clock).
+
+        A pause that is on already is only ever made longer and wider.
+        """
+        if self.paused_until_ms:
+            until_ms = max(until_ms, self.paused_until_ms)
+            writes_only = writes_only and self.is_pause_for_writes_only
+        self.paused_until_ms = until_ms
+        self.is_pause_for_writes_only = writes_only
+        self.recheck()
+
+    def unpause(self) -> None:
+        """End the pause and run what waited."""
+        self.paused_until_ms = 0
+        self.recheck()
+        self.wake(PAUSE)
+
+    def flags_of(self, session: Session, row: CommandRow) -> tuple[Flag, Flag]:
+        """Return the flags of `row`; for EXEC, those any queued command has and those all have."""
+        if row.full_name == "exec" and session.queued_commands:
+            flags = row.flags
+            return flags | session.transaction_flags, flags & session.transaction_shared_flags
+        return row.flags, row.flags
+
+    def _pause_of(self, session: Session, row: CommandRow) -> Block | None:
+        """Return the wait for the end of the pause, or None where it does not concern `row`.
+
+        Replicas and the link to a master are never paused, and unlike in Redis neither is CLIENT
+        itself, so that a pause of everything can be ended.
+        """
+        if self.context.now_ms >= self.paused_until_ms:
+            self.unpause()
+            return None
+        if session.is_deaf or session.kind in (ClientKind.MASTER, ClientKind.REPLICA):
+            return None
+        if row.full_name.startswith("client|"):
+            return None
+        any_flags, _ = self.flags_of(session, row)
+        if self.is_pause_for_writes_only and not any_flags & (Flag.WRITE | Flag.MAY_REPLICATE):
+            return None
+
+        def retry(now_ms: int) -> Reply | Waiting:
+            return WAITING if now_ms < self.paused_until_ms else NO_REPLY
+
+        return Block(PAUSE, retry, deadline_ms=self.paused_until_ms, is_repeated=True)
 
     # --- waiting ---------------------------------------------------------------------------------
 
@@ -293,17 +380,41 @@ class Engine:
     def wake(self, reason: str) -> None:
         """Have the waits of `reason` retried at the end of the batch."""
         if reason in self._blocked:
-            self._woken.add(reason)
+            self._woken[reason] = None
 
     def end_batch(self) -> None:
-        """Retry the waits that were woken; to be called after each batch, before sending."""
-        while self._woken:
-            reason = self._woken.pop()
-            for session in list(self._blocked.get(reason, ())):
-                assert session.blocked is not None
-                reply = session.blocked.retry(self.context.now_ms)
-                if reply is not WAITING:
-                    self.unblock(session, reply)  # type: ignore[arg-type]  # not WAITING
+        """Retry the waits that were woken and go on with the requests behind those that ended.
+
+        To be called after each batch, and after anything else that may end a wait, before sending.
+        """
+        while self._woken or self._resumed:
+            while self._woken:
+                reason = next(iter(self._woken))
+                del self._woken[reason]
+                for session in list(self._blocked.get(reason, ())):
+                    self._retry(session, reason)
+            resumed, self._resumed = self._resumed, []
+            for session in resumed:
+                self._resume(session)
+
+    def _retry(self, session: Session, reason: str) -> None:
+        wait = session.blocked
+        if wait is None or wait.reason != reason or session.is_close_requested:
+            return  # an earlier retry ended it
+        self.enter(session)
+        reply = wait.retry(self.context.now_ms)
+        if reply is not WAITING:
+            self.unblock(session, reply)  # type: ignore[arg-type]  # not WAITING
+
+    def _resume(self, session: Session) -> None:
+        """Run what arrived while `session` waited."""
+        if session.is_closed or session.blocked is not None:
+            return
+        requests, session.waiting_requests = session.waiting_requests, []
+        session.waiting_bytes = 0
+        if requests:
+            self.run(session, requests)
+            self.clients.note_unsent(session)
 
     def next_deadline_ms(self) -> int | None:
         """Return when the first wait ends without being woken, or None."""
@@ -324,15 +435,15 @@ class Engine:
                 self.unblock(session, wait.on_timeout())
 
     def unblock(self, session: Session, reply: Reply | Block) -> None:
-        """End the wait of `session` with `reply` and run the requests that waited behind it."""
+        """End the wait of `session` with `reply`; `end_batch` runs what waited behind it."""
         self._forget_wait(session)
         if isinstance(reply, Block):
             self.block(session, reply, [])
             return
         session.add_reply(reply)
-        requests, session.waiting_requests = session.waiting_requests, []
-        if requests and not session.is_closed:
-            self.run(session, requests)
+        session.end_reply()
+        if session.waiting_requests:
+            self._resumed.append(session)
         self.clients.note_unsent(session)
 
     def _forget_wait(self, session: Session) -> None:
@@ -354,6 +465,14 @@ class Engine:
             return
         self._forget_wait(session)
         session.waiting_requests = []
+        session.waiting_bytes = 0
         self.pubsub.forget(session)
         self.on_disconnect(session)
         self.clients.remove(session)
+
+
+def _is_pushed(reply: Reply) -> bool:
+    """Return whether `reply` is sent whatever CLIENT REPLY says: confirmations of SUBSCRIBE."""
+    return isinstance(reply, ReplySequence) and all(
+        isinstance(item, PushReply) for item in reply.replies
+    )

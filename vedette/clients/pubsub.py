@@ -82,25 +82,27 @@ class PubSub:
         encoded: dict[int, bytes] = {}
         count = 0
         for session in sessions:
+            count += 1
+            if session.is_close_requested:
+                continue
             data = encoded.get(session.protocol)
             if data is None:
                 data = encoded[session.protocol] = encode_reply(PushReply(items), session.protocol)
             session.outbox.append(data)
             self._on_delivery(session)
-            count += 1
         return count
 
     @staticmethod
     def _add(
         session: Session,
         names: Iterable[bytes],
-        own: set[bytes],
+        own: dict[bytes, None],
         index: dict[bytes, dict[Session, None]],
         verb: bytes,
     ) -> list[Reply]:
         confirmations: list[Reply] = []
         for name in names:
-            own.add(name)
+            own[name] = None
             index.setdefault(name, {})[session] = None
             confirmations.append(PushReply([verb, name, session.subscription_count]))
         session.recheck()
@@ -110,13 +112,13 @@ class PubSub:
     def _remove(
         session: Session,
         names: Iterable[bytes],
-        own: set[bytes],
+        own: dict[bytes, None],
         index: dict[bytes, dict[Session, None]],
         verb: bytes,
     ) -> list[Reply]:
         confirmations: list[Reply] = []
         for name in list(names) or list(own):
-            own.discard(name)
+            own.pop(name, None)
             _discard(index, name, session)
             confirmations.append(PushReply([verb, name, session.subscription_count]))
         session.recheck()

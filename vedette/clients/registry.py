@@ -69,8 +69,10 @@ class ClientRegistry:
             session.is_in_unsent = False
         return taken
 
-    def request_close(self, session: Session) -> None:
-        """Have `session` closed once what it is owed has been sent."""
+    def request_close(self, session: Session, *, is_abrupt: bool = False) -> None:
+        """Have `session` closed once what it is owed has been sent; at once if `is_abrupt`."""
         session.is_close_requested = True
+        if is_abrupt:
+            session.drop_output()
         session.recheck()
         self.note_unsent(session)

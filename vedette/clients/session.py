@@ -7,6 +7,7 @@ flag that the fast path reads: true as soon as anything about the session is out
 from __future__ import annotations
 
 import enum
+from collections import deque
 from typing import TYPE_CHECKING
 
 from ..cmdspec.flags import Flag
@@ -48,6 +49,7 @@ class Session:
         "__weakref__",
         "_kind",
         "address",
+        "backlog",
         "blocked",
         "channels",
         "created_ms",
@@ -61,6 +63,7 @@ class Session:
         "is_deaf",
         "is_in_unsent",
         "is_no_evict",
+        "is_no_touch",
         "last_command",
         "last_interaction_ms",
         "library_name",
@@ -79,6 +82,7 @@ class Session:
         "transaction_shared_flags",
         "unsent_bytes",
         "user",
+        "waiting_bytes",
         "waiting_requests",
         "watch_is_broken",
         "watched",
@@ -114,7 +118,9 @@ class Session:
 
         #: Encoded replies not yet handed to the socket, in order.
         self.outbox: list[bytes] = []
-        #: Bytes that the socket has not taken: what a slow reader owes us to read.
+        #: What the socket did not take when it was offered: what a slow reader owes us to read. It
+        #: precedes the outbox, and `unsent_bytes` is its size.
+        self.backlog: deque[bytes | memoryview] = deque()
         self.unsent_bytes = 0
         #: When the soft output limit was first passed, or None.
         self.soft_limit_since_ms: int | None = None
@@ -126,7 +132,9 @@ class Session:
         self.is_closed = False
 
         self.reply_mode = ReplyMode.ON
+        #: CLIENT NO-EVICT and CLIENT NO-TOUCH.
         self.is_no_evict = False
+        self.is_no_touch = False
         #: Set for sessions whose replies go nowhere (the link to our master).
         self.is_deaf = False
         #: Commands queued since MULTI, or None outside a transaction.
@@ -138,11 +146,14 @@ class Session:
         #: Keys under WATCH as (database index, key).
         self.watched: set[tuple[int, bytes]] = set()
         self.watch_is_broken = False
-        self.channels: set[bytes] = set()
-        self.patterns: set[bytes] = set()
+        #: Channels and patterns subscribed to, in the order in which that happened.
+        self.channels: dict[bytes, None] = {}
+        self.patterns: dict[bytes, None] = {}
         #: Why the session waits, or None; requests that arrive meanwhile are kept in order.
         self.blocked: Block | None = None
         self.waiting_requests: list[list[bytes]] = []
+        #: About how many bytes these took on the wire.
+        self.waiting_bytes = 0
         self.needs_care = False
         self.recheck()
 
@@ -194,8 +205,42 @@ class Session:
         self.user = user
         self.recheck()
 
+    def deauthenticate(self) -> None:
+        """Have the session authenticate anew."""
+        self.is_authenticated = False
+        self.parser.is_authenticated = False
+        self.user = b"default"
+        self.recheck()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether replies are to be left out at present."""
+        return self.is_deaf or self.reply_mode in (ReplyMode.OFF, ReplyMode.SKIP)
+
+    def begin_reply(self) -> None:
+        """Note that a request begins to be answered, maybe the one that CLIENT REPLY SKIP meant."""
+        if self.reply_mode is ReplyMode.SKIP_NEXT:
+            self.reply_mode = ReplyMode.SKIP
+
+    def end_reply(self) -> None:
+        """Note that a request has been answered."""
+        if self.reply_mode is ReplyMode.SKIP:
+            self.reply_mode = ReplyMode.ON
+            self.recheck()
+
+    @property
+    def has_output(self) -> bool:
+        """Whether anything is still to be sent."""
+        return bool(self.outbox or self.backlog)
+
+    def drop_output(self) -> None:
+        """Forget what is still to be sent."""
+        self.outbox.clear()
+        self.backlog.clear()
+        self.unsent_bytes = 0
+
     def add_reply(self, reply: Reply) -> None:
-        """Append `reply` to the outbox in the session's protocol, unless replies are off."""
-        if self.is_deaf or self.is_closed or self.reply_mode in (ReplyMode.OFF, ReplyMode.SKIP):
+        """Append `reply` to the outbox in the session's protocol, unless none is to be sent."""
+        if self.is_silent or self.is_close_requested or self.is_closed:
             return
         self.outbox.append(encode_reply(reply, self.protocol))

@@ -26,9 +26,10 @@ MULTIBULK_MAX_COUNT: Final = 2**31 - 1
 UNAUTHENTICATED_MAX_COUNT: Final = 10
 UNAUTHENTICATED_MAX_BULK_BYTES: Final = 16384
 
-#: A header for which hiredis would allocate a large array before an argument has come. Matching
-#: inside a value is harmless: the strict parser gives the same requests.
-_LONG_HEADER: Final = re.compile(rb"\*\d{6}")
+#: A header for which hiredis would allocate a large array before an argument has come; it also takes
+#: arrays inside arrays without end, so that many headers in a row add up. Matching inside a value is
+#: harmless: the strict parser gives the same requests.
+_LONG_HEADER: Final = re.compile(rb"\*\d{4}")
 
 #: Fed behind everything: if it comes back as itself, the data before it was whole requests. Else it
 #: was taken for a part of an unfinished one (and that request is not taken over). A cached small
@@ -48,10 +49,12 @@ class RequestParser:
 
     __slots__ = (
         "_arguments",
+        "_arguments_bytes",
         "_buffer",
         "_missing",
         "_reader",
         "_value_size",
+        "buffered_bytes",
         "is_authenticated",
         "max_bulk_bytes",
     )
@@ -65,13 +68,11 @@ class RequestParser:
         #: The request in progress: arguments read, how many are missing, and the size of the next
         #: (-1: its header has not been read).
         self._arguments: list[bytes] = []
+        self._arguments_bytes = 0
         self._missing = 0
         self._value_size = -1
-
-    @property
-    def buffered_bytes(self) -> int:
-        """How much is held of requests that are not complete."""
-        return len(self._buffer) + sum(map(len, self._arguments))
+        #: How much is held of requests that are not complete.
+        self.buffered_bytes = 0
 
     def parse(self, data: bytes) -> tuple[list[list[bytes]], ProtocolError | None]:
         """Return the requests that `data` completes, and the error that ends the stream, if any.
@@ -155,10 +156,12 @@ class RequestParser:
                 if self._arguments:
                     requests.append(self._arguments)
                     self._arguments = []
+                    self._arguments_bytes = 0
         except ProtocolError as error:
             return requests, error
         finally:
             del buffer[:position]
+            self.buffered_bytes = len(buffer) + self._arguments_bytes
         return requests, None
 
     def _line_end(self, position: int, too_big: bytes) -> int:
@@ -197,6 +200,7 @@ class RequestParser:
             if len(buffer) < end + 2:
                 break
             self._arguments.append(bytes(buffer[position:end]))
+            self._arguments_bytes += self._value_size
             position = end + 2
             self._missing -= 1
             self._value_size = -1

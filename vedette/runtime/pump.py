@@ -10,9 +10,10 @@ Between batches it yields to trio.
 Only the pump's task touches sockets. Other tasks that make the engine produce output (a timer, the
 link to a master) call `settle()` afterwards.
 
-A client that does not read is bounded: once its unsent bytes pass `PAUSE_READING_BYTES` no more of
-its requests are read, and the output limits of its class close it (Redis'
-`client-output-buffer-limit`).
+A client that does not read is bounded, and costs others nothing: what its socket did not take waits
+in the session's backlog and is offered again only when the socket is writable. Once the backlog
+passes `PAUSE_READING_BYTES` no more of its requests are read, and the output limits of its class
+close it (Redis' `client-output-buffer-limit`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from ..clients.session import Session
 RECEIVE_BYTES: Final = 16 * 1024
 #: While a client owes us the reading of so much, its requests are left in the kernel.
 PAUSE_READING_BYTES: Final = 4 * 1024 * 1024
+#: What one send of a backlog offers at most.
+SEND_BYTES: Final = 256 * 1024
 #: Ready sockets served before replies are sent and other tasks may run.
 BATCH_MAX_EVENTS: Final = 512
 #: Connections accepted in a row.
@@ -79,8 +82,8 @@ class Pump:
         self._listeners: dict[int, socket.socket] = {}
         self._sockets: dict[int, socket.socket] = {}
         self._sessions: dict[int, Session] = {}
-        #: Sessions whose socket takes no more for now; the rest of their output is in their outbox.
-        self._congested: set[int] = set()
+        #: Descriptors of the sessions that have a backlog, with the events we wait for.
+        self._congested: dict[int, int] = {}
 
     async def serve(
         self,
@@ -122,12 +125,11 @@ class Pump:
             if session is None:
                 if descriptor in self._listeners:
                     self._accept(self._listeners[descriptor])
-            elif mask & ~_WRITE:
+                continue
+            if mask & _WRITE:
+                self._send_backlog(descriptor, session)
+            if mask & ~_WRITE and not session.is_closed:
                 self._receive(descriptor, session)
-                if mask & _WRITE and not session.is_closed:
-                    self.engine.clients.note_unsent(session)
-            else:
-                self.engine.clients.note_unsent(session)
         self.settle()
 
     def settle(self) -> None:
@@ -141,8 +143,11 @@ class Pump:
         for session in engine.clients.take_unsent():
             if session.outbox:
                 self._send(session)
-            if session.is_close_requested and not session.outbox:
-                self.close(session)
+            if session.is_close_requested:
+                if session.has_output and session.file_descriptor in self._congested:
+                    self._await_events(session)
+                else:
+                    self.close(session)
 
     def detach(self, session: Session) -> socket.socket | None:
         """Hand the socket of `session` over to the caller, who serves and closes it from now on.
@@ -153,8 +158,11 @@ class Pump:
         if self._sessions.get(descriptor) is not session:
             return None
         self._epoll.unregister(descriptor)
-        self._congested.discard(descriptor)
+        self._congested.pop(descriptor, None)
         del self._sessions[descriptor]
+        session.outbox[:0] = map(bytes, session.backlog)
+        session.backlog.clear()
+        session.unsent_bytes = 0
         return self._sockets.pop(descriptor)
 
     def close(self, session: Session) -> None:
@@ -162,10 +170,10 @@ class Pump:
         descriptor = session.file_descriptor
         if self._sessions.get(descriptor) is session:
             self._epoll.unregister(descriptor)
-            self._congested.discard(descriptor)
+            self._congested.pop(descriptor, None)
             del self._sessions[descriptor]
             self._sockets.pop(descriptor).close()
-        session.outbox.clear()
+        session.drop_output()
         self.engine.disconnect(session)
 
     # --- accepting -------------------------------------------------------------------------------
@@ -235,11 +243,19 @@ class Pump:
         self.engine.receive(session, data)
 
     def _send(self, session: Session) -> None:
+        """Offer the outbox to the socket; what it does not take becomes the backlog."""
         descriptor = session.file_descriptor
         if self._sessions.get(descriptor) is not session:
             return  # detached: its new owner sends
-        data = session.outbox[0] if len(session.outbox) == 1 else b"".join(session.outbox)
-        session.outbox.clear()
+        outbox = session.outbox
+        if descriptor in self._congested:
+            session.backlog.extend(outbox)
+            session.unsent_bytes += sum(map(len, outbox))
+            outbox.clear()
+            self._congest(session)
+            return
+        data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
+        outbox.clear()
         try:
             sent = self._sockets[descriptor].send(data)
         except BlockingIOError:
@@ -248,26 +264,57 @@ class Pump:
             self.close(session)
             return
         self.engine.output_bytes += sent
-        if sent == len(data):
-            if descriptor in self._congested:
-                self._congested.discard(descriptor)
-                session.unsent_bytes = 0
-                session.soft_limit_since_ms = None
-                self._epoll.modify(descriptor, _READ)
-            return
-        session.outbox.append(data[sent:])
-        session.unsent_bytes = len(data) - sent
-        self._congest(descriptor, session)
+        if sent < len(data):
+            session.backlog.append(memoryview(data)[sent:])
+            session.unsent_bytes = len(data) - sent
+            self._congest(session)
 
-    def _congest(self, descriptor: int, session: Session) -> None:
-        """Wait for the socket to take more, or give a client up that owes too much."""
-        if self._is_over_limit(session):
-            session.outbox.clear()
+    def _send_backlog(self, descriptor: int, session: Session) -> None:
+        """Offer a part of the backlog to a socket that takes more."""
+        backlog = session.backlog
+        chunks: list[bytes | memoryview] = []
+        size = 0
+        while backlog and size < SEND_BYTES:
+            chunks.append(backlog.popleft())
+            size += len(chunks[-1])
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        try:
+            sent = self._sockets[descriptor].send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # the peer is gone
             self.close(session)
             return
-        self._congested.add(descriptor)
-        reads = _READ if session.unsent_bytes < PAUSE_READING_BYTES else 0
-        self._epoll.modify(descriptor, _WRITE | reads)
+        self.engine.output_bytes += sent
+        session.unsent_bytes -= sent
+        if sent < size:
+            backlog.appendleft(memoryview(data)[sent:])
+        if backlog:
+            self._await_events(session)
+            return
+        del self._congested[descriptor]
+        session.soft_limit_since_ms = None
+        self._epoll.modify(descriptor, _READ)
+        self.engine.clients.note_unsent(session)
+
+    def _congest(self, session: Session) -> None:
+        """Wait for the socket to take more, or give a client up that owes too much."""
+        if self._is_over_limit(session):
+            self.close(session)
+        else:
+            self._await_events(session)
+
+    def _await_events(self, session: Session) -> None:
+        """Have a session with a backlog served when its socket is writable.
+
+        Its requests are read as well, unless it owes too much or is to be closed.
+        """
+        is_heard = session.unsent_bytes < PAUSE_READING_BYTES and not session.is_close_requested
+        events = _WRITE | _READ if is_heard else _WRITE
+        descriptor = session.file_descriptor
+        if self._congested.get(descriptor) != events:
+            self._congested[descriptor] = events
+            self._epoll.modify(descriptor, events)
 
     def _is_over_limit(self, session: Session) -> bool:
         limits = (self.engine.settings.output_limits or {}).get(session.kind.value)

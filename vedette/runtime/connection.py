@@ -160,7 +160,7 @@ class Connection:
             ConnectionLost: no reply will come.
             ValueError: the command is none that replies can be matched after, such as MONITOR.
         """
-        replies = await self._perform([[encode_argument(argument) for argument in arguments]])
+        replies = await self.perform([[encode_argument(argument) for argument in arguments]])
         if isinstance(replies[0], ReplyError):
             raise replies[0]
         return replies[0]
@@ -178,30 +178,10 @@ class Connection:
             await trio.lowlevel.checkpoint()
             return []
         argvs = [[encode_argument(argument) for argument in command] for command in commands]
-        return await self._perform(argvs)
+        return await self.perform(argvs)
 
-    async def receive_push(self) -> list[Received]:
-        """Return the next message: `[b"message", channel, payload]`, `[b"pmessage", ...]`, others.
-
-        Raises:
-            ConnectionLost: no more will come. Some may have been missed.
-        """
-        try:
-            return await self._push_receiver.receive()
-        except trio.EndOfChannel:
-            raise self._lost(was_sent=True) from None
-
-    async def wait_closed(self) -> ConnectionLost:
-        """Wait until the connection is broken or closed, and return why."""
-        await self._closed.wait()
-        assert self.error is not None
-        return self.error
-
-    def close(self, reason: str = "closed by this side") -> None:
-        """Break the connection at once: whatever waits for a reply gets `ConnectionLost`."""
-        self._break(reason, None)
-
-    async def _perform(self, argvs: Sequence[Sequence[bytes]]) -> list[Received]:
+    async def perform(self, argvs: Sequence[Sequence[bytes]]) -> list[Received]:
+        """Do as `execute_many` with at least one command, whose arguments are bytes already."""
         for argv in argvs:
             ensure_matchable(argv)
         if len(argvs) > self._max_pending:
@@ -224,6 +204,27 @@ class Connection:
 
         await trio.lowlevel.wait_task_rescheduled(withdraw)
         return request.replies
+
+    async def receive_push(self) -> list[Received]:
+        """Return the next message: `[b"message", channel, payload]`, `[b"pmessage", ...]`, others.
+
+        Raises:
+            ConnectionLost: no more will come. Some may have been missed.
+        """
+        try:
+            return await self._push_receiver.receive()
+        except trio.EndOfChannel:
+            raise self._lost(was_sent=True) from None
+
+    async def wait_closed(self) -> ConnectionLost:
+        """Wait until the connection is broken or closed, and return why."""
+        await self._closed.wait()
+        assert self.error is not None
+        return self.error
+
+    def close(self, reason: str = "closed by this side") -> None:
+        """Break the connection at once: whatever waits for a reply gets `ConnectionLost`."""
+        self._break(reason, None)
 
     def _enqueue(self, request: _Request) -> None:
         self._outbox.append(request)

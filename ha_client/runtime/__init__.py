@@ -1,0 +1,1 @@
+"""The client's awaiting half: connections to sentinels and master, and the public client."""

@@ -1,0 +1,337 @@
+"""The public client: takes commands through failovers.
+
+Owns the client's lifetime and the deadline of each command. All tasks share one connection to the
+master: their commands are pipelined by themselves, and there is one connection to close and one to
+open when the master changes. So commands that block a connection or change its mode are refused.
+
+Nothing here decides: which node is master is `core.follower`'s, what may be repeated is
+`core.kinds`' and `core.verdicts`'.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import trio
+
+from vedette.resp.exchange import Argument, Received, encode_argument
+from vedette.runtime.background import open_background_nursery
+from vedette.runtime.connection import ConnectionLost
+from vedette.types import Address
+
+from ..commands import CommandMethods
+from ..core.follower import Follower, Timing
+from ..core.kinds import Kind, kind_of, reason_not_to_share
+from ..core.units import Argv, Batch, Unit
+from ..errors import ClientClosed, MasterUnavailable, UnsupportedCommand, WriteUncertain
+from .link import LinkOptions, MasterLink
+from .pipeline import Commands, Pipeline
+from .tracker import MasterTracker
+from .watcher import WatchOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientStatistics:
+    """What a client has been through; counts are since it was opened."""
+
+    #: The verified master in use, None while there is none.
+    master: Address | None
+    #: Highest configuration epoch heard of; -1 before the first answer of a sentinel.
+    epoch: int
+    #: `seeking`, `connecting` or `following`.
+    state: str
+    sentinels_known: int
+    sentinels_connected: int
+    #: How often another node became master.
+    failovers: int
+    #: How often a connection to a master was put to use after the first.
+    reconnects: int
+    #: Commands that were sent, or were about to be, and had to be sent (again) to the next master.
+    retries: int
+    #: Commands that ended in `WriteUncertain`.
+    uncertain_writes: int
+    #: Commands that ended in `MasterUnavailable`.
+    unavailable: int
+
+
+class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
+    """A client of whichever node is master, for use as `async with FailoverClient(...) as client`.
+
+    Every task below the block may use it. `client.get(...)` and the others of `CommandMethods` do
+    what `execute` does with the command spelt out.
+
+    Args:
+        master_name: the name under which sentinels watch the master.
+        sentinels: host and port of some sentinels; they tell of the others.
+        username, password: for masters; `sentinel_username`, `sentinel_password` for sentinels.
+        client_name: for CLIENT LIST.
+        protocol: 3, or 2 for replies in their RESP2 shapes. A server without RESP3 gives those
+            anyway.
+        command_timeout_s: how long a command may take in all, failover included.
+        reply_timeout_s: a master that owes replies and is silent for so long is given up. To be
+            longer than the slowest command.
+        connect_timeout_s: for connections to masters and sentinels.
+        ask_timeout_s: how long a question may wait for the slowest sentinel.
+        poll_interval_s: how often each sentinel is asked though it has announced nothing.
+        repeat_last_wins: also repeat writes like `SET k v` whose outcome is unknown. The repetition
+            may overwrite what others wrote in the meantime.
+        max_pending: commands under way at once; more wait for their turn.
+
+    Raises:
+        ValueError: no sentinel is given.
+    """
+
+    def __init__(
+        self,
+        master_name: str,
+        sentinels: Iterable[tuple[str, int]],
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        sentinel_username: str | None = None,
+        sentinel_password: str | None = None,
+        client_name: str | None = None,
+        protocol: int = 3,
+        command_timeout_s: float = 30.0,
+        reply_timeout_s: float = 3.0,
+        connect_timeout_s: float = 2.0,
+        ask_timeout_s: float = 0.25,
+        poll_interval_s: float = 2.0,
+        repeat_last_wins: bool = False,
+        max_pending: int = 65536,
+    ) -> None:
+        self.master_name = master_name
+        self._command_timeout_s = command_timeout_s
+        self._repeat_last_wins = repeat_last_wins
+        self._follower = Follower(
+            [Address(*sentinel) for sentinel in sentinels],
+            Timing(
+                ask_timeout_ms=round(ask_timeout_s * 1000),
+                poll_interval_ms=round(poll_interval_s * 1000),
+            ),
+            random.Random(),
+        )
+        self._watch_options = WatchOptions(
+            master_name=master_name,
+            username=sentinel_username,
+            password=sentinel_password,
+            client_name=client_name,
+            connect_timeout_s=connect_timeout_s,
+            ask_timeout_s=ask_timeout_s,
+            ping_interval_s=poll_interval_s * 2,
+        )
+        self._link_options = LinkOptions(
+            username=username,
+            password=password,
+            client_name=client_name,
+            protocol=protocol,
+            connect_timeout_s=connect_timeout_s,
+            reply_timeout_s=reply_timeout_s,
+            max_pending=max_pending,
+        )
+        self._tracker: MasterTracker | None = None
+        self._lifetime: AbstractAsyncContextManager[None] | None = None
+        self._retries = 0
+        self._uncertain_writes = 0
+        self._unavailable = 0
+
+    async def __aenter__(self) -> Self:
+        """Begin to follow. Returns at once; the first command waits for the master."""
+        if self._lifetime is not None:
+            raise ClientClosed("a client can be opened only once")
+        # The block belongs to the caller, so the generator that holds the nursery is entered here
+        # and left in `__aexit__`.
+        self._lifetime = self._live()
+        await self._lifetime.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._lifetime is not None
+        # Not shielded: cancellation is how the tasks of the nursery in there are ended.
+        return await self._lifetime.__aexit__(exc_type, exc, traceback)  # noqa: ASYNC102
+
+    @asynccontextmanager
+    async def _live(self) -> AsyncIterator[None]:
+        tracker = MasterTracker(self._follower, self._watch_options, self._link_options)
+        async with open_background_nursery() as nursery:
+            nursery.start_soon(tracker.run, name=f"follow {self.master_name}")
+            self._tracker = tracker
+            try:
+                yield
+            finally:
+                self._tracker = None
+                tracker.close()
+
+    @property
+    def _following(self) -> MasterTracker:
+        if self._tracker is None:
+            raise ClientClosed("the client is used outside its `async with` block")
+        return self._tracker
+
+    async def execute(self, *arguments: Argument, repeat: bool | None = None) -> Received:
+        """Run one command on the master and return its reply.
+
+        A command that was certainly not executed (not sent, or refused by a node that is no master)
+        is sent again until the deadline, and so is a read. `repeat` says whether to send it again
+        after it was sent and no reply came; by default, if it is a read.
+
+        Raises:
+            ReplyError: the master's reply is an error.
+            WriteUncertain: it was sent, no reply came, and it must not be repeated.
+            MasterUnavailable: it was not executed before the deadline.
+            UnsupportedCommand: it would block or change the shared connection.
+            ClientClosed: used outside the block.
+        """
+        [result] = await self._run([self._unit(arguments, repeat)])
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def execute_many(
+        self, commands: Sequence[Sequence[Argument]], *, repeat: bool | None = None
+    ) -> list[Received]:
+        """Run commands in one go and return their replies in order, errors among them as values.
+
+        Each is treated as by `execute`: those refused by a node that is no master run on the next
+        one, in their order, while those before them keep their replies. Other tasks' commands may
+        run in between.
+
+        Raises:
+            UnsupportedCommand, ClientClosed: nothing was sent.
+            ValueError: more commands than `max_pending`.
+        """
+        return await self._run([self._unit(command, repeat) for command in commands])
+
+    async def transaction(
+        self, commands: Sequence[Sequence[Argument]], *, repeat: bool | None = None
+    ) -> list[Received]:
+        """Run commands within MULTI and EXEC and return their replies, errors as values.
+
+        Raises:
+            As `execute`, for the transaction as a whole; ReplyError if it was refused.
+        """
+        if not commands:
+            await trio.lowlevel.checkpoint()
+            return []
+        parts = [self._unit(command, repeat) for command in commands]
+        unit = Unit.transaction(
+            [argv for part in parts for argv in part.argvs],
+            may_repeat=all(part.may_repeat for part in parts),
+        )
+        [result] = await self._run([unit])
+        if isinstance(result, Exception):
+            raise result
+        assert isinstance(result, list)
+        return result
+
+    def pipeline(self, transaction: bool = True) -> Pipeline:
+        """Return a collector of commands, for `execute_many` if `transaction` is false."""
+
+        async def send(commands: Commands) -> list[Received]:
+            if transaction:
+                return await self.transaction(commands)
+            return await self.execute_many(commands)
+
+        return Pipeline(send)
+
+    async def wait_master(self) -> Address:
+        """Wait until a verified master is connected, and return where it is. Has no deadline."""
+        return (await self._following.wait_link()).address
+
+    def statistics(self) -> ClientStatistics:
+        """Return what the client has been through."""
+        tracker, follower = self._following, self._follower
+        return ClientStatistics(
+            master=tracker.link.address if tracker.link is not None else None,
+            epoch=follower.highest_epoch,
+            state=follower.state.value,
+            sentinels_known=len(follower.sentinels),
+            sentinels_connected=tracker.connected_sentinel_count,
+            failovers=follower.failover_count,
+            reconnects=max(0, tracker.verified_count - 1),
+            retries=self._retries,
+            uncertain_writes=self._uncertain_writes,
+            unavailable=self._unavailable,
+        )
+
+    def _issue(self, *arguments: Argument) -> Coroutine[Any, Any, Received]:
+        return self.execute(*arguments)
+
+    def _unit(self, arguments: Sequence[Argument], repeat: bool | None) -> Unit:
+        if not arguments:
+            raise ValueError("a command has at least a name")
+        argv = [encode_argument(argument) for argument in arguments]
+        objection = reason_not_to_share(argv)
+        if objection is not None:
+            raise UnsupportedCommand(argv[0].decode("utf-8", "replace").upper(), objection)
+        kind = kind_of(argv)
+        if repeat is None:
+            repeat = kind is Kind.READ or (kind is Kind.LAST_WINS and self._repeat_last_wins)
+        return Unit(argvs=[argv], kind=kind, may_repeat=repeat)
+
+    async def _run(self, units: Sequence[Unit]) -> list[Received]:
+        """Run units until each has its reply or its error, and return these in order."""
+        tracker = self._following
+        batch = Batch(units)
+        started = trio.current_time()
+        deadline = started + self._command_timeout_s
+        if not units:
+            await trio.lowlevel.checkpoint()
+        while batch.remaining:
+            link = tracker.link
+            if link is None:
+                with trio.move_on_at(deadline):
+                    link = await tracker.wait_link()
+            if link is None or trio.current_time() >= deadline:
+                self._give_up(batch, started)
+                break
+            replies, lost = await _send(link, batch.argvs(), deadline)
+            taken = batch.take(replies, was_sent=lost is None or lost.was_sent)
+            self._retries += taken.unsettled_count
+            if taken.refusal is not None:
+                tracker.doubt(link, taken.refusal)
+            elif lost is not None:
+                tracker.drop(link)
+            for index in taken.uncertain:
+                self._uncertain_writes += 1
+                batch.results[index] = WriteUncertain(
+                    units[index].name,
+                    link.address,
+                    link.epoch,
+                    lost.reason if lost is not None else "no reply before the deadline",
+                    trio.current_time() - started,
+                )
+                batch.results[index].__cause__ = lost
+        return batch.results
+
+    def _give_up(self, batch: Batch, started: float) -> None:
+        """Let everything that is left end in `MasterUnavailable`."""
+        reason = self._follower.last_failure or "the master did not reply in time"
+        elapsed_s = trio.current_time() - started
+        for index in batch.remaining:
+            self._unavailable += 1
+            batch.results[index] = MasterUnavailable(batch.units[index].name, reason, elapsed_s)
+
+
+async def _send(
+    link: MasterLink, argvs: Sequence[Argv], deadline: float
+) -> tuple[Sequence[Received], ConnectionLost | None]:
+    """Return the replies; if they are too few, also why, unless it was the deadline."""
+    assert link.connection is not None
+    replies: Sequence[Received] = ()
+    try:
+        with trio.CancelScope(deadline=deadline):
+            replies = await link.connection.perform(argvs)
+    except ConnectionLost as lost:
+        return lost.replies, lost
+    return replies, None

@@ -9,9 +9,14 @@ from vedette.cmdspec import CommandTable
 
 from . import (
     counters,
+    databases,
+    dumping,
     expiry,
+    introspection,
+    keys,
     lcs,
     replication,
+    scanning,
     string_ranges,
     strings,
     transactions,
@@ -22,7 +27,12 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     counters,
     string_ranges,
     lcs,
+    keys,
+    scanning,
     expiry,
+    dumping,
+    introspection,
+    databases,
     transactions,
     replication,
 )

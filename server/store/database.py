@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from .scan_order import ScanOrder
 from .values import Value
 
 
@@ -18,7 +19,7 @@ class Database:
     the methods, which keep `expires` a subset of `values` and tell the watchers.
     """
 
-    __slots__ = ("_on_touch", "expires", "index", "values", "watched")
+    __slots__ = ("_on_touch", "_scan_order", "expires", "index", "values", "watched")
 
     def __init__(self, index: int, on_touch: Callable[[Database, bytes], None]) -> None:
         self.index = index
@@ -28,6 +29,7 @@ class Database:
         #: Keys under WATCH; `on_touch` is called when one of them changes.
         self.watched: set[bytes] = set()
         self._on_touch = on_touch
+        self._scan_order: ScanOrder | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -95,17 +97,21 @@ class Database:
             self._on_touch(self, key)
 
     def swap_contents(self, other: Database) -> None:
-        """Exchange the datasets of two databases (SWAPDB), telling watchers of both."""
-        touched = {
-            (database, key)
-            for database in (self, other)
-            for key in database.watched
-            if key in self.values or key in other.values
-        }
+        """Exchange the datasets of two databases, telling nobody: `Keyspace.swap` does that."""
         self.values, other.values = other.values, self.values
         self.expires, other.expires = other.expires, self.expires
-        for database, key in touched:
-            database._on_touch(database, key)
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """Return the next cursor (0: the end) and about `count` keys, as `ScanOrder.step` does."""
+        if cursor == 0 and len(self.values) <= count:
+            return 0, list(self.values)
+        order = self._scan_order
+        if cursor == 0 or order is None or order.values is not self.values:
+            order = self._scan_order = ScanOrder(self.values)
+        cursor, keys = order.step(cursor, count)
+        if cursor == 0:
+            self._scan_order = None
+        return cursor, [key for key in keys if key in self.values]
 
     def expired_among(self, keys: Iterable[bytes], now_ms: int) -> list[bytes]:
         """Return those of `keys` that have expired (the active expiry cycle's question)."""

@@ -30,6 +30,28 @@ class Keyspace:
         """Return the number of keys in all databases."""
         return sum(len(database) for database in self.databases)
 
+    def swap(self, first: Database, second: Database, now_ms: int) -> None:
+        """Exchange the contents of two databases, breaking the watches that notice."""
+        for database, replacement in ((first, second), (second, first)):
+            for key in database.watched:
+                if key in database.values or key in replacement.values:
+                    self._judge_replacement(database, replacement, key, now_ms)
+        first.swap_contents(second)
+
+    def _judge_replacement(
+        self, database: Database, replacement: Database, key: bytes, now_ms: int
+    ) -> None:
+        """Break the watches of `key` unless it had expired, or was not there, and so it stays."""
+        watchers = self._watchers[database.index, key]
+        is_stale = replacement.is_expired(key, now_ms)
+        for session, was_expired in watchers.items():
+            if was_expired and key not in replacement.values:
+                watchers[session] = False
+            elif not was_expired and is_stale and key not in database.values:
+                watchers[session] = True
+            elif not (was_expired and is_stale):
+                session.watch_is_broken = True
+
     def watch(
         self, session: Session, database: Database, key: bytes, *, is_expired: bool = False
     ) -> None:

@@ -1,0 +1,128 @@
+"""Finding keys without knowing their names: KEYS, SCAN, RANDOMKEY (Redis 7.0 `db.c`)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from vedette.clients.glob import matches_glob
+from vedette.cmdspec import Flag, command
+from vedette.errors import CommandError
+from vedette.resp.replies import Reply
+
+from ..engine import ServerContext
+from ..store.values import TYPE_NAMES
+from .arguments import parse_integer, syntax_error
+
+_CURSOR: Final = re.compile(rb"[+-]?\d{0,20}")
+_UINT64_MAX: Final = 2**64 - 1
+#: How often RANDOMKEY of a replica may hit a key that has expired before it returns one.
+_RANDOM_TRIES: Final = 100
+
+
+@command(
+    "KEYS",
+    arity=2,
+    flags=Flag.READONLY,
+    group="generic",
+    since="1.0.0",
+    tips=("request_policy:all_shards", "nondeterministic_output_order"),
+    summary="Returns all keys that match a pattern.",
+)
+def keys(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    pattern = argv[1]
+    db = ctx.db
+    if pattern == b"*" and not db.expires:
+        return list(db.values)
+    now_ms = ctx.now_ms
+    return [
+        key for key in db.values if matches_glob(pattern, key) and not db.is_expired(key, now_ms)
+    ]
+
+
+@dataclass(slots=True)
+class _ScanOptions:
+    count: int = 10
+    pattern: bytes = b"*"
+    type_name: bytes | None = None
+
+    @classmethod
+    def parse(cls, words: list[bytes]) -> _ScanOptions:
+        options = cls()
+        rest = iter(words)
+        for word in rest:
+            value = next(rest, None)
+            if value is None:
+                raise syntax_error()
+            match word.upper():
+                case b"COUNT":
+                    options.count = parse_integer(value)
+                    if options.count < 1:
+                        raise syntax_error()
+                case b"MATCH":
+                    options.pattern = value
+                case b"TYPE":
+                    options.type_name = value.lower()
+                case _:
+                    raise syntax_error()
+        return options
+
+
+@command(
+    "SCAN",
+    arity=-2,
+    flags=Flag.READONLY,
+    group="generic",
+    since="2.8.0",
+    tips=("nondeterministic_output", "request_policy:special"),
+    summary="Returns some of the keys, and where to go on from.",
+)
+def scan(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    cursor = _parse_cursor(argv[1])
+    options = _ScanOptions.parse(argv[2:])
+    cursor, candidates = ctx.db.scan(cursor, options.count)
+    found: list[Reply] = []
+    for key in candidates:
+        if not matches_glob(options.pattern, key):
+            continue
+        value = ctx.peek(key)
+        if value is None:
+            continue
+        if options.type_name is None or TYPE_NAMES[type(value)] == options.type_name:
+            found.append(key)
+    return [b"%d" % cursor, found]
+
+
+def _parse_cursor(text: bytes) -> int:
+    """Return the cursor, read as C's `strtoul` does."""
+    if _CURSOR.fullmatch(text) is None:
+        raise CommandError(b"ERR invalid cursor")
+    digits = text.lstrip(b"+-")
+    value = int(digits) if digits else 0
+    if value > _UINT64_MAX:
+        raise CommandError(b"ERR invalid cursor")
+    return -value & _UINT64_MAX if text.startswith(b"-") else value
+
+
+@command(
+    "RANDOMKEY",
+    arity=1,
+    flags=Flag.READONLY,
+    group="generic",
+    since="1.0.0",
+    tips=("request_policy:all_shards", "nondeterministic_output"),
+    summary="Returns a key chosen at random.",
+)
+def randomkey(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    values = ctx.db.values
+    key = None
+    for _ in range(_RANDOM_TRIES):
+        if not values:
+            return None
+        position = int(ctx.engine.host.random_hex(16), 16) % len(values)
+        key = next(islice(values, position, None))
+        if ctx.peek(key) is not None:
+            return key
+    return key  # a replica full of expired keys; Redis gives one of them too

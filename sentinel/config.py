@@ -201,7 +201,7 @@ class _Reader:
                 self._monitor(master, host, port, quorum)
             case known, (value,) if known in _GLOBAL_STATEMENTS:
                 self._read_global(known, value)
-            case known, (master, *rest) if known in _MASTER_STATEMENTS:
+            case known, (master, *rest) if known in _MASTER_STATEMENTS and known != "monitor":
                 draft = self._masters.get(master)
                 if draft is None:
                     raise BadValueError("No such master with specified name.")

@@ -6,7 +6,7 @@ machine does not answer at once becomes a `Block` that ends when the answer come
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,12 +41,16 @@ class ProcessFacts:
     children_cpu_system_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScriptFacts:
-    """How many scripts run, and how many are queued in all."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingScript:
+    """A script that runs or waits to be run (again), as of now."""
 
-    running_count: int = 0
-    queued_count: int = 0
+    argv: tuple[str, ...]
+    #: 0 while it waits.
+    process_id: int
+    #: How long it has been running, or how long it has yet to wait.
+    time_ms: int
+    attempts: int
 
 
 class Machine(Protocol):
@@ -70,7 +74,7 @@ class Surroundings:
     settings: Settings
     denies_scripts_reconfig: bool
     process_facts: Callable[[], ProcessFacts]
-    script_facts: Callable[[], ScriptFacts]
+    pending_scripts: Callable[[], Sequence[PendingScript]]
     is_executable: Callable[[str], bool]
     resolve: Callable[[str], str | None]
     request_shutdown: Callable[[], None]

@@ -5,3 +5,12 @@ in the table is an unknown command, as in redis-sentinel.
 """
 
 from __future__ import annotations
+
+from vedette.cmdspec import CommandTable
+
+from . import administration, process, queries
+
+
+def command_table() -> CommandTable:
+    """Return the sentinel's command table, with statistics of its own."""
+    return CommandTable.of([queries, administration, process])

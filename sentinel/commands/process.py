@@ -150,14 +150,14 @@ def _cpu(context: SentinelContext) -> Fields:
 
 def _sentinel(context: SentinelContext) -> Fields:
     state = context.state
-    scripts = context.around.script_facts()
+    scripts = context.around.pending_scripts()
     fields: dict[str, object] = {
         "sentinel_masters": len(state.masters),
         "sentinel_tilt": int(state.tilt_since_ms is not None),
         "sentinel_tilt_since_seconds": views.tilt_since_seconds(state, context.machine_now_ms),
         "sentinel_total_tilt": state.tilt_count,
-        "sentinel_running_scripts": scripts.running_count,
-        "sentinel_scripts_queue_length": scripts.queued_count,
+        "sentinel_running_scripts": sum(script.process_id != 0 for script in scripts),
+        "sentinel_scripts_queue_length": len(scripts),
         "sentinel_simulate_failure_flags": 0,
     }
     for index, master in enumerate(state.masters.values()):

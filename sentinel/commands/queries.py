@@ -5,14 +5,14 @@ Replies and error texts follow Redis' `sentinel.c: sentinelCommand`.
 
 from __future__ import annotations
 
-from sentinel.context import SentinelContext
+from sentinel.context import PendingScript, SentinelContext
 from sentinel.core import views
 from sentinel.core.events import VoteRequested
 from vedette.clients import Block
 from vedette.cmdspec import Flag, command, container
 from vedette.conf.quoting import decode_word, encode_word
 from vedette.errors import CommandError
-from vedette.resp.replies import NULL_ARRAY, Reply, SimpleString
+from vedette.resp.replies import NULL_ARRAY, MapReply, Reply, SimpleString
 from vedette.types import Address, RunId
 
 from .arguments import require_integer, require_master
@@ -225,6 +225,31 @@ def sentinel_is_master_down_by_addr(context: SentinelContext, argv: list[bytes])
 )
 def sentinel_myid(context: SentinelContext, argv: list[bytes]) -> Reply:
     return context.state.my_id.encode()
+
+
+@command(
+    "SENTINEL|PENDING-SCRIPTS",
+    arity=2,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="2.8.4",
+    summary="Show the scripts that run or wait",
+)
+def sentinel_pending_scripts(context: SentinelContext, argv: list[bytes]) -> Reply:
+    return [_script_map(script) for script in context.around.pending_scripts()]
+
+
+def _script_map(script: PendingScript) -> MapReply:
+    is_running = script.process_id != 0
+    return MapReply(
+        [
+            (b"argv", [encode_word(word) for word in script.argv]),
+            (b"flags", b"running" if is_running else b"scheduled"),
+            (b"pid", b"%d" % script.process_id),
+            (b"run-time" if is_running else b"run-delay", b"%d" % script.time_ms),
+            (b"retry-num", b"%d" % script.attempts),
+        ]
+    )
 
 
 @command(

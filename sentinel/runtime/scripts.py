@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 import trio
 
+from sentinel.context import PendingScript
 from sentinel.core.actions import RunScript
 
 QUEUE_MAX: Final = 256
@@ -60,10 +61,18 @@ class ScriptRunner:
         #: All that run or wait, oldest first.
         self.jobs: list[ScriptJob] = []
 
-    @property
-    def running_count(self) -> int:
-        """Scripts whose process is there."""
-        return sum(job.is_running for job in self.jobs)
+    def pending(self) -> list[PendingScript]:
+        """Return what SENTINEL PENDING-SCRIPTS shows."""
+        now_s = trio.current_time()
+        return [
+            PendingScript(
+                argv=tuple(job.argv),
+                process_id=job.process_id,
+                time_ms=int(abs(now_s - job.since_s) * 1000),
+                attempts=job.attempts,
+            )
+            for job in self.jobs
+        ]
 
     def start(self, action: RunScript, nursery: trio.Nursery) -> None:
         """Queue a script; when the queue is full the oldest one that does not run is dropped."""

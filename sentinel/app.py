@@ -1,0 +1,228 @@
+"""The sentinel as a process: what is started, in which order, and how it ends.
+
+Puts the machine, its driver, the clients' engine and the pump together; owns the listeners, the
+signals and the process' facts. Start: listen, then run the machine. Stop (SIGTERM, SIGINT,
+SHUTDOWN): no new connections, a save that runs is finished, everything else is cancelled.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import secrets
+import signal
+import socket
+import sys
+from typing import Final
+
+import structlog
+import trio
+
+from vedette import __version__
+from vedette.clients import ServingSettings, Session
+from vedette.cmdspec import CommandRow
+from vedette.conf.kinds import BufferLimit, ClientClass
+from vedette.conf.quoting import encode_word
+from vedette.errors import VedetteError
+from vedette.runtime.pump import Pump, open_listeners
+from vedette.types import RunId
+
+from . import directives
+from .commands import command_table
+from .config import SentinelConfig
+from .context import ProcessFacts, SentinelEngine, Surroundings
+from .core import SentinelCore, initial_state
+from .runtime.driver import Driver
+from .runtime.state_file import StateFile
+
+log = structlog.get_logger()
+
+#: How often clients that have been idle for `timeout` seconds are looked for.
+_IDLE_CHECK_S: Final = 1.0
+
+_PROTECTED_MODE_REFUSAL: Final = (
+    b"-DENIED This sentinel runs in protected mode, listens on every address and has no password: "
+    b"only connections from the loopback interface are accepted. Set bind or requirepass, or "
+    b"switch protected-mode off.\r\n"
+)
+
+
+class ListenError(VedetteError):
+    """The client port cannot be listened on; the text says which and why."""
+
+
+async def run_sentinel(config: SentinelConfig, file: str) -> None:
+    """Run a sentinel until it is told to stop.
+
+    `file` is the absolute path of the configuration file, which keeps the state from now on.
+
+    Raises:
+        ListenError: the port or an address of `bind` cannot be had.
+    """
+    sentinel = _Sentinel(config, file)
+    hosts = config.settings.value_of(directives.BIND)
+    port = config.settings.value_of(directives.PORT)
+    backlog = config.settings.value_of(directives.TCP_BACKLOG)
+    try:
+        listeners = open_listeners(hosts, port, backlog)
+    except OSError as error:
+        raise ListenError(f"cannot listen on port {port}: {error.strerror or error}") from error
+    try:
+        await sentinel.run(listeners)
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+class _Sentinel:
+    """The parts of one running sentinel."""
+
+    def __init__(self, config: SentinelConfig, file: str) -> None:
+        self._settings = config.settings
+        self._file = file
+        self._run_id = RunId(secrets.token_hex(20))
+        self._started_s = trio.current_time()
+        self._stop = trio.Event()
+        core = SentinelCore(initial_state(config.durable), random.Random(secrets.randbits(64)))
+        source_host = config.settings.value_of(directives.BIND_SOURCE_ADDRESS)
+        self.driver = Driver(
+            core, StateFile(file, config.settings), source_host=source_host or None
+        )
+        self.engine = SentinelEngine(
+            command_table(),
+            self.driver,
+            self._surroundings(config),
+            self._serving_settings(),
+            on_crash=_log_crash,
+        )
+        self.pump = Pump(
+            self.engine,
+            max_clients=lambda: self._settings.value_of(directives.MAX_CLIENTS),
+            refusal=self._refusal,
+            is_password_required=lambda: bool(self.engine.settings.password),
+            tcp_keepalive_s=lambda: self._settings.value_of(directives.TCP_KEEPALIVE),
+        )
+        self.driver.attach(self.engine, self.pump.settle)
+
+    async def run(self, listeners: list[socket.socket]) -> None:
+        """Serve on `listeners` until told to stop."""
+        log.info(
+            "sentinel.started",
+            version=__version__,
+            port=self._settings.value_of(directives.PORT),
+            pid=os.getpid(),
+            my_id=self.driver.state.my_id,
+            masters=list(self.driver.state.masters),
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._watch_signals, name="signals")
+            await nursery.start(self.pump.serve, listeners, name="client port")
+            await nursery.start(self.driver.run, name="machine")
+            nursery.start_soon(self._close_idle_clients, name="idle clients")
+            await self._stop.wait()
+            self.pump.stop_accepting()
+            nursery.cancel_scope.cancel()
+        log.info("sentinel.stopped")
+
+    def request_stop(self) -> None:
+        """Have `run` return."""
+        self._stop.set()
+
+    async def _watch_signals(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
+            async for number in signals:
+                log.warning("sentinel.signal_received", signal=signal.Signals(number).name)
+                self.request_stop()
+
+    async def _close_idle_clients(self) -> None:
+        """Close clients that have sent nothing for `timeout` seconds; subscribers may be silent."""
+        while True:
+            await trio.sleep(_IDLE_CHECK_S)
+            timeout_ms = self._settings.value_of(directives.TIMEOUT) * 1000
+            if not timeout_ms:
+                continue
+            now_ms = self.engine.context.now_ms
+            for session in self.engine.clients:
+                is_exempt = session.subscription_count or session.blocked is not None
+                if not is_exempt and now_ms - session.last_interaction_ms > timeout_ms:
+                    self.pump.close(session)
+
+    def _refusal(self, host: str) -> bytes | None:
+        """Return what turns a connection away in protected mode, or None."""
+        is_open = (
+            not self._settings.value_of(directives.PROTECTED_MODE)
+            or self.engine.settings.password
+            or not self._settings.is_default(directives.BIND.name)
+        )
+        if is_open or host.startswith("127.") or host == "::1":
+            return None
+        return _PROTECTED_MODE_REFUSAL
+
+    def _serving_settings(self) -> ServingSettings:
+        settings = self._settings
+        limits = settings.value_of(directives.OUTPUT_LIMITS)
+        return ServingSettings(
+            mode="sentinel",
+            password=encode_word(settings.value_of(directives.REQUIRE_PASS)),
+            query_buffer_limit_bytes=settings.value_of(directives.QUERY_LIMIT),
+            max_bulk_bytes=settings.value_of(directives.BULK_LIMIT),
+            output_limits={
+                "normal": _limit(limits[ClientClass.NORMAL]),
+                "replica": _limit(limits[ClientClass.REPLICA]),
+                "pubsub": _limit(limits[ClientClass.PUBSUB]),
+            },
+        )
+
+    def _surroundings(self, config: SentinelConfig) -> Surroundings:
+        return Surroundings(
+            settings=config.settings,
+            denies_scripts_reconfig=config.denies_scripts_reconfig,
+            process_facts=self._process_facts,
+            pending_scripts=self.driver.scripts.pending,
+            is_executable=is_executable,
+            resolve=resolve,
+            request_shutdown=self.request_stop,
+            set_log_level=lambda level: None,
+        )
+
+    def _process_facts(self) -> ProcessFacts:
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return ProcessFacts(
+            process_id=os.getpid(),
+            run_id=self._run_id,
+            executable=sys.argv[0],
+            config_file=self._file,
+            tcp_port=self._settings.value_of(directives.PORT),
+            uptime_s=int(trio.current_time() - self._started_s),
+            cpu_user_s=own.ru_utime,
+            cpu_system_s=own.ru_stime,
+            children_cpu_user_s=children.ru_utime,
+            children_cpu_system_s=children.ru_stime,
+        )
+
+
+def _limit(limit: BufferLimit) -> tuple[int, int, int]:
+    return (limit.hard_size_bytes, limit.soft_size_bytes, limit.soft_seconds)
+
+
+def _log_crash(session: Session, row: CommandRow, error: Exception) -> None:
+    log.error("client.command_crashed", command=row.full_name, client_id=session.id, exc_info=error)
+
+
+def is_executable(path: str) -> bool:
+    """Whether the script at `path` can be run."""
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def resolve(host: str) -> str | None:
+    """Return an IP address of `host`, or None. Blocks; asked only if names are allowed at all."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return None
+    return str(found[0][4][0])

@@ -1,0 +1,311 @@
+"""sentinel.conf: what is read, what is refused, and that what is written is read back the same."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from sentinel.config import SentinelConfig, World, key_of, read_config, state_lines
+from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
+from vedette.conf import parse_text, rewrite_text
+from vedette.errors import ConfigError
+from vedette.types import Address, RunId
+
+FRESH_ID = RunId("f" * 40)
+PEER_ID = RunId("a" * 40)
+
+WORLD = World(
+    draw_id=lambda: FRESH_ID,
+    is_executable=lambda path: path == "/bin/notify",
+    resolve={"db.example": "10.0.0.9"}.get,
+)
+
+
+def read(text: str) -> SentinelConfig:
+    """Return the configuration that `text` makes."""
+    return read_config(parse_text(text, "sentinel.conf"), WORLD)
+
+
+def test_all_statements_are_read_whatever_their_order() -> None:
+    """Files written by hand name options before `monitor`; Redis reads in three passes."""
+    config = read(
+        "port 5000\n"
+        "sentinel known-replica m 10.0.0.2 6379\n"
+        "sentinel down-after-milliseconds m 1000\n"
+        "sentinel failover-timeout m 2000\n"
+        "sentinel parallel-syncs m 3\n"
+        "sentinel auth-pass m 'pass word'\n"
+        "sentinel auth-user m user\n"
+        "sentinel notification-script m /bin/notify\n"
+        "sentinel client-reconfig-script m /bin/notify\n"
+        "sentinel rename-command m config GUESSME\n"
+        "sentinel master-reboot-down-after-period m 77\n"
+        "sentinel config-epoch m 4\n"
+        "sentinel leader-epoch m 5\n"
+        f"sentinel known-sentinel m 10.0.0.3 26379 {PEER_ID}\n"
+        "SENTINEL MONITOR m 10.0.0.1 6379 2\n"
+        f"sentinel myid {'b' * 40}\n"
+        "sentinel current-epoch 6\n"
+        "sentinel announce-ip 1.2.3.4\n"
+        "sentinel announce-port 7000\n"
+        "sentinel sentinel-user su\n"
+        "sentinel sentinel-pass sp\n"
+        "sentinel deny-scripts-reconfig no\n"
+        "sentinel announce-hostnames yes\n"
+    )
+
+    expected = DurableState(
+        my_id=RunId("b" * 40),
+        current_epoch=6,
+        options=GlobalOptions(
+            announce_port=7000,
+            announce_ip="1.2.3.4",
+            sentinel_user=b"su",
+            sentinel_pass=b"sp",
+            announce_hostnames=True,
+        ),
+        masters=(
+            DurableMaster(
+                name="m",
+                address=Address("10.0.0.1", 6379),
+                options=MasterOptions(
+                    quorum=2,
+                    down_after_ms=1000,
+                    failover_timeout_ms=2000,
+                    parallel_syncs=3,
+                    reboot_down_after_ms=77,
+                    notification_script="/bin/notify",
+                    client_reconfig_script="/bin/notify",
+                    auth_user=b"user",
+                    auth_pass=b"pass word",
+                    renamed_commands={b"CONFIG": b"GUESSME"},
+                ),
+                config_epoch=4,
+                leader_epoch=5,
+                replicas=(Address("10.0.0.2", 6379),),
+                sentinels=((PEER_ID, Address("10.0.0.3", 26379)),),
+            ),
+        ),
+    )
+    assert config.durable == expected
+    assert not config.denies_scripts_reconfig
+
+
+def test_first_start_draws_an_id_and_announces_the_listening_port() -> None:
+    """A fresh file has neither; both must be there before the first hello."""
+    durable = read("port 5000\n").durable
+
+    assert durable.my_id == FRESH_ID
+    assert durable.options == GlobalOptions(announce_port=5000)
+
+
+def test_requirepass_opens_fellow_sentinels_unless_they_have_their_own_password() -> None:
+    """Old set-ups share one password between all sentinels."""
+    shared = read("requirepass x\n").durable.options
+    own = read("requirepass x\nsentinel sentinel-pass y\n").durable.options
+
+    assert (shared.sentinel_pass, own.sentinel_pass) == (b"x", b"y")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("sentinel monitor m 10.0.0.1 6379 0", "Quorum must be 1 or greater."),
+        ("sentinel monitor m 10.0.0.1 6379", "Unrecognized sentinel configuration statement."),
+        ("sentinel monitor m db.example 6379 1", "Can't resolve instance hostname."),
+        ("sentinel monitor m 10.0.0.1 70000 1", "Invalid port number."),
+        (
+            "sentinel monitor m 10.0.0.1 1 1\nsentinel monitor m 10.0.0.1 2 1",
+            "Duplicate master name.",
+        ),
+        ("sentinel down-after-milliseconds x 1", "No such master with specified name."),
+        ("sentinel parallel-syncs x 1", "No such master with specified name."),
+        (
+            "sentinel monitor m 10.0.0.1 1 1\nsentinel down-after-milliseconds m 0",
+            "negative or zero time parameter.",
+        ),
+        (
+            "sentinel monitor m 10.0.0.1 1 1\nsentinel failover-timeout m abc",
+            "negative or zero time parameter.",
+        ),
+        (
+            "sentinel monitor m 10.0.0.1 1 1\nsentinel master-reboot-down-after-period m -1",
+            "negative time parameter.",
+        ),
+        (
+            "sentinel monitor m 10.0.0.1 1 1\nsentinel notification-script m /nope",
+            "Notification script seems non existing or non executable.",
+        ),
+        (
+            "sentinel monitor m 10.0.0.1 1 1\n" + 2 * "sentinel known-replica m 10.0.0.2 1\n",
+            "Duplicate hostname and port for replica.",
+        ),
+        (
+            "sentinel monitor m 10.0.0.1 1 1\n"
+            f"sentinel known-sentinel m 10.0.0.2 1 {PEER_ID}\n"
+            f"sentinel known-sentinel m 10.0.0.3 1 {PEER_ID}",
+            "Duplicate runid for sentinel.",
+        ),
+        (
+            "sentinel monitor m 10.0.0.1 1 1\n" + 2 * "sentinel rename-command m CONFIG x\n",
+            "Same command renamed multiple times with rename-command.",
+        ),
+        ("sentinel myid 12", "Malformed Sentinel id in myid option."),
+        (
+            "sentinel deny-scripts-reconfig maybe",
+            "Please specify yes or no for the deny-scripts-reconfig options.",
+        ),
+        (
+            "sentinel resolve-hostnames maybe",
+            "Please specify yes or no for the resolve-hostnames option.",
+        ),
+        ("sentinel nonsense 1", "Unrecognized sentinel configuration statement."),
+        ("maxmemory 1gb", "Bad directive or wrong number of arguments"),
+        (
+            "user alice on nopass ~* +@all",
+            "Access control lists are not supported; use requirepass",
+        ),
+        (
+            f"user default on #{'0' * 64} ~* &* +@all",
+            "Access control lists are not supported; use requirepass",
+        ),
+    ],
+)
+def test_bad_line_stops_the_start_with_redis_reason(lines: str, reason: str) -> None:
+    """The texts are redis-sentinel's where it has one for the case."""
+    with pytest.raises(ConfigError) as caught:
+        read(lines)
+
+    assert caught.value.reason == reason
+    assert caught.value.line == len(lines.splitlines())
+
+
+def test_host_names_are_resolved_or_kept_as_the_options_say() -> None:
+    """With announced names a master is known by its name, else by the address it resolves to."""
+    line = "sentinel resolve-hostnames yes\nsentinel monitor m db.example 6379 1\n"
+
+    (resolved,) = read(line).durable.masters
+    (kept,) = read(f"{line}sentinel announce-hostnames yes\n").durable.masters
+
+    assert resolved.address == Address("10.0.0.9", 6379)
+    assert kept.address == Address("db.example", 6379)
+
+
+def test_user_line_that_redis_sentinel_writes_is_taken() -> None:
+    """A file saved by redis-sentinel must start a Vedette sentinel."""
+    digest = hashlib.sha256(b"secret").hexdigest()
+
+    plain = read("user default on nopass ~* &* +@all\n")
+    with_password = read(f"requirepass secret\nuser default on #{digest} ~* &* +@all\n")
+
+    assert plain.settings.get_str("requirepass") == ""
+    assert with_password.settings.get_str("requirepass") == "secret"
+
+
+FULL = (
+    "# my sentinel\n"
+    "port 5000\n"
+    "sentinel monitor m 10.0.0.1 6379 2\n"
+    "sentinel known-slave m 10.0.0.2 6379\n"
+    "# keep this\n"
+    "sentinel down-after-milliseconds m 1000\n"
+    'sentinel auth-pass m "pass word"\n'
+    "sentinel deny-scripts-reconfig no\n"
+    "sentinel rename-command m CONFIG x\n"
+    "sentinel announce-port 7000\n"
+)
+
+
+def written(text: str, state: DurableState) -> str:
+    """Return `text` with `state` saved into it."""
+    lines = state_lines(state, read("port 5000\n").settings)
+    return rewrite_text(text, lines, key_of)
+
+
+def test_saved_state_is_read_back_the_same() -> None:
+    """A restart must forget nothing: epochs, votes, replicas, sentinels, options."""
+    before = read(
+        FULL + f"sentinel known-sentinel m 10.0.0.3 26379 {PEER_ID}\n"
+        "sentinel leader-epoch m 9\nsentinel current-epoch 9\nsentinel config-epoch m 8\n"
+    )
+
+    text = written(FULL, before.durable)
+
+    after = read(text)
+    assert after.durable == before.durable
+    assert not after.denies_scripts_reconfig
+
+
+def test_saving_keeps_the_administrators_lines_and_renames_old_spellings() -> None:
+    """People edit this file and must recognise it after a save."""
+    text = written(FULL, read(FULL).durable)
+
+    expected = (
+        FULL.replace("known-slave", "known-replica") + "\n# Generated by CONFIG REWRITE\n"
+        f"sentinel myid {FRESH_ID}\n"
+        "sentinel config-epoch m 0\n"
+        "sentinel leader-epoch m 0\n"
+        "sentinel current-epoch 0\n"
+    )
+    assert text == expected
+
+
+def test_removed_master_leaves_no_line_behind() -> None:
+    """A leftover option of a removed master would stop the next start."""
+    state = read(FULL).durable
+    gone = DurableState(my_id=state.my_id, current_epoch=1, options=state.options)
+
+    text = written(FULL, gone)
+
+    assert "10.0.0" not in text
+    assert " m " not in text
+    assert read(text).durable == gone
+
+
+def test_failover_moves_addresses_in_place() -> None:
+    """After a switch the monitor line names the new master, the old one is a replica."""
+    durable = read(FULL).durable
+    (master,) = durable.masters
+    switched = DurableState(
+        my_id=durable.my_id,
+        current_epoch=1,
+        options=durable.options,
+        masters=(
+            DurableMaster(
+                name="m",
+                address=master.replicas[0],
+                options=master.options,
+                config_epoch=1,
+                leader_epoch=1,
+                replicas=(master.address,),
+            ),
+        ),
+    )
+
+    text = written(written(FULL, durable), switched)
+
+    assert text.splitlines()[2:4] == [
+        "sentinel monitor m 10.0.0.2 6379 2",
+        "sentinel known-replica m 10.0.0.1 6379",
+    ]
+    assert read(text).durable == switched
+
+
+def test_password_taken_from_requirepass_is_not_written_as_sentinel_pass() -> None:
+    """Else a changed requirepass would leave the old password for fellow sentinels."""
+    config = read("requirepass x\n")
+
+    text = rewrite_text("", state_lines(config.durable, config.settings), key_of)
+
+    assert "sentinel-pass" not in text
+
+
+def test_annotated_configuration_of_the_project_is_valid() -> None:
+    """The file people copy must start."""
+    with open("sentinel.conf", encoding="utf-8") as file:
+        config = read(file.read())
+
+    (master,) = config.durable.masters
+    assert master.name == "mymaster"
+    assert config.settings.get_int("port") == 26379

@@ -13,7 +13,8 @@ from drills.lab import PlanError, hand_out_kinds
 
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
 
-#: Exit codes besides 0 and those of signals.
+#: Exit codes besides those of signals.
+EXIT_PASSED = 0
 EXIT_FAILED = 1
 EXIT_UNABLE = 2
 

@@ -18,6 +18,7 @@ from vedette.errors import VedetteError
 from vedette.runtime.background import open_background_nursery
 
 from ..lab import HOST, LabPlan
+from ..live_table import ProcessState
 from ..observation import LabView, missing_knowledge, missing_links
 from .observer import Observer
 from .processes import LabProcess, find_program, stop_processes
@@ -49,6 +50,13 @@ class Lab:
     @property
     def sentinels(self) -> list[LabProcess]:
         return [self.processes[process.name] for process in self.plan.sentinels]
+
+    def states(self) -> dict[str, ProcessState]:
+        """Return whether each process runs, by name."""
+        return {
+            name: ProcessState(process.pid, process.exit_code)
+            for name, process in self.processes.items()
+        }
 
     async def start(self, report: Callable[[str], None]) -> None:
         """Start all processes in order and wait until the laboratory is whole.

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ..lab import PortBases, Topology, plan_lab
-from ..live_table import ProcessState, describe_change, describe_start, render_lab
+from ..live_table import describe_change, describe_start, render_lab
 from ..observation import (
     NodeSeen,
     NodeView,
@@ -63,7 +63,7 @@ async def _show_table(lab: Lab, console: Console) -> None:
         while True:
             picture = render_lab(
                 lab.observer.view,
-                process_states(lab),
+                lab.states(),
                 start_ns=start_ns,
                 height=console.height,
             )
@@ -86,22 +86,14 @@ async def _show_lines(lab: Lab, console: Console) -> None:
         if line is not None:
             show(line)
 
-    for line in describe_start(lab.plan.processes, process_states(lab)):
+    for line in describe_start(lab.plan.processes, lab.states()):
         show(line)
     show("the laboratory is up; Ctrl-C stops it")
     lab.observer.add_listener(show_change)
     ended: set[str] = set()
     while True:
-        for name, state in process_states(lab).items():
+        for name, state in lab.states().items():
             if not state.is_running and name not in ended:
                 ended.add(name)
                 show(f"{(time.monotonic_ns() - start_ns) / 1e9:9.3f}  {name:<11} {state}")
         await trio.sleep(_REDRAW_INTERVAL_S)
-
-
-def process_states(lab: Lab) -> dict[str, ProcessState]:
-    """Return whether each process runs, by name."""
-    return {
-        name: ProcessState(process.pid, process.exit_code)
-        for name, process in lab.processes.items()
-    }

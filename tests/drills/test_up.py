@@ -1,0 +1,76 @@
+"""`vedette up` as people run it: it starts, shows what happens, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import free_port
+from tests.support.programs import RunningProgram, is_alive
+from tests.support.redis import require_redis
+from tests.support.waiting import wait_until
+
+
+def start_up(kind: str, *args: str) -> RunningProgram:
+    return RunningProgram(
+        "vedette", "up", "--nodes", kind, "--sentinels", kind, "--port", str(free_port()),
+        "--sentinel-port", str(free_port()), "--metrics-port", str(free_port()),
+        "--down-after", "500", *args,
+    )  # fmt: skip
+
+
+@pytest.fixture(params=["vedette", "redis"])
+def kind(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    if name == "redis":
+        require_redis()
+    return name
+
+
+def test_a_killed_master_is_shown_and_ctrl_c_stops_the_rest(kind: str) -> None:
+    """What it exists for: kill -9 the master and watch; then Ctrl-C, and all is gone."""
+    with start_up(kind) as up:
+        pids = up.lab_pids()
+        assert len(pids) == 6
+        os.kill(pids["node-1"], signal.SIGKILL)
+        up.wait_for(r"node-1 +killed by SIGKILL")
+        up.wait_for(r"sentinel-\d +\+switch-master mymaster 127\.0\.0\.1")
+        up.wait_for(r"node-[23] +is a master")
+        up.interrupt()
+
+        assert up.wait() == 0
+        assert not [name for name, pid in pids.items() if is_alive(pid)]
+        assert "was killed" not in up.stdout, "a process did not end by SIGTERM in time"
+
+
+def test_processes_die_with_their_parent(tmp_path: Path) -> None:
+    """Even SIGKILL, after which nothing can be cleaned up, must not leave servers behind."""
+    require_redis()
+    with start_up(
+        "redis", "--replicas", "1", "--sentinel-count", "1", "--dir", str(tmp_path)
+    ) as up:
+        pids = up.lab_pids()
+        up.process.kill()
+        up.wait()
+
+        wait_until(lambda: not any(map(is_alive, pids.values())), 10.0, "the processes to die")
+
+
+def test_a_process_that_does_not_start_is_reported_with_its_output() -> None:
+    require_redis()
+    with start_up("redis", "--failover-timeout", "99999999999999999999") as up:
+        assert up.wait() == 1
+        assert re.search(r"sentinel-\d \(redis-sentinel, port \d+\) ended with code 1", up.stderr)
+        assert "its last output" in up.stderr
+
+
+def test_missing_programs_are_named_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with start_up("redis") as up:
+        assert up.wait() == 2
+        assert "redis-sentinel and redis-server not found" in up.stderr
+        assert "starting" not in up.stdout

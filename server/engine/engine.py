@@ -6,6 +6,7 @@ Follows Redis 7.0 `server.c: call, propagateNow, processCommand`.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -14,13 +15,17 @@ from vedette.clients import Engine, ServingSettings, Session
 from vedette.cmdspec import CommandRow, CommandTable, Flag
 from vedette.errors import CommandError
 
+from .. import directives
 from ..config import Configuration
 from ..persistence.save_points import SaveStatus
 from ..replication.state import Replication
 from ..store.database import Database
+from ..store.expiry_cycle import ExpiryCycle
 from ..store.keyspace import Keyspace
+from .binding import bind_configuration
 from .context import ServerContext
 from .host import Host, ProcessFacts
+from .rates import Rates, Totals
 
 READONLY = CommandError(b"READONLY You can't write against a read only replica.")
 LOADING = CommandError(b"LOADING Redis is loading the dataset in memory")
@@ -28,6 +33,14 @@ MASTERDOWN = CommandError(
     b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 )
 NOREPLICAS = CommandError(b"NOREPLICAS Not enough good replicas to write.")
+OUT_OF_MEMORY = CommandError(b"OOM command not allowed when used memory > 'maxmemory'.")
+SAVING_BROKEN = CommandError(
+    b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to"
+    b" disk. Commands that may modify the data set are disabled, because this instance is"
+    b" configured to report errors during writes if RDB snapshotting fails"
+    b" (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB"
+    b" error."
+)
 
 
 class CommandSink(Protocol):
@@ -77,7 +90,17 @@ class ServerEngine(Engine):
         self.serves_stale_data = True
         #: Asked before a write on a master: False refuses it with NOREPLICAS. None: no such rule.
         self.has_enough_replicas: Callable[[], bool] | None = None
+        #: Whether the process has grown beyond `maxmemory`, as of the last review.
+        self.is_out_of_memory = False
+        #: Whether writes are refused because the dataset could not be saved.
+        self.is_saving_broken = False
+        #: The largest resident size seen.
+        self.peak_memory_bytes = 0
+        self.rates = Rates()
+        generator = random.Random(int(host.random_hex(16), 16))
+        self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, generator)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
+        bind_configuration(self)
 
     def make_context(self) -> ServerContext:
         return ServerContext(self)
@@ -118,6 +141,8 @@ class ServerEngine(Engine):
             or self.is_replica
             or self.is_loading
             or self.has_enough_replicas is not None
+            or self.is_out_of_memory
+            or self.is_saving_broken
         )
 
     def refuse(self, session: Session, row: CommandRow, argv: list[bytes]) -> CommandError | None:
@@ -127,15 +152,57 @@ class ServerEngine(Engine):
         any_flags, all_flags = self.flags_of(session, row)
         if self.is_loading and not all_flags & Flag.LOADING:
             return LOADING
+        if self.is_out_of_memory and any_flags & Flag.DENYOOM and not self.is_replica:
+            return OUT_OF_MEMORY
         if any_flags & Flag.WRITE:
             if self.is_replica and self.is_replica_read_only:
                 return READONLY
+            if self.is_saving_broken and not self.is_replica:
+                return SAVING_BROKEN
             guard = self.has_enough_replicas
             if not self.is_replica and guard is not None and not guard():
                 return NOREPLICAS
         if self.is_link_down and not self.serves_stale_data and not all_flags & Flag.STALE:
             return MASTERDOWN
         return None
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def on_tick(self, now_ms: int) -> None:
+        """Do what the passing of time asks for; to be called `hz` times a second."""
+        self.begin_batch(now_ms)
+        self.rates.sample(
+            now_ms,
+            Totals(
+                commands=self.commands_processed,
+                input_bytes=self.input_bytes,
+                output_bytes=self.output_bytes,
+            ),
+        )
+        if not (self.is_replica or self.is_loading or self.paused_until_ms > now_ms):
+            self.expiry_cycle.run(now_ms)
+        self.review_limits()
+
+    def review_limits(self) -> None:
+        """See whether writes have to be refused for want of memory, or because saving fails."""
+        configuration = self.configuration
+        limit_bytes = configuration[directives.MAX_MEMORY]
+        is_out_of_memory = bool(limit_bytes) and self.measure_memory() > limit_bytes
+        is_saving_broken = (
+            not self.saves.is_last_background_save_ok
+            and configuration[directives.STOP_WRITES_ON_SAVE_ERROR]
+            and bool(configuration[directives.SAVE])
+        )
+        if (is_out_of_memory, is_saving_broken) != (self.is_out_of_memory, self.is_saving_broken):
+            self.is_out_of_memory = is_out_of_memory
+            self.is_saving_broken = is_saving_broken
+            self.recheck()
+
+    def measure_memory(self) -> int:
+        """Return the resident size of the process in bytes, keeping the largest ever seen."""
+        resident_bytes = self.host.resident_bytes()
+        self.peak_memory_bytes = max(self.peak_memory_bytes, resident_bytes)
+        return resident_bytes
 
     # --- effects ---------------------------------------------------------------------------------
 

@@ -1,0 +1,90 @@
+"""Putting the configuration into effect on the engine: at start, and when CONFIG SET changes it.
+
+The pure half of it: what concerns sockets, files and timers is asked of the configuration by the
+runtime whenever it matters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vedette.conf.kinds import ClientClass
+from vedette.conf.quoting import encode_word
+
+from .. import directives as d
+from ..config import apply_to_serving
+from ..replication.feed import OutputLimit
+
+if TYPE_CHECKING:
+    from .engine import ServerEngine
+
+
+def bind_configuration(engine: ServerEngine) -> None:
+    """Apply what the configuration of `engine` says, now and whenever it is changed."""
+
+    def serve() -> None:
+        apply_to_serving(engine.configuration, engine.settings)
+        for session in engine.clients:
+            session.parser.max_bulk_bytes = engine.settings.max_bulk_bytes
+
+    def replicate() -> None:
+        _apply_to_replication(engine)
+
+    configuration = engine.configuration
+    configuration.on_change(serve, d.REQUIRE_PASS, d.QUERY_LIMIT, d.BULK_LIMIT, d.OUTPUT_LIMITS)
+    configuration.on_change(
+        replicate,
+        d.OUTPUT_LIMITS,
+        d.REPL_BACKLOG_SIZE,
+        d.REPL_BACKLOG_TTL,
+        d.REPL_TIMEOUT,
+        d.REPL_PING_PERIOD,
+        d.REPL_DISKLESS_SYNC,
+        d.REPL_DISKLESS_SYNC_DELAY,
+        d.MIN_REPLICAS_TO_WRITE,
+        d.MIN_REPLICAS_MAX_LAG,
+        d.REPLICA_ANNOUNCE_IP,
+        d.REPLICA_ANNOUNCE_PORT,
+        d.REPLICA_PRIORITY,
+        d.REPLICA_ANNOUNCED,
+        d.REPLICA_READ_ONLY,
+        d.REPLICA_SERVE_STALE_DATA,
+        d.MASTER_USER,
+        d.MASTER_AUTH,
+    )
+    configuration.on_change(engine.review_limits, d.MAX_MEMORY, d.SAVE, d.STOP_WRITES_ON_SAVE_ERROR)
+    engine.replication.settings.listening_port = configuration[d.PORT]
+    serve()
+    replicate()
+
+
+def _apply_to_replication(engine: ServerEngine) -> None:
+    configuration, replication = engine.configuration, engine.replication
+    settings = replication.settings
+    settings.backlog_size_bytes = configuration[d.REPL_BACKLOG_SIZE]
+    settings.backlog_ttl_ms = configuration[d.REPL_BACKLOG_TTL] * 1000
+    settings.timeout_ms = configuration[d.REPL_TIMEOUT] * 1000
+    settings.ping_period_ms = configuration[d.REPL_PING_PERIOD] * 1000
+    settings.is_diskless = configuration[d.REPL_DISKLESS_SYNC]
+    settings.diskless_delay_ms = configuration[d.REPL_DISKLESS_SYNC_DELAY] * 1000
+    settings.min_replicas_to_write = configuration[d.MIN_REPLICAS_TO_WRITE]
+    settings.min_replicas_max_lag_s = configuration[d.MIN_REPLICAS_MAX_LAG]
+    settings.announced_address = configuration[d.REPLICA_ANNOUNCE_IP]
+    settings.announced_port = configuration[d.REPLICA_ANNOUNCE_PORT]
+    settings.master_user = encode_word(configuration[d.MASTER_USER])
+    settings.master_password = encode_word(configuration[d.MASTER_AUTH])
+    settings.priority = configuration[d.REPLICA_PRIORITY]
+    settings.is_announced = configuration[d.REPLICA_ANNOUNCED]
+    settings.is_read_only = configuration[d.REPLICA_READ_ONLY]
+    settings.serves_stale_data = configuration[d.REPLICA_SERVE_STALE_DATA]
+    limit = configuration[d.OUTPUT_LIMITS][ClientClass.REPLICA]
+    settings.output_limit = OutputLimit(
+        limit.hard_size_bytes, limit.soft_size_bytes, limit.soft_seconds * 1000
+    )
+    replication.apply_settings()
+    engine.set_role(is_replica=engine.is_replica, is_read_only=settings.is_read_only)
+    engine.set_link_state(is_down=engine.is_link_down, serves_stale_data=settings.serves_stale_data)
+    has_rule = settings.min_replicas_to_write and settings.min_replicas_max_lag_s
+    engine.set_write_guard(
+        (lambda: replication.has_enough_replicas(engine.context.now_ms)) if has_rule else None
+    )

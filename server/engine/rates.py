@@ -1,0 +1,70 @@
+"""How much happens each second: INFO's `instantaneous_*` (Redis 7.0 `trackInstantaneousMetric`)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+#: The shown rate is the mean of this many samples.
+SAMPLE_COUNT: Final = 16
+#: Samples are this far apart at least.
+SAMPLE_PERIOD_MS: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Counters that only rise, or begin anew at zero."""
+
+    commands: int = 0
+    input_bytes: int = 0
+    output_bytes: int = 0
+
+
+class Rates:
+    """Rates of change of `Totals`, each second, over the last few samples."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, float, float]] = deque(maxlen=SAMPLE_COUNT)
+        self._last: tuple[int, Totals] | None = None
+
+    def sample(self, now_ms: int, totals: Totals) -> None:
+        """Take the totals as of now; too soon after the last time it is passed over."""
+        if self._last is None:
+            self._last = (now_ms, totals)
+            return
+        then_ms, before = self._last
+        elapsed_ms = now_ms - then_ms
+        if 0 <= elapsed_ms < SAMPLE_PERIOD_MS:
+            return
+        self._last = (now_ms, totals)
+        if elapsed_ms < 0 or totals.commands < before.commands:
+            return  # the clock was set back, or the counters were reset
+        scale = 1000 / elapsed_ms
+        self._samples.append(
+            (
+                (totals.commands - before.commands) * scale,
+                (totals.input_bytes - before.input_bytes) * scale,
+                (totals.output_bytes - before.output_bytes) * scale,
+            )
+        )
+
+    @property
+    def commands_per_second(self) -> float:
+        """Commands run each second."""
+        return self._mean(0)
+
+    @property
+    def input_bytes_per_second(self) -> float:
+        """Bytes read from clients each second."""
+        return self._mean(1)
+
+    @property
+    def output_bytes_per_second(self) -> float:
+        """Bytes written to clients each second."""
+        return self._mean(2)
+
+    def _mean(self, index: int) -> float:
+        if not self._samples:
+            return 0.0
+        return sum(sample[index] for sample in self._samples) / len(self._samples)

@@ -1,0 +1,155 @@
+"""A server's engine without process or sockets: requests in, replies out, time by hand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import hiredis
+
+from server.commands import command_table
+from server.config import Configuration, load_configuration
+from server.engine import ServerEngine
+from server.engine.host import ProcessFacts, SaveInProgress, ShutdownRequest
+from vedette.clients import Session
+from vedette.conf import parse_text
+from vedette.resp.encode import encode_command
+
+__all__ = ["FakeHost", "RecordingSink", "TestEngine"]
+
+START_MS = 1_700_000_000_000
+
+
+class FakeHost:
+    """A process in which nothing happens but what a test sets; it keeps what was asked of it."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.asked: list[str] = []
+        self.shutdowns: list[ShutdownRequest] = []
+        self.save_error: Exception | None = None
+        self.is_saving = False
+        self.rewritten_error: OSError | None = None
+        self.memory_bytes = 30_000_000
+        self._random = random.Random(seed)
+
+    def save(self) -> None:
+        self.asked.append("save")
+        if self.is_saving:
+            raise SaveInProgress
+        if self.save_error is not None:
+            raise self.save_error
+
+    def start_background_save(self) -> None:
+        self.asked.append("bgsave")
+        if self.is_saving:
+            raise SaveInProgress
+        if self.save_error is not None:
+            raise self.save_error
+        self.is_saving = True
+
+    def request_shutdown(self, request: ShutdownRequest) -> None:
+        self.shutdowns.append(request)
+        if self.save_error is not None and not request.is_forced:
+            raise self.save_error
+
+    def abort_shutdown(self) -> bool:
+        return bool(self.shutdowns)
+
+    def sleep(self, seconds: float) -> None:
+        self.asked.append(f"sleep {seconds}")
+
+    def random_hex(self, size: int) -> str:
+        return f"{self._random.getrandbits(size * 4):0{size}x}"
+
+    def resident_bytes(self) -> int:
+        return self.memory_bytes
+
+    def cpu_seconds(self) -> tuple[float, float, float, float]:
+        return (1.5, 2.25, 0.125, 0.5)
+
+    def rewrite_configuration(self) -> None:
+        self.asked.append("rewrite")
+        if self.rewritten_error is not None:
+            raise self.rewritten_error
+
+
+class RecordingSink:
+    """Takes what replicas would be sent: one list of (database, command) for each unit."""
+
+    def __init__(self) -> None:
+        self.units: list[list[tuple[int, list[bytes]]]] = []
+
+    def append(self, effects: list[tuple[int, list[bytes]]]) -> None:
+        self.units.append(effects)
+
+    def take(self) -> list[list[bytes]]:
+        """Return the commands that came since the last call, units joined."""
+        commands = [command for unit in self.units for _, command in unit]
+        self.units = []
+        return commands
+
+
+class TestEngine:
+    """An engine with clients that talk to it in bytes."""
+
+    __test__ = False  # a helper, whatever its name suggests to pytest
+
+    def __init__(self, config: str = "", *, now_ms: int = START_MS) -> None:
+        self.host = FakeHost()
+        self.configuration: Configuration = load_configuration(parse_text(config, "test"))
+        self.engine = ServerEngine(
+            command_table(),
+            self.host,
+            configuration=self.configuration,
+            facts=ProcessFacts(pid=1, started_ms=now_ms, executable="/bin/vedette-server"),
+        )
+        self.sink = RecordingSink()
+        self.engine.sinks.append(self.sink)
+        self.now_ms = now_ms
+        self.engine.begin_batch(now_ms)
+        self.session = self.connect()
+
+    def connect(self) -> Session:
+        """Open one more client."""
+        return self.engine.clients.open(
+            address="127.0.0.1:40000",
+            local_address="127.0.0.1:6379",
+            now_ms=self.now_ms,
+            is_authenticated=not self.engine.settings.password,
+        )
+
+    def advance(self, milliseconds: int) -> None:
+        """Let time pass."""
+        self.now_ms += milliseconds
+        self.engine.begin_batch(self.now_ms)
+
+    def send(self, data: bytes, session: Session | None = None) -> bytes:
+        """Have `data` arrive from a client, and return the bytes it is owed afterwards."""
+        client = session or self.session
+        self.engine.receive(client, data)
+        self.engine.end_batch()
+        output = b"".join(client.outbox)
+        client.outbox.clear()
+        return output
+
+    # Any: the decoded reply is whatever the command answers.
+    def call(self, *words: bytes | str | int, session: Session | None = None) -> Any:
+        """Run one command and return its reply decoded; errors come as `hiredis.ReplyError`."""
+        reader = hiredis.Reader(encoding=None)
+        reader.feed(self.send(encode_command(_encode(words)), session))
+        return reader.gets()
+
+    def raw(self, *words: bytes | str | int, session: Session | None = None) -> bytes:
+        """Run one command and return the bytes of its reply."""
+        return self.send(encode_command(_encode(words)), session)
+
+    def error(self, *words: bytes | str | int, session: Session | None = None) -> str:
+        """Run one command that must fail, and return its error's text."""
+        reply = self.call(*words, session=session)
+        assert isinstance(reply, hiredis.ReplyError), reply
+        return str(reply)
+
+
+def _encode(words: Iterable[bytes | str | int]) -> list[bytes]:
+    return [word if isinstance(word, bytes) else str(word).encode() for word in words]

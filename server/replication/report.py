@@ -78,6 +78,9 @@ def _link_fields(replication: Replication, now_ms: int) -> dict[str, object]:
         fields["master_link_down_since_seconds"] = (
             -1 if since_ms is None else (now_ms - since_ms) // 1000
         )
+        if replication.last_link_error:
+            # Not in Redis: why the data cannot be had, for whoever looks here first.
+            fields["master_link_error"] = replication.last_link_error.replace("\n", " ")
     settings = replication.settings
     fields |= {
         "slave_priority": settings.priority,

@@ -85,6 +85,9 @@ class ReplicationPort(Protocol):
     def let_go(self, feed: Feed) -> None:
         """Close the connection of a feed that was closed."""
 
+    def forget(self, session: Session) -> None:
+        """Note that `session` is gone; if it is the master's, the link to it ends."""
+
 
 class Replication:
     """All that a server knows of its replication. Single-threaded; nothing here waits."""
@@ -363,6 +366,8 @@ class Replication:
         if feed is not None:
             self.drop(feed, DropReason.DISCONNECTED, now_ms)
         self.options.pop(session.id, None)
+        if self.port is not None:
+            self.port.forget(session)
 
     # --- acknowledgements ----------------------------------------------------------------------
 
@@ -413,6 +418,16 @@ class Replication:
             self._end_backlog()
 
     # --- restart -------------------------------------------------------------------------------
+
+    def saved_position(self) -> tuple[Position, int] | None:
+        """Return what a snapshot taken now says of replication: position and stream's database.
+
+        None if a server that loads it could not go on from it: nobody counts our writes, or the
+        dataset is not what our history says.
+        """
+        if self.backlog is None or (self.is_replica and not self._is_position_valid):
+            return None
+        return Position(self.identity.replid, self.offset), self.snapshot_database
 
     def restore(self, saved: Position, stream_database: int, now_ms: int) -> None:
         """Take up the history of the snapshot loaded at start.

@@ -1,0 +1,516 @@
+"""The tasks that feed replicas: one connection each, snapshots for those that wait, the clock.
+
+Theory of operation. PSYNC and SYNC make a feed (`replication.state`) and ask for `take_over`. When
+the batch is over, the pump hands the socket to a `ReplicaConnection`, which is the only one that
+sends on it. Whatever goes to the replica goes through `flush_nowait`, which sends until the socket
+takes no more; only then the connection's writer task waits for the socket and goes on. So a write
+of a client leaves for the replicas in the same batch, without a task switch.
+
+A replica that is slower than the stream falls back in the backlog; nothing is queued for it. It is
+dropped when it loses its place there or passes `client-output-buffer-limit replica`.
+
+Snapshots are made one at a time by a forked child, for all replicas that then wait. With
+`repl-diskless-sync` the child writes into a pipe and every replica gets the bytes as they come, at
+the pace of the slowest, ended by a mark. Otherwise (or if one of them cannot find a mark) it writes
+a temporary file, from which each replica is served at its own pace, and which replicas that arrive
+while it is written may join. Follows Redis 7.0 `replication.c: startBgsaveForReplication,
+rdbPipeReadHandler, updateSlavesWaitingBgsave`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import IO, Final
+
+import structlog
+import trio
+
+from vedette.clients import Session
+from vedette.runtime.pump import Pump
+
+from ..engine import ServerEngine
+from ..replication.feed import DropReason, Feed, FeedState
+from .child import Child, ChildOutcome, ChildStatus, start_child
+from .master_link import wall_clock_ms
+from .saving import write_chunks
+
+log = structlog.get_logger()
+
+#: What one read from a backlog, file or pipe takes, and so one send.
+PIECE_BYTES: Final = 64 * 1024
+#: What one flush may send before other tasks have their turn.
+FLUSH_MAX_BYTES: Final = 4 * 1024 * 1024
+RECEIVE_BYTES: Final = 16 * 1024
+TICK_S: Final = 1.0
+
+#: Gives the bytes of a snapshot of the dataset as it is when it is called; consumed in a child.
+SnapshotSource = Callable[[], Iterable[bytes]]
+
+
+class ReplicaConnection:
+    """The connection of one feed. Owns the socket and is the only one that sends on it."""
+
+    def __init__(self, feeds: FeedServer, session: Session, feed: Feed) -> None:
+        self.session = session
+        self.feed = feed
+        self._feeds = feeds
+        #: None until the pump has handed it over.
+        self._socket: socket.socket | None = None
+        self._is_closed = False
+        self._is_running = False
+        #: What goes before the stream and is not in the backlog: replies, keepalives, snapshots.
+        self._output = bytearray()
+        #: Set when the socket takes no more; the writer waits for it and goes on.
+        self._congested = trio.Event()
+        #: Set when `_output` is empty; replaced when something is put into it.
+        self._drained = trio.Event()
+        self._scope = trio.CancelScope()
+
+    def is_in(self, state: FeedState) -> bool:
+        """Say whether the feed is in `state` now."""
+        return self.feed.state is state
+
+    def begin(self, connection: socket.socket, first_output: bytes) -> None:
+        """Take the socket over and send `first_output`."""
+        self._socket = connection
+        self.push(first_output)
+
+    def close(self) -> None:
+        """End the connection; what was not sent is lost. Its task, if it runs, closes the
+        socket.
+        """
+        self._is_closed = True
+        self._drained.set()
+        self._scope.cancel()
+        if not self._is_running and self._socket is not None:
+            self._socket.close()
+
+    async def run(self) -> None:
+        """Serve the connection to its end, then close it."""
+        connection = self._socket
+        assert connection is not None
+        self._is_running = True
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, connection)
+                    await self._read(connection)
+                    nursery.cancel_scope.cancel()
+        finally:
+            self._is_closed = True
+            connection.close()
+
+    async def _read(self, connection: socket.socket) -> None:
+        """Take what the replica says until the connection ends."""
+        while True:
+            await trio.lowlevel.wait_readable(connection)
+            if self._is_closed:
+                return
+            try:
+                data = connection.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError:  # reset: nobody is left to tell
+                data = b""
+            if not data:
+                self._feeds.end(self, DropReason.DISCONNECTED)
+                return
+            self._feeds.receive(self, data)
+
+    async def _write(self, connection: socket.socket) -> None:
+        """Go on sending whenever the socket, once full, takes more."""
+        while True:
+            await self._congested.wait()
+            await trio.lowlevel.wait_writable(connection)
+            self._congested = trio.Event()
+            self.flush_nowait()
+
+    def push(self, data: bytes) -> None:
+        """Send `data` after what is already to be sent, as far as the socket takes it now."""
+        if data and not self._is_closed:
+            self._output += data
+            if self._drained.is_set():
+                self._drained = trio.Event()
+        self.flush_nowait()
+
+    async def send(self, data: bytes) -> None:
+        """Send `data`, and wait until the socket has taken all of it."""
+        self.push(data)
+        if self._output:
+            await self._drained.wait()
+        else:
+            await trio.lowlevel.checkpoint()
+
+    def flush_nowait(self) -> None:
+        """Send what there is to be sent until the socket takes no more."""
+        connection, backlog = self._socket, self._feeds.replication.backlog
+        if connection is None or backlog is None or self._is_closed or self._congested.is_set():
+            return
+        sent_bytes = 0
+        while sent_bytes < FLUSH_MAX_BYTES:
+            if not self._output:
+                self._drained.set()
+                self._output += self.feed.next_output(backlog, PIECE_BYTES)
+                if not self._output:
+                    if self.feed.state is FeedState.CLOSED:
+                        self._feeds.end(self, DropReason.OUTPUT_LIMIT)
+                    return
+            try:
+                sent = connection.send(self._output)
+            except BlockingIOError:
+                break
+            except OSError:  # the reader sees the end as well, but may come later
+                self._feeds.end(self, DropReason.DISCONNECTED)
+                return
+            del self._output[:sent]
+            sent_bytes += sent
+        self._feeds.engine.output_bytes += sent_bytes
+        self._congested.set()
+
+
+@dataclass(slots=True)
+class _Snapshot:
+    """A snapshot being made into a file, which more replicas may join."""
+
+    offset: int
+    members: list[ReplicaConnection] = field(default_factory=list)
+
+
+class FeedServer:
+    """All replicas of one server: takes them over, gives them snapshots, keeps the time."""
+
+    def __init__(
+        self,
+        engine: ServerEngine,
+        pump: Pump,
+        *,
+        snapshot: SnapshotSource,
+        directory: Callable[[], str],
+        new_mark: Callable[[], bytes],
+        clock_ms: Callable[[], int] = wall_clock_ms,
+    ) -> None:
+        """Prepare.
+
+        `directory` is where snapshots are written for transfer, `new_mark` gives 40 random
+        hexadecimal digits.
+        """
+        self.engine = engine
+        self.replication = engine.replication
+        self._pump = pump
+        self._snapshot_source = snapshot
+        self._directory = directory
+        self._new_mark = new_mark
+        self._clock_ms = clock_ms
+        self._connections: dict[int, ReplicaConnection] = {}
+        #: Taken over in this batch, with what they are to be sent first.
+        self._arrivals: list[tuple[ReplicaConnection, bytes]] = []
+        #: Connections whose task has yet to be started; `_work` is set when there are some.
+        self._unstarted: list[ReplicaConnection] = []
+        self._work = trio.Event()
+        #: Set when a replica began to wait for a snapshot.
+        self._wanted = trio.Event()
+        #: The snapshot that may be joined, while it is written.
+        self._joinable: _Snapshot | None = None
+        #: The end of the stream as of the last flush.
+        self._flushed_offset = 0
+
+    # --- what the state asks (the port) ----------------------------------------------------------
+
+    def take_over(self, session: Session, feed: Feed, first_output: bytes) -> None:
+        """Serve `feed` on the connection of `session`, once the batch is over."""
+        self._arrivals.append((ReplicaConnection(self, session, feed), first_output))
+
+    def let_go(self, feed: Feed) -> None:
+        """Close the connection of a feed that was closed."""
+        connection = self._connections.pop(feed.feed_id, None)
+        if connection is not None:
+            connection.close()
+            assert feed.drop_reason is not None
+            log.info("replica.dropped", replica=feed.host, reason=feed.drop_reason.value)
+            # When it was the session that ended (CLIENT KILL), this finds nothing left to do.
+            self.engine.disconnect(connection.session)
+
+    # --- what the pump and the connections report ------------------------------------------------
+
+    def after_batch(self) -> None:
+        """Take over new replicas and send all of them what the batch wrote."""
+        if self._arrivals:
+            self._take_over_arrivals()
+        replication = self.replication
+        if replication.wants_acknowledgements:
+            replication.flush_requests()
+        if self._connections and replication.offset != self._flushed_offset:
+            self._flushed_offset = replication.offset
+            for connection in list(self._connections.values()):
+                connection.flush_nowait()
+
+    def _take_over_arrivals(self) -> None:
+        arrivals, self._arrivals = self._arrivals, []
+        for connection, first_output in arrivals:
+            session, feed = connection.session, connection.feed
+            detached = self._pump.detach(session)
+            if detached is None or feed.state is FeedState.CLOSED:
+                if detached is not None:
+                    detached.close()
+                self.replication.drop(feed, DropReason.DISCONNECTED, self._clock_ms())
+                continue
+            self._connections[feed.feed_id] = connection
+            log.info(
+                "replica.attached",
+                replica=feed.host,
+                port=feed.options.listening_port,
+                state=feed.state.value,
+                offset=None if feed.reader is None else feed.reader.offset,
+            )
+            # Replies to what came before PSYNC in the same batch go first.
+            replies = b"".join(session.outbox)
+            session.outbox.clear()
+            connection.begin(detached, replies + first_output)
+            self._unstarted.append(connection)
+            if feed.state is FeedState.WAIT_SNAPSHOT and not self._join(connection):
+                self._wanted.set()
+        self._work.set()
+
+    def receive(self, connection: ReplicaConnection, data: bytes) -> None:
+        """Take what a replica said; acknowledgements may end waits."""
+        now_ms = self._clock_ms()
+        engine, feed = self.engine, connection.feed
+        engine.begin_batch(now_ms)
+        engine.input_bytes += len(data)
+        connection.session.last_interaction_ms = now_ms
+        rose = feed.receive(data, now_ms)
+        if feed.state is FeedState.CLOSED:
+            self.end(connection, DropReason.BAD_PROTOCOL)
+            return
+        connection.flush_nowait()
+        if rose:
+            engine.wake("wait")
+            self._pump.settle()
+
+    def end(self, connection: ReplicaConnection, reason: DropReason) -> None:
+        """Give a replica up."""
+        self.replication.drop(connection.feed, reason, self._clock_ms())
+
+    # --- the tasks -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve replicas until cancelled; then close their connections."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._make_snapshots, nursery)
+                nursery.start_soon(self._keep_time)
+                while True:
+                    await self._work.wait()
+                    self._work = trio.Event()
+                    unstarted, self._unstarted = self._unstarted, []
+                    for connection in unstarted:
+                        nursery.start_soon(connection.run)
+        finally:
+            self.replication.drop_all_feeds(DropReason.KILLED, self._clock_ms())
+
+    async def _keep_time(self) -> None:
+        """Ping, keep alive, and give up who is silent or too slow, once a second."""
+        while True:
+            await trio.sleep(TICK_S)
+            now_ms = self._clock_ms()
+            replication = self.replication
+            replication.on_time(now_ms)
+            settings, backlog = replication.settings, replication.backlog
+            for connection in list(self._connections.values()):
+                feed = connection.feed
+                keepalive = feed.on_time(now_ms, timeout_ms=settings.timeout_ms)
+                if feed.state is FeedState.CLOSED:
+                    self.end(connection, DropReason.TIMED_OUT)
+                elif backlog is not None and feed.is_over_limit(
+                    settings.output_limit, backlog, now_ms
+                ):
+                    self.end(connection, DropReason.OUTPUT_LIMIT)
+                elif keepalive:
+                    connection.push(keepalive)
+            self.after_batch()
+
+    # --- snapshots -------------------------------------------------------------------------------
+
+    def _waiting(self) -> list[ReplicaConnection]:
+        """Return the replicas for which no snapshot has been begun."""
+        return [
+            connection
+            for connection in self._connections.values()
+            if connection.feed.state is FeedState.WAIT_SNAPSHOT
+            and connection.feed.snapshot_offset is None
+        ]
+
+    def _join(self, connection: ReplicaConnection) -> bool:
+        """Give `connection` the snapshot that is being written to a file, if there is one."""
+        snapshot, backlog = self._joinable, self.replication.backlog
+        if snapshot is None or backlog is None or not backlog.holds(snapshot.offset):
+            return False
+        connection.push(self.replication.join_snapshot(connection.feed, snapshot.offset))
+        snapshot.members.append(connection)
+        return True
+
+    async def _make_snapshots(self, nursery: trio.Nursery) -> None:
+        """Make one snapshot after the other for the replicas that wait.
+
+        Files are sent by tasks in `nursery`, so that a slow replica does not keep the next waiting.
+        """
+        while True:
+            await self._wanted.wait()
+            self._wanted = trio.Event()
+            settings = self.replication.settings
+            if settings.is_diskless and settings.diskless_delay_ms:
+                await trio.sleep(settings.diskless_delay_ms / 1000)
+            members = self._waiting()
+            if not members:
+                continue
+            try:
+                if settings.is_diskless and all(m.feed.options.knows_eof for m in members):
+                    await self._stream_snapshot(members)
+                else:
+                    await self._file_snapshot(members, nursery)
+            except OSError as error:
+                log.error("snapshot.failed", error=str(error))
+                for member in members:
+                    self.end(member, DropReason.SNAPSHOT_FAILED)
+
+    def _start_child(self, descriptor: int) -> tuple[Child, int]:
+        """Fork the child that writes the dataset of this instant; return it and the offset.
+
+        Nothing may happen between this and `begin_snapshot` of the replicas: no checkpoint.
+        """
+        offset = self.replication.offset
+        chunks = self._snapshot_source()
+        child = start_child(
+            lambda: write_chunks(descriptor, chunks), keep_descriptors=(descriptor,)
+        )
+        statistics = self.engine.context.statistics
+        statistics.total_forks += 1
+        statistics.latest_fork_usec = round(child.fork_duration_s * 1_000_000)
+        return child, offset
+
+    def _begin(self, members: list[ReplicaConnection]) -> None:
+        for member in members:
+            member.push(self.replication.begin_snapshot(member.feed))
+
+    # --- snapshots through a pipe ----------------------------------------------------------------
+
+    async def _stream_snapshot(self, members: list[ReplicaConnection]) -> None:
+        """Send a snapshot to `members` while it is made. Raises OSError when it cannot be begun."""
+        reader, writer = os.pipe()
+        try:
+            try:
+                os.set_blocking(reader, False)
+                self.replication.encoder.forget_database()
+                child, _ = self._start_child(writer)
+            finally:
+                os.close(writer)
+            self._begin(members)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._relay, reader, child, members)
+                outcome = await child.wait()
+        finally:
+            os.close(reader)
+        self._tell_failure(outcome)
+        for member in members:
+            if not member.is_in(FeedState.SENDING_SNAPSHOT):
+                continue
+            if outcome.status is ChildStatus.SUCCEEDED:
+                await self._finish(member)
+            else:
+                self.end(member, DropReason.SNAPSHOT_FAILED)
+
+    async def _relay(self, reader: int, child: Child, members: list[ReplicaConnection]) -> None:
+        """Send what the child writes to all members that are still there."""
+        for member in members:
+            if member.is_in(FeedState.WAIT_SNAPSHOT):
+                member.push(member.feed.become_sending(mark=self._new_mark()))
+        while True:
+            await trio.lowlevel.wait_readable(reader)
+            try:
+                data = os.read(reader, PIECE_BYTES)
+            except BlockingIOError:
+                continue
+            if not data:
+                return
+            alive = [m for m in members if m.is_in(FeedState.SENDING_SNAPSHOT)]
+            if not alive:
+                child.kill()
+                return
+            for member in alive:
+                await self._send_piece(member, data)
+
+    async def _send_piece(self, member: ReplicaConnection, data: bytes) -> None:
+        """Send a piece of a snapshot; a replica that takes none for `repl-timeout` is dropped."""
+        with trio.move_on_after(self.replication.settings.timeout_ms / 1000) as scope:
+            await member.send(data)
+        if scope.cancelled_caught:
+            self.end(member, DropReason.TIMED_OUT)
+
+    # --- snapshots through a file ----------------------------------------------------------------
+
+    async def _file_snapshot(self, members: list[ReplicaConnection], nursery: trio.Nursery) -> None:
+        """Write a snapshot, then have it sent to each of `members` and of those that joined.
+
+        Raises OSError when it cannot be begun.
+        """
+        file = _open_temporary(self._directory())
+        is_handed_on = False
+        try:
+            self.replication.encoder.forget_database()
+            child, offset = self._start_child(file.fileno())
+            self._begin(members)
+            snapshot = self._joinable = _Snapshot(offset, members)
+            try:
+                outcome = await child.wait()
+            finally:
+                self._joinable = None
+            self._tell_failure(outcome)
+            if outcome.status is ChildStatus.SUCCEEDED:
+                nursery.start_soon(self._send_files, snapshot, file, outcome.size_bytes)
+                is_handed_on = True
+            else:
+                for member in snapshot.members:
+                    self.end(member, DropReason.SNAPSHOT_FAILED)
+        finally:
+            if not is_handed_on:
+                file.close()
+
+    async def _send_files(self, snapshot: _Snapshot, file: IO[bytes], size_bytes: int) -> None:
+        """Send `file` to all members of `snapshot` at once, then close it."""
+        with file:
+            async with trio.open_nursery() as nursery:
+                for member in snapshot.members:
+                    nursery.start_soon(self._send_file, member, file.fileno(), size_bytes)
+
+    async def _send_file(self, member: ReplicaConnection, descriptor: int, size_bytes: int) -> None:
+        """Send the `size_bytes` of a file to one replica and put it online."""
+        if not member.is_in(FeedState.WAIT_SNAPSHOT):
+            return
+        member.push(member.feed.become_sending(size_bytes=size_bytes))
+        position = 0
+        while position < size_bytes and member.is_in(FeedState.SENDING_SNAPSHOT):
+            data = os.pread(descriptor, PIECE_BYTES, position)
+            position += len(data)
+            await self._send_piece(member, data)
+        if member.is_in(FeedState.SENDING_SNAPSHOT):
+            await self._finish(member)
+
+    async def _finish(self, member: ReplicaConnection) -> None:
+        """Put a replica online that has its whole snapshot, or let it go if it wanted no more."""
+        feed = member.feed
+        await self._send_piece(member, feed.become_online(self._clock_ms()))
+        log.info("replica.synchronised", replica=feed.host, port=feed.options.listening_port)
+
+    @staticmethod
+    def _tell_failure(outcome: ChildOutcome) -> None:
+        if outcome.status is ChildStatus.FAILED:
+            log.error("snapshot.failed", error=outcome.error)
+
+
+def _open_temporary(directory: str) -> IO[bytes]:
+    """Return a temporary file without a name; it ends when it is closed."""
+    return tempfile.TemporaryFile(dir=directory)

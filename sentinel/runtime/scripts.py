@@ -24,6 +24,8 @@ RUNTIME_MAX_S: Final = 60.0
 ATTEMPTS_MAX: Final = 10
 RETRY_DELAY_S: Final = 30.0
 
+#: A killed process is gone this soon.
+_REAP_TIMEOUT_S: Final = 2.0
 #: Exit code of a script that asks to be run again.
 _RETRY_CODE: Final = 1
 #: Exit code reported, as Redis' child does, when the script cannot be executed at all.
@@ -120,8 +122,10 @@ class ScriptRunner:
                 code = await process.wait()
         finally:
             job.process_id = 0
-            if process.returncode is None:
+            if process.returncode is None:  # cancelled: leave no process behind
                 process.kill()
+                with trio.move_on_after(_REAP_TIMEOUT_S, shield=True):
+                    await process.wait()
         log.debug("sentinel.script_ended", sentinel_event="-script-child", exit_code=code)
         return self._judge(job, code)
 

@@ -1,15 +1,58 @@
 """The machine's front door: one event in, the actions it leads to out.
 
 Knows which module handles what, and nothing of how. See the package's docstring for its use.
+
+One step is: notice a stall, handle the event, handle what has fallen due, ask for a save if
+something changed. An event is handled before the timers, so a reply that is there when its deadline
+passes still counts.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from typing import Final, assert_never
 
+from vedette.types import Address, RunId
+
+from . import (
+    admin,
+    detection,
+    discovery,
+    election,
+    failover,
+    gossip,
+    links,
+    opinions,
+    orders,
+    probes,
+    reconfiguration,
+    repair,
+    stall,
+)
 from .actions import Action
-from .events import Event
-from .model import SentinelState
+from .events import (
+    Event,
+    FailoverRequested,
+    GlobalOptionsRequested,
+    HelloReceived,
+    LinkDown,
+    LinkUp,
+    MessageReceived,
+    MonitorRequested,
+    OptionsRequested,
+    Persisted,
+    RemoveRequested,
+    RepliesReceived,
+    ResetRequested,
+    SaveRequested,
+    Started,
+    TimePassed,
+    VoteRequested,
+)
+from .machine import LinkOwner, Machine, Request, RequestKind
+from .model import LinkKind, Master, Node, SentinelState
+from .timers import Timer, TimerKind
 
 
 class SentinelCore:
@@ -20,22 +63,221 @@ class SentinelCore:
     """
 
     def __init__(self, state: SentinelState, rng: random.Random) -> None:
-        self._state = state
-        self._rng = rng
+        self._machine = Machine(state, rng)
 
     @property
     def state(self) -> SentinelState:
         """All that is known, to be read only."""
-        return self._state
+        return self._machine.state
 
     @property
     def next_wakeup_ms(self) -> int | None:
-        """When `TimePassed` is due at the latest; None only before `Started`."""
-        return None
+        """When `TimePassed` is due at the latest; None if nothing is awaited."""
+        return self._machine.timers.next_ms
 
     def step(self, event: Event) -> list[Action]:
         """Handle one event; return what is to be done, in order.
 
         Raises AssertionError when an invariant of the machine is broken: a bug, not an input.
         """
-        raise AssertionError(f"no handler for {event}")
+        machine = self._machine
+        assert event.now_ms >= machine.now_ms, "the monotonic clock went backwards"
+        due_ms = machine.timers.next_ms
+        machine.now_ms = event.now_ms
+        stall.notice_stall(machine, due_ms)
+        _handle(machine, event)
+        while (timer := machine.timers.pop_due(machine.now_ms)) is not None:
+            _fire(machine, timer)
+        machine.flush()
+        actions = machine.outbox
+        machine.outbox = []
+        return actions
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+def _handle(machine: Machine, event: Event) -> None:
+    match event:
+        case TimePassed():
+            pass
+        case RepliesReceived():
+            _on_replies(machine, event)
+        case LinkUp():
+            owner = machine.owners.get(event.link)
+            if owner is not None:
+                links.on_up(machine, owner, event.local_host)
+                probes.on_link_up(machine, owner)
+        case LinkDown():
+            _on_link_down(machine, event)
+        case MessageReceived():
+            owner = machine.owners.get(event.link)
+            if owner is not None:
+                owner.link.last_activity_ms = machine.now_ms
+                gossip.on_hello(machine, event.payload)
+        case HelloReceived():
+            gossip.on_hello(machine, event.payload)
+        case VoteRequested():
+            election.on_vote_requested(machine, event)
+        case Persisted():
+            machine.on_persisted(event.save_id, event.is_saved)
+        case Started():
+            _on_started(machine)
+        case MonitorRequested():
+            admin.on_monitor(machine, event)
+        case RemoveRequested():
+            admin.on_remove(machine, event)
+        case OptionsRequested():
+            admin.on_options(machine, event)
+        case GlobalOptionsRequested():
+            admin.on_global_options(machine, event)
+        case ResetRequested():
+            admin.on_reset(machine, event)
+        case FailoverRequested():
+            admin.on_failover(machine, event)
+        case SaveRequested():
+            admin.on_save(machine, event)
+        case _:
+            assert_never(event)
+
+
+def _on_started(machine: Machine) -> None:
+    """Save what we start with (a fresh id above all), then begin to speak."""
+    for master in machine.state.masters.values():
+        admin.announce(machine, master)
+
+    def begin(is_saved: bool) -> None:
+        for master in machine.state.masters.values():
+            for node in master.nodes():
+                links.open_node(machine, node)
+        for peer_link in machine.state.peer_links.values():
+            links.open_link(machine, links.peer_owner(peer_link))
+
+    machine.hold(begin)
+
+
+def _on_link_down(machine: Machine, event: LinkDown) -> None:
+    owner = machine.owners.get(event.link)
+    if owner is None:
+        return
+    links.on_down(machine, owner)
+    if owner.node is not None and owner.link.kind is LinkKind.COMMAND:
+        owner.node.confirmed_by.clear()
+
+
+def _on_replies(machine: Machine, event: RepliesReceived) -> None:
+    owner = machine.owners.get(event.link)
+    if owner is None:
+        return
+    request = machine.take_request(owner.link, event.token)
+    if request is None:
+        return
+    assert len(event.replies) == request.count, "one reply to each command"
+    match request.kind:
+        case RequestKind.PING:
+            detection.on_pong(machine, owner, event.replies[0])
+        case RequestKind.INFO:
+            assert owner.node is not None
+            discovery.on_info(machine, owner.node, event.replies[0])
+        case RequestKind.ASK | RequestKind.CONFIRM:
+            _on_peer_answer(machine, request, event)
+        case RequestKind.PROMOTE | RequestKind.FOLLOW:
+            _on_order_answered(machine, owner, request, event)
+        case RequestKind.SETUP:
+            if owner.link.kind is LinkKind.PUBSUB:
+                links.mark_sound(owner.link)
+                # Whoever subscribes last is heard by all, and they introduce themselves to it.
+                assert owner.node is not None
+                probes.send_hello_to_node(machine, owner.node)
+        case RequestKind.HELLO | RequestKind.SCRIPT_KILL:
+            pass
+        case _:
+            assert_never(request.kind)
+
+
+def _on_peer_answer(machine: Machine, request: Request, event: RepliesReceived) -> None:
+    peer = request.peer
+    assert peer is not None
+    master = machine.is_current(peer.name, request.generation)
+    if master is None or master.peers.get(peer.run_id) is not peer:
+        return
+    if request.kind is RequestKind.CONFIRM:
+        repair.on_confirmation(machine, master, request, peer, event.replies[0])
+        return
+    opinions.on_answer(machine, master, peer, request, event.replies[0])
+    if master.is_s_down:
+        detection.check_quorum(machine, master)
+    election.tally(machine, master)
+
+
+def _on_order_answered(
+    machine: Machine, owner: LinkOwner, request: Request, event: RepliesReceived
+) -> None:
+    node = owner.node
+    assert node is not None
+    discovery.on_info(machine, node, event.replies[-1])
+    master = machine.master_of(node)
+    if request.kind is RequestKind.PROMOTE and orders.refusal(event.replies) is not None:
+        failover.on_promotion_refused(machine, master, node, request.epoch)
+
+
+# -- timers ----------------------------------------------------------------------------------------
+
+
+def _on_save_timer(machine: Machine) -> None:
+    machine.mark_dirty()
+
+
+_OF_MACHINE: Final[dict[TimerKind, Callable[[Machine], None]]] = {
+    TimerKind.SAVE: _on_save_timer,
+    TimerKind.TILT: stall.end_tilt,
+}
+
+_OF_MASTER: Final[dict[TimerKind, Callable[[Machine, Master], None]]] = {
+    TimerKind.ASK: detection.on_ask_timer,
+    TimerKind.CANDIDACY: election.on_candidacy_timer,
+    TimerKind.ELECTION: election.on_election_timer,
+    TimerKind.FAILOVER: failover.on_timer,
+    TimerKind.RECONF: reconfiguration.on_timer,
+}
+
+
+def _on_command_link_timer(machine: Machine, node: Node) -> None:
+    probes.on_link_timer(machine, links.command_owner(node))
+
+
+def _on_pubsub_link_timer(machine: Machine, node: Node) -> None:
+    probes.on_link_timer(machine, links.pubsub_owner(node))
+
+
+_OF_NODE: Final[dict[TimerKind, Callable[[Machine, Node], None]]] = {
+    TimerKind.COMMAND_LINK: _on_command_link_timer,
+    TimerKind.PUBSUB_LINK: _on_pubsub_link_timer,
+    TimerKind.INFO: probes.info_now,
+    TimerKind.NODE_HELLO: probes.on_node_hello_timer,
+    TimerKind.NODE_DOWN: detection.check_node,
+}
+
+
+def _fire(machine: Machine, timer: Timer) -> None:
+    """Hand a timer to whom it belongs; timers of what is gone were cancelled with it."""
+    kind, name, subject = timer
+    if kind in _OF_MACHINE:
+        _OF_MACHINE[kind](machine)
+    elif kind is TimerKind.PEER_LINK:
+        peer_link = machine.state.peer_links[RunId(str(subject))]
+        probes.on_link_timer(machine, links.peer_owner(peer_link))
+    elif kind in _OF_MASTER:
+        _OF_MASTER[kind](machine, machine.state.masters[name])
+    elif kind in _OF_NODE:
+        assert isinstance(subject, Address)
+        node = machine.state.masters[name].find_node(subject)
+        assert node is not None
+        _OF_NODE[kind](machine, node)
+    else:
+        peer = machine.state.masters[name].peers[RunId(str(subject))]
+        if kind is TimerKind.PEER_HELLO:
+            probes.on_peer_hello_timer(machine, peer)
+        else:
+            assert kind is TimerKind.PEER_DOWN
+            detection.check_peer(machine, peer)

@@ -95,7 +95,7 @@ class MasterOptions:
     auth_user: bytes | None = None
     auth_pass: bytes | None = None
     #: Upper-case command name -> what to send instead.
-    renamed_commands: Mapping[bytes, bytes] = NO_RENAMES
+    renamed_commands: Mapping[bytes, bytes] = field(default_factory=lambda: NO_RENAMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +248,8 @@ class PeerSentinel:
     answered_epoch: int = 0
     asked_ms: int | None = None
     is_ask_waiting: bool = False
+    #: When it was last asked to confirm our configuration. Written by `repair.py`.
+    confirm_asked_ms: int | None = None
 
     @property
     def link(self) -> Link:
@@ -450,12 +452,12 @@ def initial_state(durable: DurableState) -> SentinelState:
         state.masters[master.name] = master
         highest = max(master.config_epoch, master.vote.leader_epoch)
         state.current_epoch = max(state.current_epoch, highest)
+    # What was loaded is on disk, even where the file held it in other words.
+    state.saved_epoch = state.current_epoch
     return state
 
 
-def add_peer(
-    state: SentinelState, master: Master, run_id: RunId, address: Address
-) -> PeerSentinel:
+def add_peer(state: SentinelState, master: Master, run_id: RunId, address: Address) -> PeerSentinel:
     """Put a fellow sentinel into a master's view, sharing the link if it is known already."""
     peer_link = state.peer_links.get(run_id)
     if peer_link is None:

@@ -1,0 +1,170 @@
+"""What operators order: MONITOR, REMOVE, SET, RESET, FAILOVER, FLUSHCONFIG, CONFIG SET.
+
+The commands have checked arguments already; here the state changes, is saved, and the client is
+answered once that has ended. As in Redis a change stays in force when only its save failed, and the
+client is told.
+"""
+
+from __future__ import annotations
+
+from vedette.resp.replies import OK, ErrorReply, Reply
+
+from . import detection, election, links, notices, selection, switch
+from .actions import Answer
+from .events import (
+    FailoverRequested,
+    GlobalOptionsRequested,
+    MonitorRequested,
+    OptionsRequested,
+    RemoveRequested,
+    RequestId,
+    ResetRequested,
+    SaveRequested,
+)
+from .machine import Machine
+from .model import FailoverState, Master, MasterOptions, new_node
+
+NO_SUCH_MASTER = ErrorReply(b"ERR No such master with that name")
+DUPLICATE_NAME = ErrorReply(b"ERR Duplicate master name.")
+SAVE_FAILED = ErrorReply(b"ERR Failed to save config file. Check server logs.")
+IN_PROGRESS = ErrorReply(b"INPROG Failover already in progress")
+NO_GOOD_REPLICA = ErrorReply(b"NOGOODSLAVE No suitable replica to promote")
+
+
+def _answer_when_saved(machine: Machine, request: RequestId, reply: Reply) -> None:
+    def answer(is_saved: bool) -> None:
+        machine.act(Answer(request, reply if is_saved else SAVE_FAILED))
+
+    machine.hold(answer)
+
+
+def on_monitor(machine: Machine, event: MonitorRequested) -> None:
+    """Watch a new name. A fellow's view of it comes with its hello."""
+    state = machine.state
+    if event.name in state.masters:
+        machine.act(Answer(event.request, DUPLICATE_NAME))
+        return
+    master = Master(
+        name=event.name,
+        options=MasterOptions(quorum=event.quorum),
+        node=new_node(event.name, event.address),
+    )
+    state.masters[master.name] = master
+    _answer_when_saved(machine, event.request, OK)
+    announce(machine, master)
+    links.open_node(machine, master.node)
+
+
+def announce(machine: Machine, master: Master) -> None:
+    """Say that a master is being watched."""
+    notices.about_master(machine, "+monitor", master, f" quorum {master.options.quorum}")
+
+
+def on_remove(machine: Machine, event: RemoveRequested) -> None:
+    """Stop watching a name."""
+    master = machine.state.masters.get(event.name)
+    if master is None:
+        machine.act(Answer(event.request, NO_SUCH_MASTER))
+        return
+    notices.about_master(machine, "-monitor", master)
+    switch.forget_past(machine, master)
+    for peer in list(master.peers.values()):
+        links.forget_peer(machine, peer)
+    for node in master.nodes():
+        links.close_node(machine, node, forever=True)
+    machine.timers.cancel_master(master.name)
+    del machine.state.masters[master.name]
+    _answer_when_saved(machine, event.request, OK)
+
+
+def on_options(machine: Machine, event: OptionsRequested) -> None:
+    """SENTINEL SET: put the new options in force, also where clocks are running by the old."""
+    master = machine.state.masters.get(event.name)
+    if master is None:
+        machine.act(Answer(event.request, NO_SUCH_MASTER))
+        return
+    old = master.options
+    master.options = event.options
+    for words in event.applied:
+        text = b" ".join(words).decode("utf-8", "replace")
+        notices.about_master(machine, "+set", master, f" {text}")
+    new_credentials = (event.options.auth_user, event.options.auth_pass)
+    if new_credentials != (old.auth_user, old.auth_pass):
+        for node in master.nodes():
+            links.close_node(machine, node)
+    for node in master.nodes():
+        detection.check_node(machine, node)
+    for peer in master.peers.values():
+        detection.check_peer(machine, peer)
+    if master.is_s_down:
+        detection.check_quorum(machine, master)
+    if event.error is not None:
+        machine.mark_dirty()
+        machine.act(Answer(event.request, ErrorReply(event.error)))
+    else:
+        _answer_when_saved(machine, event.request, OK)
+
+
+def on_global_options(machine: Machine, event: GlobalOptionsRequested) -> None:
+    """SENTINEL CONFIG SET: new credentials mean new connections to the fellows."""
+    state = machine.state
+    old = state.options
+    state.options = event.options
+    new_credentials = (event.options.sentinel_user, event.options.sentinel_pass)
+    if new_credentials != (old.sentinel_user, old.sentinel_pass):
+        for peer_link in state.peer_links.values():
+            links.close(machine, links.peer_owner(peer_link))
+    _answer_when_saved(machine, event.request, OK)
+
+
+def on_reset(machine: Machine, event: ResetRequested) -> None:
+    """Forget replicas, fellows and all that is under way; what lives is found again.
+
+    The vote and the configuration's epoch stay: a reset must not let anybody vote twice.
+    """
+    count = 0
+    for name in event.names:
+        master = machine.state.masters.get(name)
+        if master is not None:
+            _reset(machine, master)
+            count += 1
+    machine.mark_dirty()
+    machine.act(Answer(event.request, count))
+
+
+def _reset(machine: Machine, master: Master) -> None:
+    switch.forget_past(machine, master)
+    for peer in list(master.peers.values()):
+        links.forget_peer(machine, peer)
+    for node in master.nodes():
+        links.close_node(machine, node, forever=True)
+    machine.timers.cancel_master(master.name)
+    master.replicas.clear()
+    master.node = new_node(master.name, master.address)
+    notices.about_master(machine, "+reset-master", master)
+    links.open_node(machine, master.node)
+
+
+def on_failover(machine: Machine, event: FailoverRequested) -> None:
+    """SENTINEL FAILOVER: begin without asking anybody.
+
+    The epoch is taken, and saved before anything is done in it, but nobody else has agreed to it:
+    two operators at two sentinels can mint the same one, as with Redis.
+    """
+    master = machine.state.masters.get(event.name)
+    if master is None:
+        machine.act(Answer(event.request, NO_SUCH_MASTER))
+        return
+    if master.failover.state is not FailoverState.NONE:
+        machine.act(Answer(event.request, IN_PROGRESS))
+        return
+    if not selection.candidates(master, machine.now_ms):
+        machine.act(Answer(event.request, NO_GOOD_REPLICA))
+        return
+    election.stand(machine, master, is_forced=True)
+    _answer_when_saved(machine, event.request, OK)
+
+
+def on_save(machine: Machine, event: SaveRequested) -> None:
+    """SENTINEL FLUSHCONFIG."""
+    _answer_when_saved(machine, event.request, OK)

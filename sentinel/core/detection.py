@@ -1,0 +1,160 @@
+"""Is it down? First by our own lights (SDOWN), then by a quorum's (ODOWN).
+
+SDOWN: `down-after` has passed since the first PING that got no acceptable reply, or since the
+connection broke and no PING could be sent; nothing else starts or ends that clock (`links.suspect`,
+`on_pong`). Two more reasons hold for a master: it has said for long that it is a replica, or it
+rebooted and does not finish loading. ODOWN: SDOWN, and enough fellows said the same a moment ago.
+
+Timers are set lazily: one per instance, at the earliest moment it could be down, and looked at
+again then. Reference: `sentinel.c: sentinelCheckSubjectivelyDown, sentinelCheckObjectivelyDown`.
+"""
+
+from __future__ import annotations
+
+from vedette.resp.exchange import Received, ReplyError
+
+from . import election, failover, links, notices, opinions, probes, reconfiguration
+from .machine import LinkOwner, Machine, Request, RequestKind
+from .model import FailoverState, Master, Node, PeerSentinel, Role
+from .timers import Timer, TimerKind
+from .timing import INFO_PERIOD_MS
+
+_ACCEPTABLE_ERRORS = ("LOADING", "MASTERDOWN")
+
+
+def on_pong(machine: Machine, owner: LinkOwner, reply: Received) -> None:
+    """A reply to PING came; only some count as a sign of life."""
+    link = owner.link
+    link.last_pong_ms = machine.now_ms
+    is_pong = reply == b"PONG"
+    if is_pong or (isinstance(reply, ReplyError) and reply.text.startswith(_ACCEPTABLE_ERRORS)):
+        link.last_valid_pong_ms = machine.now_ms
+        link.suspect_since_ms = None
+        links.mark_sound(link)
+    node = owner.node
+    if node is not None:
+        node.is_busy = isinstance(reply, ReplyError) and reply.text.startswith("BUSY")
+        if is_pong:
+            node.rebooted_ms = None
+        check_node(machine, node)
+        _kill_script(machine, node)
+    else:
+        assert owner.peer_link is not None
+        for name in sorted(owner.peer_link.masters):
+            check_peer(machine, machine.state.masters[name].peers[owner.peer_link.run_id])
+    probes.schedule_ping(machine, owner)
+
+
+def check_node(machine: Machine, node: Node) -> None:
+    """Compare a node's deadlines with the clock; note an edge, and plan the next look."""
+    if machine.state.tilt_since_ms is not None:
+        return
+    deadline_ms = _deadline_ms(machine, node)
+    if deadline_ms is not None and deadline_ms <= machine.now_ms:
+        if not node.is_s_down:
+            _on_node_down(machine, node)
+        return
+    if node.is_s_down:
+        _on_node_up(machine, node)
+    if deadline_ms is not None:
+        timer = Timer(TimerKind.NODE_DOWN, node.name, node.address)
+        machine.timers.set_earlier(timer, deadline_ms)
+
+
+def check_peer(machine: Machine, peer: PeerSentinel) -> None:
+    """The same for a fellow sentinel; its being down only matters for counting and pacing."""
+    if machine.state.tilt_since_ms is not None:
+        return
+    suspect_since_ms = peer.link.suspect_since_ms
+    if suspect_since_ms is None:
+        if peer.is_s_down:
+            peer.s_down_since_ms = None
+            notices.about_peer(machine, "-sdown", peer)
+        return
+    deadline_ms = suspect_since_ms + machine.master_of(peer).options.down_after_ms
+    if deadline_ms > machine.now_ms:
+        timer = Timer(TimerKind.PEER_DOWN, peer.name, peer.run_id)
+        machine.timers.set_earlier(timer, deadline_ms)
+    elif not peer.is_s_down:
+        peer.s_down_since_ms = machine.now_ms
+        notices.about_peer(machine, "+sdown", peer)
+
+
+def check_quorum(machine: Machine, master: Master) -> None:
+    """Count who believes the master down; note an edge of ODOWN."""
+    opinions.expire(machine, master)
+    have = opinions.count_down(master)
+    need = master.options.quorum
+    is_down = master.is_s_down and have >= need
+    if is_down and not master.is_o_down:
+        master.o_down_since_ms = machine.now_ms
+        notices.about_master(machine, "+odown", master, f" #quorum {have}/{need}")
+        election.consider(machine, master)
+    elif not is_down and master.is_o_down:
+        master.o_down_since_ms = None
+        machine.timers.cancel(Timer(TimerKind.CANDIDACY, master.name))
+        notices.about_master(machine, "-odown", master)
+
+
+def on_ask_timer(machine: Machine, master: Master) -> None:
+    """Repeat the question to the fellows for as long as the master is down to us."""
+    if not master.is_s_down:
+        return
+    check_quorum(machine, master)
+    opinions.ask_all(machine, master)
+
+
+def _deadline_ms(machine: Machine, node: Node) -> int | None:
+    """The earliest moment at which some reason makes the node down; None if there is no reason."""
+    master = machine.master_of(node)
+    options = master.options
+    deadlines = []
+    if node.link.suspect_since_ms is not None:
+        deadlines.append(node.link.suspect_since_ms + options.down_after_ms)
+    if node is master.node:
+        if node.role_reported is Role.REPLICA:
+            patience_ms = options.down_after_ms + 2 * INFO_PERIOD_MS
+            deadlines.append(node.role_reported_ms + patience_ms)
+        if node.rebooted_ms is not None and options.reboot_down_after_ms > 0:
+            deadlines.append(node.rebooted_ms + options.reboot_down_after_ms)
+    return min(deadlines, default=None)
+
+
+def _on_node_down(machine: Machine, node: Node) -> None:
+    master = machine.master_of(node)
+    node.s_down_since_ms = machine.now_ms
+    notices.about_node(machine, "+sdown", node)
+    _kill_script(machine, node)
+    if node is not master.node:
+        if master.failover.state is FailoverState.RECONF_SLAVES:
+            reconfiguration.advance(machine, master)
+        return
+    if master.failover.state is FailoverState.RECONF_SLAVES:
+        reconfiguration.abandon(machine, master)
+    for replica in master.replicas.values():
+        probes.info_now(machine, replica)  # offsets as they are now, for the choice to come
+    check_quorum(machine, master)
+    opinions.ask_all(machine, master)
+
+
+def _on_node_up(machine: Machine, node: Node) -> None:
+    master = machine.master_of(node)
+    node.s_down_since_ms = None
+    node.is_script_kill_sent = False
+    notices.about_node(machine, "-sdown", node)
+    if node is master.node:
+        check_quorum(machine, master)
+        machine.timers.cancel(Timer(TimerKind.ASK, master.name))
+        for peer in master.peers.values():
+            peer.says_down = False
+        failover.on_master_recovered(machine, master)
+    probes.info_now(machine, node)
+
+
+def _kill_script(machine: Machine, node: Node) -> None:
+    """A node that is down because a script runs for ever gets one SCRIPT KILL."""
+    if node.is_s_down and node.is_busy and not node.is_script_kill_sent and node.link.is_up:
+        node.is_script_kill_sent = True
+        command = links.rename(machine, node, (b"SCRIPT", b"KILL"))
+        request = Request(RequestKind.SCRIPT_KILL, machine.now_ms, 1, node)
+        machine.send(node.link, request, (command,))

@@ -1,0 +1,335 @@
+"""Who may lead a failover: votes given, candidacies, votes counted.
+
+Theory of operation. A vote belongs to a (master, epoch) and is given once; it is on disk before it
+is spoken, our own included. So at most one sentinel can collect a majority in an epoch, whatever is
+lost, delayed, paused or restarted. All else here is about being quick without harm:
+
+- Sentinels that reach ODOWN at the same moment do not all stand: their candidacies are spread by a
+  rank that all can work out alike (a checksum over master, epoch and run id).
+- Votes are counted as they arrive, by the epoch of *this master's* election; other masters' epochs,
+  which move the shared `current_epoch`, void nothing.
+- A lost election ends when the last answer makes it hopeless and is repeated after a short random
+  time, in a new epoch. Who voted for another waits for that leader while its link lives.
+- A sentinel that cannot reach a majority does not stand, so it mints no epochs while cut off.
+
+Stock sentinels grant any higher epoch at once and wait 2 x failover-timeout after each vote, so
+both kinds can lead and vote in one quorum. Reference: `sentinel.c: sentinelVoteLeader,
+sentinelGetLeader, sentinelStartFailoverIfNeeded`.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from vedette.types import RunId
+
+from . import failover as leading
+from . import notices, opinions, probes, selection, transitions
+from .actions import Answer
+from .events import VoteRequested
+from .machine import Machine
+from .model import FailoverState, Master, PeerSentinel
+from .timers import Timer, TimerKind
+from .timing import (
+    ABORT_PAUSE_MS,
+    ELECTION_TIMEOUT_MS,
+    LEADER_PATIENCE_MS,
+    LEADER_PATIENCE_SPREAD_MS,
+    LEADER_SILENCE_MS,
+    RANK_DELAY_MS,
+    RECHECK_MS,
+    RETRY_DOUBLINGS_MAX,
+    RETRY_MAX_MS,
+    RETRY_MIN_MS,
+)
+
+# -- epochs ----------------------------------------------------------------------------------------
+
+
+def adopt_epoch(machine: Machine, epoch: int, master: Master) -> None:
+    """Follow a higher epoch that somebody spoke of; it is saved before we speak of it ourselves."""
+    state = machine.state
+    if epoch <= state.current_epoch:
+        return
+    state.current_epoch = epoch
+    machine.mark_dirty()
+    notices.about(machine, "+new-epoch", str(epoch), master)
+
+
+# -- votes given -----------------------------------------------------------------------------------
+
+
+def on_vote_requested(machine: Machine, event: VoteRequested) -> None:
+    """Answer a fellow's query about an address: our opinion, and a vote if it stands."""
+    master = next(
+        (entry for entry in machine.state.masters.values() if entry.address == event.address),
+        None,
+    )
+    if master is None:
+        machine.act(Answer(event.request, [0, b"*", 0]))
+        return
+    is_down = int(master.is_s_down and machine.state.tilt_since_ms is None)
+    if event.candidate is None:
+        machine.act(Answer(event.request, [is_down, b"*", 0]))
+        if master.is_s_down and not master.is_o_down:
+            opinions.ask_back(machine, master)
+        return
+    adopt_epoch(machine, event.epoch, master)
+    if may_vote(master, event.epoch):
+        _vote(machine, master, event.candidate, event.epoch)
+    _answer_with_vote(machine, master, event, is_down)
+
+
+def may_vote(master: Master, epoch: int) -> bool:
+    """Whether a vote in this epoch is still ours to give.
+
+    Redis also refuses an epoch below its `current_epoch`, which other masters' elections move; the
+    vote's uniqueness does not need that. In its place stands the configuration's own epoch: whoever
+    wins at or below it could announce nothing. A leader at work stands by its own election.
+    """
+    return (
+        epoch > master.vote.leader_epoch
+        and epoch > master.config_epoch
+        and master.failover.state not in transitions.LEADING
+    )
+
+
+def _vote(machine: Machine, master: Master, candidate: RunId, epoch: int) -> None:
+    """Give this epoch's vote away; `_answer_with_vote` speaks it once it is on disk."""
+    failover = master.failover
+    if failover.state is FailoverState.WAIT_START:
+        # Somebody is ahead of us; to win now would only make two leaders.
+        transitions.finish(machine, master, "-failover-abort-not-elected")
+    _record_vote(machine, master, candidate, epoch)
+    if candidate != machine.state.my_id:
+        _await_leader(machine, master, candidate)
+
+
+def _record_vote(machine: Machine, master: Master, candidate: RunId, epoch: int) -> None:
+    vote = master.vote
+    assert epoch > vote.leader_epoch, "a vote is given once"
+    vote.leader_epoch = epoch
+    vote.leader = candidate
+
+    def announce(is_saved: bool) -> None:
+        if is_saved and vote.leader_epoch == epoch:
+            notices.about(machine, "+vote-for-leader", f"{candidate} {epoch}", master)
+
+    vote.save_id = machine.hold(announce)
+
+
+def _answer_with_vote(machine: Machine, master: Master, event: VoteRequested, is_down: int) -> None:
+    """Speak the recorded vote, when it is on disk; without that, no vote."""
+    vote = master.vote
+    if machine.is_saved(vote.save_id):
+        leader = (vote.leader or "*").encode()
+        machine.act(Answer(event.request, [is_down, leader, vote.leader_epoch]))
+        return
+    spoken = (vote.leader or "*").encode(), vote.leader_epoch
+
+    def answer(is_saved: bool) -> None:
+        leader, epoch = spoken if is_saved else (b"*", 0)
+        machine.act(Answer(event.request, [is_down, leader, epoch]))
+
+    machine.hold(answer)
+
+
+def _await_leader(machine: Machine, master: Master, leader: RunId) -> None:
+    failover = master.failover
+    failover.awaited_leader = leader
+    failover.awaited_since_ms = machine.now_ms
+    spread_ms = machine.random_ms(0, LEADER_PATIENCE_SPREAD_MS)
+    failover.not_before_ms = machine.now_ms + LEADER_PATIENCE_MS + spread_ms
+    if master.is_o_down:
+        consider(machine, master)
+
+
+# -- candidacy -------------------------------------------------------------------------------------
+
+
+def consider(machine: Machine, master: Master) -> None:
+    """The master is objectively down, or something in the way is gone: plan to stand."""
+    if not master.is_o_down or master.failover.state is not FailoverState.NONE:
+        return
+    earliest_ms = _earliest_ms(machine, master)
+    if earliest_ms > machine.now_ms:
+        at_ms = min(earliest_ms, machine.now_ms + RECHECK_MS)
+    else:
+        at_ms = machine.now_ms + rank(machine, master) * RANK_DELAY_MS
+    machine.timers.set(Timer(TimerKind.CANDIDACY, master.name), at_ms)
+
+
+def on_candidacy_timer(machine: Machine, master: Master) -> None:
+    """Stand, unless something speaks against it; then look again later."""
+    if not master.is_o_down or master.failover.state is not FailoverState.NONE:
+        return
+    if _earliest_ms(machine, master) > machine.now_ms:
+        consider(machine, master)  # what is waited for may cease to be worth it at any time
+        return
+    failover = master.failover
+    is_hopeless = 1 + len(machine.live_peers(master)) < needed_votes(master) or (
+        failover.is_waiting_for_replica and not selection.candidates(master, machine.now_ms)
+    )
+    if is_hopeless or machine.state.tilt_since_ms is not None:
+        at_ms = machine.now_ms + RECHECK_MS
+        machine.timers.set(Timer(TimerKind.CANDIDACY, master.name), at_ms)
+        return
+    stand(machine, master)
+
+
+def stand(machine: Machine, master: Master, *, is_forced: bool = False) -> None:
+    """Begin a failover in a new epoch and vote for ourselves; ask for votes once that is saved."""
+    state = machine.state
+    failover = master.failover
+    epoch = state.current_epoch + 1
+    machine.timers.cancel(Timer(TimerKind.CANDIDACY, master.name))
+    adopt_epoch(machine, epoch, master)
+    failover.epoch = epoch
+    failover.started_ms = machine.now_ms
+    failover.is_forced = is_forced
+    failover.promoted = None
+    failover.old_address = master.address
+    failover.awaited_leader = None
+    failover.attempts += 1
+    for peer in master.peers.values():
+        peer.answered_epoch = 0
+    transitions.become(machine, master, FailoverState.WAIT_START)
+    for node in master.replicas.values():
+        probes.info_now(machine, node)  # the freshest offsets, while the votes come in
+    _record_vote(machine, master, state.my_id, epoch)
+    generation = master.generation
+
+    def begin(is_saved: bool) -> None:
+        current = machine.is_current(master.name, generation)
+        if current is None or failover.state is not FailoverState.WAIT_START:
+            return
+        if failover.epoch == epoch:
+            _on_own_vote(machine, master, is_saved=is_saved)
+
+    machine.hold(begin)
+    timeout_ms = min(ELECTION_TIMEOUT_MS, master.options.failover_timeout_ms)
+    machine.timers.set(Timer(TimerKind.ELECTION, master.name), machine.now_ms + timeout_ms)
+
+
+def _on_own_vote(machine: Machine, master: Master, *, is_saved: bool) -> None:
+    """Our own vote is on disk and counts from now on, or it is not and we may not stand."""
+    if not is_saved:
+        master.failover.not_before_ms = machine.now_ms + ABORT_PAUSE_MS
+        transitions.finish(machine, master, "-failover-abort-not-elected")
+        return
+    if master.failover.is_forced:
+        leading.become_leader(machine, master)
+        return
+    opinions.ask_all(machine, master, is_forced=True)
+    tally(machine, master)
+
+
+def on_election_timer(machine: Machine, master: Master) -> None:
+    """Nobody was elected in good time."""
+    if master.failover.state is FailoverState.WAIT_START:
+        _lose(machine, master)
+
+
+# -- votes counted ---------------------------------------------------------------------------------
+
+
+def needed_votes(master: Master) -> int:
+    """A majority of all sentinels ever heard of, and never less than the quorum."""
+    majority = (1 + len(master.peers)) // 2 + 1
+    return max(majority, master.options.quorum)
+
+
+def votes_for_us(machine: Machine, master: Master) -> int:
+    """Votes in the epoch of our candidacy; our own only once it is on disk."""
+    epoch = master.failover.epoch
+    my_id = machine.state.my_id
+    vote = master.vote
+    is_own = vote.leader == my_id and vote.leader_epoch == epoch and machine.is_saved(vote.save_id)
+    return int(is_own) + sum(
+        peer.voted_leader == my_id and peer.voted_leader_epoch == epoch
+        for peer in master.peers.values()
+    )
+
+
+def tally(machine: Machine, master: Master) -> None:
+    """Count after each answer: elected, still open, or hopeless."""
+    failover = master.failover
+    if failover.state is not FailoverState.WAIT_START or failover.is_forced:
+        return
+    votes = votes_for_us(machine, master)
+    if votes >= needed_votes(master):
+        leading.become_leader(machine, master)
+        return
+    still_open = sum(peer.answered_epoch != failover.epoch for peer in master.peers.values())
+    if votes + still_open < needed_votes(master):
+        _lose(machine, master)
+
+
+def _lose(machine: Machine, master: Master) -> None:
+    """Not elected: wait for who was, or stand again soon."""
+    failover = master.failover
+    winner = _likely_winner(machine, master)
+    transitions.finish(machine, master, "-failover-abort-not-elected")
+    if winner is not None:
+        _await_leader(machine, master, winner)
+        return
+    factor = 2 ** min(failover.attempts - 1, RETRY_DOUBLINGS_MAX)
+    delay_ms = machine.random_ms(RETRY_MIN_MS, RETRY_MAX_MS * factor)
+    failover.not_before_ms = machine.now_ms + delay_ms
+    machine.timers.set(Timer(TimerKind.CANDIDACY, master.name), failover.not_before_ms)
+
+
+def _likely_winner(machine: Machine, master: Master) -> RunId | None:
+    """Another candidate that has a majority as far as the answers to us show."""
+    votes: dict[RunId, set[RunId]] = {}
+    for peer in master.peers.values():
+        leader = peer.voted_leader
+        is_of_now = peer.voted_leader_epoch >= master.failover.epoch
+        if leader is None or leader == machine.state.my_id or not is_of_now:
+            continue
+        # A candidate has its own vote, whether it told us or not.
+        votes.setdefault(leader, {leader}).add(peer.run_id)
+    for leader in sorted(votes):
+        if len(votes[leader]) >= needed_votes(master):
+            return leader
+    return None
+
+
+# -- pacing ----------------------------------------------------------------------------------------
+
+
+def rank(machine: Machine, master: Master) -> int:
+    """Our place among the sentinels that live, 0 first; all that see the same work it out alike.
+
+    Only pace hangs on it, never safety. The epoch turns the order, so that a first in rank whose
+    disk is broken does not hold up every retry.
+    """
+    state = machine.state
+    epoch = state.current_epoch + 1
+
+    def order(run_id: RunId) -> tuple[int, RunId]:
+        return zlib.crc32(f"{master.name} {epoch} {run_id}".encode()), run_id
+
+    everybody = sorted([state.my_id, *machine.live_peers(master)], key=order)
+    return everybody.index(state.my_id)
+
+
+def _earliest_ms(machine: Machine, master: Master) -> int:
+    """When we may stand: after the pause we owe, shortened if who we wait for is lost."""
+    failover = master.failover
+    if failover.awaited_leader is None:
+        return failover.not_before_ms
+    leader = master.peers.get(failover.awaited_leader)
+    if leader is None:
+        return failover.not_before_ms
+    silent_since_ms = _silent_since_ms(leader)
+    if silent_since_ms is None:
+        return failover.not_before_ms
+    rank_delay_ms = rank(machine, master) * RANK_DELAY_MS
+    lost_ms = max(silent_since_ms, failover.awaited_since_ms) + LEADER_SILENCE_MS + rank_delay_ms
+    return min(failover.not_before_ms, lost_ms)
+
+
+def _silent_since_ms(peer: PeerSentinel) -> int | None:
+    """Since when a fellow has not answered; a PING just sent is no silence yet."""
+    return peer.link.suspect_since_ms

@@ -1,0 +1,91 @@
+"""What one INFO says, as plain values.
+
+Pure text work over `vedette.info`; what follows from it is decided in `discovery.py`. A field that
+is missing or makes no sense is None, never a guess: INFO comes from processes of many makes.
+Reference: `sentinel.c: sentinelRefreshInstanceInfo`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from vedette.info import parse_info, parse_info_line
+from vedette.types import Address
+
+from .model import Role
+
+_RUN_ID_LENGTH: Final = 40
+_PORT_MAX: Final = 65535
+_ROLES: Final = {role.value: role for role in Role}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The part of INFO that a sentinel reads."""
+
+    run_id: str | None = None
+    role: Role | None = None
+    #: Replicas that a master lists.
+    replicas: tuple[Address, ...] = ()
+    master_address: Address | None = None
+    is_master_link_up: bool | None = None
+    master_link_down_ms: int = 0
+    priority: int | None = None
+    repl_offset: int | None = None
+    is_announced: bool | None = None
+
+
+def read_facts(text: bytes) -> Facts:
+    """Read INFO's text; never raises."""
+    fields = parse_info(text)
+    run_id = fields.get("run_id", "")
+    link_status = fields.get("master_link_status")
+    down_since_s = _number(fields.get("master_link_down_since_seconds"))
+    announced = fields.get("replica_announced")
+    return Facts(
+        run_id=run_id if len(run_id) == _RUN_ID_LENGTH else None,
+        role=_ROLES.get(fields.get("role", "")),
+        replicas=_listed_replicas(fields),
+        master_address=_address(fields.get("master_host"), fields.get("master_port")),
+        is_master_link_up=None if link_status is None else link_status == "up",
+        master_link_down_ms=max(down_since_s or 0, 0) * 1000,
+        priority=_number(fields.get("slave_priority")),
+        repl_offset=_number(fields.get("slave_repl_offset")),
+        is_announced=None if announced is None else announced != "0",
+    )
+
+
+def _listed_replicas(fields: dict[str, str]) -> tuple[Address, ...]:
+    """The `slave<N>` lines, `ip=..,port=..` or the older `ip,port,..`."""
+    found = []
+    for name, value in fields.items():
+        if not (name.startswith("slave") and name[5:].isdigit()):
+            continue
+        if "ip=" in value:
+            pairs = parse_info_line(value)
+            address = _address(pairs.get("ip"), pairs.get("port"))
+        else:
+            host, _, rest = value.partition(",")
+            address = _address(host, rest.partition(",")[0])
+        if address is not None and address not in found:
+            found.append(address)
+    return tuple(found)
+
+
+def _address(host: str | None, port: str | None) -> Address | None:
+    number = _number(port)
+    if not host or number is None or not 0 < number <= _PORT_MAX:
+        return None
+    if any(character.isspace() or character in ",\0" for character in host):
+        return None  # would break the line it is written to in sentinel.conf
+    return Address(host, number)
+
+
+def _number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > 19:
+        return None
+    return int(text)

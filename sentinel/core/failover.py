@@ -1,0 +1,187 @@
+"""The leader's work: choose a replica, promote it, see the proof, announce the switch.
+
+One function per state; each is entered through `transitions.become`. Nothing waits for a tick: the
+choice follows the election in the same step, INFO rides behind the promotion, and the switch is
+announced in the step that reads role:master in it. A replica that refuses, falls silent or loses
+its link is passed over for the next best within the same epoch.
+
+Safety: only an elected (or ordered) leader gets here, with an epoch of its own; the config epoch is
+that epoch, and it is bound to an address once, in `on_promoted`. Reference: `sentinel.c:
+sentinelFailoverStateMachine`.
+"""
+
+from __future__ import annotations
+
+from . import notices, orders, probes, reconfiguration, selection, transitions
+from .actions import RunScript
+from .machine import Machine, RequestKind
+from .model import Failover, FailoverState, Master, Node, Role
+from .switch import switch_master
+from .timers import Timer, TimerKind
+from .timing import (
+    ABORT_PAUSE_MS,
+    FRESH_INFO_WAIT_MS,
+    PROMOTION_LINK_PATIENCE_MS,
+    PROMOTION_PATIENCE_MS,
+    PROMOTION_POLL_MS,
+    PROMOTION_RESEND_MS,
+    REFUSED_FOR_MS,
+)
+
+
+def become_leader(machine: Machine, master: Master) -> None:
+    """Elected, or ordered by an operator: begin."""
+    notices.about_master(machine, "+elected-leader", master)
+    failover = master.failover
+    failover.attempts = 0
+    failover.awaited_leader = None
+    failover.is_waiting_for_replica = False
+    transitions.become(machine, master, FailoverState.SELECT_SLAVE)
+    select_replica(machine, master)
+
+
+def select_replica(machine: Machine, master: Master) -> None:
+    """SELECT_SLAVE: take the best replica as soon as the newest offsets are in."""
+    failover = master.failover
+    assert failover.state is FailoverState.SELECT_SLAVE
+    deadline_ms = failover.state_since_ms + FRESH_INFO_WAIT_MS
+    if machine.now_ms < deadline_ms and any(
+        node.is_info_waiting and node.link.is_up and not node.is_s_down
+        for node in master.replicas.values()
+    ):
+        machine.timers.set(Timer(TimerKind.FAILOVER, master.name), deadline_ms)
+        return
+    ranked = selection.candidates(master, machine.now_ms)
+    if not ranked:
+        failover.is_waiting_for_replica = True
+        failover.not_before_ms = machine.now_ms + ABORT_PAUSE_MS
+        transitions.finish(machine, master, "-failover-abort-no-good-slave")
+        return
+    promote(machine, master, ranked[0])
+
+
+def promote(machine: Machine, master: Master, replica: Node) -> None:
+    """SEND_SLAVEOF_NOONE and on to WAIT_PROMOTION: the order goes out, with INFO behind it."""
+    failover = master.failover
+    failover.promoted = replica.address
+    notices.about_node(machine, "+selected-slave", replica)
+    transitions.become(machine, master, FailoverState.SEND_SLAVEOF_NOONE)
+    orders.send_slaveof(machine, replica, None, RequestKind.PROMOTE, failover.epoch)
+    transitions.become(machine, master, FailoverState.WAIT_PROMOTION)
+    machine.timers.set(Timer(TimerKind.FAILOVER, master.name), machine.now_ms + PROMOTION_POLL_MS)
+
+
+def watch_promotion(machine: Machine, master: Master) -> None:
+    """WAIT_PROMOTION: ask again, and do not wait for a replica that is lost."""
+    failover = master.failover
+    assert failover.state is FailoverState.WAIT_PROMOTION
+    assert failover.promoted is not None
+    replica = master.replicas[failover.promoted]
+    link = replica.link
+    waited_ms = machine.now_ms - failover.state_since_ms
+    if machine.now_ms - failover.started_ms > master.options.failover_timeout_ms:
+        abort(machine, master, "-failover-abort-slave-timeout")
+        return
+    is_cut = not link.is_up and machine.now_ms - link.status_since_ms > PROMOTION_LINK_PATIENCE_MS
+    # Each attempt to reconnect restarts the status' clock, the suspicion's runs on.
+    if link.suspect_since_ms is not None and not link.is_up:
+        is_cut = machine.now_ms - link.suspect_since_ms > PROMOTION_LINK_PATIENCE_MS
+    if replica.is_s_down or is_cut or waited_ms > PROMOTION_PATIENCE_MS:
+        pass_over(machine, master, replica)
+        return
+    if link.is_up:
+        is_order_waiting = machine.has_request(link, RequestKind.PROMOTE)
+        if not is_order_waiting and waited_ms > PROMOTION_RESEND_MS:
+            orders.send_slaveof(machine, replica, None, RequestKind.PROMOTE, failover.epoch)
+        else:
+            probes.info_now(machine, replica)
+    machine.timers.set(Timer(TimerKind.FAILOVER, master.name), machine.now_ms + PROMOTION_POLL_MS)
+
+
+def pass_over(machine: Machine, master: Master, replica: Node) -> None:
+    """The replica did not become master: try the next."""
+    master.failover.refused[replica.address] = machine.now_ms + REFUSED_FOR_MS
+    master.failover.promoted = None
+    transitions.become(machine, master, FailoverState.SELECT_SLAVE)
+    select_replica(machine, master)
+
+
+def on_timer(machine: Machine, master: Master) -> None:
+    """The timer that belongs to whichever state the failover is in."""
+    if master.failover.state is FailoverState.SELECT_SLAVE:
+        select_replica(machine, master)
+    elif master.failover.state is FailoverState.WAIT_PROMOTION:
+        watch_promotion(machine, master)
+
+
+def on_replica_info(machine: Machine, master: Master, node: Node) -> None:
+    """A replica's INFO was read: it may be the proof, or the last offset that was waited for."""
+    failover = master.failover
+    if failover.state is FailoverState.SELECT_SLAVE:
+        select_replica(machine, master)
+    elif (
+        failover.state is FailoverState.WAIT_PROMOTION
+        and node.address == failover.promoted
+        and node.role_reported is Role.MASTER
+    ):
+        on_promoted(machine, master, node)
+    elif failover.state is FailoverState.RECONF_SLAVES:
+        reconfiguration.on_info(machine, master, node)
+
+
+def on_promotion_refused(machine: Machine, master: Master, node: Node, epoch: int) -> None:
+    """The transaction failed, and the INFO behind it showed no master."""
+    failover = master.failover
+    if (
+        failover.state is FailoverState.WAIT_PROMOTION
+        and failover.epoch == epoch
+        and failover.promoted == node.address
+    ):
+        pass_over(machine, master, node)
+
+
+def on_promoted(machine: Machine, master: Master, node: Node) -> None:
+    """The proof is here: a new configuration begins, with our epoch, and everybody is told."""
+    ended = master.failover
+    assert ended.epoch > master.config_epoch
+    notices.about_node(machine, "+promoted-slave", node)
+    transitions.become(machine, master, FailoverState.RECONF_SLAVES)
+    old_address = master.address
+    run_reconfig_script(machine, master, node, "leader")
+    old = switch_master(machine, master, node.address, ended.epoch, machine.state.my_id)
+    master.failover = Failover(
+        state=FailoverState.RECONF_SLAVES,
+        state_since_ms=machine.now_ms,
+        started_ms=ended.started_ms,
+        epoch=ended.epoch,
+        old_address=old_address,
+    )
+    reconfiguration.start(machine, master, old)
+
+
+def run_reconfig_script(machine: Machine, master: Master, new: Node, role: str) -> None:
+    """Queue the client-reconfig script; `role` is `leader` or `observer`."""
+    script = master.options.client_reconfig_script
+    if script is None:
+        return
+    old_host, old_port = master.address
+    new_host, new_port = new.address
+    words = (master.name, role, "start", old_host, str(old_port), new_host, str(new_port))
+    machine.act(RunScript(script, words))
+
+
+def abort(machine: Machine, master: Master, event: str) -> None:
+    """Give up a failover that has promoted nobody; another may begin after a pause."""
+    assert master.failover.state is not FailoverState.RECONF_SLAVES
+    master.failover.not_before_ms = machine.now_ms + ABORT_PAUSE_MS
+    transitions.finish(machine, master, event)
+
+
+def on_master_recovered(machine: Machine, master: Master) -> None:
+    """The master answers again before anything was done to a replica: let it be."""
+    failover = master.failover
+    early = (FailoverState.WAIT_START, FailoverState.SELECT_SLAVE)
+    if failover.state in early and not failover.is_forced:
+        abort(machine, master, "-failover-abort-not-elected")
+    failover.attempts = 0
+    failover.is_waiting_for_replica = False

@@ -1,0 +1,113 @@
+"""A hello came: fellow sentinels become known, epochs and configurations are followed.
+
+Owns the set of peers and the one rule of agreement: a strictly higher config epoch is adopted,
+whatever it says; anything else changes nothing. What is heard over any of the three ways (two
+nodes' channels, our own port) is the same message and idempotent. Reference: `sentinel.c:
+sentinelProcessHelloMessage`.
+"""
+
+from __future__ import annotations
+
+from . import detection, election, failover, links, notices
+from .hello import Hello, parse_hello
+from .machine import Machine
+from .model import Master, PeerSentinel, add_peer, new_node
+from .switch import forget_opinion, switch_master
+
+
+def on_hello(machine: Machine, payload: bytes) -> None:
+    """Process a message of the hello channel; our own and unintelligible ones are passed over."""
+    hello = parse_hello(payload)
+    state = machine.state
+    if hello is None or hello.run_id == state.my_id:
+        return
+    master = state.masters.get(hello.master_name)
+    if master is None:
+        return
+    peer = _meet(machine, master, hello)
+    election.adopt_epoch(machine, hello.current_epoch, master)
+    peer.last_hello_ms = machine.now_ms
+    peer.hello_config_epoch = hello.config_epoch
+    peer.hello_master_address = hello.master_address
+    if hello.config_epoch > master.config_epoch:
+        _adopt_configuration(machine, master, peer, hello)
+
+
+def _meet(machine: Machine, master: Master, hello: Hello) -> PeerSentinel:
+    """The sender's record in this master's view; new, moved or as it was."""
+    peer = master.peers.get(hello.run_id)
+    if peer is not None and peer.address == hello.address:
+        return peer
+    if peer is not None:
+        _move(machine, master, peer, hello)
+        return peer
+    _evict_namesakes(machine, master, hello)
+    known = machine.state.peer_links.get(hello.run_id)
+    if known is not None and known.link.address != hello.address:
+        # Another master's view still has the old address.
+        links.close(machine, links.peer_owner(known))
+        known.link.address = hello.address
+        for name in known.masters:
+            machine.state.masters[name].peers[hello.run_id].address = hello.address
+    peer = add_peer(machine.state, master, hello.run_id, hello.address)
+    peer.last_hello_ms = machine.now_ms
+    notices.about_peer(machine, "+sentinel", peer)
+    machine.mark_dirty()
+    links.open_link(machine, links.peer_owner(peer.peer_link))
+    return peer
+
+
+def _move(machine: Machine, master: Master, peer: PeerSentinel, hello: Hello) -> None:
+    """The same sentinel speaks from another address: follow it in all views."""
+    host, port = hello.address
+    where = f" ip {host} port {port} for {hello.run_id}"
+    notices.about_master(machine, "+sentinel-address-switch", master, where)
+    links.close(machine, links.peer_owner(peer.peer_link))
+    peer.peer_link.link.address = hello.address
+    peer.peer_link.link.failed_attempts = 0
+    others = 0
+    for name in sorted(peer.peer_link.masters):
+        view = machine.state.masters[name].peers[hello.run_id]
+        view.address = hello.address
+        forget_opinion(view)
+        others += view is not peer
+    if others:
+        instances = f" {others} additional matching instances"
+        notices.about(
+            machine,
+            "+sentinel-address-update",
+            f"{notices.describe_peer(master, peer)}{instances}",
+            master,
+        )
+    machine.mark_dirty()
+    links.open_link(machine, links.peer_owner(peer.peer_link))
+
+
+def _evict_namesakes(machine: Machine, master: Master, hello: Hello) -> None:
+    """A new run id at a known address: the old one is dead for good, in all views."""
+    stale = [peer for peer in master.peers.values() if peer.address == hello.address]
+    for namesake in stale:
+        notices.about_peer(machine, "+sentinel-invalid-addr", namesake)
+        for other in list(machine.state.masters.values()):
+            view = other.peers.get(namesake.run_id)
+            if view is not None:
+                links.forget_peer(machine, view)
+                if other.is_s_down:
+                    detection.check_quorum(machine, other)
+
+
+def _adopt_configuration(
+    machine: Machine, master: Master, peer: PeerSentinel, hello: Hello
+) -> None:
+    """Somebody else's failover has succeeded (or an operator's order): follow."""
+    if hello.master_address == master.address:
+        master.config_epoch = hello.config_epoch
+        master.config_leader = None
+        machine.mark_dirty()
+        return
+    notices.about_peer(machine, "+config-update-from", peer)
+    new = master.replicas.get(hello.master_address)
+    if new is None:
+        new = new_node(master.name, hello.master_address)
+    failover.run_reconfig_script(machine, master, new, "observer")
+    switch_master(machine, master, hello.master_address, hello.config_epoch, hello.run_id)

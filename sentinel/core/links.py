@@ -1,0 +1,206 @@
+"""Connections: made, lost, made again.
+
+Owns `Link.status` and everything about one connection's life; what goes over it belongs to others.
+A node's pub/sub link is only made while its command link is up, so a dead node costs one attempt at
+a time.
+
+    DOWN --(timer)--> CONNECTING --LinkUp--> UP
+     ^------------------LinkDown, close--------'
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .actions import Connect, Disconnect
+from .machine import LinkOwner, Machine, Request, RequestKind
+from .model import Link, LinkKind, LinkStatus, Node, PeerLink, PeerSentinel
+from .timers import Timer, TimerKind
+from .timing import (
+    CONNECT_GUARD_MS,
+    PING_PERIOD_MAX_MS,
+    connect_timeout_ms,
+    reconnect_delay_ms,
+)
+
+HELLO_CHANNEL: Final = b"__sentinel__:hello"
+
+#: Which status may follow which; `_become` is the only writer.
+LEGAL: Final = {
+    LinkStatus.DOWN: {LinkStatus.CONNECTING},
+    LinkStatus.CONNECTING: {LinkStatus.UP, LinkStatus.DOWN},
+    LinkStatus.UP: {LinkStatus.DOWN},
+}
+
+
+def command_owner(node: Node) -> LinkOwner:
+    """The node's command link."""
+    return LinkOwner(node.link, node, None)
+
+
+def pubsub_owner(node: Node) -> LinkOwner:
+    """The node's pub/sub link."""
+    return LinkOwner(node.pubsub, node, None)
+
+
+def peer_owner(peer_link: PeerLink) -> LinkOwner:
+    """The link to a fellow sentinel."""
+    return LinkOwner(peer_link.link, None, peer_link)
+
+
+def down_after_ms(machine: Machine, owner: LinkOwner) -> int:
+    """The down-after that governs a link; of several masters the shortest."""
+    masters = machine.state.masters
+    if owner.node is not None:
+        return masters[owner.node.name].options.down_after_ms
+    assert owner.peer_link is not None
+    return min(
+        (masters[name].options.down_after_ms for name in owner.peer_link.masters),
+        default=PING_PERIOD_MAX_MS,
+    )
+
+
+def open_node(machine: Machine, node: Node) -> None:
+    """Begin to connect to a node that has just become known."""
+    node.role_reported_ms = machine.now_ms
+    node.master_address_ms = machine.now_ms
+    open_link(machine, command_owner(node))
+
+
+def open_link(machine: Machine, owner: LinkOwner) -> None:
+    """Connect now, unless that is under way or done."""
+    link = owner.link
+    if link.status is not LinkStatus.DOWN:
+        return
+    _become(machine, link, LinkStatus.CONNECTING)
+    link.id = machine.new_link_id(owner)
+    timeout_ms = connect_timeout_ms(down_after_ms(machine, owner))
+    machine.act(Connect(link.id, link.kind, link.address, timeout_ms))
+    # The runtime reports every outcome; this only bounds what a bug of its would cost.
+    machine.timers.set(owner.timer, machine.now_ms + timeout_ms + CONNECT_GUARD_MS)
+
+
+def on_up(machine: Machine, owner: LinkOwner, local_host: str) -> None:
+    """The connection stands: authenticate, say who we are, subscribe."""
+    link = owner.link
+    machine.timers.cancel(owner.timer)
+    _become(machine, link, LinkStatus.UP)
+    link.local_host = local_host
+    link.last_activity_ms = machine.now_ms
+    commands = _setup_commands(machine, owner)
+    request = Request(RequestKind.SETUP, machine.now_ms, len(commands), owner.node)
+    machine.send(link, request, commands)
+    if link.kind is LinkKind.COMMAND and owner.node is not None:
+        open_link(machine, pubsub_owner(owner.node))
+
+
+def on_down(machine: Machine, owner: LinkOwner) -> None:
+    """The connection is gone or was not made: suspect what is behind it, and try again."""
+    link = owner.link
+    machine.forget_link(link)
+    _become(machine, link, LinkStatus.DOWN)
+    if link.kind is not LinkKind.PUBSUB:
+        suspect(machine, owner)
+    _schedule_reconnect(machine, owner)
+
+
+def suspect(machine: Machine, owner: LinkOwner) -> None:
+    """Let down-after run from now, unless it runs already.
+
+    Every PING that is sent starts it and its reply ends it, so the first unanswered one counts; so
+    does a connection lost, when there is none to send a PING over.
+    """
+    link = owner.link
+    if link.suspect_since_ms is None:
+        link.suspect_since_ms = machine.now_ms
+    masters = machine.state.masters
+    if owner.node is not None:
+        node = owner.node
+        deadline_ms = link.suspect_since_ms + masters[node.name].options.down_after_ms
+        machine.timers.set_earlier(Timer(TimerKind.NODE_DOWN, node.name, node.address), deadline_ms)
+        return
+    assert owner.peer_link is not None
+    for name in sorted(owner.peer_link.masters):
+        deadline_ms = link.suspect_since_ms + masters[name].options.down_after_ms
+        timer = Timer(TimerKind.PEER_DOWN, name, owner.peer_link.run_id)
+        machine.timers.set_earlier(timer, deadline_ms)
+
+
+def close(machine: Machine, owner: LinkOwner, *, forever: bool = False) -> None:
+    """Give up the connection, to make a new one or for good."""
+    link = owner.link
+    machine.timers.cancel(owner.timer)
+    if link.id is not None:
+        machine.act(Disconnect(link.id))
+        machine.forget_link(link)
+        _become(machine, link, LinkStatus.DOWN)
+    if not forever:
+        _schedule_reconnect(machine, owner)
+
+
+def close_node(machine: Machine, node: Node, *, forever: bool = False) -> None:
+    """Give up both connections to a node."""
+    close(machine, pubsub_owner(node), forever=True)
+    close(machine, command_owner(node), forever=forever)
+    if forever:
+        for kind in (TimerKind.INFO, TimerKind.NODE_HELLO, TimerKind.NODE_DOWN):
+            machine.timers.cancel(Timer(kind, node.name, node.address))
+
+
+def forget_peer(machine: Machine, peer: PeerSentinel) -> None:
+    """Take a fellow sentinel out of one master's view; the last view closes the link."""
+    del machine.master_of(peer).peers[peer.run_id]
+    for kind in (TimerKind.PEER_HELLO, TimerKind.PEER_DOWN):
+        machine.timers.cancel(Timer(kind, peer.name, peer.run_id))
+    peer.peer_link.masters.discard(peer.name)
+    if not peer.peer_link.masters:
+        close(machine, peer_owner(peer.peer_link), forever=True)
+        del machine.state.peer_links[peer.run_id]
+
+
+def mark_sound(link: Link) -> None:
+    """The link has proved to work: the next loss is followed up at once."""
+    link.failed_attempts = 0
+
+
+def _schedule_reconnect(machine: Machine, owner: LinkOwner) -> None:
+    link = owner.link
+    if link.kind is LinkKind.PUBSUB and (owner.node is None or not owner.node.link.is_up):
+        return  # made again when the command link is up
+    delay_ms = reconnect_delay_ms(link.failed_attempts)
+    link.failed_attempts += 1
+    machine.timers.set(owner.timer, machine.now_ms + delay_ms)
+
+
+def _become(machine: Machine, link: Link, status: LinkStatus) -> None:
+    assert status in LEGAL[link.status], f"{link.status} -> {status}"
+    link.status = status
+    link.status_since_ms = machine.now_ms
+
+
+def _setup_commands(machine: Machine, owner: LinkOwner) -> tuple[tuple[bytes, ...], ...]:
+    state = machine.state
+    if owner.node is not None:
+        options = state.masters[owner.node.name].options
+        user, password = options.auth_user, options.auth_pass
+    else:
+        user, password = state.options.sentinel_user, state.options.sentinel_pass
+    suffix = "pubsub" if owner.link.kind is LinkKind.PUBSUB else "cmd"
+    name = f"sentinel-{state.my_id[:8]}-{suffix}".encode()
+    commands: list[tuple[bytes, ...]] = []
+    if password is not None:
+        commands.append(
+            (b"AUTH", password) if user is None else (b"AUTH", user, password),
+        )
+    commands.append((b"CLIENT", b"SETNAME", name))
+    if owner.link.kind is LinkKind.PUBSUB:
+        commands.append((b"SUBSCRIBE", HELLO_CHANNEL))
+    if owner.node is not None:
+        return tuple(rename(machine, owner.node, command) for command in commands)
+    return tuple(commands)
+
+
+def rename(machine: Machine, node: Node, command: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The command as this node knows it (`sentinel rename-command`)."""
+    renamed = machine.master_of(node).options.renamed_commands
+    return (renamed.get(command[0], command[0]), *command[1:])

@@ -1,0 +1,110 @@
+"""What fellow sentinels think of a master, and whom they vote for: asked here, noted here.
+
+The one query, SENTINEL IS-MASTER-DOWN-BY-ADDR, asks for an opinion (`*`) or for a vote (our run
+id). It is sent on the edge of a suspicion and repeated quickly until the quorum agrees and while
+votes are collected, then at Redis' pace. An answer counts for `OPINION_LIFETIME_MS`, and not beyond
+a switch. Reference: `sentinel.c: sentinelAskMasterStateToOtherSentinels`.
+"""
+
+from __future__ import annotations
+
+from vedette.resp.exchange import Received
+from vedette.types import RunId
+
+from .machine import Machine, Request, RequestKind
+from .model import FailoverState, Master, PeerSentinel
+from .timers import Timer, TimerKind
+from .timing import ASK_BACK_GAP_MS, ASK_PERIOD_MS, ASK_PERIOD_URGENT_MS, OPINION_LIFETIME_MS
+
+
+def ask_all(machine: Machine, master: Master, *, is_forced: bool = False) -> None:
+    """Ask every reachable fellow about a master that we believe down; plan the next round.
+
+    A fellow that still owes an answer is not asked again, unless `is_forced`: a request for votes
+    says something new.
+    """
+    for peer in master.peers.values():
+        if machine.can_send(peer.link, peer.peer_link.refcount) and (
+            is_forced or not peer.is_ask_waiting
+        ):
+            _ask(machine, master, peer)
+    is_urgent = not master.is_o_down or master.failover.state is FailoverState.WAIT_START
+    period_ms = ASK_PERIOD_URGENT_MS if is_urgent else ASK_PERIOD_MS
+    machine.timers.set(Timer(TimerKind.ASK, master.name), machine.now_ms + period_ms)
+
+
+def ask_back(machine: Machine, master: Master) -> None:
+    """A fellow asked about a master that we suspect too: its opinion has just changed, so ask.
+
+    Only those not known to agree yet, and not those asked a moment ago: two that ask each other
+    would never stop.
+    """
+    for peer in master.peers.values():
+        is_recent = peer.asked_ms is not None and machine.now_ms - peer.asked_ms < ASK_BACK_GAP_MS
+        if (
+            not peer.says_down
+            and not peer.is_ask_waiting
+            and not is_recent
+            and machine.can_send(peer.link, peer.peer_link.refcount)
+        ):
+            _ask(machine, master, peer)
+
+
+def on_answer(
+    machine: Machine, master: Master, peer: PeerSentinel, request: Request, reply: Received
+) -> None:
+    """Note an answer; one of a wrong shape counts for nothing."""
+    if not isinstance(reply, list) or len(reply) != 3:
+        return
+    is_down, leader, leader_epoch = reply
+    if not (
+        isinstance(is_down, int) and isinstance(leader, bytes) and isinstance(leader_epoch, int)
+    ):
+        return
+    peer.says_down = is_down == 1
+    peer.says_down_ms = machine.now_ms
+    if request.epoch:
+        peer.answered_epoch = max(peer.answered_epoch, request.epoch)
+    if leader != b"*" and leader_epoch >= peer.voted_leader_epoch:
+        peer.voted_leader = RunId(leader.decode("utf-8", "replace"))
+        peer.voted_leader_epoch = leader_epoch
+
+
+def expire(machine: Machine, master: Master) -> None:
+    """Forget opinions that have grown too old."""
+    for peer in master.peers.values():
+        if peer.says_down and machine.now_ms - peer.says_down_ms > OPINION_LIFETIME_MS:
+            peer.says_down = False
+
+
+def count_down(master: Master) -> int:
+    """How many sentinels, ourselves included, believe the master down."""
+    return int(master.is_s_down) + sum(peer.says_down for peer in master.peers.values())
+
+
+def _ask(machine: Machine, master: Master, peer: PeerSentinel) -> None:
+    failover = master.failover
+    is_candidate = failover.state is FailoverState.WAIT_START and machine.is_saved(
+        master.vote.save_id
+    )
+    state = machine.state
+    epoch = failover.epoch if is_candidate else state.saved_epoch
+    command = (
+        b"SENTINEL",
+        b"is-master-down-by-addr",
+        master.address.host.encode(),
+        str(master.address.port).encode(),
+        str(epoch).encode(),
+        state.my_id.encode() if is_candidate else b"*",
+    )
+    peer.is_ask_waiting = True
+    peer.asked_ms = machine.now_ms
+    request = Request(
+        RequestKind.ASK,
+        machine.now_ms,
+        1,
+        peer=peer,
+        generation=master.generation,
+        epoch=epoch if is_candidate else 0,
+    )
+    machine.send(peer.link, request, (command,))

@@ -1,0 +1,55 @@
+"""The transaction that changes a node's role, and what its replies say.
+
+One pipeline: MULTI, SLAVEOF, CONFIG REWRITE, CLIENT KILL TYPE normal and pubsub, EXEC; and INFO
+behind it, which is the proof of what the node became, one round trip later. Unlike Redis the
+replies are read: a node that lacks the permission is found out at once. Reference: `sentinel.c:
+sentinelSendSlaveOf`.
+"""
+
+from __future__ import annotations
+
+from vedette.resp.exchange import Received, ReplyError
+from vedette.types import Address
+
+from . import links
+from .machine import Machine, Request, RequestKind
+from .model import Node
+
+
+def send_slaveof(
+    machine: Machine, node: Node, target: Address | None, kind: RequestKind, epoch: int = 0
+) -> None:
+    """Tell a node to follow `target`, or to become master; its link must be up."""
+    if target is None:
+        slaveof = (b"SLAVEOF", b"NO", b"ONE")
+    else:
+        assert target != node.address, "a node cannot follow itself"
+        slaveof = (b"SLAVEOF", target.host.encode(), str(target.port).encode())
+    commands = (
+        (b"MULTI",),
+        slaveof,
+        (b"CONFIG", b"REWRITE"),
+        # So that no client goes on talking to what it takes for a master.
+        (b"CLIENT", b"KILL", b"TYPE", b"normal"),
+        (b"CLIENT", b"KILL", b"TYPE", b"pubsub"),
+        (b"EXEC",),
+        (b"INFO",),
+    )
+    request = Request(kind, machine.now_ms, len(commands), node, epoch=epoch)
+    renamed = tuple(links.rename(machine, node, command) for command in commands)
+    machine.send(node.link, request, renamed)
+
+
+def refusal(replies: tuple[Received, ...]) -> str | None:
+    """Why the SLAVEOF of `send_slaveof` did not happen, or None if it did.
+
+    A CONFIG REWRITE that fails (there is no file) is no refusal.
+    """
+    outcome = replies[-2]
+    if isinstance(outcome, ReplyError):
+        return outcome.text
+    if not isinstance(outcome, list) or not outcome:
+        return "transaction aborted"
+    if isinstance(outcome[0], ReplyError):
+        return outcome[0].text
+    return None

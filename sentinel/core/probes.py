@@ -1,0 +1,227 @@
+"""What is sent without being asked for: PING, INFO and the hello message.
+
+Owns when each goes out. What the replies mean belongs to `detection.py`, `discovery.py` and the
+other sentinels. Redis' periods are upper bounds here: every edge that makes news worth having (a
+link that came up, a suspicion, a promotion, a new configuration) sends at once.
+"""
+
+from __future__ import annotations
+
+from vedette.types import Address
+
+from . import links
+from .hello import Hello, format_hello
+from .links import HELLO_CHANNEL
+from .machine import LinkOwner, Machine, Request, RequestKind
+from .model import FailoverState, LinkKind, LinkStatus, Master, Node, PeerSentinel, Role
+from .timers import Timer, TimerKind
+from .timing import (
+    HELLO_PERIOD_MS,
+    INFO_PERIOD_MS,
+    INFO_PERIOD_URGENT_MS,
+    LINK_HALF_DEAD_AGE_MS,
+    PUBSUB_SILENCE_MS,
+    master_ping_period_ms,
+    ping_period_ms,
+)
+
+
+def on_link_up(machine: Machine, owner: LinkOwner) -> None:
+    """Probe what is behind a connection that has just come up, and introduce ourselves."""
+    if owner.link.kind is LinkKind.PUBSUB:
+        machine.timers.set(owner.timer, machine.now_ms + PUBSUB_SILENCE_MS)
+        return
+    send_ping(machine, owner)
+    if owner.node is not None:
+        info_now(machine, owner.node)
+        if owner.node.pubsub.is_up:
+            send_hello_to_node(machine, owner.node)
+        return
+    assert owner.peer_link is not None
+    for name in sorted(owner.peer_link.masters):
+        send_hello_to_peer(machine, machine.state.masters[name].peers[owner.peer_link.run_id])
+
+
+def on_link_timer(machine: Machine, owner: LinkOwner) -> None:
+    """Do what a link's one timer is for: connect, PING, or replace a connection half dead."""
+    link = owner.link
+    if link.status is LinkStatus.DOWN:
+        links.open_link(machine, owner)
+        return
+    if link.status is LinkStatus.CONNECTING:
+        links.close(machine, owner)
+        return
+    if link.kind is LinkKind.PUBSUB:
+        if machine.now_ms - link.last_activity_ms >= PUBSUB_SILENCE_MS:
+            links.close(machine, owner)
+        else:
+            machine.timers.set(owner.timer, link.last_activity_ms + PUBSUB_SILENCE_MS)
+        return
+    if link.ping_waiting_since_ms is None:
+        send_ping(machine, owner)
+        return
+    if machine.now_ms >= _half_dead_ms(machine, owner):
+        links.close(machine, owner)
+        links.suspect(machine, owner)
+    else:
+        machine.timers.set(owner.timer, _half_dead_ms(machine, owner))
+
+
+def send_ping(machine: Machine, owner: LinkOwner) -> None:
+    """Send a PING and let down-after run until it is answered; one at a time."""
+    link = owner.link
+    assert link.ping_waiting_since_ms is None
+    command: tuple[bytes, ...] = (b"PING",)
+    if owner.node is not None:
+        command = links.rename(machine, owner.node, command)
+    link.ping_waiting_since_ms = machine.now_ms
+    link.last_ping_sent_ms = machine.now_ms
+    machine.send(link, Request(RequestKind.PING, machine.now_ms, 1, owner.node), (command,))
+    links.suspect(machine, owner)
+    machine.timers.set(owner.timer, _half_dead_ms(machine, owner))
+
+
+def schedule_ping(machine: Machine, owner: LinkOwner) -> None:
+    """Plan the next PING after a reply to the last."""
+    due_ms = owner.link.last_ping_sent_ms + _ping_period_ms(machine, owner)
+    machine.timers.set(owner.timer, max(due_ms, machine.now_ms + 1))
+
+
+def _ping_period_ms(machine: Machine, owner: LinkOwner) -> int:
+    down_after_ms = links.down_after_ms(machine, owner)
+    node = owner.node
+    if node is not None and machine.master_of(node).node is node:
+        return master_ping_period_ms(down_after_ms)
+    return ping_period_ms(down_after_ms)
+
+
+def _half_dead_ms(machine: Machine, owner: LinkOwner) -> int:
+    """When a connection whose PING stays unanswered is replaced."""
+    link = owner.link
+    assert link.ping_waiting_since_ms is not None
+    overdue_ms = link.ping_waiting_since_ms + links.down_after_ms(machine, owner) // 2
+    return max(overdue_ms, link.status_since_ms + LINK_HALF_DEAD_AGE_MS, machine.now_ms + 1)
+
+
+# -- INFO ------------------------------------------------------------------------------------------
+
+
+def info_now(machine: Machine, node: Node) -> None:
+    """Ask for INFO at once, unless that is under way or impossible; then plan the next."""
+    if not node.is_info_waiting and machine.can_send(node.link):
+        node.is_info_waiting = True
+        node.info_sent_ms = machine.now_ms
+        command = links.rename(machine, node, (b"INFO",))
+        request = Request(RequestKind.INFO, machine.now_ms, 1, node)
+        machine.send(node.link, request, (command,))
+    schedule_info(machine, node)
+
+
+def schedule_info(machine: Machine, node: Node) -> None:
+    """Plan the next INFO by how urgent the node's news are."""
+    timer = Timer(TimerKind.INFO, node.name, node.address)
+    machine.timers.set(timer, machine.now_ms + _info_period_ms(machine, node))
+
+
+def _info_period_ms(machine: Machine, node: Node) -> int:
+    master = machine.master_of(node)
+    if node.info_refresh_ms is None:
+        return INFO_PERIOD_URGENT_MS
+    if node is master.node:
+        # A master without replicas is being set up, or is in danger: either way look closely.
+        return INFO_PERIOD_MS if master.replicas else INFO_PERIOD_URGENT_MS
+    is_urgent = (
+        master.is_o_down
+        or master.failover.state is not FailoverState.NONE
+        or (node.role_reported is Role.REPLICA and not node.is_master_link_up)
+        or is_misplaced(master, node)
+    )
+    return INFO_PERIOD_URGENT_MS if is_urgent else INFO_PERIOD_MS
+
+
+def is_misplaced(master: Master, replica: Node) -> bool:
+    """Whether a replica says something else of itself than our configuration does."""
+    if replica.role_reported is Role.MASTER:
+        return True
+    return replica.master_address is not None and replica.master_address != master.address
+
+
+# -- hello -----------------------------------------------------------------------------------------
+
+
+def hello_now(machine: Machine, master: Master) -> None:
+    """Tell everybody our view of a master at once: it has changed."""
+    for peer in list(master.peers.values()):
+        send_hello_to_peer(machine, peer)
+    for node in list(master.nodes()):
+        send_hello_to_node(machine, node)
+
+
+def on_node_hello_timer(machine: Machine, node: Node) -> None:
+    """Repeat the hello to a node, if the last was answered."""
+    if node.is_hello_waiting:
+        _schedule_node_hello(machine, node)
+    else:
+        send_hello_to_node(machine, node)
+
+
+def on_peer_hello_timer(machine: Machine, peer: PeerSentinel) -> None:
+    """Repeat the hello to a fellow sentinel, if the last was answered."""
+    if peer.is_hello_waiting:
+        _schedule_peer_hello(machine, peer)
+    else:
+        send_hello_to_peer(machine, peer)
+
+
+def send_hello_to_node(machine: Machine, node: Node) -> None:
+    """PUBLISH our hello through a node, and plan the next."""
+    master = machine.master_of(node)
+    link = node.link
+    if machine.can_send(link):
+        node.is_hello_waiting = True
+        body = _hello_body(machine, master, link.local_host)
+        command = links.rename(machine, node, (b"PUBLISH", HELLO_CHANNEL, body))
+        machine.send(link, Request(RequestKind.HELLO, machine.now_ms, 1, node), (command,))
+    _schedule_node_hello(machine, node)
+
+
+def send_hello_to_peer(machine: Machine, peer: PeerSentinel) -> None:
+    """PUBLISH our hello directly to a fellow sentinel, and plan the next."""
+    master = machine.master_of(peer)
+    link = peer.link
+    if machine.can_send(link, peer.peer_link.refcount):
+        peer.is_hello_waiting = True
+        body = _hello_body(machine, master, link.local_host)
+        request = Request(RequestKind.HELLO, machine.now_ms, 1, peer=peer)
+        machine.send(link, request, ((b"PUBLISH", HELLO_CHANNEL, body),))
+    _schedule_peer_hello(machine, peer)
+
+
+def _schedule_node_hello(machine: Machine, node: Node) -> None:
+    timer = Timer(TimerKind.NODE_HELLO, node.name, node.address)
+    machine.timers.set(timer, machine.now_ms + HELLO_PERIOD_MS)
+
+
+def _schedule_peer_hello(machine: Machine, peer: PeerSentinel) -> None:
+    timer = Timer(TimerKind.PEER_HELLO, peer.name, peer.run_id)
+    machine.timers.set(timer, machine.now_ms + HELLO_PERIOD_MS)
+
+
+def _hello_body(machine: Machine, master: Master, local_host: str) -> bytes:
+    """Our hello; of epochs only what is on disk is spoken.
+
+    The configuration itself may be newer than the disk: it is unique to its epoch by the votes
+    behind it, which were saved before they were counted.
+    """
+    state = machine.state
+    options = state.options
+    return format_hello(
+        Hello(
+            address=Address(options.announce_ip or local_host, options.announce_port),
+            run_id=state.my_id,
+            current_epoch=state.saved_epoch,
+            master_name=master.name,
+            master_address=master.address,
+            config_epoch=master.config_epoch,
+        )
+    )

@@ -1,0 +1,91 @@
+"""Which replica becomes master: who may, and who of them first.
+
+Pure: decides, sends nothing. Reference: `sentinel.c: sentinelSelectSlave`; differences are numbered
+where they stand.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from .model import Master, Node, Role
+from .timing import INFO_PERIOD_MS, PING_PERIOD_MAX_MS
+
+_PONG_AGE_MAX_MS: Final = 5 * PING_PERIOD_MAX_MS
+_INFO_AGE_MAX_MS: Final = 3 * INFO_PERIOD_MS
+#: The limit on a link down counts from before the master's failure by this many down-afters.
+_LINK_DOWN_FACTOR: Final = 10
+
+
+class Unfit(Enum):
+    """Why a replica cannot be promoted now."""
+
+    DOWN = "subjectively down"
+    DISCONNECTED = "command link not up"
+    SILENT = "no acceptable reply to PING in 5 s"
+    NEVER = "priority 0"
+    INFO_STALE = "INFO too old"
+    LINK_DOWN_TOO_LONG = "was cut from the master long before the master failed"
+    REFUSED = "refused or missed a promotion a moment ago"
+
+
+def unfit(master: Master, replica: Node, now_ms: int) -> Unfit | None:
+    """Why this replica may not be promoted, or None if it may.
+
+    (1) Redis also wants the pub/sub link up. A promotion needs the command link alone, and the
+    other is the first to be missing after a reconfiguration that kills clients.
+    """
+    if replica.is_s_down:
+        return Unfit.DOWN
+    if not replica.link.is_up:
+        return Unfit.DISCONNECTED
+    if now_ms - replica.link.last_valid_pong_ms > _PONG_AGE_MAX_MS:
+        return Unfit.SILENT
+    if replica.priority == 0:
+        return Unfit.NEVER
+    # With the master down INFO comes every second; a replica that misses several is not well.
+    info_age_max_ms = _PONG_AGE_MAX_MS if master.is_s_down else _INFO_AGE_MAX_MS
+    if replica.info_refresh_ms is None or now_ms - replica.info_refresh_ms > info_age_max_ms:
+        return Unfit.INFO_STALE
+    link_down_max_ms = _LINK_DOWN_FACTOR * master.options.down_after_ms
+    if master.node.s_down_since_ms is not None:
+        link_down_max_ms += now_ms - master.node.s_down_since_ms
+    if replica.master_link_down_ms > link_down_max_ms:
+        return Unfit.LINK_DOWN_TOO_LONG
+    if master.failover.refused.get(replica.address, now_ms) > now_ms:
+        return Unfit.REFUSED
+    return None
+
+
+def candidates(master: Master, now_ms: int) -> list[Node]:
+    """The replicas that may be promoted, best first."""
+    fit = [node for node in master.replicas.values() if unfit(master, node, now_ms) is None]
+    return sorted(fit, key=lambda node: _rank(master, node))
+
+
+def _rank(master: Master, node: Node) -> tuple[int, int, int, bool, str, str]:
+    """Sort key: Redis' priority, offset, run id; then the address, so that no two are equal.
+
+    (2) Before all that comes what role the node has. One that was promoted since the master went
+    down, by a leader that died over it, is the master already for whoever asks it. One that claims
+    the role otherwise is a stray whose offset says nothing; it comes last.
+    """
+    if node.role_reported is Role.MASTER:
+        down_since_ms = master.node.s_down_since_ms
+        is_successor = (
+            node.turned_master_ms is not None
+            and down_since_ms is not None
+            and node.turned_master_ms >= down_since_ms
+        )
+        role_rank = 0 if is_successor else 2
+    else:
+        role_rank = 1
+    return (
+        role_rank,
+        node.priority,
+        -node.repl_offset,
+        not node.run_id,
+        node.run_id,
+        str(node.address),
+    )

@@ -1,0 +1,100 @@
+"""The one place where a master's address changes.
+
+Owns the exchange of roles between nodes. **On a switch every opinion, suspicion and timer about the
+old address ends with it**: the new master starts with a clean slate, answers to older questions are
+void (`Master.generation`), and no stale "down" counts towards a second, needless failover. Only the
+vote stays, for it may never be given twice.
+
+Nodes keep their connections. So the old master, if its process was merely stopped, still has one on
+which it can be told to follow before it does anything else.
+"""
+
+from __future__ import annotations
+
+from vedette.types import Address, RunId
+
+from . import links, notices, probes
+from .machine import Machine
+from .model import Failover, Master, Node, PeerSentinel, ReconfState, new_node
+from .timers import Timer, TimerKind
+
+_ENDED_TIMERS = (TimerKind.ASK, TimerKind.CANDIDACY, TimerKind.ELECTION, TimerKind.FAILOVER)
+
+
+def switch_master(
+    machine: Machine, master: Master, address: Address, config_epoch: int, leader: RunId | None
+) -> Node:
+    """Adopt a configuration with another address; return the node that was master before.
+
+    Emits +switch-master and a +slave for each replica, saves, and spreads the news. The failover's
+    record is cleared; a leader that goes on to reconfigure sets its state afterwards.
+    """
+    assert address != master.address
+    assert config_epoch > master.config_epoch
+    old = master.node
+    event = f"{master.name} {old.address.host} {old.address.port} {address.host} {address.port}"
+    new = master.replicas.pop(address, None)
+    is_known = new is not None
+    if new is None:
+        new = new_node(master.name, address)
+    master.node = new
+    master.replicas[old.address] = old
+    master.config_epoch = config_epoch
+    master.config_leader = leader
+    master.switched_ms = machine.now_ms
+    forget_past(machine, master)
+    for node in master.nodes():
+        _start_afresh(machine, node)
+    old.run_id = ""  # comes back as a stranger, not as a reboot
+    notices.about(machine, "+switch-master", event, master)
+    for node in master.replicas.values():
+        notices.about_node(machine, "+slave", node)
+    machine.mark_dirty()
+    if not is_known:
+        links.open_node(machine, new)
+    elif new.link.is_up and new.link.ping_waiting_since_ms is None:
+        probes.send_ping(machine, links.command_owner(new))  # at a master's pace from now on
+    probes.hello_now(machine, master)
+    for node in master.nodes():
+        probes.info_now(machine, node)
+    return old
+
+
+def forget_past(machine: Machine, master: Master) -> None:
+    """End everything that was believed or under way about a master, except its vote."""
+    master.generation += 1
+    master.o_down_since_ms = None
+    master.failover = Failover()
+    for kind in (*_ENDED_TIMERS, TimerKind.RECONF):
+        machine.timers.cancel(Timer(kind, master.name))
+    for peer in master.peers.values():
+        forget_opinion(peer)
+
+
+def forget_opinion(peer: PeerSentinel) -> None:
+    """Forget what a fellow sentinel said of the master and whom it voted for."""
+    peer.says_down = False
+    peer.says_down_ms = 0
+    peer.voted_leader = None
+    peer.voted_leader_epoch = 0
+    peer.answered_epoch = 0
+    peer.asked_ms = None
+
+
+def _start_afresh(machine: Machine, node: Node) -> None:
+    """Clear what a node was suspected of and took part in; its connections stay."""
+    machine.timers.cancel(Timer(TimerKind.NODE_DOWN, node.name, node.address))
+    node.s_down_since_ms = None
+    node.link.suspect_since_ms = None
+    if not node.link.is_up or node.link.ping_waiting_since_ms is not None:
+        links.suspect(machine, links.command_owner(node))
+    node.link.failed_attempts = 0
+    node.role_reported = None
+    node.role_reported_ms = machine.now_ms
+    node.turned_master_ms = None
+    node.master_address_ms = machine.now_ms
+    node.rebooted_ms = None
+    node.is_script_kill_sent = False
+    node.reconf = ReconfState.NONE
+    node.repaired_ms = None
+    node.confirmed_by.clear()

@@ -1,0 +1,98 @@
+"""When the machine wants to be woken, and for what.
+
+One deadline for each key; setting it again moves it. Nothing here knows what a key means.
+"""
+
+from __future__ import annotations
+
+import heapq
+from enum import Enum, auto
+from typing import NamedTuple
+
+from vedette.types import Address
+
+
+class TimerKind(Enum):
+    """What a deadline is for."""
+
+    COMMAND_LINK = auto()  # reconnect, or PING
+    PUBSUB_LINK = auto()  # reconnect, or check for silence
+    PEER_LINK = auto()  # reconnect, or PING
+    INFO = auto()
+    NODE_HELLO = auto()
+    PEER_HELLO = auto()
+    NODE_DOWN = auto()
+    PEER_DOWN = auto()
+    ASK = auto()
+    CANDIDACY = auto()
+    ELECTION = auto()
+    FAILOVER = auto()
+    RECONF = auto()
+    SAVE = auto()
+    TILT = auto()
+
+
+class Timer(NamedTuple):
+    """Key of one deadline: what for, of which master, of which node or peer."""
+
+    kind: TimerKind
+    name: str = ""
+    subject: Address | str = ""
+
+
+class Timers:
+    """Deadlines by key. Those due at the same time fire in the order in which they were set."""
+
+    def __init__(self) -> None:
+        self._deadlines: dict[Timer, tuple[int, int]] = {}
+        self._heap: list[tuple[int, int, Timer]] = []
+        self._serial = 0
+
+    def set(self, timer: Timer, at_ms: int) -> None:
+        """Let `timer` fire at `at_ms`, and no more at any time set before."""
+        self._serial += 1
+        self._deadlines[timer] = (at_ms, self._serial)
+        heapq.heappush(self._heap, (at_ms, self._serial, timer))
+        # Moved deadlines leave their old entry behind; sweep before they outnumber the live ones.
+        if len(self._heap) > 64 + 4 * len(self._deadlines):
+            self._heap = [(at, serial, key) for key, (at, serial) in self._deadlines.items()]
+            heapq.heapify(self._heap)
+
+    def set_earlier(self, timer: Timer, at_ms: int) -> None:
+        """Like `set`, unless it is to fire earlier already."""
+        deadline = self._deadlines.get(timer)
+        if deadline is None or at_ms < deadline[0]:
+            self.set(timer, at_ms)
+
+    def cancel(self, timer: Timer) -> None:
+        """Let `timer` not fire; harmless if it was not set."""
+        self._deadlines.pop(timer, None)
+
+    def cancel_master(self, name: str) -> None:
+        """Drop all timers of one master."""
+        for timer in [timer for timer in self._deadlines if timer.name == name]:
+            del self._deadlines[timer]
+
+    def is_set(self, timer: Timer) -> bool:
+        """Whether `timer` is going to fire."""
+        return timer in self._deadlines
+
+    @property
+    def next_ms(self) -> int | None:
+        """The earliest deadline."""
+        heap = self._heap
+        while heap:
+            at_ms, serial, timer = heap[0]
+            if self._deadlines.get(timer) == (at_ms, serial):
+                return at_ms
+            heapq.heappop(heap)
+        return None
+
+    def pop_due(self, now_ms: int) -> Timer | None:
+        """Take out one timer whose time has come, the earliest first."""
+        next_ms = self.next_ms
+        if next_ms is None or next_ms > now_ms:
+            return None
+        timer = heapq.heappop(self._heap)[2]
+        del self._deadlines[timer]
+        return timer

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from vedette.resp.exchange import Received, ReplyError
 
 from .kinds import Kind
-from .verdicts import Verdict, judge_loss, judge_reply
+from .verdicts import Verdict, find_refusal, judge_loss
 
 Argv: TypeAlias = Sequence[bytes]
 
@@ -41,16 +41,14 @@ class Unit:
         """Wrap commands into MULTI and EXEC."""
         return Unit(argvs=[[b"MULTI"], *argvs, [b"EXEC"]], kind=Kind.WRITE, may_repeat=may_repeat)
 
-    def judge(self, replies: Sequence[Received], *, was_sent: bool) -> Verdict:
-        """Return what follows from the replies that came, which may be too few."""
+    def refusal(self, replies: Sequence[Received]) -> ReplyError | None:
+        """Return the reply that tells that this node executes nothing of it, if there is one."""
         for reply in replies:
             # Only scripts and EXEC put errors into lists; they are no reads.
-            verdict = judge_reply(reply, may_hold_errors=self.kind is Kind.WRITE)
-            if verdict is Verdict.ELSEWHERE:
-                return verdict
-        if len(replies) == len(self.argvs):
-            return Verdict.DONE
-        return judge_loss(was_sent=was_sent, may_repeat=self.may_repeat)
+            error = find_refusal(reply, may_hold_errors=self.kind is Kind.WRITE)
+            if error is not None:
+                return error
+        return None
 
     def result(self, replies: Sequence[Received]) -> Received:
         """Return the unit's reply: EXEC's, or the error that made it fail.
@@ -104,21 +102,25 @@ class Batch:
 
         They are too few if the connection broke; `was_sent` tells of those without a reply.
         """
-        refusal = None
+        refusal: str | None = None
         uncertain, unsettled = [], []
         position = 0
         for index in self._remaining:
             unit = self.units[index]
             answers = replies[position : position + len(unit.argvs)]
             position += len(unit.argvs)
-            verdict = unit.judge(answers, was_sent=was_sent)
+            error = unit.refusal(answers)
+            if error is not None:
+                verdict, refusal = Verdict.ELSEWHERE, error.text
+            elif len(answers) == len(unit.argvs):
+                verdict = Verdict.DONE
+            else:
+                verdict = judge_loss(was_sent=was_sent, may_repeat=unit.may_repeat)
             if verdict is Verdict.DONE:
                 self.results[index] = unit.result(answers)
             elif verdict is Verdict.UNCERTAIN:
                 uncertain.append(index)
             else:
                 unsettled.append(index)
-                if verdict is Verdict.ELSEWHERE:
-                    refusal = str(unit.result(answers))
         self._remaining = unsettled
         return Taken(refusal=refusal, unsettled_count=len(unsettled), uncertain=uncertain)

@@ -40,19 +40,19 @@ class Verdict(enum.Enum):
     UNCERTAIN = "uncertain"
 
 
-def judge_reply(reply: Received, *, may_hold_errors: bool = False) -> Verdict:
-    """Return DONE or ELSEWHERE.
+def find_refusal(reply: Received, *, may_hold_errors: bool = False) -> ReplyError | None:
+    """Return the error by which a node tells that it is no master, or None.
 
     `may_hold_errors` has a list searched too: EXEC answers READONLY inside its list on servers that
     let a transaction begin on a replica, and nothing that writes was executed then.
     """
     if isinstance(reply, ReplyError):
-        return Verdict.ELSEWHERE if tells_of_no_master(reply) else Verdict.DONE
+        return reply if tells_of_no_master(reply) else None
     if may_hold_errors and isinstance(reply, list):
         for item in reply:
             if isinstance(item, ReplyError) and tells_of_no_master(item):
-                return Verdict.ELSEWHERE
-    return Verdict.DONE
+                return item
+    return None
 
 
 def judge_loss(*, was_sent: bool, may_repeat: bool) -> Verdict:

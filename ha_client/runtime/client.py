@@ -11,7 +11,7 @@ Nothing here decides: which node is master is `core.follower`'s, what may be rep
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -150,15 +150,15 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         await self._lifetime.__aenter__()
         return self
 
-    async def __aexit__(
+    def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool | None:
+    ) -> Awaitable[bool | None]:
+        """Close all connections. What still runs in other tasks ends with an error."""
         assert self._lifetime is not None
-        # Not shielded: cancellation is how the tasks of the nursery in there are ended.
-        return await self._lifetime.__aexit__(exc_type, exc, traceback)  # noqa: ASYNC102
+        return self._lifetime.__aexit__(exc_type, exc, traceback)
 
     @asynccontextmanager
     async def _live(self) -> AsyncIterator[None]:

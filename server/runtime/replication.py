@@ -1,4 +1,4 @@
-"""Replication at run time: the port of the pure state, the tasks behind it, and its settings."""
+"""Replication at run time: the port of the pure state and the tasks behind it."""
 
 from __future__ import annotations
 
@@ -7,75 +7,12 @@ from collections.abc import Callable
 import trio
 
 from vedette.clients import Session
-from vedette.conf.kinds import ClientClass
-from vedette.conf.quoting import encode_word
 from vedette.runtime.pump import Pump
 
-from .. import directives
-from ..config import Configuration
 from ..engine import ServerEngine
-from ..replication.feed import Feed, OutputLimit
+from ..replication.feed import Feed
 from .feeds import FeedServer, SnapshotSource
 from .master_link import MasterLink, wall_clock_ms
-
-#: The directives whose change `apply_configuration` puts into effect.
-WATCHED_DIRECTIVES = (
-    directives.REPL_BACKLOG_SIZE,
-    directives.REPL_BACKLOG_TTL,
-    directives.REPL_TIMEOUT,
-    directives.REPL_PING_PERIOD,
-    directives.REPL_DISKLESS_SYNC,
-    directives.REPL_DISKLESS_SYNC_DELAY,
-    directives.MIN_REPLICAS_TO_WRITE,
-    directives.MIN_REPLICAS_MAX_LAG,
-    directives.OUTPUT_LIMITS,
-    directives.REPLICA_ANNOUNCE_IP,
-    directives.REPLICA_ANNOUNCE_PORT,
-    directives.REPLICA_PRIORITY,
-    directives.REPLICA_ANNOUNCED,
-    directives.REPLICA_READ_ONLY,
-    directives.REPLICA_SERVE_STALE_DATA,
-    directives.MASTER_USER,
-    directives.MASTER_AUTH,
-)
-
-
-def apply_configuration(engine: ServerEngine, configuration: Configuration) -> None:
-    """Put the directives of replication into effect: at start, and when one of them was set."""
-    replication = engine.replication
-    settings = replication.settings
-    settings.backlog_size_bytes = configuration[directives.REPL_BACKLOG_SIZE]
-    settings.backlog_ttl_ms = configuration[directives.REPL_BACKLOG_TTL] * 1000
-    settings.timeout_ms = configuration[directives.REPL_TIMEOUT] * 1000
-    settings.ping_period_ms = configuration[directives.REPL_PING_PERIOD] * 1000
-    settings.is_diskless = configuration[directives.REPL_DISKLESS_SYNC]
-    settings.diskless_delay_ms = configuration[directives.REPL_DISKLESS_SYNC_DELAY] * 1000
-    settings.min_replicas_to_write = configuration[directives.MIN_REPLICAS_TO_WRITE]
-    settings.min_replicas_max_lag_s = configuration[directives.MIN_REPLICAS_MAX_LAG]
-    limit = configuration[directives.OUTPUT_LIMITS][ClientClass.REPLICA]
-    settings.output_limit = OutputLimit(
-        limit.hard_size_bytes, limit.soft_size_bytes, limit.soft_seconds * 1000
-    )
-    settings.listening_port = configuration[directives.PORT]
-    settings.announced_address = configuration[directives.REPLICA_ANNOUNCE_IP]
-    settings.announced_port = configuration[directives.REPLICA_ANNOUNCE_PORT]
-    settings.priority = configuration[directives.REPLICA_PRIORITY]
-    settings.is_announced = configuration[directives.REPLICA_ANNOUNCED]
-    settings.is_read_only = configuration[directives.REPLICA_READ_ONLY]
-    settings.serves_stale_data = configuration[directives.REPLICA_SERVE_STALE_DATA]
-    settings.master_user = encode_word(configuration[directives.MASTER_USER])
-    settings.master_password = encode_word(configuration[directives.MASTER_AUTH])
-    replication.apply_settings()
-    is_replica = replication.is_replica
-    engine.set_role(is_replica=is_replica, is_read_only=settings.is_read_only)
-    engine.set_link_state(
-        is_down=is_replica and not replication.is_link_up,
-        serves_stale_data=settings.serves_stale_data,
-    )
-    needs_replicas = settings.min_replicas_to_write and settings.min_replicas_max_lag_s
-    engine.set_write_guard(
-        (lambda: replication.has_enough_replicas(engine.context.now_ms)) if needs_replicas else None
-    )
 
 
 class ReplicationRuntime:

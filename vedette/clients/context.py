@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,3 +49,18 @@ class Context:
     def hello_fields(self) -> list[tuple[Reply, Reply]]:
         """Return what HELLO says between `proto` and `modules` of this kind of program."""
         return [(b"mode", self.settings.mode.encode())]
+
+    @property
+    def is_password_required(self) -> bool:
+        """Whether a new connection has to authenticate before anything else."""
+        return bool(self.settings.password)
+
+    def has_user(self, name: bytes) -> bool:
+        """Return whether there is a user called `name`."""
+        return name == b"default"
+
+    def may_log_in(self, user: bytes, password: bytes) -> bool:
+        """Return whether `password` is that of `user`; without a password any will do."""
+        if not self.has_user(user):
+            return False
+        return not self.settings.password or hmac.compare_digest(password, self.settings.password)

@@ -177,6 +177,11 @@ class Session:
         """Channels and patterns subscribed to."""
         return len(self.channels) + len(self.patterns)
 
+    @property
+    def may_be_idle(self) -> bool:
+        """Whether a long silence of this client is no reason to close it."""
+        return self.kind is not ClientKind.NORMAL or self.blocked is not None
+
     def recheck(self) -> None:
         """Compute `needs_care`; to be called by whoever changes what it depends on."""
         self.needs_care = (
@@ -205,12 +210,23 @@ class Session:
         self.user = user
         self.recheck()
 
-    def deauthenticate(self) -> None:
-        """Have the session authenticate anew."""
-        self.is_authenticated = False
-        self.parser.is_authenticated = False
+    def reset(self, *, is_authenticated: bool) -> None:
+        """Forget what the client has chosen (RESET); transaction and subscriptions are gone."""
+        self.protocol = 2
+        self.name = b""
         self.user = b"default"
+        self.database_index = 0
+        self.reply_mode = ReplyMode.ON
+        self.is_no_evict = False
+        self.is_no_touch = False
+        self.is_authenticated = is_authenticated
+        self.parser.is_authenticated = is_authenticated
         self.recheck()
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether the connection is closed, or is to be without another byte being sent."""
+        return self.is_closed or (self.is_close_requested and not self.has_output)
 
     @property
     def is_silent(self) -> bool:

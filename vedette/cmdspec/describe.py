@@ -1,0 +1,84 @@
+"""What COMMAND tells of a row, in the shapes of Redis 7.0 (`server.c: addReplyCommand*`)."""
+
+from __future__ import annotations
+
+from ..resp.replies import MapReply, Reply, SetReply, SimpleString
+from .categories import categories_of
+from .flags import SHOWN_FLAGS
+from .keys import KeySpec
+from .row import CommandRow
+
+#: Words of `KeySpec.access` that COMMAND spells in capitals.
+_CAPITALS = ("RO", "RW", "OW", "RM")
+
+
+def info_of(row: CommandRow) -> Reply:
+    """Return the ten elements of COMMAND INFO."""
+    keys = row.keys
+    return [
+        row.full_name.encode(),
+        row.arity,
+        SetReply([SimpleString(name) for flag, name in SHOWN_FLAGS if row.flags & flag]),
+        keys.first,
+        keys.last,
+        keys.step,
+        SetReply([SimpleString(b"@" + name.encode()) for name in categories_of(row)]),
+        SetReply([tip.encode() for tip in row.tips]),
+        SetReply([_key_spec(spec) for spec in keys.specs]),
+        _subcommands(row),
+    ]
+
+
+def _subcommands(row: CommandRow) -> Reply:
+    listed = [sub for sub in row.subcommands.values() if not sub.is_hidden]
+    return [info_of(sub) for sub in listed] if listed else SetReply([])
+
+
+def access_flags(spec: KeySpec) -> SetReply:
+    """Return what is done to the keys of `spec`, as COMMAND spells it."""
+    return SetReply(
+        [
+            SimpleString((word if word in _CAPITALS else word.lower()).encode())
+            for word in spec.access
+        ]
+    )
+
+
+def _key_spec(spec: KeySpec) -> Reply:
+    pairs: list[tuple[Reply, Reply]] = [(b"notes", spec.notes.encode())] if spec.notes else []
+    if spec.is_counted:
+        kind = b"keynum"
+        find = MapReply([(b"keynumidx", 0), (b"firstkey", 1), (b"keystep", spec.step)])
+    else:
+        kind = b"range"
+        find = MapReply([(b"lastkey", spec.last), (b"keystep", spec.step), (b"limit", 0)])
+    begin = MapReply([(b"index", spec.index)])
+    return MapReply(
+        [
+            *pairs,
+            (b"flags", access_flags(spec)),
+            (b"begin_search", MapReply([(b"type", b"index"), (b"spec", begin)])),
+            (b"find_keys", MapReply([(b"type", kind), (b"spec", find)])),
+        ]
+    )
+
+
+def docs_of(row: CommandRow) -> Reply:
+    """Return the map of COMMAND DOCS; arguments are not described."""
+    texts = (
+        (b"summary", row.summary),
+        (b"since", row.since),
+        (b"group", row.group),
+        (b"complexity", row.complexity),
+    )
+    pairs: list[tuple[Reply, Reply]] = [(name, text.encode()) for name, text in texts if text]
+    if row.deprecated_since:
+        pairs.append((b"doc_flags", SetReply([SimpleString(b"deprecated")])))
+        pairs.append((b"deprecated_since", row.deprecated_since.encode()))
+    if row.replaced_by:
+        pairs.append((b"replaced_by", row.replaced_by.encode()))
+    listed = [sub for sub in row.subcommands.values() if not sub.is_hidden]
+    if listed:
+        subcommands = MapReply([(sub.full_name.encode(), docs_of(sub)) for sub in listed])
+        pairs.append((b"subcommands", subcommands))
+    return MapReply(pairs)

@@ -1,0 +1,108 @@
+"""`vedette-server`: takes exactly what redis-server takes.
+
+    vedette-server [FILE] [-] [--directive value ...]
+
+Whatever makes a start impossible is said on standard error, in Redis' words where it has some, and
+ends the process with code 1.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import trio
+
+from vedette import REDIS_VERSION, __version__
+from vedette.conf import ConfigFileMissingError, fatal_message, parse_command_line, read_statements
+from vedette.errors import ConfigError
+from vedette.log import configure_logging
+from vedette.runtime.process import become_daemon, pid_file
+
+from . import directives
+from .app import ListenError, LoadError, run_server
+from .config import Configuration, load_configuration
+
+USAGE = """\
+Usage: vedette-server [FILE] [-] [--directive value ...]
+       vedette-server -v or --version
+       vedette-server -h or --help
+
+Without FILE every directive has its default. A lone - reads more configuration from standard input;
+--directive value overrides what the file says.
+
+Examples:
+       vedette-server
+       vedette-server /etc/vedette.conf
+       vedette-server --port 7777
+       vedette-server --port 7777 --replicaof 127.0.0.1 8888
+       vedette-server /etc/vedette.conf --loglevel verbose
+       echo 'maxclients 128' | vedette-server -
+"""
+
+_PROGRAM = f"Vedette {__version__}"
+
+
+def main() -> int:
+    """Run the program with the arguments of the process; return its exit code."""
+    return run(sys.argv[1:])
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the program with `arguments`; return its exit code."""
+    if len(arguments) == 1 and arguments[0] in ("-v", "--version"):
+        print(f"Vedette server v={__version__} redis_version={REDIS_VERSION}")  # noqa: T201
+        return 0
+    if len(arguments) == 1 and arguments[0] in ("-h", "--help"):
+        print(USAGE, end="")  # noqa: T201
+        return 0
+    try:
+        configuration = _load(arguments)
+    except ConfigFileMissingError as error:
+        sys.stderr.write(f"{error.reason}\n")
+        return 1
+    except ConfigError as error:
+        sys.stderr.write(fatal_message(error, _PROGRAM))
+        return 1
+    if configuration[directives.DAEMONIZE] and not become_daemon():
+        return 0
+    return _serve(configuration)
+
+
+def _load(arguments: Sequence[str]) -> Configuration:
+    """Return the configuration, and enter its directory.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    command_line = parse_command_line(arguments)
+    path = os.path.abspath(command_line.file) if command_line.file is not None else ""
+    statements = read_statements(command_line, sys.stdin.read)
+    configuration = load_configuration(statements, path=path)
+    directory = configuration[directives.DIRECTORY]
+    if directory:
+        try:
+            os.chdir(directory)
+        except OSError as error:
+            raise ConfigError(f"Can't chdir to '{directory}': {error.strerror}") from error
+    return configuration
+
+
+def _serve(configuration: Configuration) -> int:
+    """Run the server; say on standard error why it could not."""
+    try:
+        configure_logging(configuration[directives.LOG_LEVEL], configuration[directives.LOG_FILE])
+        with pid_file(configuration[directives.PID_FILE]):
+            trio.run(run_server, configuration)
+    except* (ListenError, LoadError, OSError) as group:
+        for error in group.exceptions:
+            sys.stderr.write(f"Vedette server: {error}\n")
+        return_code = 1
+    else:
+        return_code = 0
+    return return_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

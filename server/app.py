@@ -1,0 +1,239 @@
+"""The server as a process: what is started, in which order, and how it ends.
+
+Puts the engine, the pump, replication and saving together; owns listeners, signals and timers.
+Start: listen, load the snapshot (answering LOADING meanwhile), then follow a master if told to.
+Stop (SIGTERM, SIGINT, SHUTDOWN): no new connections, a snapshot if save points ask for one, then
+everything is cancelled.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import secrets
+import signal
+import socket
+import time
+from typing import Final
+
+import structlog
+import trio
+
+from vedette import __version__
+from vedette.clients import ServingSettings, Session
+from vedette.cmdspec import CommandRow
+from vedette.errors import VedetteError
+from vedette.log import configure_logging
+from vedette.runtime.process import close_idle_clients
+from vedette.runtime.pump import Pump, open_listeners
+
+from . import directives
+from .commands import command_table
+from .commands.replication import start_following
+from .config import Configuration
+from .engine import ServerEngine
+from .engine.host import ShutdownRequest
+from .runtime.host import ServerHost, process_facts
+from .runtime.loading import LoadError, load_at_start
+from .runtime.replication import ReplicationRuntime
+from .store.expiry_cycle import ExpiryCycle
+
+log = structlog.get_logger()
+
+_PROTECTED_MODE_REFUSAL: Final = (
+    b"-DENIED This server runs in protected mode, listens on every address and has no password: "
+    b"only connections from the loopback interface are accepted. Set bind or requirepass, or "
+    b"switch protected-mode off.\r\n"
+)
+
+#: How long the last replies and the stream may take to leave once a stop was asked for.
+_DRAIN_S: Final = 1.0
+
+
+class ListenError(VedetteError):
+    """The port cannot be listened on; the text says which and why."""
+
+
+async def run_server(configuration: Configuration) -> None:
+    """Run a server until it is told to stop.
+
+    Raises:
+        ListenError: the port or an address of `bind` cannot be had.
+        LoadError: there is a snapshot, and it cannot be used.
+    """
+    server = _Server(configuration)
+    hosts = configuration[directives.BIND]
+    port = configuration[directives.PORT]
+    try:
+        listeners = open_listeners(hosts, port, configuration[directives.TCP_BACKLOG])
+    except OSError as error:
+        raise ListenError(f"cannot listen on port {port}: {error.strerror or error}") from error
+    try:
+        await server.run(listeners)
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+class _Server:
+    """The parts of one running server."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._stop = trio.Event()
+        self._host = ServerHost(self._on_shutdown)
+        serving = ServingSettings()
+        self.engine = ServerEngine(
+            command_table(),
+            self._host,
+            serving,
+            configuration=configuration,
+            facts=process_facts(),
+            database_count=configuration[directives.DATABASES],
+            on_crash=_log_crash,
+        )
+        self._host.attach(self.engine)
+        self.engine.saves.last_save_ms = _now_ms()
+        self.pump = Pump(
+            self.engine,
+            max_clients=lambda: configuration[directives.MAX_CLIENTS],
+            refusal=self._refusal,
+            before_send=self._after_batch,
+            is_password_required=lambda: bool(serving.password),
+            tcp_keepalive_s=lambda: configuration[directives.TCP_KEEPALIVE],
+        )
+        self._replication = ReplicationRuntime(
+            self.engine,
+            self.pump,
+            snapshot=self._host.snapshot,
+            directory=os.getcwd,
+            source_address=lambda: configuration[directives.BIND_SOURCE_ADDRESS],
+        )
+        self._expiry = ExpiryCycle(
+            self.engine.keyspace, self.engine.expire, random.Random(secrets.randbits(64))
+        )
+        self._watch_log_level()
+
+    async def run(self, listeners: list[socket.socket]) -> None:
+        """Serve on `listeners` until told to stop.
+
+        Raises:
+            LoadError: there is a snapshot, and it cannot be used.
+        """
+        configuration = self._configuration
+        log.info(
+            "server.started",
+            version=__version__,
+            port=configuration[directives.PORT],
+            pid=os.getpid(),
+            run_id=self.engine.run_id,
+        )
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._watch_signals, name="signals")
+            await nursery.start(self.pump.serve, listeners, name="clients")
+            master = configuration[directives.REPLICA_OF]
+            if master is not None:
+                start_following(self.engine, master, _now_ms())
+            await load_at_start(self.engine, self._host.snapshot_path())
+            self._calm_collector()
+            nursery.start_soon(self._replication.run, name="replication")
+            nursery.start_soon(self._host.keep_snapshots, name="snapshots")
+            nursery.start_soon(self._tick, name="timers")
+            nursery.start_soon(
+                close_idle_clients,
+                self.pump,
+                lambda: configuration[directives.TIMEOUT],
+                name="idle clients",
+            )
+            log.info("server.ready", keys=sum(map(len, self.engine.keyspace.databases)))
+            await self._stop.wait()
+            self.pump.stop_accepting()
+            await self._drain()
+            nursery.cancel_scope.cancel()
+        log.info("server.stopped")
+
+    # --- ending ----------------------------------------------------------------------------------
+
+    def _on_shutdown(self, request: ShutdownRequest) -> None:
+        self._stop.set()
+
+    async def _drain(self) -> None:
+        """Let replicas have what is in the stream, for a moment."""
+        with trio.move_on_after(_DRAIN_S):
+            while any(
+                feed.reader is not None and feed.reader.offset < self.engine.replication.offset
+                for feed in self.engine.replication.feeds.values()
+            ):
+                await trio.sleep(0.01)  # noqa: ASYNC110 (replicas' progress has no event)
+
+    async def _watch_signals(
+        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
+            async for number in signals:
+                log.warning("server.signal_received", signal=signal.Signals(number).name)
+                if self._stop.is_set():
+                    continue
+                try:
+                    self._host.request_shutdown(ShutdownRequest())
+                except OSError:
+                    log.error("server.stop_refused", error="the snapshot could not be written")
+
+    # --- timers ----------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        """Do `hz` times a second what nobody asks for: expiry, waits that end, INFO's samples."""
+        engine = self.engine
+        while True:
+            await trio.sleep(1 / max(1, min(500, self._configuration[directives.HZ])))
+            engine.begin_batch(_now_ms())
+            if not engine.is_replica and not engine.is_loading and not engine.paused_until_ms:
+                self._expiry.run(engine.context.now_ms)
+            engine.expire_waits()
+            self.pump.settle()
+
+    def _after_batch(self) -> None:
+        self._replication.after_batch()
+
+    @staticmethod
+    def _calm_collector() -> None:
+        """Keep what was built at start, the loaded dataset above all, out of every collection."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+
+    # --- settings --------------------------------------------------------------------------------
+
+    def _watch_log_level(self) -> None:
+        configuration = self._configuration
+        configuration.on_change(
+            lambda: configure_logging(
+                configuration[directives.LOG_LEVEL], configuration[directives.LOG_FILE]
+            ),
+            directives.LOG_LEVEL,
+        )
+
+    def _refusal(self, host: str) -> bytes | None:
+        """Return what turns a connection away in protected mode, or None."""
+        configuration = self._configuration
+        is_open = (
+            not configuration[directives.PROTECTED_MODE]
+            or self.engine.settings.password
+            or not configuration.settings.is_default(directives.BIND.name)
+        )
+        if is_open or host.startswith("127.") or host == "::1":
+            return None
+        return _PROTECTED_MODE_REFUSAL
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _log_crash(session: Session, row: CommandRow, error: Exception) -> None:
+    log.error("client.command_crashed", command=row.full_name, client_id=session.id, exc_info=error)
+
+
+__all__ = ["ListenError", "LoadError", "run_server"]

@@ -1,0 +1,238 @@
+"""The process as commands see it: the `Host` of a running server.
+
+Everything here may block or fork, and runs between two checkpoints of the pump's task; what takes
+longer is left to a task (`SnapshotKeeper` waits for the child, the app for the shutdown).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+import structlog
+import trio
+
+from vedette import REDIS_VERSION
+from vedette.runtime.durable_file import write_durably
+from vedette.types import RunId
+
+from .. import directives
+from ..engine.host import ProcessFacts, SaveInProgress, ShutdownRequest
+from ..persistence.rdb.encode import encode_records
+from ..persistence.save_points import due_save_point
+from ..persistence.snapshot import (
+    ReplicationPosition,
+    SavedDatabase,
+    SnapshotAux,
+    snapshot_records,
+)
+from .child import Child, ChildStatus
+from .saving import save_in_foreground, start_background_save
+
+if TYPE_CHECKING:
+    from ..engine import ServerEngine
+
+log = structlog.get_logger()
+
+#: How often the save points are looked at.
+SAVE_POINT_CHECK_S: Final = 0.1
+
+
+class ServerHost:
+    """Implements `server.engine.host.Host`. `attach` completes it once there is an engine."""
+
+    def __init__(self, on_shutdown: Callable[[ShutdownRequest], None]) -> None:
+        self._on_shutdown = on_shutdown
+        self._engine: ServerEngine | None = None
+        self._child: Child | None = None
+        #: Set when a child was started; replaced by the task that waits for it.
+        self._child_started = trio.Event()
+
+    def attach(self, engine: ServerEngine) -> None:
+        """Take the engine whose dataset is saved."""
+        self._engine = engine
+
+    @property
+    def engine(self) -> ServerEngine:
+        """The engine; there is one whenever a command runs."""
+        assert self._engine is not None
+        return self._engine
+
+    # --- saving ----------------------------------------------------------------------------------
+
+    def snapshot_path(self) -> str:
+        """Return where snapshots are kept."""
+        configuration = self.engine.configuration
+        return os.path.join(os.getcwd(), configuration[directives.DB_FILE_NAME])
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Return the bytes of a snapshot; the dataset is read as they are consumed."""
+        engine = self.engine
+        configuration = engine.configuration
+        saved = engine.replication.saved_position()
+        position = None
+        if saved is not None:
+            where, stream_database = saved
+            position = ReplicationPosition(
+                run_id=RunId(where.replid.decode()),
+                offset=where.offset,
+                selected_db=stream_database,
+            )
+        aux = SnapshotAux(
+            redis_version=REDIS_VERSION,
+            created_at_s=int(time.time()),
+            used_memory_bytes=self.resident_bytes(),
+            replication=position,
+        )
+        databases = [
+            SavedDatabase(database.index, database.values, database.expires)
+            for database in engine.keyspace.databases
+        ]
+        return encode_records(
+            snapshot_records(aux, databases),
+            compress=configuration[directives.RDB_COMPRESSION],
+            checksum=configuration[directives.RDB_CHECKSUM],
+        )
+
+    def save(self) -> None:
+        """See `Host`."""
+        if self._child is not None:
+            raise SaveInProgress("a background save is in progress")
+        size_bytes = save_in_foreground(self.snapshot_path(), self.snapshot())
+        self.engine.keyspace.dirty = 0
+        self.engine.saves.on_foreground_end(self._now_ms())
+        log.info("snapshot.saved", size_bytes=size_bytes)
+
+    def start_background_save(self) -> None:
+        """See `Host`."""
+        if self._child is not None:
+            raise SaveInProgress("a background save is in progress")
+        engine = self.engine
+        engine.saves.on_background_start(self._now_ms(), engine.keyspace.dirty)
+        try:
+            self._child = start_background_save(self.snapshot_path(), self.snapshot())
+        except OSError:
+            engine.saves.on_background_end(self._now_ms(), is_ok=False)
+            raise
+        engine.context.statistics.total_forks += 1
+        engine.context.statistics.latest_fork_usec = int(self._child.fork_duration_s * 1e6)
+        log.info("snapshot.started", child_pid=self._child.pid)
+        self._child_started.set()
+
+    async def keep_snapshots(self) -> None:
+        """Wait for children that save, and start one when a save point is met; for ever."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_save_points, name="save points")
+            while True:
+                await self._child_started.wait()
+                self._child_started = trio.Event()
+                await self._wait_for_child()
+
+    async def _wait_for_child(self) -> None:
+        child = self._child
+        assert child is not None
+        try:
+            outcome = await child.wait()
+        finally:
+            self._child = None
+        engine = self.engine
+        is_ok = outcome.status is ChildStatus.SUCCEEDED
+        engine.keyspace.dirty -= engine.saves.on_background_end(
+            self._now_ms(), is_ok=is_ok, copied_bytes=outcome.copied_bytes
+        )
+        if is_ok:
+            log.info(
+                "snapshot.saved",
+                size_bytes=outcome.size_bytes,
+                elapsed_ms=int(outcome.duration_s * 1000),
+                copied_bytes=outcome.copied_bytes,
+            )
+        else:
+            log.error("snapshot.failed", error=outcome.error or outcome.status.name.lower())
+
+    async def _watch_save_points(self) -> None:
+        while True:
+            await trio.sleep(SAVE_POINT_CHECK_S)
+            engine = self.engine
+            points = engine.configuration[directives.SAVE]
+            now_ms = self._now_ms()
+            point = due_save_point(points, engine.keyspace.dirty, engine.saves, now_ms)
+            if point is None or self._child is not None:
+                continue
+            log.info("save_point.met", changes=point.changes, seconds=point.seconds)
+            try:
+                self.start_background_save()
+            except OSError as error:
+                log.error("snapshot.failed", error=str(error))
+
+    # --- the process -----------------------------------------------------------------------------
+
+    def request_shutdown(self, request: ShutdownRequest) -> None:
+        """See `Host`."""
+        points = self.engine.configuration[directives.SAVE]
+        if request.save or (request.save is None and points):
+            if self._child is not None:
+                self._child.kill()
+                self._child = None
+            try:
+                self.save()
+            except OSError as error:
+                log.error("snapshot.failed", error=str(error))
+                if not request.is_forced:
+                    raise
+        self._on_shutdown(request)
+
+    def abort_shutdown(self) -> bool:
+        """See `Host`. A shutdown here never waits, so there is none to call off."""
+        return False
+
+    def sleep(self, seconds: float) -> None:
+        """See `Host`."""
+        time.sleep(seconds)  # noqa: TID251 (DEBUG SLEEP blocks the whole process: that is its use)
+
+    def random_hex(self, size: int) -> str:
+        """See `Host`."""
+        return secrets.token_hex(size // 2)
+
+    def resident_bytes(self) -> int:
+        """See `Host`."""
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+
+    def cpu_seconds(self) -> tuple[float, float, float, float]:
+        """See `Host`."""
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (own.ru_stime, own.ru_utime, children.ru_stime, children.ru_utime)
+
+    def rewrite_configuration(self) -> None:
+        """See `Host`."""
+        configuration = self.engine.configuration
+        with open(configuration.path, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read()
+        rewritten = configuration.rewrite(text)
+        write_durably(configuration.path, rewritten.encode("utf-8", "surrogateescape"))
+
+    @staticmethod
+    def _now_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+
+def process_facts() -> ProcessFacts:
+    """Return what stays the same while this process runs."""
+    system = platform.uname()
+    pages = os.sysconf("SC_PHYS_PAGES")
+    return ProcessFacts(
+        pid=os.getpid(),
+        started_ms=time.time_ns() // 1_000_000,
+        executable=os.path.abspath(sys.argv[0]),
+        operating_system=f"{system.system} {system.release} {system.machine}",
+        python_version=platform.python_version(),
+        machine_memory_bytes=pages * resource.getpagesize(),
+    )

@@ -1,0 +1,63 @@
+"""What every long-running program does with its process: daemon, pid file, idle clients."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+import trio
+
+from .pump import Pump
+
+#: How often clients that have been idle too long are looked for.
+_IDLE_CHECK_S = 1.0
+
+
+def become_daemon() -> bool:
+    """Go on in a child with a session of its own; return False in the parent, which is to exit."""
+    if os.fork():
+        return False
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    if null > 2:
+        os.close(null)
+    return True
+
+
+@contextlib.contextmanager
+def pid_file(path: str) -> Iterator[None]:
+    """Keep a file with the process' id at `path` while the block runs (empty: none).
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not path:
+        yield
+        return
+    with open(path, "w", encoding="ascii") as file:
+        file.write(f"{os.getpid()}\n")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+async def close_idle_clients(pump: Pump, timeout_s: Callable[[], int]) -> None:
+    """Close, for ever, clients that have sent nothing for `timeout_s()` seconds (0: never).
+
+    Subscribers and clients that wait may be silent, and so may masters and replicas.
+    """
+    while True:
+        await trio.sleep(_IDLE_CHECK_S)
+        timeout_ms = timeout_s() * 1000
+        if not timeout_ms:
+            continue
+        now_ms = pump.engine.context.now_ms
+        for session in pump.engine.clients:
+            if session.may_be_idle or now_ms - session.last_interaction_ms <= timeout_ms:
+                continue
+            pump.close(session)

@@ -1,0 +1,264 @@
+"""A modelled Redis node: as much of one as a sentinel can see.
+
+Role, run id, offset, replication link, the hello channel, transactions, CLIENT KILL, and a
+configuration that survives a restart once CONFIG REWRITE was run. Replication is a model: a replica
+whose master is reachable copies its offset a few times a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+from tests.sim.network import Connection, Life, Message, Process, World
+from vedette.resp.exchange import ReplyError
+from vedette.types import Address
+
+_REPLICATION_US = 20_000
+_SYNC_US = 30_000
+#: A replica's own time-out on its master's link.
+_LINK_TIMEOUT_US = 400_000
+
+Command = tuple[bytes, ...]
+
+
+@dataclass
+class Session:
+    """One client of the node."""
+
+    connection: Connection
+    is_subscribed: bool = False
+    queued: list[Command] | None = None
+
+
+@dataclass
+class Batch:
+    """Commands that are answered together."""
+
+    token: int
+    commands: tuple[Command, ...]
+
+
+@dataclass
+class Replies:
+    """What a batch is answered with."""
+
+    token: int
+    replies: tuple[object, ...]
+
+
+@dataclass
+class Published:
+    """A message of the hello channel on its way to a subscriber."""
+
+    payload: bytes
+
+
+@dataclass
+class NodeSettings:
+    """What is in the node's configuration file."""
+
+    master: Address | None
+    priority: int = 100
+
+
+@dataclass
+class Offsets:
+    """Where the node stands in the stream."""
+
+    offset: int = 0
+    link_up_since_us: int | None = None
+    link_down_since_us: int = 0
+    last_heard_us: int = 0
+
+
+class SimNode(Process):
+    """One node. `master` is None while it is a master."""
+
+    def __init__(self, world: World, address: Address, master: Address | None) -> None:
+        super().__init__(world, address, f"node{address.port}")
+        self.saved = NodeSettings(master)
+        self.sessions: dict[Connection, Session] = {}
+        self.offsets = Offsets()
+        self.master: Address | None = master
+        self.run_id = ""
+        self.starts = 0
+        self.priority = 100
+        #: SLAVEOF is answered with NOPERM (a drill for the reading of replies).
+        self.refuses_orders = False
+        self.on_start()
+        world.at(world.random.randint(0, _REPLICATION_US), self._replicate)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        self.starts += 1
+        self.run_id = f"{self.address.port:05d}{self.starts:03d}".ljust(40, "0")
+        self.master = self.saved.master
+        self.priority = self.saved.priority
+        self.offsets.link_up_since_us = None
+        self.offsets.link_down_since_us = self.world.now_us
+
+    def on_crash(self) -> None:
+        self.sessions.clear()
+
+    def accept(self, connection: Connection) -> None:
+        session = Session(connection)
+        connection.on_request = lambda message: self._on_request(session, message)
+        connection.on_closed = lambda: self._forget(connection)
+        self.sessions[connection] = session
+
+    def _forget(self, connection: Connection) -> None:
+        self.sessions.pop(connection, None)
+
+    # -- replication -----------------------------------------------------------------------------
+
+    @property
+    def is_link_up(self) -> bool:
+        return self.offsets.link_up_since_us is not None
+
+    def follow(self, master: Address | None) -> None:
+        """SLAVEOF."""
+        if master == self.master:
+            return
+        self.master = master
+        self.offsets.link_up_since_us = None
+        self.offsets.link_down_since_us = self.world.now_us
+        self.world.note(self.label, f"now {'master' if master is None else f'follows {master}'}")
+
+    def _reachable_master(self) -> SimNode | None:
+        if self.master is None:
+            return None
+        master = self.world.processes.get(self.master)
+        if not isinstance(master, SimNode) or master.life is not Life.RUNNING:
+            return None
+        passes = self.world.passes
+        if not (passes(self.address, master.address) and passes(master.address, self.address)):
+            return None
+        return master
+
+    def _replicate(self) -> None:
+        self.world.at(_REPLICATION_US, self._replicate)
+        if self.life is not Life.RUNNING:
+            return
+        now_us = self.world.now_us
+        offsets = self.offsets
+        if self.master is None:
+            offsets.offset += 20
+            return
+        master = self._reachable_master()
+        if master is None or (master.master is not None and not master.is_link_up):
+            if self.is_link_up and now_us - offsets.last_heard_us > _LINK_TIMEOUT_US:
+                offsets.link_up_since_us = None
+                offsets.link_down_since_us = now_us
+            return
+        offsets.last_heard_us = now_us
+        if not self.is_link_up:
+            if now_us - offsets.link_down_since_us < _SYNC_US:
+                return
+            offsets.link_up_since_us = now_us
+        offsets.offset = master.offsets.offset
+
+    # -- commands --------------------------------------------------------------------------------
+
+    def _on_request(self, session: Session, message: Message) -> None:
+        if session.connection not in self.sessions:
+            return
+        assert isinstance(message, Batch)
+        replies = tuple(self._execute(session, command) for command in message.commands)
+        session.connection.reply(Replies(message.token, replies))
+
+    def _execute(self, session: Session, command: Command) -> object:
+        name = command[0].upper()
+        if name == b"EXEC":
+            queued, session.queued = session.queued or [], None
+            if self.refuses_orders:
+                return _error("EXECABORT Transaction discarded because of previous errors.")
+            return [self._run(session, entry) for entry in queued]
+        if session.queued is not None:
+            if name == b"SLAVEOF" and self.refuses_orders:
+                return _error("NOPERM this user has no permissions to run the command")
+            session.queued.append(command)
+            return b"QUEUED"
+        if name == b"MULTI":
+            session.queued = []
+            return b"OK"
+        return self._run(session, command)
+
+    def _run(self, session: Session, command: Command) -> object:
+        match [command[0].upper(), *command[1:]]:
+            case [b"PING"]:
+                return b"PONG"
+            case [b"INFO"]:
+                return self.info()
+            case [b"PUBLISH", _, payload]:
+                return self._publish(payload)
+            case [b"SUBSCRIBE", _]:
+                session.is_subscribed = True
+                return [[b"subscribe", b"__sentinel__:hello", 1]]
+            case [b"SLAVEOF", b"NO", b"ONE"]:
+                self.follow(None)
+            case [b"SLAVEOF", host, port]:
+                self.follow(Address(host.decode(), int(port)))
+            case [b"CONFIG", b"REWRITE"]:
+                self.saved = NodeSettings(self.master, self.priority)
+            case [b"CLIENT", b"KILL", b"TYPE", kind]:
+                return self._kill(session, is_pubsub=kind == b"pubsub")
+            case [b"CLIENT", b"SETNAME", _]:
+                pass
+            case _:
+                return _error(f"ERR unknown command {command[0]!r}")
+        return b"OK"
+
+    def _publish(self, payload: bytes) -> int:
+        receivers = [session for session in self.sessions.values() if session.is_subscribed]
+        for session in receivers:
+            session.connection.reply(Published(payload))
+        return len(receivers)
+
+    def _kill(self, killer: Session, *, is_pubsub: bool) -> int:
+        killed = [
+            session
+            for session in self.sessions.values()
+            if session.is_subscribed == is_pubsub and session is not killer
+        ]
+        for session in killed:
+            session.connection.close_by(self)
+            self._forget(session.connection)
+        return len(killed)
+
+    def info(self) -> bytes:
+        """The text of INFO."""
+        lines = ["# Server", f"run_id:{self.run_id}", "# Replication"]
+        offsets = self.offsets
+        if self.master is None:
+            lines.append("role:master")
+            replicas = [
+                process
+                for process in self.world.processes.values()
+                if isinstance(process, SimNode)
+                and process.master == self.address
+                and process.is_link_up
+                and process.life is not Life.DEAD
+            ]
+            for index, replica in enumerate(replicas):
+                host, port = replica.address
+                lines.append(f"slave{index}:ip={host},port={port},state=online,offset=1,lag=0")
+        else:
+            lines += [
+                "role:slave",
+                f"master_host:{self.master.host}",
+                f"master_port:{self.master.port}",
+                f"master_link_status:{'up' if self.is_link_up else 'down'}",
+            ]
+            if not self.is_link_up:
+                down_s = (self.world.now_us - offsets.link_down_since_us) // 1_000_000
+                lines.append(f"master_link_down_since_seconds:{down_s}")
+            lines += [f"slave_repl_offset:{offsets.offset}", f"slave_priority:{self.priority}"]
+        return "\r\n".join(lines).encode() + b"\r\n"
+
+
+def _error(text: str) -> object:
+    return ReplyError(text)
+
+

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
+from vedette.clients.commands import COMMON_MODULES
 from vedette.cmdspec import CommandTable
 
 from . import (
@@ -15,6 +16,7 @@ from . import (
     introspection,
     keys,
     lcs,
+    pubsub,
     replication,
     scanning,
     string_ranges,
@@ -23,6 +25,7 @@ from . import (
 )
 
 MODULES: Final[tuple[ModuleType, ...]] = (
+    *COMMON_MODULES,
     strings,
     counters,
     string_ranges,
@@ -34,6 +37,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     introspection,
     databases,
     transactions,
+    pubsub,
     replication,
 )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from vedette.clients import Context
 from vedette.errors import CommandError
+from vedette.resp.replies import Reply
 
 from ..store.database import Database
 from ..store.values import Value
@@ -33,7 +34,7 @@ class Statistics:
 
 
 class ServerContext(Context):
-    """The one context of a server's engine; `db` is the database of the running command's client."""
+    """The one context of a server's engine; `db` is the database of the client that is served."""
 
     engine: ServerEngine
 
@@ -44,6 +45,10 @@ class ServerContext(Context):
         self.db: Database = engine.keyspace.databases[0]
         #: What to propagate in place of the command as sent, or None; reset by the engine.
         self.effects: list[list[bytes]] | None = None
+
+    def hello_fields(self) -> list[tuple[Reply, Reply]]:
+        role = b"replica" if self.engine.is_replica else b"master"
+        return [*super().hello_fields(), (b"role", role)]
 
     def read(self, key: bytes) -> Value | None:
         """Return what `key` holds for a reader, counting a hit or a miss."""

@@ -18,6 +18,8 @@ import trio
 from vedette import REDIS_VERSION, __version__
 from vedette.conf import ConfigFileMissingError, fatal_message, parse_command_line, read_statements
 from vedette.errors import ConfigError, VedetteError
+from vedette.log import configure_logging
+from vedette.runtime.process import become_daemon, pid_file
 from vedette.types import RunId
 
 from . import directives
@@ -56,19 +58,18 @@ def run(arguments: Sequence[str]) -> int:
     except _StartError as error:
         sys.stderr.write(str(error))
         return 1
-    if config.settings.value_of(directives.DAEMONIZE) and not _become_daemon():
+    settings = config.settings
+    if settings.value_of(directives.DAEMONIZE) and not become_daemon():
         return 0
-    pid_file = config.settings.value_of(directives.PID_FILE)
     try:
-        if pid_file:
-            _write_pid(pid_file)
-        trio.run(run_sentinel, config, path)
-    except ListenError as error:
-        sys.stderr.write(f"Vedette sentinel {error}\n")
+        configure_logging(
+            settings.value_of(directives.LOG_LEVEL), settings.value_of(directives.LOG_FILE)
+        )
+        with pid_file(settings.value_of(directives.PID_FILE)):
+            trio.run(run_sentinel, config, path)
+    except (ListenError, OSError) as error:
+        sys.stderr.write(f"vedette-sentinel: {error}\n")
         return 1
-    finally:
-        if pid_file and os.path.exists(pid_file):
-            os.unlink(pid_file)
     return 0
 
 
@@ -110,24 +111,6 @@ def _load(arguments: Sequence[str]) -> tuple[SentinelConfig, str]:
                 )
             ) from error
     return config, path
-
-
-def _become_daemon() -> bool:
-    """Go on in a child of its own session; return False in the parent, which is to exit."""
-    if os.fork():
-        return False
-    os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    if null > 2:
-        os.close(null)
-    return True
-
-
-def _write_pid(path: str) -> None:
-    with open(path, "w", encoding="ascii") as file:
-        file.write(f"{os.getpid()}\n")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from vedette.cmdspec import CommandRow
 from vedette.conf.kinds import BufferLimit, ClientClass
 from vedette.conf.quoting import encode_word
 from vedette.errors import VedetteError
+from vedette.log import configure_logging
+from vedette.runtime.process import close_idle_clients
 from vedette.runtime.pump import Pump, open_listeners
 from vedette.types import RunId
 
@@ -37,9 +39,6 @@ from .runtime.driver import Driver
 from .runtime.state_file import StateFile
 
 log = structlog.get_logger()
-
-#: How often clients that have been idle for `timeout` seconds are looked for.
-_IDLE_CHECK_S: Final = 1.0
 
 _PROTECTED_MODE_REFUSAL: Final = (
     b"-DENIED This sentinel runs in protected mode, listens on every address and has no password: "
@@ -119,7 +118,12 @@ class _Sentinel:
             await nursery.start(self._watch_signals, name="signals")
             await nursery.start(self.pump.serve, listeners, name="client port")
             await nursery.start(self.driver.run, name="machine")
-            nursery.start_soon(self._close_idle_clients, name="idle clients")
+            nursery.start_soon(
+                close_idle_clients,
+                self.pump,
+                lambda: self._settings.value_of(directives.TIMEOUT),
+                name="idle clients",
+            )
             await self._stop.wait()
             self.pump.stop_accepting()
             nursery.cancel_scope.cancel()
@@ -137,19 +141,6 @@ class _Sentinel:
             async for number in signals:
                 log.warning("sentinel.signal_received", signal=signal.Signals(number).name)
                 self.request_stop()
-
-    async def _close_idle_clients(self) -> None:
-        """Close clients that have sent nothing for `timeout` seconds; subscribers may be silent."""
-        while True:
-            await trio.sleep(_IDLE_CHECK_S)
-            timeout_ms = self._settings.value_of(directives.TIMEOUT) * 1000
-            if not timeout_ms:
-                continue
-            now_ms = self.engine.context.now_ms
-            for session in self.engine.clients:
-                is_exempt = session.subscription_count or session.blocked is not None
-                if not is_exempt and now_ms - session.last_interaction_ms > timeout_ms:
-                    self.pump.close(session)
 
     def _refusal(self, host: str) -> bytes | None:
         """Return what turns a connection away in protected mode, or None."""
@@ -186,7 +177,9 @@ class _Sentinel:
             is_executable=is_executable,
             resolve=resolve,
             request_shutdown=self.request_stop,
-            set_log_level=lambda level: None,
+            set_log_level=lambda level: configure_logging(
+                level, self._settings.value_of(directives.LOG_FILE)
+            ),
         )
 
     def _process_facts(self) -> ProcessFacts:

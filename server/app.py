@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import gc
 import os
-import random
-import secrets
 import signal
 import socket
 import time
@@ -37,7 +35,6 @@ from .engine.host import ShutdownRequest
 from .runtime.host import ServerHost, process_facts
 from .runtime.loading import LoadError, load_at_start
 from .runtime.replication import ReplicationRuntime
-from .store.expiry_cycle import ExpiryCycle
 
 log = structlog.get_logger()
 
@@ -110,9 +107,6 @@ class _Server:
             directory=os.getcwd,
             source_address=lambda: configuration[directives.BIND_SOURCE_ADDRESS],
         )
-        self._expiry = ExpiryCycle(
-            self.engine.keyspace, self.engine.expire, random.Random(secrets.randbits(64))
-        )
         self._watch_log_level()
 
     async def run(self, listeners: list[socket.socket]) -> None:
@@ -161,11 +155,11 @@ class _Server:
     async def _drain(self) -> None:
         """Let replicas have what is in the stream, for a moment."""
         with trio.move_on_after(_DRAIN_S):
-            while any(
+            while any(  # noqa: ASYNC110 (what replicas have taken has no event)
                 feed.reader is not None and feed.reader.offset < self.engine.replication.offset
                 for feed in self.engine.replication.feeds.values()
             ):
-                await trio.sleep(0.01)  # noqa: ASYNC110 (replicas' progress has no event)
+                await trio.sleep(0.01)
 
     async def _watch_signals(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -188,9 +182,7 @@ class _Server:
         engine = self.engine
         while True:
             await trio.sleep(1 / max(1, min(500, self._configuration[directives.HZ])))
-            engine.begin_batch(_now_ms())
-            if not engine.is_replica and not engine.is_loading and not engine.paused_until_ms:
-                self._expiry.run(engine.context.now_ms)
+            engine.on_tick(_now_ms())
             engine.expire_waits()
             self.pump.settle()
 

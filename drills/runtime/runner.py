@@ -19,6 +19,7 @@ import vedette
 from ha_client import FailoverClient
 from vedette.errors import VedetteError
 from vedette.resp.exchange import ReplyError
+from vedette.runtime.background import open_background_nursery
 from vedette.runtime.connection import Connection, open_connection
 
 from ..checkers import check_counter, check_set, measure_outage
@@ -123,7 +124,10 @@ class _Drill:
     async def run(self) -> Findings:
         """Carry out all steps and return what was found."""
         sentinels = [process.address for process in self.plan.sentinels]
-        async with FailoverClient(MASTER_NAME, sentinels) as client, trio.open_nursery() as nursery:
+        async with (
+            FailoverClient(MASTER_NAME, sentinels) as client,
+            open_background_nursery() as nursery,
+        ):
             self.workload = Workload(
                 client, writer_count=self.settings.writer_count, seed=self.settings.seed
             )
@@ -140,7 +144,6 @@ class _Drill:
                     case AwaitRest(timeout_ms=timeout_ms):
                         await self._await_rest(timeout_ms)
             final = await self._read_final()
-            nursery.cancel_scope.cancel()
         return self._conclude(final)
 
     async def _run_writers(self) -> None:
@@ -155,9 +158,9 @@ class _Drill:
             await self.workload.wait_all_acknowledged()
             await self.observer.wait_for(lambda view: self.observer.hears_all)
         if scope.cancelled_caught:
-            raise DrillError(
-                f"not every writer and sentinel was heard of within {_WARM_UP_TIMEOUT_S:g} s"
-            )
+            silent = [str(writer) for writer in self.workload.unacknowledged()]
+            who = f"writers {', '.join(silent)}" if silent else "the events of some sentinel"
+            raise DrillError(f"nothing was heard of {who} within {_WARM_UP_TIMEOUT_S:g} s")
         self.start_ns = time.monotonic_ns()
 
     async def _inject(self, fault: Fault, nursery: trio.Nursery) -> None:

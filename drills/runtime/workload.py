@@ -72,9 +72,13 @@ class Workload:
         """Return for each writer when it was first acknowledged since the mark, None if never."""
         return [self._first_ok_ns.get(writer) for writer in self.writers]
 
+    def unacknowledged(self) -> list[int]:
+        """Return the writers that were not acknowledged anything since the mark."""
+        return [writer for writer in self.writers if writer not in self._first_ok_ns]
+
     async def wait_all_acknowledged(self) -> None:
         """Wait until every writer was acknowledged something that it asked after the mark."""
-        while len(self._first_ok_ns) < len(self.writers):
+        while self.unacknowledged():
             await self._acknowledged.wait()
         await trio.lowlevel.checkpoint()
 

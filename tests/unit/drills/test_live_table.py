@@ -1,0 +1,174 @@
+"""The picture of a running laboratory, as text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drills.lab import PortBases, Topology, plan_lab
+from drills.live_table import ProcessState, describe_change, describe_start, render_lab
+from drills.observation import (
+    LabView,
+    NodeSeen,
+    NodeView,
+    Observation,
+    SentinelEvent,
+    SentinelSeen,
+    SentinelView,
+)
+from tests.support.drawing import draw
+from vedette.types import Address
+
+S = 1_000_000_000
+MASTER = Address("127.0.0.1", 6379)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (ProcessState(None, None), "not started"),
+        (ProcessState(7, None), "pid 7"),
+        (ProcessState(7, -9), "killed by SIGKILL"),
+        (ProcessState(7, 3), "ended, code 3"),
+    ],
+)
+def test_the_state_of_a_process_in_words(state: ProcessState, expected: str) -> None:
+    assert str(state) == expected
+
+
+def make_view() -> LabView:
+    topology = Topology(replica_count=1, sentinel_count=1, sentinels="redis")
+    return LabView(plan_lab(topology, Path("/lab"), PortBases(), lambda port: True))
+
+
+def draw_lab(view: LabView, height: int = 50) -> str:
+    states = {process.name: ProcessState(100, None) for process in view.plan.processes}
+    return draw(render_lab(view, states, start_ns=5 * S, height=height), width=150)
+
+
+def test_roles_offsets_lag_and_what_sentinels_say_are_drawn() -> None:
+    view = make_view()
+    replica = Address("127.0.0.1", 6380)
+    view.observe(
+        NodeSeen(
+            name="node-1",
+            view=NodeView(
+                time_ns=1, is_reachable=True, role="master", offset=500, lag_s={replica: 1}
+            ),
+        )
+    )
+    view.observe(
+        NodeSeen(
+            name="node-2",
+            view=NodeView(
+                time_ns=1,
+                is_reachable=True,
+                role="slave",
+                master=MASTER,
+                link_is_up=True,
+                offset=460,
+            ),
+        )
+    )
+    view.observe(
+        SentinelSeen(
+            name="sentinel-1",
+            view=SentinelView(
+                time_ns=1,
+                is_reachable=True,
+                master=MASTER,
+                flags=frozenset(["master", "s_down"]),
+                config_epoch=17,
+            ),
+        )
+    )
+
+    text = draw_lab(view)
+
+    lines = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
+    assert lines["node-1"][4:8] == ["100", "master", "-", "500"]
+    assert "replica of 6379 up 460 40 B, 1 s :9122/metrics" in " ".join(lines["node-2"])
+    assert "127.0.0.1:6379 s_down 17 0 0 -" in " ".join(lines["sentinel-1"])
+
+
+def test_an_unreachable_node_shows_no_stale_figures() -> None:
+    text = draw_lab(make_view())
+
+    assert text.count("no answer") == 2
+    assert "master is" in text
+
+
+def test_fewer_events_are_drawn_where_there_is_less_room() -> None:
+    """rich cuts off what does not fit at the bottom, where the newest events are."""
+    view = make_view()
+    for number in range(100):
+        event = SentinelEvent(
+            name="sentinel-1", channel="+x", payload=f"event{number}", time_ns=6 * S
+        )
+        view.observe(event)
+
+    def events_drawn(height: int) -> int:
+        return draw_lab(view, height).count("+x")
+
+    assert "event99" in draw_lab(view, height=20)
+    assert [events_drawn(height) for height in (5, 20, 100)] == [3, 5, 15]
+    assert len(draw_lab(view, height=20).splitlines()) == 20
+    assert "    1.000" in draw_lab(view)
+
+
+def test_the_start_lists_every_process_with_its_metrics() -> None:
+    view = make_view()
+    states = {process.name: ProcessState(42, None) for process in view.plan.processes}
+
+    assert describe_start(view.plan.processes, states) == [
+        "node-1      vedette-server   port 6379   pid 42  http://127.0.0.1:9121/metrics",
+        "node-2      vedette-server   port 6380   pid 42  http://127.0.0.1:9122/metrics",
+        "sentinel-1  redis-sentinel   port 26379  pid 42",
+    ]
+
+
+def seen(**fields: object) -> NodeView:
+    return NodeView(time_ns=6 * S, is_reachable=True, **fields)  # type: ignore[arg-type]
+
+
+SLAVE = seen(role="slave", master=MASTER, link_is_up=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "observation", "expected"),
+    [
+        (None, NodeSeen(name="node-2", view=SLAVE), "is a replica of 127.0.0.1:6379, link up"),
+        (seen(role="master"), NodeSeen(name="node-2", view=SLAVE), "link up"),
+        (SLAVE, NodeSeen(name="node-2", view=NodeView(time_ns=6 * S)), "does not answer"),
+        (SLAVE, NodeSeen(name="node-2", view=seen(role="master")), "is a master"),
+        (
+            None,
+            SentinelSeen(
+                name="sentinel-1",
+                view=SentinelView(time_ns=6 * S, is_reachable=True, master=MASTER, config_epoch=3),
+            ),
+            "says the master is 127.0.0.1:6379, configuration epoch 3",
+        ),
+        (
+            None,
+            SentinelEvent(name="sentinel-1", channel="+tilt", payload="#tilt", time_ns=6 * S),
+            "+tilt #tilt",
+        ),
+    ],
+)
+def test_a_change_becomes_one_line(
+    before: NodeView | None, observation: Observation, expected: str
+) -> None:
+    line = describe_change(before, observation, start_ns=5 * S)
+
+    assert line is not None
+    assert line.startswith(f"    1.000  {observation.name}")
+    assert line.endswith(expected)
+
+
+def test_what_stays_the_same_is_no_line() -> None:
+    """A busy master's offset changes with every look; that is no news."""
+    later = seen(role="slave", master=MASTER, link_is_up=True, offset=12345)
+
+    assert describe_change(SLAVE, NodeSeen(name="node-2", view=later), start_ns=0) is None

@@ -1,0 +1,185 @@
+"""The verdict: every criterion can fail, and the report says by what."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drills.checkers import CounterVerdict, Outage, SetVerdict
+from drills.history import Operation, Outcome
+from drills.lab import PortBases, Topology, plan_lab
+from drills.observation import SentinelEvent
+from drills.report import Budget, Findings, Report, judge, render_report, resync_kind, to_json
+from drills.scenarios import SCENARIOS
+from drills.timeline import PHASES, Phase
+from tests.support.drawing import draw
+
+MS = 1_000_000
+FAULT_NS = 10_000 * MS
+BUDGET = Budget(outage_ms=3500, loss_window_ms=1000)
+
+WRITES = SetVerdict(
+    attempted=12, acknowledged=10, refused=1, unknown=1, lost=(), recovered=("r",), unexpected=()
+)
+COUNTER = CounterVerdict(
+    acknowledged=5, unknown=0, final=5, lost_at_least=0, lost_at_most=0, repeated=(), excess=0
+)
+GOOD = Findings(
+    fault_ns=FAULT_NS,
+    old_master="node-1",
+    new_master="node-2",
+    leader="sentinel-3",
+    switched_to=["127.0.0.1:6380"],
+    elections=1,
+    epochs=[1],
+    phases=[Phase(name=n, meaning=m, after_ms=1000 + i) for i, (n, m) in enumerate(PHASES.items())],
+    agreed_ms={"sentinel-1": 1006.04},
+    accepted_ms={"node-2": 1004.0},
+    outage=Outage(gap_ms={0: 1900.0, 1: 2100.0}, errors={"WriteUncertain": 2}),
+    writes=WRITES,
+    counter=COUNTER,
+    sync_full=0,
+    sync_partial=1,
+    ended={},
+    rest_ms=3.0,
+    not_at_rest=[],
+    events=[
+        SentinelEvent(
+            name="sentinel-3", channel="+sdown", payload="master m", time_ns=FAULT_NS + MS
+        )
+    ],
+)
+
+
+def make_lost(invoked_ms: int, completed_ms: int) -> Operation:
+    return Operation(
+        writer=0,
+        function="set",
+        key="drill:set:0:1",
+        value="0:1",
+        outcome=Outcome.OK,
+        invoked_ns=FAULT_NS + invoked_ms * MS,
+        completed_ns=FAULT_NS + completed_ms * MS,
+    )
+
+
+def without_phase(name: str) -> list[Phase]:
+    return [replace(p, after_ms=None) if p.name == name else p for p in GOOD.phases]
+
+
+def failed_criteria(findings: Findings) -> list[str]:
+    return [criterion.name for criterion in judge(findings, BUDGET) if not criterion.passed]
+
+
+def test_a_good_failover_meets_every_criterion() -> None:
+    assert failed_criteria(GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        (replace(GOOD, switched_to=[], new_master=None), ["failover"]),
+        (replace(GOOD, switched_to=["127.0.0.1:6380", "127.0.0.1:6381"]), ["failover"]),
+        (replace(GOOD, new_master="node-1"), ["failover"]),
+        (replace(GOOD, phases=without_phase("agreed")), ["agreement"]),
+        (replace(GOOD, phases=without_phase("client_all_ok")), ["service"]),
+        (replace(GOOD, phases=without_phase("converged")), ["order"]),
+        (replace(GOOD, outage=Outage(gap_ms={0: 3500.5}, errors={})), ["outage"]),
+        (replace(GOOD, outage=Outage(gap_ms={}, errors={})), ["outage"]),
+        (replace(GOOD, writes=None), ["loss", "values"]),
+        (replace(GOOD, writes=replace(WRITES, unexpected=("x",))), ["values"]),
+        (replace(GOOD, counter=replace(COUNTER, excess=1)), ["values"]),
+        (replace(GOOD, rest_ms=None, not_at_rest=["node-3 is behind"]), ["rest"]),
+        (replace(GOOD, ended={"sentinel-1": -11}), ["processes"]),
+    ],
+)
+def test_every_criterion_can_fail(findings: Findings, expected: list[str]) -> None:
+    assert failed_criteria(findings) == expected
+
+
+@pytest.mark.parametrize(
+    ("invoked_ms", "completed_ms", "is_allowed"),
+    [
+        (-999, -998, True),
+        (-1, 2, True),
+        (-1500, -1001, False),
+        # What was asked after the fault was acknowledged by the new master, and must stay.
+        (1, 2000, False),
+    ],
+)
+def test_only_writes_from_just_before_the_fault_may_be_lost(
+    invoked_ms: int, completed_ms: int, is_allowed: bool
+) -> None:
+    lost = replace(WRITES, lost=(make_lost(invoked_ms, completed_ms),))
+
+    failed = failed_criteria(replace(GOOD, writes=lost))
+
+    assert failed == ([] if is_allowed else ["loss"])
+
+
+@pytest.mark.parametrize(
+    ("full", "partial", "expected"),
+    [(0, 0, "none"), (2, 0, "full"), (0, 1, "partial"), (1, 1, "mixed")],
+)
+def test_the_kind_of_resynchronisation(full: int, partial: int, expected: str) -> None:
+    assert resync_kind(replace(GOOD, sync_full=full, sync_partial=partial)) == expected
+
+
+def make_report(findings: Findings = GOOD) -> Report:
+    topology = Topology(nodes="redis", sentinels="vedette,redis,redis")
+    return Report(
+        scenario=SCENARIOS["master-crash"],
+        plan=plan_lab(topology, Path("/lab"), PortBases(), lambda port: True),
+        seed=7,
+        writer_count=2,
+        version="0.1.0",
+        findings=findings,
+        criteria=judge(findings, BUDGET),
+    )
+
+
+def test_one_failed_criterion_fails_the_drill() -> None:
+    assert make_report().passed
+    assert not make_report(replace(GOOD, writes=None)).passed
+
+
+def test_the_json_document_survives_a_round_trip_and_holds_the_figures() -> None:
+    document = json.loads(json.dumps(to_json(make_report())))
+
+    assert document["passed"] is True
+    assert document["phases_ms"]["odown"] == 1001.0
+    assert document["agreed_ms"] == {"sentinel-1": 1006.0}
+    assert document["outage_ms"] == {"p50": 1900.0, "max": 2100.0, "by_writer": [1900.0, 2100.0]}
+    assert document["topology"]["sentinels"]["sentinel-1"] == "vedette-sentinel"
+    assert document["resync"] == {"kind": "partial", "full": 0, "partial": 1}
+    assert document["events"] == [
+        {"after_ms": 1.0, "sentinel": "sentinel-3", "event": "+sdown", "payload": "master m"}
+    ]
+
+
+def test_unread_data_is_null_in_json_and_not_zero() -> None:
+    document = to_json(make_report(replace(GOOD, writes=None, counter=None)))
+
+    assert document["writes"] is None
+    assert document["counter"] is None
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        (GOOD, ["PASS", "node-1 -> node-2", "sentinel-3 (redis-sentinel)", "1004 ms", "partial"]),
+        (
+            replace(GOOD, new_master=None, leader=None, switched_to=[], writes=None),
+            ["FAIL", "node-1 -> none", "the data could not be read"],
+        ),
+    ],
+)
+def test_the_table_shows_the_verdict_and_its_reasons(
+    findings: Findings, expected: list[str]
+) -> None:
+    text = draw(render_report(make_report(findings)))
+
+    assert [words for words in expected if words not in text] == []

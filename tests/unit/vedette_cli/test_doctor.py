@@ -1,0 +1,128 @@
+"""The doctor: each check tells fine from faulty, and only faults end with 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import vedette
+from vedette_cli.doctor import (
+    PACKAGES,
+    Check,
+    Status,
+    check_dependencies,
+    check_fsync,
+    check_open_files,
+    check_packages,
+    check_ports,
+    check_python,
+    check_redis,
+    find_package_origin,
+    measure_fsync_ms,
+)
+from vedette_cli.main import cli
+
+
+def check_statuses(checks: list[Check], expected: list[Status]) -> None:
+    assert [check.status for check in checks] == expected
+
+
+def test_this_python_will_do() -> None:
+    assert check_python().status is Status.FINE
+
+
+def test_our_own_packages_are_recognised() -> None:
+    check_statuses(list(check_packages(find_package_origin)), [Status.FINE])
+
+
+def test_a_strangers_package_is_a_fault() -> None:
+    """Some other distribution's `server` before ours on sys.path would be started instead."""
+    home = Path(vedette.__file__).parent.parent
+
+    def find(name: str) -> str | None:
+        if name == "monitoring":
+            return None
+        folder = Path("/elsewhere") if name == "server" else home
+        return str(folder / name / "__init__.py")
+
+    checks = list(check_packages(find))
+
+    check_statuses(checks, [Status.FAULT, Status.FAULT])
+    assert checks[0].found == "server is a stranger's: /elsewhere/server/__init__.py"
+    assert checks[1].found == "monitoring cannot be imported"
+    assert "server" in PACKAGES
+
+
+def test_missing_dependencies_are_faults() -> None:
+    checks = list(
+        check_dependencies(["trio>=0.26", "no-such-distribution>=1", 'pytest; extra == "dev"'])
+    )
+
+    check_statuses(checks, [Status.FINE, Status.FAULT])
+    assert checks[1].found == "no-such-distribution>=1 is not installed"
+
+
+def test_without_an_installed_distribution_nothing_can_be_said() -> None:
+    check_statuses(list(check_dependencies(None)), [Status.FAULT])
+
+
+def test_redis_is_only_worth_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of ours needs it."""
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    check_statuses(list(check_redis(("redis-server", "redis-cli"))), [Status.NOTE, Status.NOTE])
+
+
+def test_versions_of_redis_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "redis-server"
+    program.write_text("#!/bin/sh\necho 'Redis server v=7.0.15 sha=00000000:0 bits=64'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+
+    (check,) = check_redis(("redis-server",))
+
+    assert check.status is Status.FINE
+    assert check.found == f"redis-server 7.0.15 ({program})"
+
+
+def test_taken_ports_are_named() -> None:
+    assert check_ports(lambda port: True).status is Status.FINE
+    check = check_ports(lambda port: port not in (6380, 26381))
+    assert check.status is Status.NOTE
+    assert check.found.startswith("6380, 26381 taken")
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(64, Status.FAULT), (1024, Status.NOTE), (20000, Status.FINE)],
+)
+def test_the_limit_of_open_files(limit: int, expected: Status) -> None:
+    assert check_open_files(limit).status is expected
+
+
+def test_fsync_is_measured_and_leaves_nothing(tmp_path: Path) -> None:
+    times_ms = measure_fsync_ms(tmp_path)
+
+    assert times_ms == sorted(times_ms)
+    assert len(times_ms) == 20
+    assert times_ms[0] >= 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
+    check = check_fsync(tmp_path / "missing")
+
+    assert check.status is Status.FAULT
+    assert "cannot write there" in check.found
+
+
+def test_the_program_ends_by_its_faults(tmp_path: Path) -> None:
+    good = CliRunner().invoke(cli, ["doctor", "--dir", str(tmp_path)])
+    bad = CliRunner().invoke(cli, ["doctor", "--dir", str(tmp_path / "missing")])
+
+    assert "fsync in" in good.output
+    assert bad.exit_code == 1
+    assert "FAULT" in bad.output
+    assert good.exit_code == (1 if "FAULT" in good.output else 0)

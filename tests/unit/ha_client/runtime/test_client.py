@@ -1,0 +1,489 @@
+"""The client against masters and sentinels that do as the test says, over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+
+from ha_client import (
+    ClientClosed,
+    FailoverClient,
+    MasterUnavailable,
+    ReplyError,
+    UnsupportedCommand,
+    WriteUncertain,
+)
+from tests.support.fake_nodes import FakeMaster, FakeNode, FakeSentinel, opened
+from tests.support.waiting import wait_until_async
+
+READONLY = b"READONLY You can't write against a read only replica."
+
+
+class Scene:
+    """Two nodes and three sentinels; `a` is master in epoch 1."""
+
+    def __init__(self) -> None:
+        self.a, self.b = FakeMaster(), FakeMaster()
+        self.sentinels = [FakeSentinel(self.a) for _ in range(3)]
+        for sentinel in self.sentinels:
+            sentinel.fellows = [other for other in self.sentinels if other is not sentinel]
+
+    def client(self, **options: Any) -> FailoverClient:
+        """A client that knows all sentinels; `options` override."""
+        sentinels = options.pop("sentinels", self.sentinels)
+        return FailoverClient(
+            "mymaster", [s.address for s in sentinels], **{"command_timeout_s": 5.0, **options}
+        )
+
+    async def switch(self, *, epoch: int = 2, is_silent: bool = False) -> None:
+        """Make `b` master: all sentinels know, and say so unless silent."""
+        for sentinel in self.sentinels:
+            await sentinel.switch(self.b, epoch, is_silent=is_silent)
+
+
+@asynccontextmanager
+async def scene() -> AsyncIterator[Scene]:
+    it = Scene()
+    async with opened(it.a, it.b, *it.sentinels):
+        yield it
+
+
+async def wait_subscribed(it: Scene) -> None:
+    """Wait until every sentinel that works has a subscriber."""
+    await wait_until_async(
+        lambda: all(s.subscriber_count for s in it.sentinels if not s.is_hanging),
+        what="the client to subscribe",
+    )
+
+
+async def wait_received(node: FakeNode, name: bytes, count: int = 1) -> None:
+    await wait_until_async(lambda: node.count(name) >= count, what=f"{count} {name!r}")
+
+
+async def error_of(call: Callable[[], Awaitable[object]]) -> Exception | None:
+    """Return the error that a call ends in, or None."""
+    try:
+        await call()
+    except Exception as error:
+        return error
+    return None
+
+
+async def test_first_command_finds_the_master_and_checks_its_role() -> None:
+    """ROLE comes before any command."""
+    async with scene() as it, it.client() as client:
+        assert await client.set("k", "v") == b"OK"
+        assert await client.get("k") == b"v"
+
+        names = [command[0] for command in it.a.commands]
+        assert names == [b"HELLO", b"ROLE", b"SET", b"GET"]
+        assert await client.wait_master() == it.a.address
+        statistics = client.statistics()
+        assert (statistics.master, statistics.epoch) == (it.a.address, 1)
+        assert (statistics.state, statistics.failovers) == ("following", 0)
+
+
+async def test_sentinel_that_hangs_delays_nothing() -> None:
+    """The bound on an answer is far away here: the majority's word is enough."""
+    async with scene() as it, it.client(ask_timeout_s=30.0, connect_timeout_s=30.0) as client:
+        it.sentinels[0].is_hanging = True
+        started = trio.current_time()
+        await client.set("k", "v")
+
+        assert trio.current_time() - started < 2.0
+
+
+async def test_error_reply_is_raised_as_it_came() -> None:
+    """A refusal by the master itself is an answer."""
+    async with scene() as it, it.client() as client:
+        it.a.write_error = b"OOM command not allowed"
+
+        with pytest.raises(ReplyError, match="OOM") as raised:
+            await client.set("k", "v")
+        assert raised.value.code == "OOM"
+        assert it.a.count(b"SET") == 1
+
+
+async def test_announced_switch_closes_the_old_connection_and_moves_commands() -> None:
+    """What is under way on the old master ends at once: reads move, writes are uncertain."""
+    async with scene() as it, it.client() as client:
+        await client.wait_master()
+        await wait_subscribed(it)
+        it.a.is_hanging = True
+        it.b.values[b"k"] = b"new"
+        outcomes: dict[str, object] = {}
+
+        async def read() -> None:
+            outcomes["read"] = await client.get("k")
+
+        async def write() -> None:
+            outcomes["write"] = await error_of(lambda: client.incr("n"))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            nursery.start_soon(write)
+            await wait_received(it.a, b"INCRBY")
+            await wait_received(it.a, b"GET")
+            started = trio.current_time()
+            await it.sentinels[1].switch(it.b, 2)
+
+        assert trio.current_time() - started < 1.0
+        assert outcomes["read"] == b"new"
+        uncertain = outcomes["write"]
+        assert isinstance(uncertain, WriteUncertain)
+        assert (uncertain.command, uncertain.address, uncertain.epoch) == (
+            "INCRBY",
+            it.a.address,
+            1,
+        )
+        assert it.b.count(b"INCRBY") == 0
+        statistics = client.statistics()
+        assert (statistics.failovers, statistics.uncertain_writes) == (1, 1)
+        assert (statistics.master, statistics.epoch) == (it.b.address, 2)
+
+
+async def test_switch_nobody_announced_is_found_by_asking() -> None:
+    """Messages get lost, and sentinels restart."""
+    async with scene() as it, it.client(poll_interval_s=0.1) as client:
+        await client.set("k", "v")
+        await it.switch(is_silent=True)
+
+        await wait_until_async(
+            lambda: client.statistics().master == it.b.address, what="the new master in use"
+        )
+
+
+async def test_claim_of_the_past_is_not_followed() -> None:
+    """The one sentinel still reachable lives in the past: better no master than that one."""
+    async with scene() as it, it.client(command_timeout_s=0.8) as client:
+        await it.switch(epoch=7)
+        await client.set("k", "v")
+        assert it.b.count(b"SET") == 1
+        for sentinel in it.sentinels[:2]:
+            sentinel.is_hanging = True
+            await sentinel.drop_connections()
+        await it.sentinels[2].switch(it.a, 6)
+        it.b.role = b"slave"
+        await it.b.drop_connections()
+
+        with pytest.raises(MasterUnavailable):
+            await client.set("k", "v")
+        assert it.a.commands == []
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        READONLY,
+        b"ERR " + READONLY,
+        b"ERR Error running script (call to f_1): @user_script:1: -" + READONLY,
+        b"LOADING Redis is loading the dataset in memory",
+    ],
+)
+async def test_refusal_by_a_replica_is_never_seen_by_callers(form: bytes) -> None:
+    """Refused is not executed, so it goes to the master instead."""
+    async with scene() as it, it.client() as client:
+        await client.get("k")
+        it.a.write_error = form
+        await it.switch(is_silent=True)
+
+        assert await client.incr("n") == 1
+        assert it.b.values == {b"n": b"1"}
+        assert client.statistics().retries >= 1
+
+
+async def test_replies_in_flight_on_a_doubted_connection_still_arrive() -> None:
+    """READONLY to one task must not make another task's write uncertain."""
+    async with scene() as it, it.client() as client:
+        await client.get("k")
+        await it.switch(is_silent=True)
+        it.a.write_error = READONLY
+        errors: list[Exception | None] = []
+
+        async def write() -> None:
+            errors.append(await error_of(lambda: client.incr("n")))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(write)
+
+        assert errors == [None] * 50
+        assert it.b.values == {b"n": b"50"}
+
+
+async def test_node_that_says_it_is_a_replica_gets_no_command() -> None:
+    """Sentinels learn of a changed role late; asking the node itself does not."""
+    async with scene() as it, it.client(command_timeout_s=0.5) as client:
+        it.a.role = b"slave"
+
+        with pytest.raises(MasterUnavailable, match="role is slave") as raised:
+            await client.set("k", "v")
+        assert raised.value.command == "SET"
+        assert it.a.count(b"SET") == 0
+
+
+async def test_write_cut_off_is_uncertain_and_not_repeated() -> None:
+    """It was executed; to send it again would count twice."""
+    async with scene() as it, it.client() as client:
+        it.a.drops_after_write = True
+
+        with pytest.raises(WriteUncertain, match="may have been executed"):
+            await client.incr("n")
+        it.a.drops_after_write = False
+        assert await client.get("n") == b"1"
+
+
+@pytest.mark.parametrize("way", ["by call", "by policy"])
+async def test_write_is_repeated_if_the_caller_says_so(way: str) -> None:
+    """Only the caller can know that nobody else writes this key."""
+    async with scene() as it, it.client(repeat_last_wins=way == "by policy") as client:
+        await client.wait_master()
+        it.a.drops_after_write = True
+
+        async def stop_dropping() -> None:
+            await wait_received(it.a, b"SET")
+            it.a.drops_after_write = False
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_dropping)
+            repeat = True if way == "by call" else None
+            assert await client.execute("SET", "k", "v", repeat=repeat) == b"OK"
+        assert it.a.count(b"SET") >= 2
+
+
+async def test_read_is_repeated_when_the_master_hangs() -> None:
+    """A stopped process keeps its sockets; silence is noticed and the next attempt succeeds."""
+    async with scene() as it, it.client(reply_timeout_s=0.2) as client:
+        await client.set("k", "v")
+        it.b.values[b"k"] = b"new"
+        it.a.is_hanging = True
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: it.switch(is_silent=True))
+            assert await client.get("k") == b"new"
+
+
+async def test_write_waits_for_a_master_and_is_sent_once() -> None:
+    """During a failover nothing is sent, so there is nothing to be uncertain about."""
+    async with scene() as it, it.client() as client:
+        await client.set("k", "v")
+        await wait_subscribed(it)
+        it.a.role = it.b.role = b"slave"
+        await it.a.drop_connections()
+        await wait_until_async(lambda: client.statistics().master is None)
+
+        async def finish_failover() -> None:
+            await wait_received(it.a, b"ROLE", 3)
+            it.b.role = b"master"
+            await it.switch()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(finish_failover)
+            assert await client.incr("n") == 1
+        assert it.b.count(b"INCRBY") == 1
+
+
+async def test_deadline_tells_why_there_is_no_master() -> None:
+    """`timed out` alone helps nobody."""
+    async with scene() as it:
+        async with it.client(command_timeout_s=0.3, sentinels=it.sentinels[:1]) as client:
+            it.sentinels[0].password = b"secret"
+            with pytest.raises(MasterUnavailable, match="NOAUTH"):
+                await client.get("k")
+            assert client.statistics().unavailable == 1
+        other = FailoverClient("misspelt", [it.sentinels[1].address], command_timeout_s=0.3)
+        async with other as client:
+            with pytest.raises(MasterUnavailable, match="does not know this master's name"):
+                await client.get("k")
+
+
+async def test_deadline_of_a_sent_write_is_uncertain_and_of_a_read_is_not() -> None:
+    """The master hangs for longer than the caller waits."""
+    async with scene() as it, it.client(command_timeout_s=0.3) as client:
+        await client.wait_master()
+        it.a.is_hanging = True
+
+        assert isinstance(await error_of(lambda: client.incr("n")), WriteUncertain)
+        assert isinstance(await error_of(lambda: client.get("n")), MasterUnavailable)
+
+
+async def test_cancelled_command_leaves_the_client_whole() -> None:
+    """The reply of who gave up must not go to who asks next."""
+    async with scene() as it, it.client() as client:
+        it.a.values.update({b"x": b"1", b"y": b"2"})
+        await client.wait_master()
+        for _ in range(20):
+            with trio.move_on_after(0):
+                await client.get("x")
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(client.get, "x")
+                await trio.lowlevel.checkpoint()
+                nursery.cancel_scope.cancel()
+            assert await client.get("y") == b"2"
+
+
+async def test_many_tasks_make_one_connection_to_the_new_master() -> None:
+    """A reconnect storm is what kills a master that has just been promoted."""
+    async with scene() as it, it.client() as client:
+        await client.get("k")
+        await wait_subscribed(it)
+        await it.a.drop_connections()
+        await it.switch()
+        async with trio.open_nursery() as nursery:
+            for _ in range(500):
+                nursery.start_soon(client.get, "k")
+
+        assert it.b.connection_count == 1
+
+
+async def test_one_sentinel_leads_to_the_others() -> None:
+    """The configured one dies; the client has long known the rest."""
+    async with scene() as it, it.client(sentinels=it.sentinels[:1]) as client:
+        await client.get("k")
+        await wait_subscribed(it)
+        it.sentinels[0].is_hanging = True
+        await it.sentinels[0].drop_connections()
+        await it.sentinels[2].switch(it.b, 2)
+
+        await wait_until_async(lambda: client.statistics().master == it.b.address)
+        assert client.statistics().sentinels_known == 3
+
+
+async def test_sentinels_before_resp3_are_watched_over_two_connections() -> None:
+    """A subscribed RESP2 connection takes no questions."""
+    async with scene() as it:
+        for node in (it.a, it.b, *it.sentinels):
+            node.knows_resp3 = False
+        async with it.client() as client:
+            await client.set("k", "v")
+            await wait_subscribed(it)
+            await it.sentinels[0].switch(it.b, 2)
+            await wait_until_async(lambda: client.statistics().master == it.b.address)
+
+
+async def test_passwords_go_to_their_own_kind() -> None:
+    """Sentinels and masters have separate credentials."""
+    async with scene() as it:
+        it.a.password = b"for-masters"
+        for sentinel in it.sentinels:
+            sentinel.password = b"for-sentinels"
+        async with it.client(password="for-masters", sentinel_password="for-sentinels") as client:
+            assert await client.set("k", "v") == b"OK"
+
+    assert not any(b"for-sentinels" in command for command in it.a.commands)
+
+
+async def test_execute_many_keeps_the_order_across_a_refusal() -> None:
+    """The replica answers the read; the writes run on the master in their order."""
+    async with scene() as it, it.client() as client:
+        it.a.values[b"k"] = b"old"
+        await client.wait_master()
+        it.a.write_error = READONLY
+        await it.switch(is_silent=True)
+
+        replies = await client.execute_many([("INCRBY", "n", 1), ("GET", "k"), ("INCRBY", "n", 5)])
+        assert replies == [1, b"old", 6]
+        assert await client.execute_many([]) == []
+
+
+async def test_execute_many_tells_of_each_command() -> None:
+    """Executed, unknown, repeated: in one list."""
+    async with scene() as it, it.client() as client:
+        await client.wait_master()
+        it.a.drops_after_write = True
+
+        async def stop_dropping() -> None:
+            await wait_received(it.a, b"INCRBY")
+            it.a.drops_after_write = False
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stop_dropping)
+            replies = await client.execute_many([("GET", "k"), ("INCRBY", "n", 1), ("GET", "n")])
+        assert replies[0] is None
+        assert isinstance(replies[1], WriteUncertain)
+        assert replies[2] == b"1"
+
+
+async def test_pipeline_is_a_transaction_by_default() -> None:
+    """As in redis-py. Without it the commands go as they are."""
+    async with scene() as it, it.client() as client:
+        async with client.pipeline() as pipeline:
+            assert await pipeline.set("k", "v").incr("n").execute() == [b"OK", 1]
+            assert len(pipeline) == 0
+        assert (it.a.count(b"MULTI"), it.a.count(b"EXEC")) == (1, 1)
+        replies = (
+            await client.pipeline(transaction=False)
+            .get("k")
+            .execute_command("BAD")
+            .execute(raise_on_error=False)
+        )
+        assert replies == [b"v", ReplyError("ERR unknown command")]
+        assert it.a.count(b"MULTI") == 1
+        with pytest.raises(ReplyError, match="unknown command"):
+            await client.pipeline(transaction=False).execute_command("BAD").execute()
+
+
+async def test_transaction_refused_inside_moves_as_a_whole() -> None:
+    """Old replicas execute a transaction and answer READONLY to its writes."""
+    async with scene() as it, it.client() as client:
+        await client.wait_master()
+        it.a.write_error = READONLY
+        await it.switch(is_silent=True)
+
+        assert await client.transaction([("INCRBY", "n", 1), ("GET", "n")]) == [1, b"1"]
+
+
+async def test_transaction_cut_off_is_uncertain_as_a_whole() -> None:
+    """EXEC was sent and its reply did not come."""
+    async with scene() as it, it.client() as client:
+        await client.wait_master()
+        it.a.drops_after_write = True
+
+        with pytest.raises(WriteUncertain, match="a transaction"):
+            await client.transaction([("INCRBY", "n", 1)])
+
+
+async def test_unshareable_command_is_refused_unsent() -> None:
+    """Also in the midst of others: nothing of them is sent."""
+    async with scene() as it, it.client() as client:
+        await client.wait_master()
+        with pytest.raises(UnsupportedCommand, match="would block"):
+            await client.execute("BLPOP", "k", 0)
+        with pytest.raises(UnsupportedCommand, match="would change"):
+            await client.execute_many([("SET", "k", "v"), ("MULTI",)])
+
+        assert it.a.count(b"SET") == 0
+
+
+async def test_client_is_of_no_use_outside_its_block() -> None:
+    """Before, after, and for tasks that still wait when it ends."""
+    async with scene() as it:
+        it.a.role = b"slave"
+        client = it.client()
+        with pytest.raises(ClientClosed):
+            await client.get("k")
+        errors: list[Exception | None] = []
+
+        async def read() -> None:
+            errors.append(await error_of(lambda: client.get("k")))
+
+        async with trio.open_nursery() as nursery, client:
+            nursery.start_soon(read)
+            await wait_received(it.a, b"ROLE")
+        assert isinstance(errors[0], ClientClosed)
+        with pytest.raises(ClientClosed):
+            client.statistics()
+        with pytest.raises(ClientClosed, match="only once"):
+            async with client:
+                raise AssertionError("opened twice")
+
+
+async def test_error_of_the_block_leaves_as_itself() -> None:
+    """Background tasks must not turn a caller's error into a group."""
+    async with scene() as it:
+        with pytest.raises(KeyError):
+            async with it.client():
+                raise KeyError("the caller's own")

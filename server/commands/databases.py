@@ -59,6 +59,7 @@ def select(ctx: ServerContext, argv: list[bytes]) -> Reply:
     since="1.0.0",
     tips=("request_policy:all_shards", "response_policy:agg_sum"),
     summary="Returns the number of keys in the database.",
+    categories=("keyspace",),
 )
 def dbsize(ctx: ServerContext, argv: list[bytes]) -> Reply:
     return len(ctx.db)
@@ -72,6 +73,7 @@ def dbsize(ctx: ServerContext, argv: list[bytes]) -> Reply:
     since="1.0.0",
     tips=("request_policy:all_shards", "response_policy:all_succeeded"),
     summary="Deletes every key of the database.",
+    categories=("keyspace", "dangerous"),
 )
 def flushdb(ctx: ServerContext, argv: list[bytes]) -> Reply:
     _check_flush_options(argv)
@@ -87,6 +89,7 @@ def flushdb(ctx: ServerContext, argv: list[bytes]) -> Reply:
     since="1.0.0",
     tips=("request_policy:all_shards", "response_policy:all_succeeded"),
     summary="Deletes every key of every database.",
+    categories=("keyspace", "dangerous"),
 )
 def flushall(ctx: ServerContext, argv: list[bytes]) -> Reply:
     _check_flush_options(argv)
@@ -119,6 +122,7 @@ def _propagate_flush(ctx: ServerContext, argv: list[bytes], deleted_count: int) 
     group="server",
     since="4.0.0",
     summary="Exchanges the contents of two databases.",
+    categories=("keyspace", "dangerous"),
 )
 def swapdb(ctx: ServerContext, argv: list[bytes]) -> Reply:
     indexes = [

@@ -79,6 +79,7 @@ def _next(rest: Iterator[bytes]) -> bytes:
     group="generic",
     since="2.6.0",
     summary="Makes a key of what DUMP returned.",
+    categories=("keyspace", "dangerous"),
 )
 def restore(ctx: ServerContext, argv: list[bytes]) -> Reply:
     key = argv[1]

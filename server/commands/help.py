@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from vedette.clients import Context
-from vedette.resp.replies import Reply, SimpleString
+from vedette.clients.commands import arguments
+from vedette.resp.replies import Reply
 
 
-def help_reply(ctx: Context, name: bytes) -> list[Reply]:
+def help_reply(ctx: Context, name: str) -> Reply:
     """Return what `<name> HELP` answers: each subcommand and what it does."""
-    row = ctx.engine.table.named(name)
+    row = ctx.engine.table.named(name.encode())
     assert row is not None
-    lines = [b"%b <subcommand> [<arg> [value] [opt] ...]. Subcommands are:" % name]
-    for subcommand in sorted(row.subcommands.values(), key=lambda each: each.name):
-        if not subcommand.is_hidden:
-            lines += [subcommand.name.upper().encode(), b"    " + subcommand.summary.encode()]
-    return [SimpleString(line) for line in lines]
+    entries = tuple(
+        (subcommand.name.upper(), subcommand.summary)
+        for subcommand in sorted(row.subcommands.values(), key=lambda each: each.name)
+        if subcommand.name != "help" and not subcommand.is_hidden
+    )
+    return arguments.help_reply(name, entries)

@@ -116,7 +116,7 @@ def object_freq(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Lists the subcommands.",
 )
 def object_help(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    return help_reply(ctx, b"OBJECT")
+    return help_reply(ctx, "OBJECT")
 
 
 @command(
@@ -151,4 +151,4 @@ def memory_usage(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Lists the subcommands.",
 )
 def memory_help(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    return help_reply(ctx, b"MEMORY")
+    return help_reply(ctx, "MEMORY")

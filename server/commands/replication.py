@@ -142,6 +142,7 @@ def _synchronise(ctx: ServerContext, request: PsyncRequest | None) -> Reply:
     since="3.0.0",
     summary="Waits until the writes so far have reached that many replicas.",
     tips=("request_policy:all_shards", "response_policy:agg_min"),
+    categories=("connection",),
 )
 def wait(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
     """Block until `count` replicas have acknowledged all that was written so far, by anyone."""
@@ -183,6 +184,7 @@ def wait(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
     group="server",
     since="2.8.12",
     summary="Tells whether the server is a master, with its replicas, or follows one.",
+    categories=("admin", "dangerous"),
 )
 def role(ctx: ServerContext, argv: list[bytes]) -> Reply:
     return role_reply(ctx.engine.replication)

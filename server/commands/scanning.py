@@ -30,6 +30,7 @@ _RANDOM_TRIES: Final = 100
     since="1.0.0",
     tips=("request_policy:all_shards", "nondeterministic_output_order"),
     summary="Returns all keys that match a pattern.",
+    categories=("keyspace", "dangerous"),
 )
 def keys(ctx: ServerContext, argv: list[bytes]) -> Reply:
     pattern = argv[1]

@@ -9,16 +9,20 @@ from vedette.clients.commands import COMMON_MODULES
 from vedette.cmdspec import CommandTable
 
 from . import (
+    config,
     counters,
     databases,
+    debug,
     dumping,
     expiry,
+    info,
     introspection,
     keys,
     lcs,
     pubsub,
     replication,
     scanning,
+    server_admin,
     string_ranges,
     strings,
     transactions,
@@ -39,6 +43,10 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     transactions,
     pubsub,
     replication,
+    info,
+    config,
+    server_admin,
+    debug,
 )
 
 

@@ -182,6 +182,12 @@ class ServerEngine(Engine):
         if not (self.is_replica or self.is_loading or self.paused_until_ms > now_ms):
             self.expiry_cycle.run(now_ms)
         self.review_limits()
+        if self.saves.is_scheduled and not self.saves.is_in_progress:
+            self.saves.is_scheduled = False
+            try:
+                self.host.start_background_save()
+            except OSError:
+                return  # the status of the saves says so, and save points will try again
 
     def review_limits(self) -> None:
         """See whether writes have to be refused for want of memory, or because saving fails."""
@@ -224,6 +230,11 @@ class ServerEngine(Engine):
         elif self.sinks and not self.is_replica:
             for sink in self.sinks:
                 sink.append([(database_index, command)])
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether EXEC is running."""
+        return self._transaction is not None
 
     def begin_transaction(self) -> None:
         """Collect effects from now on, to leave as one unit."""

@@ -27,6 +27,8 @@ class SaveStatus:
     is_last_background_save_ok: bool = True
     #: When the running background save began; None while there is none.
     started_ms: int | None = None
+    #: A background save was asked for inside a transaction, to begin after it.
+    is_scheduled: bool = False
     #: Changes since the last save at the moment when the running one began: it covers these.
     changes_covered: int = 0
     #: How long the last background save took; -1 before the first.

@@ -1,0 +1,110 @@
+"""CONFIG: reading and changing the directives while the server runs (Redis 7.0 `config.c`)."""
+
+from __future__ import annotations
+
+from vedette.clients.glob import matches_glob
+from vedette.cmdspec import Flag, command, container
+from vedette.errors import CommandError
+from vedette.resp.replies import OK, MapReply, Reply
+
+from .. import directives
+from ..engine import ServerContext
+from ..engine.context import Statistics
+from .arguments import syntax_error
+from .help import help_reply
+from .locality import is_allowed
+
+CONFIG = container(
+    "CONFIG", group="server", since="2.0.0", summary="Reads and changes the configuration."
+)
+
+_FLAGS = Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE
+
+
+@command(
+    "CONFIG|GET",
+    arity=-3,
+    flags=_FLAGS,
+    group="server",
+    since="2.0.0",
+    summary="Returns the directives that match the patterns, with their values.",
+)
+def config_get(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    settings = ctx.engine.configuration.settings
+    return MapReply(list(settings.matching(argv[2:], matches_glob)))
+
+
+@command(
+    "CONFIG|SET",
+    arity=-4,
+    flags=_FLAGS,
+    group="server",
+    since="2.0.0",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
+    summary="Sets directives, all of those given or none.",
+)
+def config_set(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    if len(argv) % 2:
+        raise syntax_error()
+    configuration = ctx.engine.configuration
+    pairs = list(zip(argv[2::2], argv[3::2], strict=True))
+    allows_protected = is_allowed(configuration[directives.ENABLE_PROTECTED_CONFIGS], ctx.session)
+    configuration.set(pairs, allows_protected=allows_protected)
+    return OK
+
+
+@command(
+    "CONFIG|REWRITE",
+    arity=2,
+    flags=_FLAGS,
+    group="server",
+    since="2.8.0",
+    summary="Writes the values in force into the configuration file.",
+)
+def config_rewrite(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    if not ctx.engine.configuration.path:
+        raise CommandError(b"ERR The server is running without a config file")
+    try:
+        ctx.engine.host.rewrite_configuration()
+    except OSError as error:
+        reason = (error.strerror or str(error)).encode()
+        raise CommandError(b"ERR Rewriting config file: %b" % reason) from error
+    return OK
+
+
+@command(
+    "CONFIG|RESETSTAT",
+    arity=2,
+    flags=_FLAGS,
+    group="server",
+    since="2.0.0",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
+    summary="Sets the counters that INFO reports to zero.",
+)
+def config_resetstat(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    engine = ctx.engine
+    ctx.statistics = Statistics()
+    engine.commands_processed = 0
+    engine.error_replies = 0
+    engine.errors_by_code.clear()
+    engine.input_bytes = 0
+    engine.output_bytes = 0
+    engine.expiry_cycle.stale_share = 0.0
+    engine.expiry_cycle.capped_count = 0
+    ctx.clients.accepted_count = 0
+    ctx.clients.rejected_count = 0
+    for row in engine.table.all_rows():
+        row.reset_statistics()
+    return OK
+
+
+@command(
+    "CONFIG|HELP",
+    arity=2,
+    flags=Flag.LOADING | Flag.STALE,
+    group="server",
+    since="5.0.0",
+    summary="Lists the subcommands.",
+)
+def config_help(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    return help_reply(ctx, "CONFIG")

@@ -1,0 +1,257 @@
+"""DEBUG: what tests of a server need, and its operators must not (Redis 7.0 `debug.c`).
+
+Refused unless `enable-debug-command` allows it. Only subcommands that mean something here exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Final
+
+from vedette.cmdspec import Flag, command
+from vedette.errors import CommandError
+from vedette.resp.encode import encode_reply
+from vedette.resp.replies import (
+    OK,
+    BoolReply,
+    DoubleReply,
+    ErrorReply,
+    MapReply,
+    PushReply,
+    RawReply,
+    Reply,
+    ReplySequence,
+    SetReply,
+    SimpleString,
+    VerbatimReply,
+)
+
+from .. import directives
+from ..engine import SaveInProgress, ServerContext
+from ..persistence.rdb.encode import encode_records
+from ..persistence.rdb.payload import dump_payload
+from ..persistence.rdb.records import Entries, SelectDb
+from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
+from ..store.database import Database
+from .arguments import NO_SUCH_KEY, parse_integer
+from .introspection import encoding_of
+from .locality import is_allowed
+
+_NOT_ALLOWED: Final = (
+    b'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can'
+    b" run it from a local connection, otherwise you need to set this option in the configuration"
+    b" file, and then restart the server."
+)
+_LEADING_NUMBER: Final = re.compile(rb"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+_OUT_OF_RANGE: Final = b"ERR value is out of range, must be positive"
+#: The number that Redis mixes into the digest of a string (`OBJ_STRING`).
+_STRING_TYPE: Final = (0).to_bytes(4, "big")
+_DUMP_OVERHEAD_BYTES: Final = 11  # type, version and checksum of a DUMP payload
+
+
+@command(
+    "DEBUG",
+    arity=-2,
+    flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE,
+    group="server",
+    since="1.0.0",
+    summary="Tools for tests: CHANGE-REPL-ID, DIGEST, ERROR, OBJECT, POPULATE, PROTOCOL, RELOAD,"
+    " SET-ACTIVE-EXPIRE, SLEEP.",
+)
+def debug(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    if not is_allowed(ctx.engine.configuration[directives.ENABLE_DEBUG_COMMAND], ctx.session):
+        raise CommandError(_NOT_ALLOWED)
+    name = argv[1].upper()
+    subcommand = _SUBCOMMANDS.get(name)
+    if subcommand is None or not subcommand[0] <= len(argv) <= subcommand[1]:
+        raise CommandError(
+            b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP."
+            % argv[1][:128]
+        )
+    return subcommand[2](ctx, argv)
+
+
+def _help(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    lines = [b"DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
+    lines += sorted(_SUBCOMMANDS)
+    return [SimpleString(line) for line in lines]
+
+
+def _sleep(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    match = _LEADING_NUMBER.match(argv[2])
+    ctx.engine.host.sleep(max(0.0, float(match[0])) if match is not None else 0.0)
+    return OK
+
+
+def _set_active_expire(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    ctx.keyspace.is_active_expiry_on = argv[2] != b"0"
+    return OK
+
+
+def _error(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    raise CommandError(argv[2].replace(b"\r", b" ").replace(b"\n", b" "))
+
+
+def _object(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    value = ctx.db.values.get(argv[2])
+    if value is None:
+        raise CommandError(NO_SUCH_KEY)
+    size = len(dump_payload(value)) - _DUMP_OVERHEAD_BYTES
+    return SimpleString(
+        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:0"
+        % (id(value), encoding_of(value), size)
+    )
+
+
+def _populate(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    count = parse_integer(argv[2])
+    prefix = argv[3] if len(argv) > 3 else b"key"
+    size = parse_integer(argv[4]) if len(argv) > 4 else 0
+    if count < 0 or size < 0:
+        raise CommandError(_OUT_OF_RANGE)
+    for index in range(count):
+        key = b"%b:%d" % (prefix, index)
+        if ctx.peek(key) is None:
+            value = b"value:%d" % index
+            ctx.db.set(key, value[:size].ljust(size, b"\0") if size else value)
+    return OK
+
+
+def _change_replication_id(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    replication = ctx.engine.replication
+    replid = ctx.engine.host.random_hex(40).encode()
+    replication.identity = replication.identity.change_id(replid)
+    return OK
+
+
+def _reload(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    """Save, then take every database through the codec and back."""
+    options = {word.upper() for word in argv[2:]}
+    if not options <= {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
+        raise CommandError(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+    if b"NOSAVE" not in options:
+        try:
+            ctx.engine.host.save()
+        except (SaveInProgress, OSError) as error:
+            raise CommandError(b"ERR") from error
+    databases = ctx.keyspace.databases
+    records = [
+        record
+        for database in databases
+        if database.values
+        for record in (
+            SelectDb(database.index),
+            Entries(values=database.values, expire_at_ms=database.expires),
+        )
+    ]
+    loaded = LoadedKeyspace()
+    load = SnapshotLoad(
+        b"".join(encode_records(records)),
+        loaded,
+        drop_expired_at_ms=None if ctx.engine.is_replica else ctx.now_ms,
+        database_count=len(databases),
+    )
+    load.run()
+    for database in databases:
+        database.adopt(
+            loaded.values.get(database.index, {}), loaded.expire_at_ms.get(database.index, {})
+        )
+    return OK
+
+
+# --- DEBUG DIGEST --------------------------------------------------------------------------------
+
+
+def _digest(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    return SimpleString(dataset_digest(ctx.keyspace.databases).hex().encode())
+
+
+def dataset_digest(databases: list[Database]) -> bytes:
+    """Return the 20 bytes by which Redis' DEBUG DIGEST names a dataset."""
+    total = bytes(20)
+    for database in databases:
+        if not database.values:
+            continue
+        total = _mix(total, database.index.to_bytes(4, "big"))
+        for key, value in database.values.items():
+            digest = _mix(_mix(_mix(bytes(20), key), _STRING_TYPE), value)
+            if key in database.expires:
+                digest = _xor(digest, b"!!expire!!")
+            total = _xor(total, digest)
+    return total
+
+
+def _xor(digest: bytes, data: bytes) -> bytes:
+    """Combine so that the order of what is combined does not matter."""
+    number = int.from_bytes(digest, "big") ^ int.from_bytes(_sha1(data), "big")
+    return number.to_bytes(20, "big")
+
+
+def _mix(digest: bytes, data: bytes) -> bytes:
+    """Combine so that the order matters."""
+    return _sha1(_xor(digest, data))
+
+
+def _sha1(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+# --- DEBUG PROTOCOL ------------------------------------------------------------------------------
+
+
+def _protocol(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    is_resp3 = ctx.session.protocol == 3
+    match argv[2].lower():
+        case b"string":
+            return b"Hello World"
+        case b"integer":
+            return 12345
+        case b"double":
+            return DoubleReply(3.141)
+        case b"bignum":
+            number = b"1234567999999999999999999999999999999"
+            return RawReply(b"(%b\r\n" % number) if is_resp3 else number
+        case b"null":
+            return None
+        case b"array":
+            return [0, 1, 2]
+        case b"set":
+            return SetReply([0, 1, 2])
+        case b"map":
+            return MapReply([(number, BoolReply(number == 1)) for number in range(3)])
+        case b"attrib":
+            reply: Reply = b"Some real reply following the attribute"
+            if not is_resp3:
+                return reply
+            attribute = encode_reply(b"key-popularity", 3) + encode_reply([b"key:123", 90], 3)
+            return ReplySequence([RawReply(b"|1\r\n" + attribute), reply])
+        case b"push":
+            if not is_resp3:
+                return ErrorReply(b"ERR RESP2 is not supported by this command")
+            push = PushReply([b"server-cpu-usage", 42])
+            return ReplySequence([push, b"Some real reply following the push reply"])
+        case b"verbatim":
+            return VerbatimReply(b"This is a verbatim\nstring")
+        case b"true" | b"false":
+            return BoolReply(argv[2].lower() == b"true")
+    raise CommandError(
+        b"ERR Wrong protocol type name. Please use one of the following: string|integer|double|"
+        b"bignum|null|array|set|map|attrib|push|verbatim|true|false"
+    )
+
+
+#: Name: fewest and most arguments, the first two words included; and the function.
+_SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[bytes]], Reply]]]] = {
+    b"CHANGE-REPL-ID": (2, 2, _change_replication_id),
+    b"DIGEST": (2, 2, _digest),
+    b"ERROR": (3, 3, _error),
+    b"HELP": (2, 2, _help),
+    b"OBJECT": (3, 3, _object),
+    b"POPULATE": (3, 5, _populate),
+    b"PROTOCOL": (3, 3, _protocol),
+    b"RELOAD": (2, 5, _reload),
+    b"SET-ACTIVE-EXPIRE": (3, 3, _set_active_expire),
+    b"SLEEP": (3, 3, _sleep),
+}

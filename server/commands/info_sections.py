@@ -1,0 +1,319 @@
+"""The sections of INFO: names, order and spelling of fields as Redis 7.0 has them.
+
+A field is here if it means something in this server, or if dashboards fail without it (then it is
+the constant that is true here, such as `evicted_keys:0`). Memory is the resident size throughout:
+Python has no allocator whose books could say more. Follows `server.c: genRedisInfoString`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Final, TypeAlias
+
+from vedette import REDIS_VERSION, __version__
+from vedette.clients import ClientKind
+from vedette.cmdspec import CommandRow
+
+from .. import directives
+from ..engine import ServerContext
+from ..replication import report
+from ..store.database import Database
+
+Fields: TypeAlias = Mapping[str, object]
+
+_UNITS: Final = ("B", "K", "M", "G", "T", "P")
+#: How many expiring keys `avg_ttl` is computed from.
+_TTL_SAMPLE_COUNT: Final = 64
+
+
+def human_size(size_bytes: int) -> str:
+    """Return a size as Redis' `*_human` fields show it: `991.21K`."""
+    if size_bytes < 1024:
+        return f"{size_bytes}B"
+    value = float(size_bytes)
+    unit = 0
+    while value >= 1024 and unit < len(_UNITS) - 1:
+        value /= 1024
+        unit += 1
+    return f"{value:.2f}{_UNITS[unit]}"
+
+
+def server(ctx: ServerContext) -> Fields:
+    """Return the section `server`."""
+    facts = ctx.engine.facts
+    configuration = ctx.engine.configuration
+    uptime_s = max(0, ctx.now_ms - facts.started_ms) // 1000
+    return {
+        "redis_version": REDIS_VERSION,
+        "vedette_version": __version__,
+        "redis_git_sha1": "00000000",
+        "redis_git_dirty": 0,
+        "redis_build_id": "0",
+        "redis_mode": ctx.settings.mode,
+        "os": facts.operating_system,
+        "arch_bits": 64,
+        "multiplexing_api": "epoll",
+        "python_version": facts.python_version,
+        "process_id": facts.pid,
+        "process_supervised": "no",
+        "run_id": ctx.engine.run_id,
+        "tcp_port": configuration[directives.PORT],
+        "server_time_usec": ctx.now_ms * 1000,
+        "uptime_in_seconds": uptime_s,
+        "uptime_in_days": uptime_s // 86_400,
+        "hz": configuration[directives.HZ],
+        "configured_hz": configuration[directives.HZ],
+        "lru_clock": ctx.now_ms // 1000 & 0xFFFFFF,
+        "executable": facts.executable,
+        "config_file": configuration.path,
+        "io_threads_active": 0,
+    }
+
+
+def clients(ctx: ServerContext) -> Fields:
+    """Return the section `clients`."""
+    sessions = list(ctx.clients)
+    replica_count = sum(session.kind is ClientKind.REPLICA for session in sessions)
+    return {
+        "connected_clients": len(sessions) - replica_count,
+        "cluster_connections": 0,
+        "maxclients": ctx.engine.configuration[directives.MAX_CLIENTS],
+        "client_recent_max_input_buffer": max(
+            (session.parser.buffered_bytes for session in sessions), default=0
+        ),
+        "client_recent_max_output_buffer": max(
+            (session.unsent_bytes for session in sessions), default=0
+        ),
+        "blocked_clients": len(list(ctx.engine.blocked_sessions())),
+        "tracking_clients": 0,
+        "clients_in_timeout_table": sum(
+            session.blocked is not None and session.blocked.deadline_ms is not None
+            for session in sessions
+        ),
+    }
+
+
+def memory(ctx: ServerContext) -> Fields:
+    """Return the section `memory`."""
+    engine = ctx.engine
+    used = engine.measure_memory()
+    peak = engine.peak_memory_bytes
+    limit = engine.configuration[directives.MAX_MEMORY]
+    backlog = engine.replication.backlog
+    backlog_bytes = backlog.size_bytes if backlog is not None else 0
+    machine = engine.facts.machine_memory_bytes
+    unsent = [(session.kind is ClientKind.REPLICA, session.unsent_bytes) for session in ctx.clients]
+    return {
+        "used_memory": used,
+        "used_memory_human": human_size(used),
+        "used_memory_rss": used,
+        "used_memory_rss_human": human_size(used),
+        "used_memory_peak": peak,
+        "used_memory_peak_human": human_size(peak),
+        "used_memory_peak_perc": f"{100 * used / peak if peak else 0:.2f}%",
+        "total_system_memory": machine,
+        "total_system_memory_human": human_size(machine),
+        "maxmemory": limit,
+        "maxmemory_human": human_size(limit),
+        "maxmemory_policy": engine.configuration[directives.MAX_MEMORY_POLICY],
+        "mem_fragmentation_ratio": "1.00",
+        "mem_not_counted_for_evict": 0,
+        "mem_replication_backlog": backlog_bytes,
+        "mem_total_replication_buffers": backlog_bytes,
+        "mem_clients_slaves": sum(size for is_replica, size in unsent if is_replica),
+        "mem_clients_normal": sum(size for is_replica, size in unsent if not is_replica),
+        "mem_cluster_links": 0,
+        "mem_aof_buffer": 0,
+        "mem_allocator": "libc",
+        "active_defrag_running": 0,
+        "lazyfree_pending_objects": 0,
+        "lazyfreed_objects": 0,
+    }
+
+
+def persistence(ctx: ServerContext) -> Fields:
+    """Return the section `persistence`."""
+    engine = ctx.engine
+    saves = engine.saves
+    started_ms = saves.started_ms
+    return {
+        "loading": int(engine.is_loading),
+        "async_loading": 0,
+        "rdb_changes_since_last_save": engine.keyspace.dirty,
+        "rdb_bgsave_in_progress": int(saves.is_in_progress),
+        "rdb_last_save_time": saves.last_save_ms // 1000,
+        "rdb_last_bgsave_status": "ok" if saves.is_last_background_save_ok else "err",
+        "rdb_last_bgsave_time_sec": _whole_seconds(saves.last_duration_ms),
+        "rdb_current_bgsave_time_sec": (
+            -1 if started_ms is None else _whole_seconds(ctx.now_ms - started_ms)
+        ),
+        "rdb_saves": saves.save_count,
+        "rdb_last_cow_size": saves.last_copied_bytes,
+        "rdb_last_load_keys_expired": saves.last_load_keys_expired,
+        "rdb_last_load_keys_loaded": saves.last_load_keys_loaded,
+        "aof_enabled": 0,
+        "aof_rewrite_in_progress": 0,
+        "aof_rewrite_scheduled": 0,
+        "aof_last_rewrite_time_sec": -1,
+        "aof_current_rewrite_time_sec": -1,
+        "aof_last_bgrewrite_status": "ok",
+        "aof_last_write_status": "ok",
+        "aof_last_cow_size": 0,
+    }
+
+
+def _whole_seconds(duration_ms: int) -> int:
+    """Return a duration in seconds; -1, for there was none, stays what it is."""
+    return -1 if duration_ms < 0 else duration_ms // 1000
+
+
+def stats(ctx: ServerContext) -> Fields:
+    """Return the section `stats`."""
+    engine = ctx.engine
+    statistics = ctx.statistics
+    cycle, rates = engine.expiry_cycle, engine.rates
+    return {
+        "total_connections_received": ctx.clients.accepted_count,
+        "total_commands_processed": engine.commands_processed,
+        "instantaneous_ops_per_sec": round(rates.commands_per_second),
+        "total_net_input_bytes": engine.input_bytes,
+        "total_net_output_bytes": engine.output_bytes,
+        "instantaneous_input_kbps": f"{rates.input_bytes_per_second / 1024:.2f}",
+        "instantaneous_output_kbps": f"{rates.output_bytes_per_second / 1024:.2f}",
+        "rejected_connections": ctx.clients.rejected_count,
+        "sync_full": statistics.sync_full,
+        "sync_partial_ok": statistics.sync_partial_ok,
+        "sync_partial_err": statistics.sync_partial_err,
+        "expired_keys": statistics.expired_keys,
+        "expired_stale_perc": f"{cycle.stale_share * 100:.2f}",
+        "expired_time_cap_reached_count": cycle.capped_count,
+        "evicted_keys": 0,
+        "evicted_clients": 0,
+        "keyspace_hits": statistics.keyspace_hits,
+        "keyspace_misses": statistics.keyspace_misses,
+        "pubsub_channels": ctx.pubsub.channel_count,
+        "pubsub_patterns": ctx.pubsub.pattern_count,
+        "pubsubshard_channels": 0,
+        "latest_fork_usec": statistics.latest_fork_usec,
+        "total_forks": statistics.total_forks,
+        "migrate_cached_sockets": 0,
+        "slave_expires_tracked_keys": 0,
+        "active_defrag_hits": 0,
+        "active_defrag_misses": 0,
+        "active_defrag_key_hits": 0,
+        "active_defrag_key_misses": 0,
+        "unexpected_error_replies": 0,
+        "total_error_replies": engine.error_replies,
+    }
+
+
+def replication(ctx: ServerContext) -> Fields:
+    """Return the section `replication`."""
+    return report.info_fields(ctx.engine.replication, ctx.now_ms)
+
+
+def cpu(ctx: ServerContext) -> Fields:
+    """Return the section `cpu`."""
+    system, user, children_system, children_user = ctx.engine.host.cpu_seconds()
+    return {
+        "used_cpu_sys": f"{system:.6f}",
+        "used_cpu_user": f"{user:.6f}",
+        "used_cpu_sys_children": f"{children_system:.6f}",
+        "used_cpu_user_children": f"{children_user:.6f}",
+    }
+
+
+def modules(ctx: ServerContext) -> Fields:
+    """Return the section `modules`: there are none."""
+    return {}
+
+
+def commandstats(ctx: ServerContext) -> Fields:
+    """Return the section `commandstats`: commands that were called, refused or failed."""
+    fields = {}
+    for row in ctx.engine.table.all_rows():
+        if row.calls or row.failed_calls or row.rejected_calls:
+            fields[f"cmdstat_{row.full_name}"] = _statistics_of(row)
+    return fields
+
+
+def _statistics_of(row: CommandRow) -> str:
+    spent_us = int(row.seconds * 1_000_000)
+    per_call_us = spent_us / row.calls if row.calls else 0.0
+    return (
+        f"calls={row.calls},usec={spent_us},usec_per_call={per_call_us:.2f}"
+        f",rejected_calls={row.rejected_calls},failed_calls={row.failed_calls}"
+    )
+
+
+def errorstats(ctx: ServerContext) -> Fields:
+    """Return the section `errorstats`."""
+    return {
+        f"errorstat_{code.decode('ascii', 'replace')}": f"count={count}"
+        for code, count in sorted(ctx.engine.errors_by_code.items())
+    }
+
+
+def cluster(ctx: ServerContext) -> Fields:
+    """Return the section `cluster`."""
+    return {"cluster_enabled": 0}
+
+
+def keyspace(ctx: ServerContext) -> Fields:
+    """Return the section `keyspace`: the databases that hold keys."""
+    return {
+        f"db{database.index}": (
+            f"keys={len(database)},expires={len(database.expires)}"
+            f",avg_ttl={_mean_lifetime_ms(database, ctx.now_ms)}"
+        )
+        for database in ctx.keyspace.databases
+        if len(database)
+    }
+
+
+def _mean_lifetime_ms(database: Database, now_ms: int) -> int:
+    """Return the mean of what is left to the oldest of the expiring keys; 0 without any."""
+    sample = list(islice(database.expires.values(), _TTL_SAMPLE_COUNT))
+    left_ms = [max(0, expire_at_ms - now_ms) for expire_at_ms in sample]
+    return sum(left_ms) // len(left_ms) if left_ms else 0
+
+
+#: Every section in INFO's order, with its title.
+SECTIONS: Final[dict[str, tuple[str, Callable[[ServerContext], Fields]]]] = {
+    "server": ("Server", server),
+    "clients": ("Clients", clients),
+    "memory": ("Memory", memory),
+    "persistence": ("Persistence", persistence),
+    "stats": ("Stats", stats),
+    "replication": ("Replication", replication),
+    "cpu": ("CPU", cpu),
+    "modules": ("Modules", modules),
+    "commandstats": ("Commandstats", commandstats),
+    "errorstats": ("Errorstats", errorstats),
+    "cluster": ("Cluster", cluster),
+    "keyspace": ("Keyspace", keyspace),
+}
+
+#: Sections that are given only when asked for, by name or by `all`.
+NOT_BY_DEFAULT: Final = frozenset({"commandstats"})
+
+
+def chosen_sections(words: Iterable[str]) -> list[str]:
+    """Return the names of the sections that INFO with `words` gives, in order.
+
+    Unknown names are passed over; no words at all mean the default.
+    """
+    wanted = {word.lower() for word in words} or {"default"}
+    if wanted & {"all", "everything"}:
+        return list(SECTIONS)
+    if "default" in wanted:
+        wanted |= SECTIONS.keys() - NOT_BY_DEFAULT
+    return [name for name in SECTIONS if name in wanted]
+
+
+def collect(ctx: ServerContext, names: Iterable[str]) -> Iterator[tuple[str, Fields]]:
+    """Yield title and fields of each of the sections."""
+    for name in names:
+        title, fields_of = SECTIONS[name]
+        yield title, fields_of(ctx)

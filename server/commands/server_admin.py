@@ -1,0 +1,120 @@
+"""SAVE, BGSAVE, LASTSAVE, SHUTDOWN, TIME: what concerns the process more than the dataset.
+
+The work is the host's. Follows Redis 7.0 `rdb.c: saveCommand, bgsaveCommand`, `db.c:
+shutdownCommand`.
+"""
+
+from __future__ import annotations
+
+from vedette.cmdspec import Flag, command
+from vedette.errors import CommandError
+from vedette.resp.replies import NO_REPLY, OK, Reply, SimpleString
+
+from ..engine import SaveInProgress, ServerContext
+from ..engine.host import ShutdownRequest
+from .arguments import syntax_error
+
+_IN_PROGRESS = b"ERR Background save already in progress"
+
+
+@command(
+    "SAVE",
+    arity=1,
+    flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.NO_ASYNC_LOADING | Flag.NO_MULTI,
+    group="server",
+    since="1.0.0",
+    summary="Writes a snapshot before it answers.",
+)
+def save(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    try:
+        ctx.engine.host.save()
+    except SaveInProgress:
+        raise CommandError(_IN_PROGRESS) from None
+    except OSError as error:
+        raise CommandError(b"ERR") from error  # no more is said by Redis; the log says why
+    return OK
+
+
+@command(
+    "BGSAVE",
+    arity=-1,
+    flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.NO_ASYNC_LOADING,
+    group="server",
+    since="1.0.0",
+    summary="Writes a snapshot in a child process.",
+)
+def bgsave(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    # SCHEDULE waits for other children to end; there are none but those that save.
+    if len(argv) > 2 or (len(argv) == 2 and argv[1].upper() != b"SCHEDULE"):
+        raise syntax_error()
+    engine = ctx.engine
+    if engine.is_in_transaction and not engine.saves.is_in_progress:
+        # A snapshot taken now would hold half a transaction.
+        engine.saves.is_scheduled = True
+        return SimpleString(b"Background saving scheduled")
+    try:
+        engine.host.start_background_save()
+    except SaveInProgress:
+        raise CommandError(_IN_PROGRESS) from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).encode()
+        raise CommandError(b"ERR Can't save in background: %b" % reason) from error
+    return SimpleString(b"Background saving started")
+
+
+@command(
+    "LASTSAVE",
+    arity=1,
+    flags=Flag.LOADING | Flag.STALE | Flag.FAST,
+    group="server",
+    since="1.0.0",
+    tips=("nondeterministic_output",),
+    summary="Returns when the last snapshot was finished, as a Unix time in seconds.",
+)
+def lastsave(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    return ctx.engine.saves.last_save_ms // 1000
+
+
+@command(
+    "SHUTDOWN",
+    arity=-1,
+    flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.NO_MULTI | Flag.ALLOW_BUSY,
+    group="server",
+    since="1.0.0",
+    summary="Stops the server, saving first if there are save points or SAVE says so.",
+)
+def shutdown(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    words = {word.upper() for word in argv[1:]}
+    if not words <= {b"SAVE", b"NOSAVE", b"NOW", b"FORCE", b"ABORT"}:
+        raise syntax_error()
+    if words >= {b"SAVE", b"NOSAVE"} or (b"ABORT" in words and len(words) > 1):
+        raise syntax_error()
+    host = ctx.engine.host
+    if b"ABORT" in words:
+        if not host.abort_shutdown():
+            raise CommandError(b"ERR No shutdown in progress.")
+        return OK
+    request = ShutdownRequest(
+        save=True if b"SAVE" in words else False if b"NOSAVE" in words else None,
+        is_now=b"NOW" in words,
+        is_forced=b"FORCE" in words,
+    )
+    try:
+        host.request_shutdown(request)
+    except OSError as error:
+        raise CommandError(b"ERR Errors trying to SHUTDOWN. Check logs.") from error
+    return NO_REPLY  # the connection ends with the server
+
+
+@command(
+    "TIME",
+    arity=1,
+    flags=Flag.LOADING | Flag.STALE | Flag.FAST,
+    group="server",
+    since="2.6.0",
+    tips=("nondeterministic_output",),
+    summary="Returns the time of the server as Unix seconds and microseconds.",
+)
+def time_(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    seconds, milliseconds = divmod(ctx.now_ms, 1000)
+    return [b"%d" % seconds, b"%d" % (milliseconds * 1000)]

@@ -18,6 +18,7 @@ from .info_sections import chosen_sections, collect
     since="1.0.0",
     tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special"),
     summary="Returns the state and statistics of the server.",
+    categories=("dangerous",),
 )
 def info(ctx: ServerContext, argv: list[bytes]) -> Reply:
     names = chosen_sections(word.decode("utf-8", "replace") for word in argv[1:])

@@ -70,6 +70,7 @@ def bgsave(ctx: ServerContext, argv: list[bytes]) -> Reply:
     since="1.0.0",
     tips=("nondeterministic_output",),
     summary="Returns when the last snapshot was finished, as a Unix time in seconds.",
+    categories=("admin", "dangerous"),
 )
 def lastsave(ctx: ServerContext, argv: list[bytes]) -> Reply:
     return ctx.engine.saves.last_save_ms // 1000

@@ -202,7 +202,7 @@ def _on_peer_answer(machine: Machine, request: Request, event: RepliesReceived) 
     if master is None or master.peers.get(peer.run_id) is not peer:
         return
     if request.kind is RequestKind.CONFIRM:
-        repair.on_confirmation(machine, master, request, peer, event.replies[0])
+        repair.on_confirmation(machine, master, request, peer, event.replies)
         return
     opinions.on_answer(machine, master, peer, request, event.replies[0])
     if master.is_s_down:

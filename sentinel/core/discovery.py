@@ -85,6 +85,7 @@ def _note_role(machine: Machine, master: Master, node: Node, role: Role) -> None
 
 
 def _note_replica(machine: Machine, node: Node, facts: Facts) -> None:
+    node.is_former_master = False
     if facts.master_address != node.master_address:
         node.master_address = facts.master_address
         node.master_address_ms = machine.now_ms

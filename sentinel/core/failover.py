@@ -148,7 +148,7 @@ def on_promoted(machine: Machine, master: Master, node: Node) -> None:
     transitions.become(machine, master, FailoverState.RECONF_SLAVES)
     old_address = master.address
     run_reconfig_script(machine, master, node, "leader")
-    old = switch_master(machine, master, node.address, ended.epoch, machine.state.my_id)
+    old = switch_master(machine, master, node.address, ended.epoch)
     master.failover = Failover(
         state=FailoverState.RECONF_SLAVES,
         state_since_ms=machine.now_ms,

@@ -102,7 +102,6 @@ def _adopt_configuration(
     """Somebody else's failover has succeeded (or an operator's order): follow."""
     if hello.master_address == master.address:
         master.config_epoch = hello.config_epoch
-        master.config_leader = None
         machine.mark_dirty()
         return
     notices.about_peer(machine, "+config-update-from", peer)
@@ -110,4 +109,4 @@ def _adopt_configuration(
     if new is None:
         new = new_node(master.name, hello.master_address)
     failover.run_reconfig_script(machine, master, new, "observer")
-    switch_master(machine, master, hello.master_address, hello.config_epoch, hello.run_id)
+    switch_master(machine, master, hello.master_address, hello.config_epoch)

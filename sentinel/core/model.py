@@ -182,6 +182,8 @@ class Node:
     role_reported_ms: int = 0
     #: When INFO showed this same run turning from replica to master: somebody promoted it.
     turned_master_ms: int | None = None
+    #: It was the master until a switch that we saw, and has not reported to be a replica since.
+    is_former_master: bool = False
     #: The following come from a replica's INFO.
     master_address: Address | None = None
     #: When `master_address` last changed.
@@ -204,8 +206,8 @@ class Node:
     reconf_sent_ms: int = 0
     #: When a repair (convert, fix) was last sent, None if never since the last switch.
     repaired_ms: int | None = None
-    #: Run ids of peers that confirmed our configuration after this node came back claiming to be
-    #: a master. Written by `repair.py`.
+    #: Peers that hold our configuration and have voted for no newer one, asked after this node
+    #: came back claiming to be a master. Written by `repair.py`.
     confirmed_by: set[RunId] = field(default_factory=set)
     #: Written by `probes.py`.
     is_info_waiting: bool = False
@@ -312,8 +314,6 @@ class Master:
     options: MasterOptions
     node: Node
     config_epoch: int = 0
-    #: Whose failover made the current configuration; None when loaded or unknown.
-    config_leader: RunId | None = None
     vote: Vote = field(default_factory=Vote)
     replicas: dict[Address, Node] = field(default_factory=dict)
     peers: dict[RunId, PeerSentinel] = field(default_factory=dict)

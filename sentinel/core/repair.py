@@ -3,20 +3,26 @@
 Evaluated whenever a replica's INFO was read. Two cases:
 
 1. It says role:master (`+convert-to-slave`). Redis waits 8 s, in case a newer configuration is on
-   its way. (a) A node that was *turned* into a master under our eyes was promoted by somebody, and
-   the news may indeed be coming: 8 s. (b) One that came back as a master is most likely the old
-   one. Every second it goes on costs writes, so the fellows are asked at once which address they
-   hold for the master; a majority that names ours, asked after the node came back, is better
-   knowledge than any wait.
-2. It follows somebody else (`+fix-slave-config`). The leader of the last failover repairs soon
-   after it is done; the others wait for the failover timeout as Redis does, since the leader may
-   be keeping replicas back on purpose (`parallel-syncs`) - unless the leader is gone.
+   its way. (a) A replica that says so now may have been promoted by somebody, and the news may
+   indeed be coming: 8 s. (b) A former master that comes back from a failover as it went is a stray,
+   and every second it goes on costs writes. So the fellows are asked at once which address
+   they hold for the master, and in which epoch they last voted about it. If a majority, ourselves
+   included, names our address and has voted in no epoch above our configuration's, then no newer
+   one existed when they were asked: its leader would have needed the vote of one of them. That is
+   better knowledge than any wait; without it, 8 s.
+2. It follows another node (`+fix-slave-config`). Redis waits for the failover timeout, since a
+   leader may keep replicas back on purpose (`parallel-syncs`). But a leader that is at work moves
+   the next as soon as one is done: a replica that follows one of our own nodes, while no other is
+   synchronising, has been forgotten (its leader may be dead) and is moved after a few seconds.
+   Whoever follows a stranger was sent there by an operator: the failover timeout, as with Redis.
 
 Both only while the master looks sane: up, reporting role:master, read a short while ago. Reference:
 `sentinel.c: sentinelRefreshInstanceInfo, sentinelMasterLooksSane`.
 """
 
 from __future__ import annotations
+
+import math
 
 from vedette.resp.exchange import Received
 
@@ -26,8 +32,8 @@ from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timing import (
     CONFIRM_GAP_MS,
     CONVERT_WAIT_MS,
-    FIX_WAIT_LEADER_MS,
-    FIX_WAIT_ORPHANED_MS,
+    FIX_TURN_MS,
+    FIX_WAIT_MS,
     REPAIR_GAP_MS,
     SANE_INFO_AGE_MS,
 )
@@ -41,14 +47,18 @@ def on_replica_info(machine: Machine, master: Master, node: Node) -> None:
         _consider_conversion(machine, master, node)
     elif node.master_address is not None and node.master_address != master.address:
         waited_ms = machine.now_ms - max(node.master_address_ms, node.role_reported_ms)
-        if waited_ms > _fix_wait_ms(machine, master):
+        if waited_ms > _fix_wait_ms(machine, master, node):
             _order(machine, master, node, "+fix-slave-config")
 
 
 def on_confirmation(
-    machine: Machine, master: Master, request: Request, peer: PeerSentinel, reply: Received
+    machine: Machine,
+    master: Master,
+    request: Request,
+    peer: PeerSentinel,
+    replies: tuple[Received, ...],
 ) -> None:
-    """A fellow said which address it holds for the master."""
+    """A fellow said which address it holds for the master, and when it last voted."""
     node = request.node
     if node is None or node.role_reported is not Role.MASTER:
         return
@@ -56,9 +66,17 @@ def on_confirmation(
     if request.sent_ms < max(node.role_reported_ms, node.link.status_since_ms):
         return
     expected = [master.address.host.encode(), str(master.address.port).encode()]
-    if reply == expected:
+    address, vote = replies
+    if address == expected and _last_vote_epoch(vote) <= master.config_epoch:
         node.confirmed_by.add(peer.run_id)
         on_replica_info(machine, master, node)
+
+
+def _last_vote_epoch(reply: Received) -> float:
+    """The epoch in an answer to a down query; infinite if the answer makes no sense."""
+    if isinstance(reply, list) and len(reply) == 3 and isinstance(reply[2], int):
+        return reply[2]
+    return math.inf
 
 
 def _is_repairable(machine: Machine, master: Master, node: Node) -> bool:
@@ -87,9 +105,12 @@ def looks_sane(master: Master, now_ms: int) -> bool:
 
 def _consider_conversion(machine: Machine, master: Master, node: Node) -> None:
     has_waited = machine.now_ms - node.role_reported_ms > CONVERT_WAIT_MS
-    is_returned = node.turned_master_ms is None
+    is_returned = node.is_former_master and node.turned_master_ms is None
     confirmations = 1 + len(node.confirmed_by & master.peers.keys())
-    is_confirmed = confirmations >= (1 + len(master.peers)) // 2 + 1
+    is_confirmed = (
+        confirmations >= (1 + len(master.peers)) // 2 + 1
+        and master.vote.leader_epoch <= master.config_epoch
+    )
     if has_waited or (is_returned and is_confirmed):
         _order(machine, master, node, "+convert-to-slave")
     elif is_returned:
@@ -97,7 +118,13 @@ def _consider_conversion(machine: Machine, master: Master, node: Node) -> None:
 
 
 def _ask_for_confirmation(machine: Machine, master: Master, node: Node) -> None:
-    command = (b"SENTINEL", b"get-master-addr-by-name", master.name.encode())
+    host, port = master.address.host.encode(), str(master.address.port).encode()
+    my_id = machine.state.my_id.encode()
+    commands = (
+        (b"SENTINEL", b"get-master-addr-by-name", master.name.encode()),
+        # Epoch 0 asks for no vote, but is answered with the last one given.
+        (b"SENTINEL", b"is-master-down-by-addr", host, port, b"0", my_id),
+    )
     for peer in master.peers.values():
         if peer.run_id in node.confirmed_by:
             continue
@@ -108,19 +135,25 @@ def _ask_for_confirmation(machine: Machine, master: Master, node: Node) -> None:
             continue
         peer.confirm_asked_ms = machine.now_ms
         request = Request(
-            RequestKind.CONFIRM, machine.now_ms, 1, node, peer, generation=master.generation
+            RequestKind.CONFIRM, machine.now_ms, 2, node, peer, generation=master.generation
         )
-        machine.send(peer.link, request, (command,))
+        machine.send(peer.link, request, commands)
 
 
-def _fix_wait_ms(machine: Machine, master: Master) -> int:
-    if master.config_leader == machine.state.my_id:
-        return FIX_WAIT_LEADER_MS
-    leader = master.peers.get(master.config_leader) if master.config_leader is not None else None
-    if master.config_leader is not None and (leader is None or leader.is_s_down):
-        # One sentinel at a time; a second order would only restart the synchronisation.
-        return FIX_WAIT_ORPHANED_MS + election.rank(machine, master) * REPAIR_GAP_MS
-    return master.options.failover_timeout_ms
+def _fix_wait_ms(machine: Machine, master: Master, node: Node) -> int:
+    is_synchronising = any(
+        other.role_reported is Role.REPLICA
+        and other.master_address == master.address
+        and not other.is_master_link_up
+        and not other.is_s_down
+        for other in master.replicas.values()
+    )
+    follows_one_of_ours = node.master_address in master.replicas
+    if is_synchronising or not follows_one_of_ours:
+        return master.options.failover_timeout_ms
+    # One sentinel at a time; a second order would only restart the synchronisation.
+    wait_ms = FIX_WAIT_MS + election.rank(machine, master) * FIX_TURN_MS
+    return min(wait_ms, master.options.failover_timeout_ms)
 
 
 def _order(machine: Machine, master: Master, node: Node, event: str) -> None:

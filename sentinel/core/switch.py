@@ -11,7 +11,7 @@ which it can be told to follow before it does anything else.
 
 from __future__ import annotations
 
-from vedette.types import Address, RunId
+from vedette.types import Address
 
 from . import links, notices, probes
 from .machine import Machine
@@ -21,9 +21,7 @@ from .timers import Timer, TimerKind
 _ENDED_TIMERS = (TimerKind.ASK, TimerKind.CANDIDACY, TimerKind.ELECTION, TimerKind.FAILOVER)
 
 
-def switch_master(
-    machine: Machine, master: Master, address: Address, config_epoch: int, leader: RunId | None
-) -> Node:
+def switch_master(machine: Machine, master: Master, address: Address, config_epoch: int) -> Node:
     """Adopt a configuration with another address; return the node that was master before.
 
     Emits +switch-master and a +slave for each replica, saves, and spreads the news. The failover's
@@ -40,11 +38,12 @@ def switch_master(
     master.node = new
     master.replicas[old.address] = old
     master.config_epoch = config_epoch
-    master.config_leader = leader
     master.switched_ms = machine.now_ms
     forget_past(machine, master)
     for node in master.nodes():
         _start_afresh(machine, node)
+    old.is_former_master = True
+    new.is_former_master = False
     old.run_id = ""  # comes back as a stranger, not as a reboot
     notices.about(machine, "+switch-master", event, master)
     for node in master.replicas.values():

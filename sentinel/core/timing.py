@@ -34,10 +34,9 @@ SANE_INFO_AGE_MS: Final = 20_000
 #: Between two repairs of the same node, and two rounds of asking fellows to confirm them.
 REPAIR_GAP_MS: Final = 2_000
 CONFIRM_GAP_MS: Final = 500
-#: The sentinel that led the failover repairs stragglers this soon, the others leave it to the
-#: failover timeout, as Redis does, unless the leader is gone.
-FIX_WAIT_LEADER_MS: Final = 2_000
-FIX_WAIT_ORPHANED_MS: Final = 4_000
+#: Before a straggler of a failover is repaired, and between the turns of the sentinels to do so.
+FIX_WAIT_MS: Final = 4_000
+FIX_TURN_MS: Final = 1_000
 
 #: One election; Redis allows 10 s because it counts votes by timer.
 ELECTION_TIMEOUT_MS: Final = 2_000

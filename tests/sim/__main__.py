@@ -1,4 +1,4 @@
-"""Run seeds from the command line: `python -m tests.sim --seeds 1000`, or replay one: `--seed 7`."""
+"""Run seeds: `python -m tests.sim --seeds 1000`; or replay one: `--seed 7`."""
 
 from __future__ import annotations
 

@@ -191,9 +191,7 @@ class Mischief:
         if sentinel.life is Life.RUNNING:
             self.requests += 1
             self.cluster.world.note("mischief", f"orders {sentinel.label} to fail over")
-            sentinel.step(
-                FailoverRequested(sentinel.clock_ms(), RequestId(self.requests), NAME)
-            )
+            sentinel.step(FailoverRequested(sentinel.clock_ms(), RequestId(self.requests), NAME))
 
     # -- helpers ---------------------------------------------------------------------------------
 

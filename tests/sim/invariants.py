@@ -75,9 +75,7 @@ class Judge:
             if master.address == asked.address:
                 self._record_vote(sentinel, master.name, epoch, RunId(leader.decode()))
 
-    def _record_vote(
-        self, sentinel: SimSentinel, name: str, epoch: int, candidate: RunId
-    ) -> None:
+    def _record_vote(self, sentinel: SimSentinel, name: str, epoch: int, candidate: RunId) -> None:
         key = sentinel.run_id, name, epoch
         before = self.votes.setdefault(key, candidate)
         _require(before == candidate, f"{sentinel.label} voted twice in {epoch}")

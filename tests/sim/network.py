@@ -2,8 +2,8 @@
 
 `World` owns time (microseconds on a heap), the seeded generator and the hash of all that happened.
 `Process` is anything that can be paused, crashed and restarted; `Connection` is a TCP connection:
-each direction delivers in order, late, or not at all while a partition holds it back, and a crash or
-a reset ends it with a message of its own. Nothing here knows Redis or sentinels.
+each direction delivers in order, late, or not at all while a partition holds it back, and a crash
+or a reset ends it with a message of its own. Nothing here knows Redis or sentinels.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 from tests.sim.network import Connection, Life, Message, Process, World
 from vedette.resp.exchange import ReplyError
 from vedette.types import Address
@@ -260,5 +259,3 @@ class SimNode(Process):
 
 def _error(text: str) -> object:
     return ReplyError(text)
-
-

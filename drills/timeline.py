@@ -121,6 +121,7 @@ class Timeline:
         times = [time_ns for time_ns in first_ns_of if time_ns is not None]
         if times:
             self._reach("client_first_ok", min(times))
+            self._reach("promoted", min(times))  # a prober asks less often than writers write
         if times and len(times) == len(first_ns_of):
             self._reach("client_all_ok", max(times))
 

@@ -156,6 +156,15 @@ def test_the_first_accepted_write_is_the_promotion() -> None:
     assert timeline.accepted_ns == {"node-2": at(1392), "node-3": at(1500)}
 
 
+def test_a_writers_acknowledgement_proves_the_promotion() -> None:
+    """A writer may be served before the prober asks again."""
+    timeline = make_timeline()
+    timeline.accepted_write("node-2", at(1392))
+    timeline.acknowledged([at(1390)])
+
+    assert phases_of(timeline)["promoted"] == 1390
+
+
 @pytest.mark.parametrize(
     ("first_ok_ms", "first", "every"),
     [([2000, 1900], 1900, 2000), ([2000, None], 2000, None), ([None, None], None, None)],

@@ -92,13 +92,16 @@ class RequestParser:
         append = requests.append
         next_request = reader.gets
         join = b"".join
+        may_have_empty = False
         try:
             while (request := next_request()) is not False:
                 if request is _MARKER_VALUE:
-                    if not all(requests):
+                    if may_have_empty:
                         requests = [request for request in requests if request]
                     return requests, None
-                join(request)  # raises TypeError unless every argument is a bulk string
+                # Raises TypeError unless every argument is a bulk string.
+                if not join(request):
+                    may_have_empty = True
                 append(request)
         except (hiredis.HiredisError, TypeError):
             pass  # the strict parser below words the error

@@ -119,18 +119,45 @@ class Pump:
         """Serve one batch of what is ready."""
         events = self._epoll.poll(0, BATCH_MAX_EVENTS)
         self.engine.begin_batch(self._clock_ms())
+        sockets = self._sockets
         sessions = self._sessions
+        receive = self.engine.receive
         for descriptor, mask in events:
-            session = sessions.get(descriptor)
-            if session is None:
-                if descriptor in self._listeners:
-                    self._accept(self._listeners[descriptor])
+            if mask != _READ or descriptor not in sessions:
+                self._serve_rare(descriptor, mask)
                 continue
-            if mask & _WRITE:
-                self._send_backlog(descriptor, session)
-            if mask & ~_WRITE and not session.is_closed:
-                self._receive(descriptor, session)
+            session = sessions[descriptor]
+            try:
+                data = sockets[descriptor].recv(RECEIVE_BYTES)
+            except OSError as error:
+                self._on_receive_error(session, error)
+                continue
+            if data:
+                receive(session, data)
+            else:
+                self.close(session)
         self.settle()
+
+    def _serve_rare(self, descriptor: int, mask: int) -> None:
+        """Serve a listener, or a connection of which there is more to say than that it has data."""
+        session = self._sessions.get(descriptor)
+        if session is None:
+            if descriptor in self._listeners:
+                self._accept(self._listeners[descriptor])
+            return
+        if mask & _WRITE:
+            self._send_backlog(descriptor, session)
+        if not mask & ~_WRITE or session.is_closed:
+            return
+        try:
+            data = self._sockets[descriptor].recv(RECEIVE_BYTES)
+        except OSError as error:
+            self._on_receive_error(session, error)
+            return
+        if data:
+            self.engine.receive(session, data)
+        else:
+            self.close(session)
 
     def settle(self) -> None:
         """End the batch: persist and propagate, then send what is owed, then close what is to be.
@@ -226,21 +253,10 @@ class Pump:
 
     # --- receiving and sending -------------------------------------------------------------------
 
-    def _receive(self, descriptor: int, session: Session) -> None:
-        if session.is_close_requested:
-            self.engine.clients.note_unsent(session)
-            return
-        try:
-            data = self._sockets[descriptor].recv(RECEIVE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:  # reset, timed out: the connection is gone, nobody is left to tell
+    def _on_receive_error(self, session: Session, error: OSError) -> None:
+        """Close a connection that was reset or timed out: nobody is left to tell."""
+        if not isinstance(error, BlockingIOError):
             self.close(session)
-            return
-        if not data:
-            self.close(session)
-            return
-        self.engine.receive(session, data)
 
     def _send(self, session: Session) -> None:
         """Offer the outbox to the socket; what it does not take becomes the backlog."""

@@ -78,7 +78,6 @@ def config_rewrite(ctx: ServerContext, argv: list[bytes]) -> Reply:
     flags=_FLAGS,
     group="server",
     since="2.0.0",
-    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
     summary="Sets the counters that INFO reports to zero.",
 )
 def config_resetstat(ctx: ServerContext, argv: list[bytes]) -> Reply:

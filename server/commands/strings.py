@@ -86,7 +86,9 @@ class _Options:
     "SET",
     arity=-3,
     flags=Flag.WRITE | Flag.DENYOOM,
-    keys=Keys(1, 1, 1, ("RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS")),
+    keys=Keys(
+        1, 1, 1, ("RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"), notes="GET returns the old value"
+    ),
     group="string",
     since="1.0.0",
     summary="Sets a key to a string, with conditions and a lifetime if asked for.",
@@ -222,7 +224,7 @@ def getdel(ctx: ServerContext, argv: list[bytes]) -> Reply:
     "GETEX",
     arity=-2,
     flags=Flag.WRITE | Flag.FAST,
-    keys=Keys(1, 1, 1, ("RW", "ACCESS", "UPDATE")),
+    keys=Keys(1, 1, 1, ("RW", "ACCESS", "UPDATE"), notes="the lifetime is what is updated"),
     group="string",
     since="6.2.0",
     summary="Returns the string at a key and changes its lifetime.",

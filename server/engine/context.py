@@ -81,7 +81,8 @@ class ServerContext(Context):
     def _is_gone(self, db: Database, key: bytes) -> bool:
         """Return whether `key` has expired, deleting it where that is ours to do.
 
-        A replica only hides it: its master will send the deletion (Redis' `db.c: expireIfNeeded`).
+        A replica only hides it: its master will send the deletion. So does a master while CLIENT
+        PAUSE keeps the dataset as it is (Redis' `db.c: expireIfNeeded`).
         """
         expire_at_ms = db.expires.get(key)
         if expire_at_ms is None or expire_at_ms > self.now_ms:
@@ -89,6 +90,8 @@ class ServerContext(Context):
         if self.engine.is_replica:
             # What comes from the master is applied to the dataset as it is.
             return not self.session.is_deaf
+        if self.engine.paused_until_ms > self.now_ms:
+            return True
         self.engine.expire(db, key)
         return True
 

@@ -3,9 +3,10 @@
 `RequestParser` turns received bytes into argument lists. Nearly all traffic is whole, well-formed
 multibulk requests; those go through `hiredis.Reader`. It is lenient where Redis is strict (it takes
 any type as an argument, and allocates an array as large as a header claims), so it sees only
-data in which no header is long enough to be dangerous, and whatever it gives is checked to be
-arrays of bulk strings. All else (inline commands, large values, errors, requests that arrive in
-pieces, clients that have not authenticated) goes through the strict parser in this module.
+data in which no header is long enough to be dangerous and no line begins like a string that is not
+a bulk string, and whatever it gives is checked to be arrays of strings. All else (inline commands,
+large values, errors, requests that arrive in pieces, clients that have not authenticated) goes
+through the strict parser in this module.
 
 Behaviour and texts follow Redis 7.0 `networking.c: processInlineBuffer, processMultibulkBuffer`.
 """
@@ -29,11 +30,11 @@ UNAUTHENTICATED_MAX_BULK_BYTES: Final = 16384
 #: A header for which hiredis would allocate a large array before an argument has come; it also takes
 #: arrays inside arrays without end, so that many headers in a row add up. Matching inside a value is
 #: harmless: the strict parser gives the same requests.
-_LONG_HEADER: Final = re.compile(rb"\*\d{4}")
+_find_long_header: Final = re.compile(rb"\*\d{4}").search
 
-#: Fed behind everything: if it comes back as itself, the data before it was whole requests. Else it
-#: was taken for a part of an unfinished one (and that request is not taken over). A cached small
-#: integer, so that the comparison is one of identity.
+#: Fed behind everything: if it comes back as itself, the data before it was whole requests. Else
+#: it was taken for a part of an unfinished one (and that request is not taken over). A cached
+#: small integer, so that the comparison is one of identity.
 _MARKER: Final = b":0\r\n"
 _MARKER_VALUE: Final = 0
 
@@ -51,17 +52,20 @@ class RequestParser:
         "_arguments",
         "_arguments_bytes",
         "_buffer",
+        "_is_authenticated",
+        "_is_strict",
         "_missing",
         "_reader",
         "_value_size",
         "buffered_bytes",
-        "is_authenticated",
         "max_bulk_bytes",
     )
 
     def __init__(self, *, max_bulk_bytes: int = 512 * 1024 * 1024) -> None:
         self.max_bulk_bytes = max_bulk_bytes
-        self.is_authenticated = True
+        self._is_authenticated = True
+        #: Whether the next bytes are the strict parser's in any case.
+        self._is_strict = False
         self._reader = hiredis.Reader()
         #: Bytes received that no request has been made of yet.
         self._buffer = bytearray()
@@ -74,16 +78,29 @@ class RequestParser:
         #: How much is held of requests that are not complete.
         self.buffered_bytes = 0
 
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether the client may send requests of any size."""
+        return self._is_authenticated
+
+    @is_authenticated.setter
+    def is_authenticated(self, is_authenticated: bool) -> None:
+        self._is_authenticated = is_authenticated
+        self._is_strict = bool(self._buffer or self._missing or not is_authenticated)
+
     def parse(self, data: bytes) -> tuple[list[list[bytes]], ProtocolError | None]:
         """Return the requests that `data` completes, and the error that ends the stream, if any.
 
         After an error the parser must not be used again; the requests before it are valid.
         Empty requests (`*0`, an empty line) are left out, as Redis ignores them.
         """
-        if self._buffer or self._missing or not self.is_authenticated:
-            self._buffer += data
-            return self._parse_strictly()
-        if data[:1] != b"*" or _LONG_HEADER.search(data) is not None:
+        if (
+            self._is_strict
+            or data[:1] != b"*"
+            or _find_long_header(data) is not None
+            or (b"+" in data and b"\n+" in data)
+            or (b"=" in data and b"\n=" in data)
+        ):
             self._buffer += data
             return self._parse_strictly()
         reader = self._reader
@@ -165,6 +182,7 @@ class RequestParser:
         finally:
             del buffer[:position]
             self.buffered_bytes = len(buffer) + self._arguments_bytes
+            self._is_strict = bool(buffer or self._missing or not self._is_authenticated)
         return requests, None
 
     def _line_end(self, position: int, too_big: bytes) -> int:
@@ -180,7 +198,7 @@ class RequestParser:
         count = _strict_integer(text)
         if count is None or count > MULTIBULK_MAX_COUNT:
             raise ProtocolError("Protocol error: invalid multibulk length")
-        if not self.is_authenticated and count > UNAUTHENTICATED_MAX_COUNT:
+        if not self._is_authenticated and count > UNAUTHENTICATED_MAX_COUNT:
             raise ProtocolError("Protocol error: unauthenticated multibulk length")
         return count
 
@@ -213,7 +231,7 @@ class RequestParser:
         size = _strict_integer(text)
         if size is None or size < 0 or size > self.max_bulk_bytes:
             raise ProtocolError("Protocol error: invalid bulk length")
-        if not self.is_authenticated and size > UNAUTHENTICATED_MAX_BULK_BYTES:
+        if not self._is_authenticated and size > UNAUTHENTICATED_MAX_BULK_BYTES:
             raise ProtocolError("Protocol error: unauthenticated bulk length")
         return size
 

@@ -1,0 +1,52 @@
+# Everything a contributor runs. Needs Python 3.11 or later, make and a package index.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SEEDS ?= 1000
+RUNS ?= 5
+PACKAGES := vedette vedette_cli server sentinel ha_client monitoring drills
+STAMP := $(VENV)/.installed
+
+.PHONY: help venv up test check format sim drill bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+venv: $(STAMP) ## build .venv with Vedette and the development tools
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+up: venv ## start a master, two replicas and three sentinels, with a live table
+	$(BIN)/vedette up $(ARGS)
+
+test: venv ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: venv ## lint, type-check and hold the layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/flake8-async --enable ASYNC101,ASYNC102,ASYNC113,ASYNC120,ASYNC121,ASYNC900,ASYNC913 \
+		$$(git ls-files --cached --others --exclude-standard $(addsuffix /*.py,$(PACKAGES)))
+
+format: venv ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+sim: venv ## run SEEDS simulated clusters (default 1000)
+	$(BIN)/python -m tests.sim --seeds $(SEEDS)
+
+drill: venv ## rehearse a failover on real processes
+	$(BIN)/vedette drill run master-crash $(ARGS)
+
+bench: venv ## measure beside redis-server and redis-sentinel (needs both)
+	$(BIN)/python -m benchmarks.server
+	$(BIN)/python -m benchmarks.failover --runs $(RUNS)
+
+clean: ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

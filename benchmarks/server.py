@@ -1,0 +1,187 @@
+"""Throughput and CPU of vedette-server beside redis-server, driven by redis-benchmark.
+
+    python -m benchmarks.server [--rounds N] [--tests get,set] [--pipeline 1,16] [--json FILE]
+
+Both servers run on loopback with the same settings and are loaded in turn (A B A B ...), so that a
+machine that gets slower or faster meanwhile is no one's advantage. A row's ratios are medians over
+the pairs: throughput (Vedette / Redis, higher is better) and server CPU per command (lower is
+better). Exit code 2: redis-server or redis-benchmark is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+CLIENTS = 50
+KEYS = 100_000
+START_TIMEOUT_S = 20.0
+RUN_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One run of redis-benchmark against one server."""
+
+    commands_per_second: float
+    cpu_us_per_command: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The ratios, Vedette / Redis, of one test at one pipeline depth."""
+
+    test: str
+    pipeline: int
+    throughput_ratio: float
+    cpu_ratio: float
+    vedette: Measurement
+    redis: Measurement
+
+
+class Server:
+    """A running server process and its port."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int) -> None:
+        self.name = name
+        self.process = process
+        self.port = port
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time, user and system, that the process has used."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+    def measure(self, test: str, pipeline: int, requests: int) -> Measurement:
+        """Run one test of redis-benchmark; raises CalledProcessError or TimeoutExpired."""
+        before_s = self.cpu_seconds()
+        command = ["redis-benchmark", "-p", str(self.port), "-t", test, "-n", str(requests)]
+        command += ["-c", str(CLIENTS), "-P", str(pipeline), "-r", str(KEYS), "--csv"]
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=True
+        )
+        rows = [row for row in csv.reader(result.stdout.splitlines()) if row and row[0] != "test"]
+        cpu_us = (self.cpu_seconds() - before_s) / requests * 1e6
+        return Measurement(float(rows[-1][1]), cpu_us)
+
+
+@contextlib.contextmanager
+def running_servers(directory: str) -> Iterator[tuple[Server, Server]]:
+    """Start both servers with the same configuration, and end them with the block."""
+    programs = {
+        "vedette": [os.path.join(os.path.dirname(sys.executable), "vedette-server")],
+        "redis": ["redis-server"],
+    }
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for name, program in programs.items():
+            port = _free_port()
+            home = os.path.join(directory, name)
+            os.makedirs(home)
+            options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", home]
+            process = subprocess.Popen(
+                [*program, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            _wait_until_listening(name, process, port)
+            servers.append(Server(name, process, port))
+        yield servers[0], servers[1]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_listening(name: str, process: subprocess.Popen[bytes], port: int) -> None:
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline_s and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"{name} did not begin to listen on port {port}")
+
+
+def compare(
+    vedette: Server, redis: Server, test: str, pipeline: int, requests: int, rounds: int
+) -> Row:
+    """Measure both in turn, `rounds` times, and return the medians of the ratios."""
+    pairs = [
+        (vedette.measure(test, pipeline, requests), redis.measure(test, pipeline, requests))
+        for _ in range(rounds)
+    ]
+    return Row(
+        test,
+        pipeline,
+        statistics.median(a.commands_per_second / b.commands_per_second for a, b in pairs),
+        statistics.median(a.cpu_us_per_command / max(b.cpu_us_per_command, 0.01) for a, b in pairs),
+        _median([a for a, _ in pairs]),
+        _median([b for _, b in pairs]),
+    )
+
+
+def _median(runs: list[Measurement]) -> Measurement:
+    return Measurement(
+        statistics.median(run.commands_per_second for run in runs),
+        statistics.median(run.cpu_us_per_command for run in runs),
+    )
+
+
+def main() -> int:
+    """Measure and print; return the exit code."""
+    parser = argparse.ArgumentParser(description="vedette-server beside redis-server")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tests", default="ping_mbulk,set,get,incr,mset")
+    parser.add_argument("--pipeline", default="1,16")
+    parser.add_argument("--requests", type=int, default=100_000, help="of a test without pipeline")
+    parser.add_argument("--json", help="write the rows to this file")
+    options = parser.parse_args()
+    for program in ("redis-server", "redis-benchmark"):
+        if shutil.which(program) is None:
+            print(
+                f"{program} is not installed: there is nothing to measure beside", file=sys.stderr
+            )
+            return 2
+    rows = []
+    with tempfile.TemporaryDirectory() as directory, running_servers(directory) as (ours, theirs):
+        for pipeline in map(int, options.pipeline.split(",")):
+            for test in options.tests.split(","):
+                requests = options.requests * (5 if pipeline > 1 else 1)
+                row = compare(ours, theirs, test, pipeline, requests, options.rounds)
+                rows.append(row)
+                print(
+                    f"{test:12s} pipeline {pipeline:<3d}"
+                    f" throughput {row.throughput_ratio:5.2f}  cpu {row.cpu_ratio:5.2f}"
+                    f"   (vedette {row.vedette.commands_per_second:9.0f}/s"
+                    f" {row.vedette.cpu_us_per_command:5.2f} us,"
+                    f" redis {row.redis.commands_per_second:9.0f}/s"
+                    f" {row.redis.cpu_us_per_command:5.2f} us)",
+                    flush=True,
+                )
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump([asdict(row) for row in rows], file, indent=1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""A sentinel as a process of its own: start, memory across restarts, stop, bad input."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import BlockingClient, ReplyError
+from tests.support.processes import VedetteSentinel, console_script, free_port, watching
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def sentinel() -> Iterator[VedetteSentinel]:
+    """Yield a sentinel that watches a master which does not exist."""
+    lines = watching(free_port(), down_after_ms=60_000)
+    with VedetteSentinel(extra_lines=lines) as process:
+        yield process
+
+
+def test_identity_epochs_and_settings_survive_a_crash(sentinel: VedetteSentinel) -> None:
+    """What was acknowledged is on disk, even if the process is killed the next moment."""
+    my_id = sentinel.call("SENTINEL", "MYID")
+    voter = b"a" * 40
+    port = int(sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[1])
+    vote = sentinel.call("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, 7, voter)
+    sentinel.call("SENTINEL", "SET", "mymaster", "quorum", "5", "auth-pass", 'a "b"')
+    sentinel.call("SENTINEL", "MONITOR", "other", "127.0.0.1", free_port(), 1)
+
+    sentinel.kill()
+    sentinel.start()
+
+    rival = sentinel.call("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, 7, b"b" * 40)
+    assert vote == [0, voter, 7]
+    assert rival[1:] != [b"b" * 40, 7]
+    assert sentinel.call("SENTINEL", "MYID") == my_id
+    assert sentinel.call("ROLE") == [b"sentinel", [b"mymaster", b"other"]]
+    assert 'sentinel auth-pass mymaster "a \\"b\\""' in sentinel.config_path.read_text()
+
+
+def test_vote_is_refused_when_it_cannot_be_saved(sentinel: VedetteSentinel) -> None:
+    """Two leaders of one epoch begin with a vote that a restart forgets."""
+    port = int(sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[1])
+    directory = sentinel.config_path.parent
+    moved = directory.with_name(directory.name + "-moved")
+    directory.rename(moved)
+    try:
+        reply = sentinel.call("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, 9, b"a" * 40)
+    finally:
+        moved.rename(directory)
+
+    assert reply[1] != b"a" * 40
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_stops_it_cleanly(sentinel: VedetteSentinel, number: signal.Signals) -> None:
+    """Service managers expect exit code 0."""
+    sentinel.close_client()
+    sentinel.process.send_signal(number)
+
+    assert sentinel.process.wait(10) == 0
+    assert "sentinel.stopped" in sentinel.log()
+
+
+def test_shutdown_closes_the_connection_and_ends_the_process(sentinel: VedetteSentinel) -> None:
+    """redis-cli shutdown, as in operators' scripts."""
+    with pytest.raises(ConnectionError):
+        sentinel.call("SHUTDOWN")
+
+    assert sentinel.process.wait(10) == 0
+
+
+def test_events_reach_subscribers_of_channel_and_pattern(sentinel: VedetteSentinel) -> None:
+    """The way clients and tools learn of everything."""
+    with contextlib.ExitStack() as stack:
+        by_name = stack.enter_context(BlockingClient(sentinel.port))
+        by_pattern = stack.enter_context(BlockingClient(sentinel.port))
+        by_name.call("SUBSCRIBE", "+set")
+        by_pattern.call("PSUBSCRIBE", "*")
+        sentinel.call("SENTINEL", "SET", "mymaster", "quorum", "3")
+        message, matched = by_name.receive(), by_pattern.receive()
+
+    port = sentinel.extra_lines[0].split()[4]
+    payload = f"master mymaster 127.0.0.1 {port} quorum 3".encode()
+    assert message == [b"message", b"+set", payload]
+    assert matched == [b"pmessage", b"*", b"+set", payload]
+
+
+def test_failover_without_a_replica_is_refused(sentinel: VedetteSentinel) -> None:
+    """The answer comes from the machine itself."""
+    with pytest.raises(ReplyError, match="NOGOODSLAVE No suitable replica to promote"):
+        sentinel.call("SENTINEL", "FAILOVER", "mymaster")
+
+
+def test_removed_master_is_gone_from_answers_and_file(sentinel: VedetteSentinel) -> None:
+    """A master taken out of service must not come back at the next start."""
+    assert sentinel.call("SENTINEL", "REMOVE", "mymaster") == b"OK"
+
+    assert sentinel.call("SENTINEL", "MASTERS") == []
+    assert "mymaster" not in sentinel.config_path.read_text()
+
+
+def test_password_is_required_and_hello_speaks_resp3() -> None:
+    """requirepass guards all but AUTH and HELLO."""
+    with (
+        VedetteSentinel({"requirepass": "secret"}) as sentinel,
+        BlockingClient(sentinel.port) as client,
+    ):
+        with pytest.raises(ReplyError, match="NOAUTH"):
+            client.call("SENTINEL", "MASTERS")
+        hello = client.call("HELLO", "3", "AUTH", "default", "secret")
+        masters = client.call("SENTINEL", "MASTERS")
+
+    assert (hello[b"mode"], hello[b"proto"]) == (b"sentinel", 3)
+    assert b"role" not in hello
+    assert masters == []
+
+
+@pytest.mark.parametrize(
+    "command", ["ECHO x", "SELECT 0", "MULTI", "MONITOR", "CONFIG GET *", "RESET", "DEBUG SLEEP 0"]
+)
+def test_commands_of_a_datastore_are_unknown(sentinel: VedetteSentinel, command: str) -> None:
+    """As in redis-sentinel: what is not in the table does not exist."""
+    with pytest.raises(ReplyError, match="ERR unknown command"):
+        sentinel.call(*command.split())
+
+
+def test_bad_input_disturbs_nobody_else(sentinel: VedetteSentinel) -> None:
+    """Garbage ends its own connection, with Redis' protocol error, and nothing more."""
+    errors = []
+    for garbage in (b"*1\r\n$x\r\n", b"*9999999999\r\n", b"*1\r\n:1\r\n"):
+        with socket.create_connection(("127.0.0.1", sentinel.port), 5) as client:
+            client.sendall(garbage)
+            errors.append(client.recv(200))
+            assert client.recv(200) == b""
+
+    assert all(error.startswith(b"-ERR Protocol error: ") for error in errors)
+    assert sentinel.call("PING") == b"PONG"
+
+
+def test_configuration_may_come_from_standard_input_and_options_too(tmp_path: Path) -> None:
+    """`vedette-sentinel FILE --port N -`: later sources win, and the file keeps the state."""
+    path = tmp_path / "sentinel.conf"
+    path.write_text("port 1\n")
+    port = free_port()
+    process = subprocess.Popen(
+        [console_script("vedette-sentinel"), str(path), "--port", str(port), "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(b"port 2\nbind 127.0.0.1\nsentinel monitor m 127.0.0.1 3 1\n")
+        process.stdin.close()
+
+        def masters() -> list[bytes]:
+            with BlockingClient(port) as client:
+                role = client.call("ROLE")
+            names: list[bytes] = role[1]
+            return names
+
+        assert wait_until(masters, what="the sentinel to answer") == [b"m"]
+        wait_until(lambda: "sentinel monitor m 127.0.0.1 3 1" in path.read_text())
+    finally:
+        process.kill()
+        process.wait(10)

@@ -1,0 +1,96 @@
+"""The command line: what is printed, and what makes a start impossible."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sentinel.__main__ import run
+from vedette import __version__
+
+
+def check_refused(arguments: list[str], capsys: pytest.CaptureFixture[str], *texts: str) -> None:
+    """Check that a start with `arguments` ends with code 1 and says `texts`."""
+    code = run(arguments)
+
+    printed = capsys.readouterr().err
+    assert code == 1
+    for text in texts:
+        assert text in printed
+
+
+def test_version_and_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scripts look for `v=` as in redis-sentinel's own answer."""
+    codes = [run(["--version"]), run(["-h"])]
+
+    printed = capsys.readouterr().out
+    assert codes == [0, 0]
+    assert f"v={__version__} " in printed
+    assert "Usage: vedette-sentinel FILE" in printed
+
+
+def test_file_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a file there is nowhere to keep a vote."""
+    check_refused([], capsys, "Sentinel needs config file on disk to save state.")
+    check_refused(["--port", "1"], capsys, "Sentinel needs config file on disk to save state.")
+
+
+def test_missing_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A typo in a path must not look like anything else."""
+    path = str(tmp_path / "none.conf")
+
+    check_refused([path], capsys, f"Fatal error, can't open config file '{path}'")
+
+
+def test_bad_line_is_reported_with_file_line_and_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The administrator sees where to look."""
+    path = tmp_path / "sentinel.conf"
+    path.write_text("port 1\nsentinel monitor m 127.0.0.1 1 0\n")
+
+    check_refused(
+        [str(path)],
+        capsys,
+        f"*** FATAL CONFIG FILE ERROR (Vedette {__version__}) ***",
+        f"Reading the configuration file, at line 2 of {path}",
+        ">>> 'sentinel monitor m 127.0.0.1 1 0'",
+        "Quorum must be 1 or greater.",
+    )
+
+
+def test_bad_option_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Options are checked like lines."""
+    path = tmp_path / "sentinel.conf"
+    path.write_text("port 1\n")
+
+    check_refused(
+        [str(path), "--maxmemory", "1gb"],
+        capsys,
+        "at line 1 of command line",
+        "Bad directive or wrong number of arguments",
+    )
+
+
+def test_directory_that_does_not_exist_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Relative script paths would mean something else elsewhere."""
+    path = tmp_path / "sentinel.conf"
+    path.write_text(f"dir {tmp_path}/none\n")
+
+    check_refused([str(path)], capsys, "No such file or directory")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
+def test_file_that_cannot_be_written_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sentinel that cannot save must not promise to remember."""
+    path = tmp_path / "sentinel.conf"
+    path.write_text("port 1\n")
+    path.chmod(0o400)
+
+    check_refused([str(path)], capsys, "is not writable")

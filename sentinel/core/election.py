@@ -36,6 +36,7 @@ from .timing import (
     LEADER_PATIENCE_MS,
     LEADER_PATIENCE_SPREAD_MS,
     LEADER_SILENCE_MS,
+    NO_REPLICA_WAIT_MS,
     RANK_DELAY_MS,
     RECHECK_MS,
     RETRY_DOUBLINGS_MAX,
@@ -166,15 +167,29 @@ def on_candidacy_timer(machine: Machine, master: Master) -> None:
     if _earliest_ms(machine, master) > machine.now_ms:
         consider(machine, master)  # what is waited for may cease to be worth it at any time
         return
-    failover = master.failover
-    is_hopeless = 1 + len(machine.live_peers(master)) < needed_votes(master) or (
-        failover.is_waiting_for_replica and not selection.candidates(master, machine.now_ms)
-    )
-    if is_hopeless or machine.state.tilt_since_ms is not None:
+    is_alone = 1 + len(machine.live_peers(master)) < needed_votes(master)
+    if (
+        is_alone
+        or _should_wait_for_replica(machine, master)
+        or machine.state.tilt_since_ms is not None
+    ):
         at_ms = machine.now_ms + RECHECK_MS
         machine.timers.set(Timer(TimerKind.CANDIDACY, master.name), at_ms)
         return
     stand(machine, master)
+
+
+def _should_wait_for_replica(machine: Machine, master: Master) -> bool:
+    """Whether there is nobody to promote, so that another had better lead.
+
+    To win all the same would make the others wait for us. But after a while one attempt is made, so
+    that its failure shows in the events why nothing happens.
+    """
+    if selection.candidates(master, machine.now_ms):
+        return False
+    assert master.o_down_since_ms is not None
+    has_waited = machine.now_ms - master.o_down_since_ms > NO_REPLICA_WAIT_MS
+    return master.failover.is_waiting_for_replica or not has_waited
 
 
 def stand(machine: Machine, master: Master, *, is_forced: bool = False) -> None:

@@ -48,14 +48,26 @@ def unfit(master: Master, replica: Node, now_ms: int) -> Unfit | None:
     info_age_max_ms = _PONG_AGE_MAX_MS if master.is_s_down else _INFO_AGE_MAX_MS
     if replica.info_refresh_ms is None or now_ms - replica.info_refresh_ms > info_age_max_ms:
         return Unfit.INFO_STALE
-    link_down_max_ms = _LINK_DOWN_FACTOR * master.options.down_after_ms
-    if master.node.s_down_since_ms is not None:
-        link_down_max_ms += now_ms - master.node.s_down_since_ms
-    if replica.master_link_down_ms > link_down_max_ms:
+    if replica.master_link_down_ms > _link_down_max_ms(master, now_ms):
         return Unfit.LINK_DOWN_TOO_LONG
     if master.failover.refused.get(replica.address, now_ms) > now_ms:
         return Unfit.REFUSED
     return None
+
+
+def _link_down_max_ms(master: Master, now_ms: int) -> int:
+    """How long a replica may have been without the master: not much longer than that is down.
+
+    (2) Redis takes the start of its own SDOWN for the master's failure. A sentinel that started
+    later never saw the master alive and would find every replica cut off too long, for ever; it
+    goes by the replica that lost the master last.
+    """
+    allowance_ms = _LINK_DOWN_FACTOR * master.options.down_after_ms
+    if master.node.s_down_since_ms is None:
+        return allowance_ms
+    if master.node.link.last_valid_pong_ms == 0:
+        return allowance_ms + min(node.master_link_down_ms for node in master.replicas.values())
+    return allowance_ms + now_ms - master.node.s_down_since_ms
 
 
 def candidates(master: Master, now_ms: int) -> list[Node]:
@@ -67,7 +79,7 @@ def candidates(master: Master, now_ms: int) -> list[Node]:
 def _rank(master: Master, node: Node) -> tuple[int, int, int, bool, str, str]:
     """Sort key: Redis' priority, offset, run id; then the address, so that no two are equal.
 
-    (2) Before all that comes what role the node has. One that was promoted since the master went
+    (3) Before all that comes what role the node has. One that was promoted since the master went
     down, by a leader that died over it, is the master already for whoever asks it. One that claims
     the role otherwise is a stray whose offset says nothing; it comes last.
     """

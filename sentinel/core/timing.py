@@ -51,6 +51,8 @@ RETRY_DOUBLINGS_MAX: Final = 4
 LEADER_PATIENCE_MS: Final = 5_000
 LEADER_PATIENCE_SPREAD_MS: Final = 1_000
 LEADER_SILENCE_MS: Final = 700
+#: With no replica fit to be promoted a sentinel does not stand for election at first.
+NO_REPLICA_WAIT_MS: Final = 10_000
 #: How often something awaited is looked at when no event can announce it.
 RECHECK_MS: Final = 200
 #: After a failover ended without promotion.

@@ -118,12 +118,19 @@ class Cluster:
                 return f"{entry.label} knows {known}"
             if view.is_s_down or view.failover.state is not FailoverState.NONE:
                 return f"{entry.label} is not at rest"
+            probed = [node.link for node in view.nodes() if self._runs(node.address)]
+            probed += [peer.link for peer in view.peers.values() if self._runs(peer.address)]
+            if not all(link.is_up for link in probed):
+                return f"{entry.label} is still connecting"
         for node in self.nodes:
             if node is master or node.life is not Life.RUNNING:
                 continue
             if node.master != master.address or not node.is_link_up:
                 return f"{node.label} does not follow {master.label}"
         return None
+
+    def _runs(self, address: Address) -> bool:
+        return self.world.processes[address].life is Life.RUNNING
 
     def events(self, sentinel: SimSentinel) -> list[str]:
         """Names of what a sentinel has announced so far."""

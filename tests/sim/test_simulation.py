@@ -1,0 +1,183 @@
+"""The sentinels agree and stay safe whatever happens to them; and the simulation would notice.
+
+A failing seed prints the command that replays it with its trace.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from sentinel.core.events import FailoverRequested, RequestId
+from tests.sim.__main__ import replay_command
+from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.faults import run_seed
+from tests.sim.network import Life
+from tests.sim.sentinels import Bug
+
+SEEDS = 120
+_SLICES = 8
+
+
+@pytest.mark.parametrize("part", range(_SLICES))
+def test_seeds_keep_every_invariant_and_end_in_agreement(part: int) -> None:
+    """Crashes, pauses, partitions, resets, slow networks and broken disks, drawn by seed."""
+    failed = [
+        f"{outcome.error}\n  {replay_command(outcome)}"
+        for seed in range(part, SEEDS, _SLICES)
+        if (outcome := run_seed(seed)).error is not None
+    ]
+
+    assert failed == []
+
+
+def test_same_seed_gives_the_same_run() -> None:
+    """Without that no seed could be replayed."""
+    first, second = run_seed(5), run_seed(5)
+
+    assert first.digest == second.digest
+    assert first.trace == second.trace
+    assert first.digest != run_seed(6).digest
+
+
+@pytest.mark.parametrize("bug", list(Bug))
+def test_planted_mistake_is_found(bug: Bug) -> None:
+    """A simulation that cannot fail proves nothing: each mistake breaks an invariant soon."""
+    errors = [run_seed(seed, bug).error for seed in range(24)]
+
+    assert any(error is not None and "InvariantBroken" in error for error in errors)
+
+
+@pytest.mark.parametrize(("fault", "limit_ms"), [("crash", 1_060), ("pause", 1_200)])
+def test_failover_is_quick_and_happens_once(fault: str, limit_ms: int) -> None:
+    """With down-after 1 s all sentinels name the new master well within 1.3 s of the fault."""
+    times_ms = []
+    for seed in range(20):
+        cluster = started(seed)
+        cluster.run_for(300 + 37 * seed)
+        old = cluster.master
+        begun_ms = cluster.world.now_ms
+        getattr(old, fault)()
+        while any(cluster.view(sentinel).address == old.address for sentinel in cluster.sentinels):
+            cluster.run_for(1)
+            assert cluster.world.now_ms - begun_ms < 5_000
+        times_ms.append(cluster.world.now_ms - begun_ms)
+        cluster.run_for(5_000)
+        assert cluster.judge.failovers == 1, "a second failover was not needed"
+
+    assert max(times_ms) <= limit_ms, times_ms
+    assert statistics.median(times_ms) < 1_100
+
+
+def test_healthy_deployment_is_left_alone() -> None:
+    """A minute of nothing: no suspicion, no epoch."""
+    cluster = started(3, Shape(delay_max_us=20_000))
+    before = len(cluster.world.trace)
+
+    cluster.run_for(60_000)
+
+    assert cluster.world.trace[before:] == []
+    assert all(sentinel.core.state.current_epoch == 0 for sentinel in cluster.sentinels)
+
+
+def test_short_pause_of_the_master_is_no_failover() -> None:
+    """Down-after is a promise to the operator as well."""
+    cluster = started(4)
+
+    for _ in range(5):
+        cluster.master.pause()
+        cluster.run_for(900)
+        cluster.master.resume()
+        cluster.run_for(700)
+
+    assert cluster.judge.failovers == 0
+    assert cluster.disagreement() is None
+
+
+def test_stopped_master_obeys_before_it_serves_again() -> None:
+    """A process that wakes up finds the order to follow in its socket: no second master."""
+    cluster = started(5)
+    old = cluster.master
+    old.pause()
+    cluster.run_for(4_000)
+    assert old.master is None
+
+    old.resume()
+
+    assert old.master == cluster.master.address
+    assert cluster.run_until_agreed(2_000)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_crashed_master_is_demoted_soon_after_its_return(seed: int) -> None:
+    """Redis leaves it as a second master for 10 to 18 s."""
+    cluster = started(seed)
+    old = cluster.master
+    old.crash()
+    cluster.run_for(6_000)
+    old.restart()
+    assert old.master is None
+
+    cluster.run_for(1_000)
+
+    assert old.master == cluster.master.address
+
+
+def test_minority_does_not_promote_and_mints_no_epochs() -> None:
+    """A sentinel alone with a dead master waits; when the others are back it follows them."""
+    cluster = started(6)
+    alone = cluster.sentinels[0]
+    for other in cluster.sentinels[1:]:
+        other.crash()
+    cluster.master.crash()
+
+    cluster.run_for(20_000)
+
+    assert alone.core.state.current_epoch == 0
+    assert cluster.judge.failovers == 0
+    for other in cluster.sentinels[1:]:
+        other.restart()
+    cluster.run_for(3_000)
+    assert cluster.judge.failovers == 1
+
+
+def test_leader_that_dies_is_replaced_soon() -> None:
+    """Redis' voters wait 6 minutes for it."""
+    cluster = started(7)
+    cluster.master.crash()
+    while not cluster.judge.leaders:
+        cluster.run_for(1)
+    leader = next(iter(cluster.judge.leaders.values()))
+    for sentinel in cluster.sentinels:
+        if sentinel.run_id == leader:
+            sentinel.crash()
+    for node in cluster.nodes:
+        node.follow(cluster.nodes[0].address if node.life is Life.RUNNING else None)
+
+    cluster.run_for(3_000)
+
+    running = [entry for entry in cluster.sentinels if entry.life is Life.RUNNING]
+    assert {cluster.view(entry).address for entry in running} != {cluster.nodes[0].address}
+    assert len({cluster.view(entry).address for entry in running}) == 1
+
+
+def test_ordered_failover_demotes_the_old_master_at_once() -> None:
+    """SENTINEL FAILOVER on a healthy deployment leaves no second master behind."""
+    cluster = started(8)
+    old = cluster.master
+    sentinel = cluster.sentinels[1]
+
+    sentinel.step(FailoverRequested(sentinel.clock_ms(), RequestId(77), NAME))
+    cluster.run_for(100)
+
+    assert old.master == cluster.master.address != old.address
+    assert cluster.run_until_agreed(3_000)
+    assert cluster.judge.failovers == 1
+
+
+def started(seed: int, shape: Shape | None = None) -> Cluster:
+    """A cluster whose sentinels all know one another."""
+    cluster = Cluster(seed, shape or Shape())
+    cluster.start_up()
+    return cluster

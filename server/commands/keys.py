@@ -45,7 +45,8 @@ def del_(ctx: ServerContext, argv: list[bytes]) -> Reply:
     for key in argv[1:]:
         if (not db.expires or ctx.peek(key) is not None) and db.delete(key):
             deleted += 1
-    ctx.changes = deleted
+    if deleted:
+        ctx.changes = deleted
     return deleted
 
 

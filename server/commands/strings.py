@@ -95,7 +95,10 @@ class _Options:
 )
 def set_(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if len(argv) == 3:
-        ctx.db.set(argv[1], argv[2])
+        db = ctx.db
+        if db.expires:
+            ctx.peek(argv[1])  # one that has expired is deleted first, as replicas are told
+        db.set(argv[1], argv[2])
         ctx.changes = 1
         return OK
     return _set_with_options(ctx, argv)
@@ -179,6 +182,7 @@ def _set_for_a_time(
 ) -> Reply:
     _, key, amount, value = argv
     expire_at_ms = expire_time_ms(lifetime, amount, ctx.now_ms, command_name)
+    ctx.peek(key)
     ctx.db.set(key, value)
     ctx.changes = 1
     _expire_new_value(ctx, key, value, expire_at_ms)
@@ -306,6 +310,9 @@ def msetnx(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 def _set_all(ctx: ServerContext, argv: list[bytes]) -> None:
     set_one = ctx.db.set
+    if ctx.db.expires:
+        for key in argv[1::2]:
+            ctx.peek(key)
     for index in range(1, len(argv), 2):
         set_one(argv[index], argv[index + 1])
     ctx.changes = len(argv) // 2

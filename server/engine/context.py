@@ -92,7 +92,7 @@ class ServerContext(Context):
             return not self.session.is_deaf
         if self.engine.paused_until_ms > self.now_ms:
             return True
-        self.engine.expire(db, key)
+        self.engine.expire_on_access(db, key)
         return True
 
     def propagate_as(self, *commands: Sequence[bytes]) -> None:

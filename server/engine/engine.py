@@ -33,6 +33,8 @@ MASTERDOWN = CommandError(
     b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 )
 NOREPLICAS = CommandError(b"NOREPLICAS Not enough good replicas to write.")
+#: The `changes` of a command that found nothing but expired keys.
+ONLY_EXPIRED = 1 << 62
 OUT_OF_MEMORY = CommandError(b"OOM command not allowed when used memory > 'maxmemory'.")
 SAVING_BROKEN = CommandError(
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to"
@@ -81,6 +83,8 @@ class ServerEngine(Engine):
         #: Where writes go besides the dataset; empty while nobody listens.
         self.sinks: list[CommandSink] = []
         self.replication = Replication(lambda: host.random_hex(40).encode(), self.sinks)
+        #: Deletions of expired keys that the running command has come upon.
+        self._deletions: list[tuple[int, list[bytes]]] = []
         #: Effects collected while EXEC runs, or None outside.
         self._transaction: list[tuple[int, list[bytes]]] | None = None
         self.is_replica = False
@@ -214,14 +218,28 @@ class ServerEngine(Engine):
 
     def after_write(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
         context = self.context
-        self.keyspace.dirty += context.changes
-        context.changes = 0
+        changes, context.changes = context.changes, 0
         effects, context.effects = context.effects, None
+        index = context.db.index
+        if self._deletions:
+            self._propagate_with_deletions(changes, index, [argv] if effects is None else effects)
+            return
+        self.keyspace.dirty += changes
         if not self.sinks:
             return
-        index = context.db.index
         for command in [argv] if effects is None else effects:
             self.propagate(index, command)
+
+    def _propagate_with_deletions(
+        self, changes: int, database_index: int, effects: list[list[bytes]]
+    ) -> None:
+        """Send the expired keys' deletions and what the command did after them, as one unit."""
+        unit, self._deletions = self._deletions, []
+        if changes != ONLY_EXPIRED:
+            self.keyspace.dirty += changes & ~ONLY_EXPIRED
+            unit += [(database_index, command) for command in effects]
+        for sink in self.sinks:
+            sink.append(unit)
 
     def propagate(self, database_index: int, command: list[bytes]) -> None:
         """Have replicas see `command`; inside EXEC it is kept until the transaction ends."""
@@ -249,10 +267,22 @@ class ServerEngine(Engine):
 
     def expire(self, database: Database, key: bytes) -> None:
         """Delete an expired key of a master and have its replicas do the same."""
+        self._forget_expired(database, key)
+        self.propagate(database.index, [b"DEL", key])
+
+    def expire_on_access(self, database: Database, key: bytes) -> None:
+        """Delete an expired key that a command came upon; replicas see both as one unit."""
+        if self._transaction is not None or not self.sinks:
+            self.expire(database, key)
+            return
+        self._forget_expired(database, key)
+        self._deletions.append((database.index, [b"DEL", key]))
+        self.context.changes |= ONLY_EXPIRED
+
+    def _forget_expired(self, database: Database, key: bytes) -> None:
         database.delete(key)
         self.keyspace.dirty += 1
         self.context.statistics.expired_keys += 1
-        self.propagate(database.index, [b"DEL", key])
 
     def discard_transaction(self, session: Session) -> None:
         super().discard_transaction(session)

@@ -22,6 +22,30 @@ GETACK: Final = encode_command([b"REPLCONF", b"GETACK", b"*"])
 
 _SELECTS: Final = tuple(encode_command([b"SELECT", b"%d" % number]) for number in range(16))
 
+#: What stands between two arguments: the end of one and the header of the next, by its size.
+_JOINTS: Final = tuple(b"\r\n$%d\r\n" % size for size in range(1024))
+
+
+def encode_effect(command: list[bytes]) -> bytes:
+    """Return what `encode_command` does, in a third of the time for the shape most writes have."""
+    if len(command) == 3:
+        name, key, value = command
+        if len(key) < 1024 and len(value) < 1024 and len(name) < 1024:
+            joints = _JOINTS
+            return b"".join(
+                (
+                    b"*3",
+                    joints[len(name)],
+                    name,
+                    joints[len(key)],
+                    key,
+                    joints[len(value)],
+                    value,
+                    b"\r\n",
+                )
+            )
+    return encode_command(command)
+
 
 def encode_select(database: int) -> bytes:
     """Return `SELECT <database>` encoded."""

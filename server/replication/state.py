@@ -24,14 +24,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from vedette.clients import Session
 from vedette.errors import CommandError
-from vedette.resp.encode import encode_command
 from vedette.types import Address
 
 from .backlog import Backlog
 from .feed import DropReason, Feed, FeedState, OutputLimit, ReplicaOptions
 from .follow import Follow, FollowState, Position
 from .identity import Identity
-from .propagation import GETACK, PING, StreamEncoder
+from .propagation import GETACK, PING, StreamEncoder, encode_effect
 from .psync import Continue, FullSync, FullSyncReason, PsyncRequest, decide
 
 if TYPE_CHECKING:
@@ -156,9 +155,9 @@ class Replication:
             return
         if len(effects) == 1:
             database, command = effects[0]
-            backlog.append(self.encoder.encode(database, encode_command(command)))
+            backlog.append(self.encoder.encode(database, encode_effect(command)))
         else:
-            encoded = [(database, encode_command(command)) for database, command in effects]
+            encoded = [(database, encode_effect(command)) for database, command in effects]
             backlog.append(self.encoder.encode_transaction(encoded))
 
     def apply_raw(self, raw: bytes) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.replication.propagation import EXEC, GETACK, MULTI, PING, StreamEncoder
+from server.replication.propagation import EXEC, GETACK, MULTI, PING, StreamEncoder, encode_effect
 from vedette.resp.encode import encode_command
 
 SET = encode_command([b"SET", b"k", b"v"])
@@ -64,3 +64,13 @@ def test_the_masters_own_commands_are_spelt_as_redis_spells_them() -> None:
     """Their size counts in the offset of every replica."""
     assert PING == b"*1\r\n$4\r\nPING\r\n"
     assert GETACK == b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n"
+
+
+def test_the_quick_way_to_encode_gives_the_same_bytes() -> None:
+    """At every count of arguments and around the sizes it is made for."""
+    for count in range(1, 6):
+        for size in (0, 1, 9, 10, 1023, 1024, 70_000):
+            for position in range(count):
+                command = [b"SET"] * count
+                command[position] = b"x" * size
+                assert encode_effect(command) == encode_command(command)

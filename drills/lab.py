@@ -217,9 +217,8 @@ def _plan_node(
     name = f"node-{index + 1}"
     lines = _common_lines(ports[index], directory / name, metrics_port)
     lines.append('save ""')
-    if kind is Kind.REDIS:
-        # A real master otherwise waits five seconds for more replicas before a full resync.
-        lines.append("repl-diskless-sync-delay 0")
+    # A master otherwise waits five seconds for more replicas before a full synchronisation.
+    lines.append("repl-diskless-sync-delay 0")
     if index > 0:
         lines.append(f"replicaof {HOST} {ports[0]}")
     return ProcessPlan(

@@ -18,7 +18,7 @@ MASTER_CRASH = Scenario(
         Load(duration_ms=1500),
         Inject(KILL_MASTER),
         AwaitFailover(timeout_ms=30_000),
-        Load(duration_ms=1000),
+        Load(duration_ms=2000),
         AwaitRest(timeout_ms=15_000),
     ),
     outage_beyond_down_after_ms=2500,

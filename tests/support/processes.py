@@ -265,7 +265,7 @@ class VedetteServer(ServerProcess):
         return [console_script("vedette-server")]
 
     def default_config(self) -> dict[str, str]:
-        return {**super().default_config(), "save": '""'}
+        return {**super().default_config(), "save": '""', "repl-diskless-sync-delay": "0"}
 
     def replicate(self, master: ServerProcess) -> None:
         """Make this server a replica of `master` and wait until its link is up."""

@@ -24,7 +24,9 @@ from .observer import Observer
 from .processes import LabProcess, find_program, stop_processes
 
 START_TIMEOUT_S = 30.0
+#: How long each of the three groups may take to end by SIGTERM, and again by SIGKILL.
 STOP_TIMEOUT_S = 5.0
+_STOP_LIMIT_S = 6 * STOP_TIMEOUT_S + 1
 
 
 class LabError(VedetteError):
@@ -126,8 +128,9 @@ async def open_lab(
             yield lab
     finally:
         report("stopping all processes")
-        for name in await lab.stop():  # its waits are shielded and bounded
-            report(f"{name} did not end in {STOP_TIMEOUT_S:g} s and was killed")
+        with trio.move_on_after(_STOP_LIMIT_S, shield=True):
+            for name in await lab.stop():
+                report(f"{name} did not end in {STOP_TIMEOUT_S:g} s and was killed")
 
 
 def require_programs(plan: LabPlan) -> None:

@@ -95,20 +95,19 @@ class LabProcess:
 async def stop_processes(processes: Iterable[LabProcess], timeout_s: float) -> list[LabProcess]:
     """End all of them together: SIGTERM, and SIGKILL at the deadline; return those killed.
 
-    On return each has ended and been reaped. Cannot be cancelled, but is bounded.
+    On return each has ended and been reaped. Takes twice `timeout_s` at most.
     """
     running = [process for process in processes if process.is_running]
     for process in running:
         process.send_signal(signal.SIGTERM)
         process.send_signal(signal.SIGCONT)  # a frozen process would not notice otherwise
-    with trio.CancelScope(shield=True):
-        with trio.move_on_after(timeout_s):
-            await _wait_ended(running)
-        stubborn = [process for process in running if process.is_running]
-        for process in stubborn:
-            process.send_signal(signal.SIGKILL)
-        with trio.move_on_after(timeout_s):
-            await _wait_ended(stubborn)
+    with trio.move_on_after(timeout_s):
+        await _wait_ended(running)
+    stubborn = [process for process in running if process.is_running]
+    for process in stubborn:
+        process.send_signal(signal.SIGKILL)
+    with trio.move_on_after(timeout_s):
+        await _wait_ended(stubborn)
     return stubborn
 
 

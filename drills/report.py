@@ -350,7 +350,7 @@ def _facts_table(report: Report) -> Table:
     table.add_row("master", f"{findings.old_master} -> {findings.new_master or 'none'}")
     table.add_row("leader", f"{leader.name} ({leader.program})" if leader else "none")
     epochs = ", ".join(str(epoch) for epoch in findings.epochs) or "none"
-    table.add_row("epochs used", f"{epochs} ({findings.elections} attempts)")
+    table.add_row("epochs used", f"{epochs} (attempts at a failover: {findings.elections})")
     table.add_row(
         "write outage",
         f"median {_milliseconds(findings.outage.p50_ms)}, "

@@ -17,7 +17,7 @@ SUBCOMMANDS = {
     "sentinel": ("Run a sentinel, as redis-sentinel is run.", "vedette_cli.programs:sentinel"),
     "up": ("Start a master, replicas and sentinels, and watch them.", "vedette_cli.up:up"),
     "drill": ("Break a laboratory on purpose and judge what happened.", "vedette_cli.drill:drill"),
-    "exporter": ("Serve metrics of other servers and sentinels.", "vedette_cli.exporter:exporter"),
+    "exporter": ("Serve metrics of other servers and sentinels.", "vedette_cli.programs:exporter"),
     "doctor": ("Check that this machine and installation are fit.", "vedette_cli.doctor:doctor"),
     "version": ("Print the version.", "vedette_cli.version:version"),
 }

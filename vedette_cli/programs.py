@@ -1,7 +1,8 @@
-"""`vedette server` and `vedette sentinel`: the programs `vedette-server` and `vedette-sentinel`.
+"""Subcommands that are programs of their own: `vedette server`, `sentinel` and `exporter`.
 
-Nothing of the command line is interpreted here, `--help` included: redis-server's arguments are not
-those of click, and one parser of them is enough.
+Nothing of their command line is interpreted here, `--help` included: redis-server's arguments are
+not those of click, and one parser of them is enough. Each is the `main` of a package's `__main__`,
+which reads `sys.argv` and returns the exit code.
 """
 
 from __future__ import annotations
@@ -41,3 +42,10 @@ def server(ctx: click.Context) -> None:
 def sentinel(ctx: click.Context) -> None:
     """Run a sentinel; takes what redis-sentinel takes."""
     _run("sentinel.__main__", "vedette-sentinel", ctx.args)
+
+
+@click.command(cls=RawCommand, add_help_option=False)
+@click.pass_context
+def exporter(ctx: click.Context) -> None:
+    """Serve metrics of other servers and sentinels."""
+    _run("monitoring.__main__", "vedette exporter", ctx.args)

@@ -182,6 +182,7 @@ class _Drill:
             if process.name not in self.gone:
                 nursery.start_soon(self._probe, process, name=f"probe {process.name}")
         nursery.start_soon(self._await_order, name="order")
+        nursery.start_soon(self._await_service, name="service")
         nursery.start_soon(self.display.show_phases, self.timeline, name="display")
 
     async def _probe(self, process: ProcessPlan) -> None:
@@ -222,6 +223,12 @@ class _Drill:
             await self.observer.wait_for(lambda view: not missing_order(view, self.gone))
         )
 
+    async def _await_service(self) -> None:
+        await self.workload.wait_any_acknowledged()
+        self.timeline.acknowledged(self.workload.first_ok_ns())
+        await self.workload.wait_all_acknowledged()
+        self.timeline.acknowledged(self.workload.first_ok_ns())
+
     async def _await_rest(self, timeout_ms: int) -> None:
         self.workload.stop()
         with trio.move_on_after(timeout_ms / 1000):
@@ -254,7 +261,6 @@ class _Drill:
 
     def _conclude(self, final: dict[str, str] | None) -> Findings:
         timeline = self.timeline
-        timeline.acknowledged(self.workload.first_ok_ns())
         operations = self.workload.history.operations()
         sets = [operation for operation in operations if operation.function == "set"]
         increments = [operation for operation in operations if operation.function == "incr"]

@@ -76,6 +76,12 @@ class Workload:
         """Return the writers that were not acknowledged anything since the mark."""
         return [writer for writer in self.writers if writer not in self._first_ok_ns]
 
+    async def wait_any_acknowledged(self) -> None:
+        """Wait until a writer was acknowledged something that it asked after the mark."""
+        while not self._first_ok_ns:
+            await self._acknowledged.wait()
+        await trio.lowlevel.checkpoint()
+
     async def wait_all_acknowledged(self) -> None:
         """Wait until every writer was acknowledged something that it asked after the mark."""
         while self.unacknowledged():

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from vedette import __version__
 from vedette_cli.main import SUBCOMMANDS, cli
-from vedette_cli.programs import sentinel, server
+from vedette_cli.programs import exporter, sentinel, server
 
 
 def test_help_lists_every_subcommand() -> None:
@@ -57,7 +57,7 @@ def test_version_names_ours_and_redis() -> None:
     assert result.output.startswith(f"vedette {__version__} (Redis 7.")
 
 
-@pytest.mark.parametrize("program", [server, sentinel])
+@pytest.mark.parametrize("program", [server, sentinel, exporter])
 def test_arguments_of_the_programs_are_passed_on_untouched(program: click.Command) -> None:
     """They are Redis': `--`, `-`, `--help` and unknown options all mean something there."""
     arguments = ["-", "--port", "7000", "--help", "--", "--save", "", "-x"]

@@ -175,7 +175,7 @@ class _Sentinel:
             process_facts=self._process_facts,
             pending_scripts=self.driver.scripts.pending,
             is_executable=is_executable,
-            resolve=resolve,
+            start_resolving=self.driver.start_resolving,
             request_shutdown=self.request_stop,
             set_log_level=lambda level: configure_logging(
                 level, self._settings.value_of(directives.LOG_FILE)
@@ -213,7 +213,7 @@ def is_executable(path: str) -> bool:
 
 
 def resolve(host: str) -> str | None:
-    """Return an IP address of `host`, or None. Blocks; asked only if names are allowed at all."""
+    """Return an IP address of `host`, or None. Blocks: for the start, before anything is served."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:

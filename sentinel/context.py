@@ -14,6 +14,7 @@ from vedette.clients import WAITING, Block, Context, Engine, ServingSettings, Se
 from vedette.clients.blocking import Waiting
 from vedette.cmdspec import CommandRow, CommandTable
 from vedette.conf import Settings
+from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 from vedette.types import RunId
 
@@ -76,7 +77,8 @@ class Surroundings:
     process_facts: Callable[[], ProcessFacts]
     pending_scripts: Callable[[], Sequence[PendingScript]]
     is_executable: Callable[[str], bool]
-    resolve: Callable[[str], str | None]
+    #: Look a host name up, and call back with an IP address or None, later.
+    start_resolving: Callable[[str, Callable[[str | None], None]], None]
     request_shutdown: Callable[[], None]
     set_log_level: Callable[[str], None]
 
@@ -114,6 +116,10 @@ class SentinelContext(Context):
         self._last_request += 1
         return self.engine.ask(RequestId(self._last_request), self.session, make_event)
 
+    def resolve(self, host: str, then: Callable[[str | None], Reply | Block]) -> Block:
+        """Wait for the look-up of a host name; the reply is what `then` makes of its address."""
+        return self.engine.resolve(host, self.session, then)
+
 
 class SentinelEngine(Engine):
     """Runs clients' requests; those for the machine wait until it answers."""
@@ -134,6 +140,7 @@ class SentinelEngine(Engine):
         #: Requests the machine has not answered, with the client that waits.
         self._asked: dict[RequestId, Session] = {}
         self._answers: dict[RequestId, Reply] = {}
+        self._lookup_count = 0
         super().__init__(table, settings or ServingSettings(mode="sentinel"), on_crash=on_crash)
 
     def make_context(self) -> SentinelContext:
@@ -155,6 +162,31 @@ class SentinelEngine(Engine):
             return self._answers.pop(request, WAITING)
 
         return Block(f"{_ANSWER_REASON} {request}", retry)
+
+    def resolve(
+        self, host: str, session: Session, then: Callable[[str | None], Reply | Block]
+    ) -> Block:
+        """Return the wait for the address of `host`, which goes on with `then` as `session`."""
+        self._lookup_count += 1
+        reason = f"look-up {self._lookup_count}"
+        found: list[str | None] = []
+
+        def on_found(address: str | None) -> None:
+            found.append(address)
+            self.wake(reason)
+
+        def retry(now_ms: int) -> Reply | Waiting:
+            if not found:
+                return WAITING
+            self.enter(session)
+            try:
+                # A Block is no Reply, but what a wait ends in may be another wait.
+                return then(found[0])  # type: ignore[return-value]
+            except CommandError as error:
+                return self.error_reply(error.text)
+
+        self.surroundings.start_resolving(host, on_found)
+        return Block(reason, retry)
 
     def answer(self, request: RequestId, reply: Reply) -> None:
         """Take the machine's reply to `request`; dropped when its client has gone."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sentinel.config import usable_host
+from sentinel.config import is_ip, usable_host
 from sentinel.context import SentinelContext
 from sentinel.core.events import (
     FailoverRequested,
@@ -60,19 +60,28 @@ def sentinel_monitor(context: SentinelContext, argv: list[bytes]) -> Reply | Blo
         raise CommandError(b"ERR Quorum must be 1 or greater.")
     if has_control_characters(name) or not name or b" " in name:
         raise CommandError(b"ERR Invalid master name: it must not contain control characters")
-    options = context.state.options
-    usable = usable_host(decode_word(host), options, context.around.resolve)
-    if usable is None:
+    word, options = decode_word(host), context.state.options
+
+    def monitor(usable: str | None) -> Reply | Block:
+        return _monitor(context, decode_word(name), usable, port, quorum)
+
+    if is_ip(word) or options.announce_hostnames or not options.resolve_hostnames:
+        return monitor(usable_host(word, options, lambda host: None))
+    return context.resolve(word, monitor)
+
+
+def _monitor(
+    context: SentinelContext, name: str, host: str | None, port: int, quorum: int
+) -> Reply | Block:
+    if host is None:
         raise CommandError(b"ERR Invalid IP address or hostname specified")
-    if decode_word(name) in context.state.masters:
+    if name in context.state.masters:
         raise CommandError(b"ERR Duplicate master name.")
     if not 0 <= port <= 65535:
         raise CommandError(b"ERR Invalid port number.")
-    address = Address(usable, port)
+    address = Address(host, port)
     return context.ask(
-        lambda now_ms, request: MonitorRequested(
-            now_ms, request, decode_word(name), address, quorum
-        )
+        lambda now_ms, request: MonitorRequested(now_ms, request, name, address, quorum)
     )
 
 

@@ -43,6 +43,9 @@ log = structlog.get_logger()
 #: An action gives rise to an event only by a call that returns at once, so few can ever wait.
 INBOX_MAX: Final = 10_000
 
+#: How long a client waits for a host name to be looked up.
+RESOLVE_TIMEOUT_S: Final = 5.0
+
 
 class Driver:
     """Runs one `SentinelCore`.
@@ -112,6 +115,22 @@ class Driver:
     def handle(self, make_event: Callable[[int], Event]) -> None:
         """Do as `step`, then send what clients are owed: for every task but the pump's."""
         self.step(make_event)
+        self._settle()
+
+    def start_resolving(self, host: str, on_found: Callable[[str | None], None]) -> None:
+        """Look `host` up, and call `on_found` with one of its addresses, or None."""
+        assert self._nursery is not None
+        self._nursery.start_soon(self._resolve, host, on_found, name=f"look up {host}")
+
+    async def _resolve(self, host: str, on_found: Callable[[str | None], None]) -> None:
+        address: str | None = None
+        with trio.move_on_after(RESOLVE_TIMEOUT_S):
+            try:
+                found = await trio.socket.getaddrinfo(host, None, type=trio.socket.SOCK_STREAM)
+                address = str(found[0][4][0])
+            except (OSError, UnicodeError) as error:
+                log.warning("sentinel.name_not_resolved", host=host, error=str(error))
+        on_found(address)
         self._settle()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -70,6 +70,7 @@ class Desk:
         self.machine = RecordingMachine(initial_state(read.durable))
         self.stops = 0
         self.log_levels: list[str] = []
+        self.lookups: list[tuple[str, Callable[[str | None], None]]] = []
         self.engine = SentinelEngine(
             command_table(),
             self.machine,
@@ -90,7 +91,7 @@ class Desk:
                 ),
                 pending_scripts=lambda: SCRIPTS,
                 is_executable=lambda path: False,
-                resolve=lambda host: None,
+                start_resolving=lambda host, on_found: self.lookups.append((host, on_found)),
                 request_shutdown=self._stop,
                 set_log_level=self.log_levels.append,
             ),
@@ -403,6 +404,35 @@ def test_administration_becomes_one_event(
     assert reply == b""
     assert isinstance(desk.event, kind)
     assert {name: getattr(desk.event, name) for name in attributes} == attributes
+
+
+def test_host_name_is_looked_up_without_blocking() -> None:
+    """A slow name server must not keep the sentinel from noticing failures."""
+    named = Desk(CONFIG + "sentinel resolve-hostnames yes\n")
+    waiting = named.send("SENTINEL MONITOR n db.example 7000 1")
+    ((host, on_found),) = named.lookups
+
+    on_found("10.0.0.9")
+    named.engine.end_batch()
+
+    assert waiting == b""
+    assert host == "db.example"
+    assert isinstance(named.event, MonitorRequested)
+    assert named.event.address == Address("10.0.0.9", 7000)
+    named.engine.answer(named.event.request, OK)
+    named.engine.end_batch()
+    assert named.take() == b"+OK\r\n"
+
+
+def test_host_name_that_does_not_resolve_is_refused() -> None:
+    """The error comes when the look-up ends."""
+    named = Desk(CONFIG + "sentinel resolve-hostnames yes\n")
+    named.send("SENTINEL MONITOR n db.example 7000 1")
+
+    named.lookups[0][1](None)
+    named.engine.end_batch()
+
+    assert named.take() == b"-ERR Invalid IP address or hostname specified\r\n"
 
 
 def test_reset_of_nothing_answers_zero_at_once(desk: Desk) -> None:

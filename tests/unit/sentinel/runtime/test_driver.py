@@ -238,3 +238,18 @@ def test_saved_file_is_one_a_sentinel_starts_from(tmp_path: Path) -> None:
     except ConfigError as error:
         raise AssertionError(path.read_text()) from error
     assert again.durable == config.durable
+
+
+async def test_host_names_are_looked_up_beside_the_machine(tmp_path: Path) -> None:
+    """The caller hears of the address later, or that there is none."""
+    core = ScriptedCore(lambda event: [])
+    send, receive = trio.open_memory_channel[str | None](2)
+
+    with trio.fail_after(10):
+        async with driving(core, tmp_path / "x") as driver:
+            driver.start_resolving("127.0.0.1", send.send_nowait)
+            first = await receive.receive()
+            driver.start_resolving("no such name", send.send_nowait)
+            second = await receive.receive()
+
+    assert (first, second) == ("127.0.0.1", None)

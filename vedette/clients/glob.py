@@ -20,27 +20,35 @@ def _compiled(pattern: bytes, ignore_case: bool) -> re.Pattern[bytes]:
 
 
 def _translate(pattern: bytes) -> bytes:
-    out: list[bytes] = []
+    """Return the regular expression for `pattern`.
+
+    Between two stars the earliest match of what stands there is as good as any later one, so each
+    such piece is an atomic group: no pattern makes the matcher try again and again.
+    """
+    pieces: list[list[bytes]] = [[]]
     position = 0
     size = len(pattern)
     while position < size:
         character = pattern[position : position + 1]
         position += 1
         if character == b"*":
-            while pattern[position : position + 1] == b"*":
-                position += 1
-            out.append(b".*")
+            if pieces[-1] or len(pieces) == 1:
+                pieces.append([])
         elif character == b"?":
-            out.append(b".")
+            pieces[-1].append(b".")
         elif character == b"[":
             content, position = _character_class(pattern, position)
-            out.append(content)
+            pieces[-1].append(content)
         else:
             if character == b"\\" and position < size:
                 character = pattern[position : position + 1]
                 position += 1
-            out.append(re.escape(character))
-    return b"".join(out)
+            pieces[-1].append(re.escape(character))
+    first, *rest = [b"".join(piece) for piece in pieces]
+    if not rest:
+        return first
+    *middle, last = rest
+    return first + b"".join([b"(?>.*?%b)" % piece for piece in middle]) + b".*" + last
 
 
 def _character_class(pattern: bytes, position: int) -> tuple[bytes, int]:

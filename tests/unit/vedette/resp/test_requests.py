@@ -1,0 +1,219 @@
+"""The parser of requests: what it takes, what it refuses, in which words, in whatever pieces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vedette.resp.encode import encode_command
+from vedette.resp.requests import INLINE_MAX_SIZE_BYTES, RequestParser
+
+PING = b"*1\r\n$4\r\nPING\r\n"
+
+arguments = st.binary(max_size=40) | st.sampled_from(
+    [b"", b"\r\n", b"*1\r\n", b"*12345\r\n", b"$3"]
+)
+requests = st.lists(arguments, min_size=1, max_size=5)
+
+
+def check_parses(pieces: Iterable[bytes], expected: list[list[bytes]], error: str = "") -> None:
+    """Assert what a fresh parser makes of a stream that arrives in `pieces`."""
+    parser = RequestParser()
+    found: list[list[bytes]] = []
+    said = ""
+    for piece in pieces:
+        more, failure = parser.parse(piece)
+        found += more
+        if failure is not None:
+            said = str(failure)
+            break
+
+    assert found == expected
+    assert said == error
+
+
+def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
+    """Cut `data` at `places`, which are taken modulo its size."""
+    at = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
+    return [data[start:end] for start, end in pairwise(at)]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (PING, [[b"PING"]]),
+        (PING * 3, [[b"PING"]] * 3),
+        (b"PING\r\n", [[b"PING"]]),
+        (b"PING\n", [[b"PING"]]),
+        (b'SET key "a\\x41 b"\r\n', [[b"SET", b"key", b"aA b"]]),
+        (b"\r\n" + PING, [[b"PING"]]),
+        (b"*0\r\n*-1\r\n" + PING, [[b"PING"]]),
+        (b"PING\r\n" + PING + b"ECHO x\r\n", [[b"PING"], [b"PING"], [b"ECHO", b"x"]]),
+        (PING + b":0\r\n" + PING, [[b"PING"], [b":0"], [b"PING"]]),
+        (b"*2\r\n$3\r\nGET\r\n$0\r\n\r\n", [[b"GET", b""]]),
+        (b"*1\r\n$2\r\n\r\n\r\n", [[b"\r\n"]]),
+        # What RESP3 has besides arrays is no request: these are inline commands.
+        (PING + b"%1\r\n", [[b"PING"], [b"%1"]]),
+        (PING + b"~1\r\n", [[b"PING"], [b"~1"]]),
+        (PING + b">1\r\n", [[b"PING"], [b">1"]]),
+        (PING + b"|1\r\n", [[b"PING"], [b"|1"]]),
+        # Redis looks at the size of a value, not at what follows it.
+        (b"*1\r\n$4\r\nPINGxx" + PING, [[b"PING"], [b"PING"]]),
+    ],
+)
+def test_requests_are_split_into_arguments(data: bytes, expected: list[list[bytes]]) -> None:
+    """Pipelines of all kinds of requests come out whole, whether at once or byte by byte."""
+    check_parses([data], expected)
+    check_parses([bytes([byte]) for byte in data], expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"*x\r\n", "invalid multibulk length"),
+        (b"*01\r\n", "invalid multibulk length"),
+        (b"*+1\r\n", "invalid multibulk length"),
+        (b"* 1\r\n", "invalid multibulk length"),
+        (b"*2147483648\r\n", "invalid multibulk length"),
+        (b"*99999999999999999999\r\n", "invalid multibulk length"),
+        (b"*1\r\n+PING\r\n", "expected '$', got '+'"),
+        (b"*1\r\n*1\r\n$4\r\nPING\r\n", "expected '$', got '*'"),
+        (b"*1\r\n:1\r\n", "expected '$', got ':'"),
+        (b"*2\r\n$4\r\nECHO\r\n=5\r\ntxt:x\r\n", "expected '$', got '='"),
+        (b"*2\r\n$4\r\nECHO\r\n(1\r\n", "expected '$', got '('"),
+        (b"*2\r\n$4\r\nECHO\r\n#t\r\n", "expected '$', got '#'"),
+        (b"*2\r\n$4\r\nECHO\r\n_\r\n", "expected '$', got '_'"),
+        (b"*1\r\n$-1\r\n", "invalid bulk length"),
+        (b"*1\r\n$x\r\n", "invalid bulk length"),
+        (b"*1\r\n$04\r\nPING\r\n", "invalid bulk length"),
+        (b"*1\r\n$536870913\r\n", "invalid bulk length"),
+        (b'ECHO "a\r\n', "unbalanced quotes in request"),
+        (b"ECHO 'a'b\r\n", "unbalanced quotes in request"),
+        (b"*" + b"1" * 70_000, "too big mbulk count string"),
+        (b"*1\r\n$" + b"1" * 70_000, "too big bulk count string"),
+        (b"x" * 70_000, "too big inline request"),
+    ],
+)
+def test_what_is_no_request_is_refused_in_redis_words(data: bytes, error: str) -> None:
+    """Operators and clients know these texts; each was compared with redis-server 7.0.15."""
+    check_parses([PING + data], [[b"PING"]], f"Protocol error: {error}")
+    check_parses(cut(data, range(0, len(data), 1000)), [], f"Protocol error: {error}")
+
+
+def test_a_huge_count_allocates_nothing() -> None:
+    """Two billion announced arguments must cost no more memory than the header itself."""
+    parser = RequestParser()
+
+    assert parser.parse(b"*2147483647\r\n$4\r\nPING\r\n") == ([], None)
+    assert parser.buffered_bytes == 4
+
+
+def test_headers_inside_headers_cost_no_time() -> None:
+    """hiredis would build each announced array; sixteen kilobytes took it a third of a second."""
+    started = time.perf_counter()
+    _, error = RequestParser().parse(b"*99999\r\n$1\r\na\r\n" * 1000)
+
+    assert error is not None
+    assert time.perf_counter() - started < 0.1
+
+
+def test_before_authentication_requests_must_be_small() -> None:
+    """Whoever has no password may not make the server hold large requests."""
+    parser = RequestParser()
+    parser.is_authenticated = False
+
+    _, error = parser.parse(b"*11\r\n")
+    assert str(error) == "Protocol error: unauthenticated multibulk length"
+
+    parser = RequestParser()
+    parser.is_authenticated = False
+    _, error = parser.parse(b"*1\r\n$16385\r\n")
+    assert str(error) == "Protocol error: unauthenticated bulk length"
+
+
+def test_the_limits_for_strangers_end_with_authentication() -> None:
+    """What follows AUTH in the same connection may be as large as anybody's."""
+    parser = RequestParser()
+    parser.is_authenticated = False
+    assert parser.parse(PING) == ([[b"PING"]], None)
+    parser.is_authenticated = True
+    words = [b"DEL", *[b"k"] * 20]
+
+    assert parser.parse(encode_command(words)) == ([words], None)
+
+
+def test_the_size_of_a_value_is_limited() -> None:
+    """proto-max-bulk-len is checked on the announcement, before any of the value is held."""
+    parser = RequestParser(max_bulk_bytes=10)
+
+    assert parser.parse(b"*1\r\n$10\r\n0123456789\r\n") == ([[b"0123456789"]], None)
+    assert str(parser.parse(b"*1\r\n$11\r\n")[1]) == "Protocol error: invalid bulk length"
+
+
+def test_an_inline_request_may_be_just_as_long_as_the_limit() -> None:
+    """The limit counts the line, not its end."""
+    word = b"x" * INLINE_MAX_SIZE_BYTES
+    check_parses([word + b"\n"], [[word]])
+
+
+def test_what_is_held_is_counted() -> None:
+    """The query buffer limit rests on this number: unfinished requests are all of it."""
+    parser = RequestParser()
+    parser.parse(PING + b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\n12345")
+
+    assert parser.buffered_bytes == len(b"SET" + b"k" + b"12345")
+
+    parser.parse(b"67890\r\n")
+    assert parser.buffered_bytes == 0
+
+
+def test_many_small_arguments_take_time_in_proportion() -> None:
+    """A request of many arguments that arrives in pieces must not be gone through at each piece."""
+    count = 200_000
+    data = b"*%d\r\n" % count + b"$1\r\nx\r\n" * count
+    parser = RequestParser()
+    started = time.perf_counter()
+    found: list[list[bytes]] = []
+    for start in range(0, len(data), 1024):
+        more, error = parser.parse(data[start : start + 1024])
+        assert error is None
+        found += more
+
+    assert [len(request) for request in found] == [count]
+    assert time.perf_counter() - started < 5
+
+
+@given(st.lists(requests, max_size=6), st.lists(st.integers(min_value=0)))
+def test_how_bytes_arrive_does_not_matter(sent: list[list[bytes]], places: list[int]) -> None:
+    """TCP may cut anywhere: the same requests come out of any pieces."""
+    data = b"".join(encode_command(words) for words in sent)
+
+    check_parses(cut(data, places), sent)
+
+
+#: Beginnings and pieces of requests, and of what RESP has besides.
+fragments = st.sampled_from(
+    b'*3 *-1 * $5 $-1 $1_a PING " :0 +a =5_txt:x ~1 %1 >1 |1 (12 #t *1 *1_*1 *12345 !1_a'.split()
+).map(lambda text: text.replace(b"_", b"\r\n") + b"\r\n")
+
+
+@given(
+    st.lists(requests.map(encode_command) | st.binary(max_size=60) | fragments, max_size=8),
+    st.lists(st.integers(min_value=0)),
+)
+def test_garbage_is_parsed_alike_in_any_pieces(parts: list[bytes], places: list[int]) -> None:
+    """Whatever arrives gives requests and at most one ProtocolError, never another exception."""
+    data = b"".join(parts)
+    parser = RequestParser()
+    expected, failure = parser.parse(data)
+
+    check_parses(cut(data, places), expected, "" if failure is None else str(failure))
+    check_parses(
+        [bytes([byte]) for byte in data], expected, "" if failure is None else str(failure)
+    )
+    assert all(request and all(type(word) is bytes for word in request) for request in expected)

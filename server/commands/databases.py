@@ -20,7 +20,9 @@ from .arguments import (
 )
 
 _INT_MAX: Final = 2**31 - 1
-_OUT_OF_INT_RANGE: Final = b"ERR value is out of range, must be between -2147483648 and 2147483647"
+_OUT_OF_INT_RANGE: Final = (
+    b"ERR value is out of range, value must between -2147483648 and 2147483647"
+)
 
 
 def database_of(ctx: ServerContext, text: bytes, error: bytes | None = None) -> Database:

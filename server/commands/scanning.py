@@ -16,7 +16,7 @@ from ..engine import ServerContext
 from ..store.values import TYPE_NAMES
 from .arguments import parse_integer, syntax_error
 
-_CURSOR: Final = re.compile(rb"[+-]?\d{0,20}")
+_CURSOR: Final = re.compile(rb"([+-]?\d{1,20})?")
 _UINT64_MAX: Final = 2**64 - 1
 #: How often RANDOMKEY of a replica may hit a key that has expired before it returns one.
 _RANDOM_TRIES: Final = 100

@@ -1,0 +1,337 @@
+"""The same commands to a real redis-server and to our engine: the same bytes, and the same stream.
+
+Sequences are drawn at random (the same ones in every run) over few keys, so that they meet. Replies
+are compared as raw bytes, in RESP2 and in RESP3; datasets through DEBUG DIGEST; and what replicas
+are sent through a replica attached to the real server.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from server.replication.propagation import StreamEncoder
+from tests.support.engine import TestEngine
+from tests.support.redis import RedisServer
+from vedette.resp.encode import encode_command
+from vedette.resp.requests import RequestParser
+
+Command = tuple[bytes, ...]
+
+MARK = b"end-of-example"
+FAR_MS = 99_999_999_999_999
+#: How far apart two clocks may be when an absolute time follows from a relative one.
+CLOCK_TOLERANCE_MS = 60_000
+
+SETTINGS = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=250,
+    database=None,
+    phases=(Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
+
+
+class RawClient:
+    """A connection to the real server on which replies stay bytes."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+
+    def exchange(self, commands: Sequence[Command]) -> bytes:
+        """Send `commands` and ECHO of the mark; return what came before the mark."""
+        end = b"$%d\r\n%b\r\n" % (len(MARK), MARK)
+        self.socket.sendall(b"".join(map(encode_command, [*commands, (b"ECHO", MARK)])))
+        received = b""
+        while not received.endswith(end):
+            data = self.socket.recv(1 << 16)
+            assert data, "the server closed the connection"
+            received += data
+        return received[: -len(end)]
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+@pytest.fixture(scope="module")
+def redis_port() -> Iterator[int]:
+    """Yield the port of a real server that deletes expired keys only when they are touched."""
+    with RedisServer() as server:
+        server.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        yield server.port
+
+
+keys = st.sampled_from([b"a", b"b", b"c", b"\x00\r\n"])
+integers = st.sampled_from(
+    b"0|1|-1|7|10|-3|9223372036854775807|-9223372036854775808|9223372036854775808|007|+1| 1|1 "
+    b"||x|1_0|1e3|3.0".split(b"|")
+)
+offsets = st.sampled_from([b"0", b"1", b"-1", b"2", b"-2", b"5", b"-100", b"100", b"x"])
+floats = st.sampled_from(
+    b"0.1|0.2|-1.5|3|1e5|1e-7|5e+3|inf|-inf|nan|0x1p-3|1.|.5|-0|1e4000|1e5000|1e-20|x|| 1|3.0e"
+    b"|12345678.9".split(b"|")
+)
+values = st.one_of(
+    integers,
+    floats,
+    st.sampled_from([b"", b"foobar", b"ohmytext", b"mynewtext", b"a\0b", b"x" * 19]),
+)
+seconds = st.sampled_from([b"100", b"0", b"-1", b"x", b"9223372036854775807", b"1000000000"])
+absolute = st.sampled_from(
+    [b"1", b"0", b"-5", b"4102444800", b"%d" % FAR_MS, b"9223372036854775807", b"x"]
+)
+
+
+def words(*parts: bytes | st.SearchStrategy[bytes]) -> st.SearchStrategy[Command]:
+    """Draw a command whose words are fixed or drawn."""
+    return st.tuples(*(st.just(part) if isinstance(part, bytes) else part for part in parts))
+
+
+def with_options(
+    head: st.SearchStrategy[Command], *options: st.SearchStrategy[Command], most: int = 3
+) -> st.SearchStrategy[Command]:
+    """Draw a command followed by up to `most` of the options, valid together or not."""
+    tail = st.lists(st.one_of(*options), max_size=most)
+    return st.tuples(head, tail).map(lambda pair: sum(pair[1], pair[0]))
+
+
+lifetimes = (
+    words(st.sampled_from([b"EX", b"px"]), seconds),
+    words(st.sampled_from([b"EXAT", b"PXAT"]), absolute),
+    words(st.sampled_from([b"KEEPTTL", b"PERSIST", b"EX", b"bogus"])),
+)
+
+strings = st.one_of(
+    words(b"GET", keys),
+    words(b"set", keys, values),
+    with_options(
+        words(b"SET", keys, values),
+        *lifetimes,
+        words(st.sampled_from([b"NX", b"xx", b"GET"])),
+    ),
+    words(b"SETNX", keys, values),
+    words(b"SETEX", keys, seconds, values),
+    words(b"PSETEX", keys, seconds, values),
+    words(b"GETSET", keys, values),
+    words(b"GETDEL", keys),
+    with_options(words(b"GETEX", keys), *lifetimes, most=2),
+    words(b"MGET", keys, keys),
+    words(b"MSET", keys, values, keys, values),
+    words(b"MSET", keys, values, keys),
+    words(b"MSETNX", keys, values, keys, values),
+    words(b"APPEND", keys, values),
+    words(b"STRLEN", keys),
+    words(st.sampled_from([b"INCR", b"DECR"]), keys),
+    words(st.sampled_from([b"INCRBY", b"DECRBY"]), keys, integers),
+    words(b"INCRBYFLOAT", keys, floats),
+    words(st.sampled_from([b"GETRANGE", b"SUBSTR"]), keys, offsets, offsets),
+    words(b"SETRANGE", keys, offsets, values),
+    with_options(
+        words(b"LCS", keys, keys),
+        words(st.sampled_from([b"LEN", b"IDX", b"WITHMATCHLEN"])),
+        words(b"MINMATCHLEN", offsets),
+    ),
+)
+
+keyspace = st.one_of(
+    words(st.sampled_from([b"DEL", b"UNLINK", b"EXISTS", b"TOUCH"]), keys, keys),
+    words(b"TYPE", keys),
+    words(b"RENAME", keys, keys),
+    words(b"RENAMENX", keys, keys),
+    with_options(
+        words(b"COPY", keys, keys), words(b"REPLACE"), words(b"DB", offsets), words(b"x"), most=2
+    ),
+    words(b"MOVE", keys, offsets),
+    words(b"SELECT", st.sampled_from([b"0", b"1", b"16", b"-1", b"x", b"99999999999"])),
+    words(b"SWAPDB", offsets, offsets),
+    words(b"DBSIZE"),
+    words(st.sampled_from([b"FLUSHDB", b"FLUSHALL"])),
+    words(b"FLUSHALL", st.sampled_from([b"ASYNC", b"x"])),
+    words(b"DUMP", keys),
+    with_options(
+        words(
+            b"RESTORE",
+            keys,
+            st.sampled_from([b"0", b"1", b"-1", b"100000", b"%d" % FAR_MS]),
+            st.sampled_from(
+                [b"", b"\x00\x03foo\n\x00junk", b"\x00\xc0*\n\x00n\x9fZ\x19E\xdd\xcai"]
+            ),
+        ),
+        words(st.sampled_from([b"REPLACE", b"ABSTTL", b"x", b"FREQ"])),
+        words(b"IDLETIME", offsets),
+        words(b"FREQ", offsets),
+    ),
+    words(b"SCAN", st.sampled_from([b"x", b"-", b"1x"])),
+    words(b"KEYS", st.sampled_from([b"nothing", b"[", b"z*"])),
+)
+
+times = st.one_of(
+    with_options(
+        words(st.sampled_from([b"EXPIRE", b"PEXPIRE"]), keys, seconds),
+        words(st.sampled_from([b"NX", b"xx", b"GT", b"LT", b"AB"])),
+        most=2,
+    ),
+    with_options(
+        words(st.sampled_from([b"EXPIREAT", b"PEXPIREAT"]), keys, absolute),
+        words(st.sampled_from([b"NX", b"xx", b"GT", b"LT", b"AB"])),
+        most=2,
+    ),
+    words(st.sampled_from([b"TTL", b"PERSIST"]), keys),
+)
+
+transactions = st.one_of(
+    words(st.sampled_from([b"MULTI", b"EXEC", b"DISCARD", b"UNWATCH"])),
+    words(b"WATCH", keys, keys),
+    words(b"nosuch", keys),
+    words(b"GET"),
+)
+
+anything = st.one_of(strings, strings, keyspace, times, transactions)
+sequences = st.lists(anything, min_size=10, max_size=40)
+
+#: What brings both servers back to where an example begins, and what shows where it ended.
+BEGIN: list[Command] = [(b"SELECT", b"0"), (b"FLUSHALL",)]
+END: list[Command] = [(b"EXEC",), (b"UNWATCH",), (b"DEBUG", b"DIGEST")]
+
+
+def run_ours(engine: TestEngine, commands: Sequence[Command]) -> bytes:
+    """Return the bytes our engine answers."""
+    engine.advance(int(time.time() * 1000) - engine.now_ms)
+    return engine.send(b"".join(map(encode_command, commands)))
+
+
+def check_same(port: int, protocol: int, sequence: Sequence[Command]) -> None:
+    """Run a sequence on both servers and compare the bytes."""
+    engine = TestEngine("enable-debug-command yes")
+    hello = (b"HELLO", b"%d" % protocol)
+    engine.raw(*hello)
+    client = RawClient(port)
+    try:
+        client.exchange([hello, *BEGIN])
+        commands = [*sequence, *END]
+        theirs = client.exchange(commands)
+        ours = run_ours(engine, commands)
+    finally:
+        client.close()
+
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_replies_and_datasets_are_those_of_redis(redis_port: int, protocol: int) -> None:
+    """What a client sees, errors included, must not depend on which server it talks to."""
+
+    @SETTINGS
+    @given(sequences)
+    def compare(sequence: list[Command]) -> None:
+        check_same(redis_port, protocol, sequence)
+
+    compare()
+
+
+class Replica:
+    """A replica of the real server that only listens."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.parser = RequestParser()
+        self.socket.sendall(b"SYNC\r\n")
+        data = b""
+        while not (header := re.search(rb"\$(\d+)\r\n", data)):
+            data += self.socket.recv(1 << 16)
+        missing = header.end() + int(header[1]) - len(data)
+        while missing > 0:
+            missing -= len(self.socket.recv(missing))
+        self.waiting = data[header.end() + int(header[1]) :]
+
+    def commands_until(self, last: list[bytes]) -> list[list[bytes]]:
+        """Return the commands of the stream before `last`, pings left out."""
+        received: list[list[bytes]] = []
+        data, self.waiting = self.waiting, b""
+        while not received or received[-1] != last:
+            commands, error = self.parser.parse(data)
+            assert error is None
+            received += [command for command in commands if command[0].upper() != b"PING"]
+            if not received or received[-1] != last:
+                data = self.socket.recv(1 << 16)
+                assert data, "the server closed the connection"
+        return received[:-1]
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+@pytest.fixture(scope="module")
+def replica(redis_port: int) -> Iterator[Replica]:
+    """Yield a listening replica of the real server."""
+    listener = Replica(redis_port)
+    yield listener
+    listener.close()
+
+
+def stream_of(engine: TestEngine) -> list[list[bytes]]:
+    """Return the commands that our engine's effects make in the stream."""
+    encoder = StreamEncoder()
+    data = b"".join(
+        encoder.encode_transaction([(index, encode_command(argv)) for index, argv in unit])
+        for unit in engine.sink.units
+    )
+    commands, error = RequestParser().parse(data)
+    assert error is None
+    return commands
+
+
+def is_same_word(ours: bytes, theirs: bytes) -> bool:
+    """Compare two words; absolute times may differ as the two clocks do."""
+    if ours == theirs:
+        return True
+    if not (ours.isdigit() and theirs.isdigit() and len(ours) == len(theirs) >= 13):
+        return False
+    return abs(int(ours) - int(theirs)) < CLOCK_TOLERANCE_MS
+
+
+def test_replicas_are_told_what_redis_tells_them(redis_port: int, replica: Replica) -> None:
+    """A replica of either server must be sent the same commands, absolute times and all."""
+    count = 0
+
+    @SETTINGS
+    @given(sequences)
+    def compare(sequence: list[Command]) -> None:
+        nonlocal count
+        count += 1
+        mark = [b"PUBLISH", MARK, b"%d" % count]
+        client = RawClient(redis_port)
+        client.exchange([*BEGIN, (b"SELECT", b"3"), tuple(mark)])
+        replica.commands_until(mark)
+        engine = TestEngine()
+        engine.raw(b"SELECT", b"3")
+        run_ours(engine, [*sequence, *END[:2], (b"SELECT", b"3"), (b"SET", b"mark", b"1")])
+        client.exchange([*sequence, *END[:2], (b"SELECT", b"3"), (b"SET", b"mark", b"1")])
+        client.close()
+        theirs = replica.commands_until([b"SET", b"mark", b"1"])
+        ours = stream_of(engine)[:-1]
+        theirs, ours = (without_selects_before_mark(each) for each in (theirs, ours))
+
+        assert len(ours) == len(theirs), (ours, theirs)
+        for our_command, their_command in zip(ours, theirs, strict=True):
+            assert len(our_command) == len(their_command), (our_command, their_command)
+            assert all(map(is_same_word, our_command, their_command)), (our_command, their_command)
+
+    compare()
+
+
+def without_selects_before_mark(commands: list[list[bytes]]) -> list[list[bytes]]:
+    """Leave out SELECTs at both ends: where the stream was before an example is its own affair."""
+    kept = list(commands)
+    while kept and kept[0][0].upper() == b"SELECT":
+        kept.pop(0)
+    while kept and kept[-1][0].upper() == b"SELECT":
+        kept.pop()
+    return kept

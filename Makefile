@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
 RUNS ?= 5
+EXTRAS ?= dev
 PACKAGES := vedette vedette_cli server sentinel ha_client monitoring drills
 STAMP := $(VENV)/.installed
 
@@ -17,7 +18,7 @@ venv: $(STAMP) ## build .venv with Vedette and the development tools
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $@
 
 up: venv ## start a master, two replicas and three sentinels, with a live table

@@ -10,8 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-import lzf
-
+from . import lzf
 from .errors import CorruptRdbError
 from .lengths import FIRST_ENCODING, ONE_BYTE_LIMIT, RdbData, encode_length, read_length
 
@@ -43,7 +42,7 @@ def encode_string(text: bytes, *, compress: bool) -> tuple[bytes, ...]:
         integer = encode_integer(text)
         if integer is not None:
             return (integer,)
-    if compress and size > COMPRESSION_THRESHOLD:
+    if compress and size > COMPRESSION_THRESHOLD and lzf.compress is not None:
         packed = lzf.compress(text, size - COMPRESSION_GAIN)
         if packed is not None:
             return (_LZF_BYTE, encode_length(len(packed)), encode_length(size), packed)

@@ -25,7 +25,7 @@ from .lab_options import EXIT_FAILED, EXIT_PASSED, EXIT_UNABLE, lab_options
 
 #: Where the search for free ports begins at random, away from those that people use and from those
 #: that the kernel hands out to outgoing connections.
-_PORT_RANGE = range(10_000, 20_000, 50)
+_PORT_RANGE = range(10_000, 20_000, 20)
 
 
 @click.group()

@@ -32,6 +32,7 @@ def test_a_crashed_master_is_replaced_and_the_report_says_how(kind: str) -> None
     # The machine that runs the tests may be slow; how fast a failover is, is for the benchmarks.
     with run_drill(kind, "--json", "--max-outage", "10000") as drill:
         exit_code = drill.wait(60)
+        assert exit_code in (0, 1), drill.stderr
         # Any: a JSON document.
         report: dict[str, Any] = json.loads(drill.stdout)
 
@@ -43,7 +44,7 @@ def test_a_crashed_master_is_replaced_and_the_report_says_how(kind: str) -> None
     assert report["new_master"] in ("node-2", "node-3")
     assert report["leader"] in report["topology"]["sentinels"]
     assert report["writes"]["acknowledged"] > 100
-    assert report["outage_ms"]["max"] >= 500
+    assert report["outage_ms"]["max"] > 400
     check_phases(report["phases_ms"], down_after_ms=500)
     assert list(report["accepted_write_ms"]) == [report["new_master"]]
     assert set(report["agreed_ms"]) == set(report["topology"]["sentinels"])
@@ -60,7 +61,7 @@ def check_phases(phases_ms: dict[str, float | None], down_after_ms: int) -> None
     assert [times[name] for name in order] == sorted(times[name] for name in order)
     # A sentinel may have sent its last answered ping up to one period before the fault.
     assert times["sdown"] > 0
-    assert times["converged"] >= down_after_ms
+    assert times["converged"] > down_after_ms * 0.8
 
 
 def test_an_interrupted_drill_ends_all_its_processes() -> None:

@@ -265,6 +265,7 @@ def test_outdated_answer_does_not_count_in_a_round() -> None:
     story.fail(S3)
 
     assert story.answer(S1, A, 1) == [Ask(S1)]
+    assert connects(story.pass_ms(250)) == []
     assert story.answer(S1, B, 2) == [Connect(2, B)]
 
 

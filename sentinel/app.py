@@ -35,7 +35,10 @@ from .commands import command_table
 from .config import SentinelConfig
 from .context import ProcessFacts, SentinelEngine, Surroundings
 from .core import SentinelCore, initial_state
+from .journal import VERSION as JOURNAL_VERSION
+from .journal import StartRecord
 from .runtime.driver import Driver
+from .runtime.journal import JournalFile
 from .runtime.state_file import StateFile
 
 log = structlog.get_logger()
@@ -58,8 +61,8 @@ async def run_sentinel(config: SentinelConfig, file: str) -> None:
 
     Raises:
         ListenError: the port or an address of `bind` cannot be had.
+        OSError: the journal asked for cannot be opened.
     """
-    sentinel = _Sentinel(config, file)
     hosts = config.settings.value_of(directives.BIND)
     port = config.settings.value_of(directives.PORT)
     backlog = config.settings.value_of(directives.TCP_BACKLOG)
@@ -68,7 +71,8 @@ async def run_sentinel(config: SentinelConfig, file: str) -> None:
     except OSError as error:
         raise ListenError(f"cannot listen on port {port}: {error.strerror or error}") from error
     try:
-        await sentinel.run(listeners)
+        with JournalFile(config.settings.value_of(directives.JOURNAL)) as journal:
+            await _Sentinel(config, file, journal).run(listeners)
     finally:
         for listener in listeners:
             listener.close()
@@ -77,16 +81,19 @@ async def run_sentinel(config: SentinelConfig, file: str) -> None:
 class _Sentinel:
     """The parts of one running sentinel."""
 
-    def __init__(self, config: SentinelConfig, file: str) -> None:
+    def __init__(self, config: SentinelConfig, file: str, journal: JournalFile) -> None:
         self._settings = config.settings
         self._file = file
         self._run_id = RunId(secrets.token_hex(20))
         self._started_s = trio.current_time()
         self._stop = trio.Event()
-        core = SentinelCore(initial_state(config.durable), random.Random(secrets.randbits(64)))
-        source_host = config.settings.value_of(directives.BIND_SOURCE_ADDRESS)
+        seed = secrets.randbits(64)
+        journal.write(StartRecord(JOURNAL_VERSION, seed, config.durable))
         self.driver = Driver(
-            core, StateFile(file, config.settings), source_host=source_host or None
+            SentinelCore(initial_state(config.durable), random.Random(seed)),
+            StateFile(file, config.settings),
+            source_host=config.settings.value_of(directives.BIND_SOURCE_ADDRESS) or None,
+            observe=journal.write if config.settings.value_of(directives.JOURNAL) else None,
         )
         self.engine = SentinelEngine(
             command_table(),

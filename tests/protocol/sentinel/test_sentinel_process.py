@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from sentinel.core import SentinelCore, initial_state
+from sentinel.core.model import durable_state
+from sentinel.journal import StartRecord, decode_line
 from tests.support.client import BlockingClient, ReplyError
 from tests.support.processes import VedetteSentinel, console_script, free_port, watching
 from tests.support.waiting import wait_until
@@ -56,6 +60,33 @@ def test_vote_is_refused_when_it_cannot_be_saved(sentinel: VedetteSentinel) -> N
         moved.rename(directory)
 
     assert reply[1] != b"a" * 40
+
+
+def test_journal_replays_to_the_state_that_was_saved(tmp_path: Path) -> None:
+    """The same events lead the machine to the same state, so an incident can be looked at again."""
+    journal = tmp_path / "journal"
+    lines = watching(free_port(), down_after_ms=60_000)
+    with VedetteSentinel({"journal": str(journal)}, lines) as sentinel:
+        sentinel.call("SENTINEL", "SET", "mymaster", "quorum", "7")
+        sentinel.call("SENTINEL", "MONITOR", "other", "127.0.0.1", free_port(), 3)
+        assert sentinel.stop() == 0
+        saved = sentinel.config_path.read_text()
+
+    start, *events = map(decode_line, journal.read_text().splitlines())
+    assert isinstance(start, StartRecord)
+    core = SentinelCore(initial_state(start.state), random.Random(start.seed))
+    for event in events:
+        assert not isinstance(event, StartRecord)
+        core.step(event)
+
+    replayed = durable_state(core.state)
+    assert [(each.name, each.options.quorum) for each in replayed.masters] == [
+        ("mymaster", 7),
+        ("other", 3),
+    ]
+    for each in replayed.masters:
+        assert f"sentinel monitor {each.name} 127.0.0.1 {each.address.port} " in saved
+    assert f"sentinel myid {replayed.my_id}" in saved
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import trio
@@ -45,8 +46,12 @@ async def run_up(
     Raises:
         PlanError, LabError: it could not be planned or started; nothing is left running.
     """
-    with tempfile.TemporaryDirectory(prefix="vedette-up-") as temporary:
-        plan = plan_lab(topology, directory or Path(temporary), ports, is_port_free)
+    with (
+        tempfile.TemporaryDirectory(prefix="vedette-up-")
+        if directory is None
+        else nullcontext(str(directory))
+    ) as place:
+        plan = plan_lab(topology, Path(place), ports, is_port_free)
         async with (
             stopped_by_signals(),
             open_lab(plan, observe_interval_s=_OBSERVE_INTERVAL_S, report=console.print) as lab,

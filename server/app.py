@@ -29,7 +29,8 @@ from vedette.runtime.pump import Pump, open_listeners
 from . import directives
 from .commands import command_table
 from .commands.replication import start_following
-from .config import Configuration
+from .commands.server_admin import shutdown_request
+from .config import ChangeRefused, Configuration
 from .engine import ServerEngine
 from .engine.host import ShutdownRequest
 from .runtime.host import ServerHost, process_facts
@@ -108,6 +109,7 @@ class _Server:
             source_address=lambda: configuration[directives.BIND_SOURCE_ADDRESS],
         )
         self._watch_log_level()
+        self._watch_directory()
 
     async def run(self, listeners: list[socket.socket]) -> None:
         """Serve on `listeners` until told to stop.
@@ -170,8 +172,14 @@ class _Server:
                 log.warning("server.signal_received", signal=signal.Signals(number).name)
                 if self._stop.is_set():
                     continue
+                is_interrupt = number == signal.SIGINT
+                words = self._configuration[
+                    directives.SHUTDOWN_ON_SIGINT
+                    if is_interrupt
+                    else directives.SHUTDOWN_ON_SIGTERM
+                ]
                 try:
-                    self._host.request_shutdown(ShutdownRequest())
+                    self._host.request_shutdown(shutdown_request(words))
                 except OSError:
                     log.error("server.stop_refused", error="the snapshot could not be written")
 
@@ -206,6 +214,19 @@ class _Server:
             ),
             directives.LOG_LEVEL,
         )
+
+    def _watch_directory(self) -> None:
+        configuration = self._configuration
+        configuration.put(directives.DIRECTORY, os.getcwd())
+
+        def enter() -> None:
+            try:
+                os.chdir(configuration[directives.DIRECTORY])
+            except OSError as error:
+                raise ChangeRefused(error.strerror or str(error)) from error
+            configuration.put(directives.DIRECTORY, os.getcwd())
+
+        configuration.on_change(enter, directives.DIRECTORY)
 
     def _refusal(self, host: str) -> bytes | None:
         """Return what turns a connection away in protected mode, or None."""

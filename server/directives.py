@@ -110,7 +110,6 @@ LOG_LEVEL: Final = Directive("loglevel", Choice("debug", "verbose", "notice", "w
 LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
 DATABASES: Final = Directive("databases", Integer(1), 16, Flag.IMMUTABLE)
 HZ: Final = Directive("hz", Integer(), 10)
-SHUTDOWN_TIMEOUT: Final = Directive("shutdown-timeout", Integer(), 10)
 SHUTDOWN_ON_SIGINT: Final = Directive(
     "shutdown-on-sigint", WordList(5), ("default",), validate=_shutdown_flags
 )
@@ -161,12 +160,10 @@ REPLICA_ANNOUNCE_PORT: Final = Directive(
 )
 REPL_DISKLESS_SYNC: Final = Directive("repl-diskless-sync", YesNo(), True)
 REPL_DISKLESS_SYNC_DELAY: Final = Directive("repl-diskless-sync-delay", Integer(), 5)
-REPL_DISKLESS_SYNC_MAX_REPLICAS: Final = Directive("repl-diskless-sync-max-replicas", Integer(), 0)
 REPL_PING_PERIOD: Final = Directive(
     "repl-ping-replica-period", Integer(1), 10, aliases=("repl-ping-slave-period",)
 )
 REPL_TIMEOUT: Final = Directive("repl-timeout", Integer(1), 60)
-REPL_DISABLE_TCP_NODELAY: Final = Directive("repl-disable-tcp-nodelay", YesNo(), False)
 REPL_BACKLOG_SIZE: Final = Directive("repl-backlog-size", Memory(1, INT64_MAX), _MEGABYTE)
 REPL_BACKLOG_TTL: Final = Directive("repl-backlog-ttl", Integer(0, INT64_MAX), 3600)
 MIN_REPLICAS_TO_WRITE: Final = Directive(
@@ -213,7 +210,6 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     LOG_FILE,
     DATABASES,
     HZ,
-    SHUTDOWN_TIMEOUT,
     SHUTDOWN_ON_SIGINT,
     SHUTDOWN_ON_SIGTERM,
     REQUIRE_PASS,
@@ -236,10 +232,8 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     REPLICA_ANNOUNCE_PORT,
     REPL_DISKLESS_SYNC,
     REPL_DISKLESS_SYNC_DELAY,
-    REPL_DISKLESS_SYNC_MAX_REPLICAS,
     REPL_PING_PERIOD,
     REPL_TIMEOUT,
-    REPL_DISABLE_TCP_NODELAY,
     REPL_BACKLOG_SIZE,
     REPL_BACKLOG_TTL,
     MIN_REPLICAS_TO_WRITE,
@@ -270,6 +264,7 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("jemalloc-bg-thread", YesNo(), True),
     Directive("activerehashing", YesNo(), True),
     Directive("dynamic-hz", YesNo(), True),
+    Directive("shutdown-timeout", Integer(), 10),
     Directive("active-expire-effort", Integer(1, 10), 1),
     Directive("unixsocketperm", Octal(), 0, Flag.IMMUTABLE),
     Directive("socket-mark-id", Integer(0, _UINT_MAX), 0, Flag.IMMUTABLE),
@@ -282,6 +277,8 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("rdb-save-incremental-fsync", YesNo(), True),
     Directive("rdb-del-sync-files", YesNo(), False),
     Directive("sanitize-dump-payload", Choice("no", "yes", "clients"), "no"),
+    Directive("repl-diskless-sync-max-replicas", Integer(), 0),
+    Directive("repl-disable-tcp-nodelay", YesNo(), False),
     Directive("repl-diskless-load", Choice("disabled", "on-empty-db", "swapdb"), "disabled"),
     Directive("replica-ignore-disk-write-errors", YesNo(), False),
     Directive("replica-ignore-maxmemory", YesNo(), True, aliases=("slave-ignore-maxmemory",)),

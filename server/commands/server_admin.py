@@ -6,6 +6,8 @@ shutdownCommand`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vedette.cmdspec import Flag, command
 from vedette.errors import CommandError
 from vedette.resp.replies import NO_REPLY, OK, Reply, SimpleString
@@ -85,26 +87,31 @@ def lastsave(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Stops the server, saving first if there are save points or SAVE says so.",
 )
 def shutdown(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    words = {word.upper() for word in argv[1:]}
-    if not words <= {b"SAVE", b"NOSAVE", b"NOW", b"FORCE", b"ABORT"}:
+    words = {word.decode("utf-8", "replace").upper() for word in argv[1:]}
+    if not words <= {"SAVE", "NOSAVE", "NOW", "FORCE", "ABORT"}:
         raise syntax_error()
-    if words >= {b"SAVE", b"NOSAVE"} or (b"ABORT" in words and len(words) > 1):
+    if words >= {"SAVE", "NOSAVE"} or ("ABORT" in words and len(words) > 1):
         raise syntax_error()
     host = ctx.engine.host
-    if b"ABORT" in words:
+    if "ABORT" in words:
         if not host.abort_shutdown():
             raise CommandError(b"ERR No shutdown in progress.")
         return OK
-    request = ShutdownRequest(
-        save=True if b"SAVE" in words else False if b"NOSAVE" in words else None,
-        is_now=b"NOW" in words,
-        is_forced=b"FORCE" in words,
-    )
     try:
-        host.request_shutdown(request)
+        host.request_shutdown(shutdown_request(words))
     except OSError as error:
         raise CommandError(b"ERR Errors trying to SHUTDOWN. Check logs.") from error
     return NO_REPLY  # the connection ends with the server
+
+
+def shutdown_request(words: Iterable[str]) -> ShutdownRequest:
+    """Return what SHUTDOWN, or a directive such as `shutdown-on-sigterm`, asks for."""
+    flags = {word.upper() for word in words}
+    return ShutdownRequest(
+        save=True if "SAVE" in flags else False if "NOSAVE" in flags else None,
+        is_now="NOW" in flags,
+        is_forced="FORCE" in flags,
+    )
 
 
 @command(

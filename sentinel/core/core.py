@@ -184,10 +184,9 @@ def _on_replies(machine: Machine, event: RepliesReceived) -> None:
         case RequestKind.PROMOTE | RequestKind.FOLLOW:
             _on_order_answered(machine, owner, request, event)
         case RequestKind.SETUP:
-            if owner.link.kind is LinkKind.PUBSUB:
-                links.mark_sound(owner.link)
+            links.on_set_up(owner, event.replies)
+            if owner.link.kind is LinkKind.PUBSUB and owner.node is not None:
                 # Whoever subscribes last is heard by all, and they introduce themselves to it.
-                assert owner.node is not None
                 probes.send_hello_to_node(machine, owner.node)
         case RequestKind.HELLO | RequestKind.SCRIPT_KILL:
             pass

@@ -316,6 +316,9 @@ def _likely_winner(machine: Machine, master: Master) -> RunId | None:
 def rank(machine: Machine, master: Master) -> int:
     """Our place among the sentinels that live, 0 first; all that see the same work it out alike.
 
+    Stock sentinels do not count: they stand at their next tick whatever we do, and to let them go
+    first would cost the second that their promotion takes.
+
     Only pace hangs on it, never safety. The epoch turns the order, so that a first in rank whose
     disk is broken does not hold up every retry.
     """
@@ -325,7 +328,8 @@ def rank(machine: Machine, master: Master) -> int:
     def order(run_id: RunId) -> tuple[int, RunId]:
         return zlib.crc32(f"{master.name} {epoch} {run_id}".encode()), run_id
 
-    everybody = sorted([state.my_id, *machine.live_peers(master)], key=order)
+    kin = [run_id for run_id in machine.live_peers(master) if state.peer_links[run_id].is_vedette]
+    everybody = sorted([state.my_id, *kin], key=order)
     return everybody.index(state.my_id)
 
 

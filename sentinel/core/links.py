@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from vedette.resp.exchange import Received
+
 from .actions import Connect, Disconnect
 from .machine import LinkOwner, Machine, Request, RequestKind
 from .model import Link, LinkKind, LinkStatus, Node, PeerLink, PeerSentinel
@@ -92,6 +94,14 @@ def on_up(machine: Machine, owner: LinkOwner, local_host: str) -> None:
     machine.send(link, request, commands)
     if link.kind is LinkKind.COMMAND and owner.node is not None:
         open_link(machine, pubsub_owner(owner.node))
+
+
+def on_set_up(owner: LinkOwner, replies: tuple[Received, ...]) -> None:
+    """The replies to what `on_up` sent. What was refused shows in the replies to PING."""
+    if owner.link.kind is LinkKind.PUBSUB:
+        mark_sound(owner.link)
+    elif owner.peer_link is not None and isinstance(replies[-1], bytes):
+        owner.peer_link.is_vedette = b"vedette_version:" in replies[-1]
 
 
 def on_down(machine: Machine, owner: LinkOwner) -> None:
@@ -197,6 +207,7 @@ def _setup_commands(machine: Machine, owner: LinkOwner) -> tuple[tuple[bytes, ..
         commands.append((b"SUBSCRIBE", HELLO_CHANNEL))
     if owner.node is not None:
         return tuple(rename(machine, owner.node, command) for command in commands)
+    commands.append((b"INFO", b"server"))
     return tuple(commands)
 
 

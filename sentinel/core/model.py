@@ -156,6 +156,8 @@ class PeerLink:
 
     run_id: RunId
     link: Link
+    #: It works as we do, by its INFO; taken for granted until that is known. Sets the pace only.
+    is_vedette: bool = True
     #: Names of the masters whose view holds this peer; the link ends with the last of them.
     masters: set[str] = field(default_factory=set)
 

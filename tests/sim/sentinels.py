@@ -309,6 +309,8 @@ class SimSentinel(Process):
             case (b"PUBLISH", _, payload):
                 self._fill(connection, slot, index, 1)
                 self.step(HelloReceived(self.clock_ms(), payload))
+            case (b"INFO", b"server"):
+                self._fill(connection, slot, index, b"vedette_version:1\r\n")
             case (b"PING",):
                 self._fill(connection, slot, index, b"PONG")
             case _:

@@ -27,9 +27,9 @@ MULTIBULK_MAX_COUNT: Final = 2**31 - 1
 UNAUTHENTICATED_MAX_COUNT: Final = 10
 UNAUTHENTICATED_MAX_BULK_BYTES: Final = 16384
 
-#: A header for which hiredis would allocate a large array before an argument has come; it also takes
-#: arrays inside arrays without end, so that many headers in a row add up. Matching inside a value is
-#: harmless: the strict parser gives the same requests.
+#: A header for which hiredis would allocate a large array before an argument has come; it takes
+#: arrays inside arrays without end, too, so that many headers in a row add up. Matching inside a
+#: value is harmless: the strict parser gives the same requests.
 _find_long_header: Final = re.compile(rb"\*\d{4}").search
 
 #: Fed behind everything: if it comes back as itself, the data before it was whole requests. Else

@@ -66,6 +66,8 @@ async def run_sentinel(config: SentinelConfig, file: str) -> None:
     hosts = config.settings.value_of(directives.BIND)
     port = config.settings.value_of(directives.PORT)
     backlog = config.settings.value_of(directives.TCP_BACKLOG)
+    if port == 0:
+        raise ListenError("configured to not listen anywhere: fellow sentinels must reach a port")
     try:
         listeners = open_listeners(hosts, port, backlog)
     except OSError as error:

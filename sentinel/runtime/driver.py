@@ -207,7 +207,8 @@ class Driver:
             Level.NOTICE: log.info,
             Level.WARNING: log.warning,
         }[action.level]
-        write("sentinel.event", sentinel_event=event, payload=text)
+        of_master = {} if action.master is None else {"master": action.master}
+        write("sentinel.event", sentinel_event=event, payload=text, **of_master)
         if action.level is not Level.DEBUG and self._engine is not None:
             self._engine.pubsub.publish(action.event, action.payload)
 

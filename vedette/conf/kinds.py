@@ -317,17 +317,13 @@ class BufferLimits(Kind[dict[ClientClass, BufferLimit]]):
             if which is None:
                 raise BadValueError("Invalid client class specified in buffer limit configuration.")
             try:
-                limit = BufferLimit(size.parse([hard]), size.parse([soft]), int(seconds))
-            except (BadValueError, ValueError) as error:
-                reason = (
-                    "Error in hard, soft or soft_seconds setting in buffer limit configuration."
+                limits[which] = BufferLimit(
+                    size.parse([hard]), size.parse([soft]), Integer().parse([seconds])
                 )
-                raise BadValueError(reason) from error
-            if limit.soft_seconds < 0:
+            except BadValueError as error:
                 raise BadValueError(
                     "Error in hard, soft or soft_seconds setting in buffer limit configuration."
-                )
-            limits[which] = limit
+                ) from error
         return limits
 
     def combine(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,24 @@ def test_directory_that_does_not_exist_is_reported(
     path.write_text(f"dir {tmp_path}/none\n")
 
     check_refused([str(path)], capsys, "No such file or directory")
+
+
+def test_port_0_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sentinel that cannot be reached can neither vote nor be asked."""
+    path = tmp_path / "sentinel.conf"
+    path.write_text("port 0\n")
+
+    check_refused([str(path)], capsys, "configured to not listen anywhere")
+
+
+def test_port_in_use_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The usual reason why a second sentinel on a machine does not come up."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        path = tmp_path / "sentinel.conf"
+        path.write_text(f"port {port}\nbind 127.0.0.1\n")
+
+        check_refused([str(path)], capsys, f"cannot listen on port {port}: Address already in use")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")

@@ -1,0 +1,101 @@
+"""The documentation says what the program does: no command and no directive is missing or stale."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+import sentinel.directives
+import server.directives
+from server.config import load_configuration
+from tests.support.documents import (
+    COMMANDS_PAGE,
+    DIRECTIVES_PAGE,
+    ROOT,
+    blocks_of,
+    rendered_blocks,
+    table_rows,
+)
+from vedette.conf import Directive, parse_text
+
+SERVER_ONLY_DEFAULT = server.directives.ONLY_DEFAULT
+SERVER_WITHOUT_EFFECT = server.directives.WITHOUT_EFFECT
+SERVER_EFFECTIVE = [
+    each
+    for each in server.directives.TABLE.directives
+    if each not in SERVER_ONLY_DEFAULT + SERVER_WITHOUT_EFFECT
+]
+
+#: Set by their own directives only, or not something a file should show as if it were usual.
+NOT_IN_THE_FILE = {"bind-source-addr"}
+
+
+def test_command_tables_are_those_of_the_programs() -> None:
+    """`python -m tests.support.documents` was run after the last change of a row."""
+    assert rendered_blocks() == blocks_of(COMMANDS_PAGE.read_text())
+
+
+def section(title: str) -> str:
+    """Return the text of docs/directives.md below the heading `title`."""
+    match = re.search(
+        rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", DIRECTIVES_PAGE.read_text(), re.S | re.M
+    )
+    assert match is not None, title
+    return match[1]
+
+
+# Any: a directive of whatever type.
+def expected_cells(directive: Directive[Any]) -> tuple[str, str]:
+    """Return the first two cells of a directive's row."""
+    names = ", ".join(f"`{name}`" for name in (directive.name, *directive.aliases))
+    default = directive.render(directive.default)
+    return names, f"`{default}`" if default else ""
+
+
+@pytest.mark.parametrize(
+    ("title", "directives"),
+    [
+        ("vedette.conf: directives that do something", SERVER_EFFECTIVE),
+        ("vedette.conf: directives accepted without effect", SERVER_WITHOUT_EFFECT),
+        ("vedette.conf: directives accepted with their default only", SERVER_ONLY_DEFAULT),
+    ],
+)
+def test_every_directive_of_the_server_is_described(
+    title: str, directives: list[Directive[Any]]
+) -> None:
+    """Names, aliases, defaults and order are the table's, and each has a description."""
+    rows = table_rows(section(title))[1:]
+
+    assert [expected_cells(each) for each in directives] == [(row[0], row[1]) for row in rows]
+    assert all(row[2] for row in rows)
+
+
+def test_every_directive_of_the_sentinel_is_described() -> None:
+    """Both of the sentinel's tables together name every directive it takes, with its default."""
+    rows = [
+        row
+        for title in ("directives that do something", "directives accepted without effect")
+        for row in table_rows(section(f"sentinel.conf: {title}"))[1:]
+    ]
+    described = {(row[0], row[1]) for row in rows if row[2]}
+
+    assert {expected_cells(each) for each in sentinel.directives.TABLE.directives} == described
+
+
+def test_vedette_conf_starts_a_server_with_the_defaults() -> None:
+    """The annotated file says that all its values are the defaults; only `dir` has none to show."""
+    text = (ROOT / "vedette.conf").read_text()
+    settings = load_configuration(parse_text(text, "vedette.conf")).settings
+    changed = [name for name in settings.table.directives if not settings.is_default(name.name)]
+
+    assert changed == [server.directives.DIRECTORY]
+
+
+def test_vedette_conf_mentions_every_directive_that_does_something() -> None:
+    """Whoever reads the file knows what can be set, in use or commented out."""
+    text = (ROOT / "vedette.conf").read_text()
+    mentioned = set(re.findall(r"^(?:# )?([a-z][a-z0-9-]+)(?= )", text, re.M))
+
+    assert {each.name for each in SERVER_EFFECTIVE} - NOT_IN_THE_FILE <= mentioned

@@ -1,9 +1,9 @@
-"""sentinel.conf: from its statements to the machine's durable state, and back into its lines.
+"""sentinel.conf: from its statements to the machine's durable state.
 
-Owns the syntax of `sentinel ...` and of the state kept between them. It reads no file and resolves
-no name itself: what it needs of the world it is handed as a `World`. Follows Redis'
-`sentinel.c: queueSentinelConfig, sentinelHandleConfiguration, rewriteConfigSentinelOption`: lines
-may come in any order, since globals are read first, then `monitor`, then the rest.
+Owns the syntax of `sentinel ...` and of the state kept among it. It reads no file and resolves no
+name itself: what it needs of the world it is handed as a `World`. Follows Redis' `sentinel.c:
+queueSentinelConfig, sentinelHandleConfiguration`: lines may come in any order, since globals are
+read first, then `monitor`, then the rest. `state_lines.py` is the way back.
 """
 
 from __future__ import annotations
@@ -13,16 +13,14 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Final
 
-from vedette.conf import BadValueError, ConfigLine, Settings, Statement
-from vedette.conf.quoting import decode_word, encode_word
+from vedette.conf import BadValueError, Settings, Statement
+from vedette.conf.quoting import encode_word
 from vedette.types import Address, RunId
 
 from . import directives
 from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
-
-T = TypeVar("T")
 
 _RUN_ID = re.compile(r"[0-9a-zA-Z]{40}\Z")
 _LEADING_NUMBER = re.compile(r"\s*[+-]?[0-9]+")
@@ -32,7 +30,8 @@ _SYNONYMS: Final = {
     "known-slave": "known-replica",
     "primary-reboot-down-after-period": "master-reboot-down-after-period",
 }
-_GLOBAL_STATEMENTS: Final = frozenset(
+#: `sentinel` statements about the sentinel itself, and about one master.
+GLOBAL_STATEMENTS: Final = frozenset(
     {
         "announce-ip",
         "announce-port",
@@ -45,7 +44,7 @@ _GLOBAL_STATEMENTS: Final = frozenset(
         "announce-hostnames",
     }
 )
-_MASTER_STATEMENTS: Final = frozenset(
+MASTER_STATEMENTS: Final = frozenset(
     {
         "monitor",
         "down-after-milliseconds",
@@ -63,9 +62,6 @@ _MASTER_STATEMENTS: Final = frozenset(
         "known-sentinel",
     }
 )
-#: Never rewritten: it is the administrator's alone.
-_KEPT_STATEMENTS: Final = frozenset({"deny-scripts-reconfig"})
-
 #: Words of a rule for the default user that say no more than `requirepass` (or its absence) does.
 _HARMLESS_USER_RULES: Final = frozenset({"on", "nopass", "sanitize-payload", "~*", "&*", "+@all"})
 
@@ -165,7 +161,7 @@ class _Reader:
             if name == "monitor":
                 passes[1].append(statement)
             else:
-                passes[0 if name in _GLOBAL_STATEMENTS else 2].append(statement)
+                passes[0 if name in GLOBAL_STATEMENTS else 2].append(statement)
         for statements in passes:
             for statement in statements:
                 try:
@@ -199,9 +195,9 @@ class _Reader:
         match statement_name(name), values:
             case "monitor", (master, host, port, quorum):
                 self._monitor(master, host, port, quorum)
-            case known, (value,) if known in _GLOBAL_STATEMENTS:
+            case known, (value,) if known in GLOBAL_STATEMENTS:
                 self._read_global(known, value)
-            case known, (master, *rest) if known in _MASTER_STATEMENTS and known != "monitor":
+            case known, (master, *rest) if known in MASTER_STATEMENTS and known != "monitor":
                 draft = self._masters.get(master)
                 if draft is None:
                     raise BadValueError("No such master with specified name.")
@@ -372,89 +368,3 @@ def _with_rename(options: MasterOptions, old: str, new: str) -> MasterOptions:
         raise BadValueError("Same command renamed multiple times with rename-command.")
     renamed: Mapping[bytes, bytes] = {**options.renamed_commands, name: encode_word(new)}
     return replace(options, renamed_commands=renamed)
-
-
-# --- writing -------------------------------------------------------------------------------------
-
-
-def state_lines(state: DurableState, settings: Settings) -> list[ConfigLine]:
-    """Return the `sentinel ...` lines of a file that holds `state`."""
-    lines = [_line("myid", state.my_id)]
-    for master in state.masters:
-        lines += _master_lines(master)
-    lines.append(_line("current-epoch", str(state.current_epoch)))
-    lines += _global_lines(state.options, settings)
-    return lines
-
-
-def _line(name: str, *values: str, is_needed: bool = True) -> ConfigLine:
-    words = ("sentinel", name, *values)
-    key = key_of(words)
-    assert key is not None, words
-    return ConfigLine(key, words, is_needed)
-
-
-def _master_lines(master: DurableMaster) -> list[ConfigLine]:
-    name, options = master.name, master.options
-    default = MasterOptions(quorum=options.quorum)
-    lines = [
-        _line("monitor", name, master.address.host, str(master.address.port), str(options.quorum))
-    ]
-    for statement, value, usual in (
-        ("down-after-milliseconds", options.down_after_ms, default.down_after_ms),
-        ("failover-timeout", options.failover_timeout_ms, default.failover_timeout_ms),
-        ("parallel-syncs", options.parallel_syncs, default.parallel_syncs),
-        ("master-reboot-down-after-period", options.reboot_down_after_ms, 0),
-    ):
-        lines.append(_line(statement, name, str(value), is_needed=value != usual))
-    for statement, text in (
-        ("notification-script", options.notification_script),
-        ("client-reconfig-script", options.client_reconfig_script),
-        ("auth-pass", options.auth_pass and decode_word(options.auth_pass)),
-        ("auth-user", options.auth_user and decode_word(options.auth_user)),
-    ):
-        if text:
-            lines.append(_line(statement, name, text))
-    for old, new in options.renamed_commands.items():
-        lines.append(_line("rename-command", name, decode_word(old), decode_word(new)))
-    lines.append(_line("config-epoch", name, str(master.config_epoch)))
-    lines.append(_line("leader-epoch", name, str(master.leader_epoch)))
-    for host, port in master.replicas:
-        lines.append(_line("known-replica", name, host, str(port)))
-    for run_id, (host, port) in master.sentinels:
-        lines.append(_line("known-sentinel", name, host, str(port), run_id))
-    return lines
-
-
-def _global_lines(options: GlobalOptions, settings: Settings) -> list[ConfigLine]:
-    listening_port = settings.value_of(directives.PORT)
-    requirepass = encode_word(settings.value_of(directives.REQUIRE_PASS))
-    port = options.announce_port
-    lines = [_line("announce-port", str(port), is_needed=port != listening_port)]
-    if options.announce_ip:
-        lines.append(_line("announce-ip", options.announce_ip))
-    if options.sentinel_user:
-        lines.append(_line("sentinel-user", decode_word(options.sentinel_user)))
-    if options.sentinel_pass:
-        is_own = options.sentinel_pass != requirepass
-        lines.append(_line("sentinel-pass", decode_word(options.sentinel_pass), is_needed=is_own))
-    for name, value in (
-        ("resolve-hostnames", options.resolve_hostnames),
-        ("announce-hostnames", options.announce_hostnames),
-    ):
-        lines.append(_line(name, "yes" if value else "no", is_needed=value))
-    return lines
-
-
-def key_of(words: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the key under which a line of sentinel.conf is rewritten; None: not ours to touch."""
-    if words[0] != "sentinel" or len(words) < 3:
-        return None
-    name = statement_name(words[1])
-    if name in _KEPT_STATEMENTS:
-        return None
-    if name in _GLOBAL_STATEMENTS:
-        return ("sentinel", name)
-    if name in _MASTER_STATEMENTS:
-        return ("sentinel", name, words[2])
-    return None

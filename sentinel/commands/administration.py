@@ -23,6 +23,7 @@ from sentinel.core.events import (
 from sentinel.core.model import GlobalOptions
 from sentinel.directives import LOG_LEVEL
 from vedette.clients import Block
+from vedette.clients.commands.arguments import parse_integer
 from vedette.clients.glob import matches_glob
 from vedette.cmdspec import Flag, command
 from vedette.conf import BadValueError
@@ -31,7 +32,7 @@ from vedette.errors import CommandError
 from vedette.resp.replies import OK, MapReply, Reply
 from vedette.types import Address
 
-from .arguments import has_control_characters, parse_integer, require_master
+from .arguments import has_control_characters, require_master
 from .options import ScriptRules, parse_options
 
 _CONFIG_USAGE = (
@@ -50,12 +51,8 @@ _CONFIG_USAGE = (
 )
 def sentinel_monitor(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
     name, host, port_argument, quorum_argument = argv[2:]
-    quorum = parse_integer(quorum_argument)
-    if quorum is None:
-        raise CommandError(b"ERR Invalid quorum")
-    port = parse_integer(port_argument)
-    if port is None:
-        raise CommandError(b"ERR Invalid port")
+    quorum = parse_integer(quorum_argument, b"ERR Invalid quorum")
+    port = parse_integer(port_argument, b"ERR Invalid port")
     if quorum <= 0:
         raise CommandError(b"ERR Quorum must be 1 or greater.")
     if has_control_characters(name) or not name or b" " in name:
@@ -222,7 +219,7 @@ def _config_set(context: SentinelContext, pairs: list[bytes]) -> Reply | Block:
                 log_level = LOG_LEVEL.parse([decode_word(value)])
             else:
                 options = _with_global(options, name, value)
-        except BadValueError as error:
+        except (BadValueError, CommandError) as error:
             text = b"ERR Invalid value '%b' to SENTINEL CONFIG SET '%b'" % (value, shown)
             raise CommandError(text) from error
     if log_level is not None:
@@ -250,7 +247,7 @@ def _with_global(options: GlobalOptions, name: bytes, value: bytes) -> GlobalOpt
     """Return `options` with one parameter changed.
 
     Raises:
-        BadValueError: the value is wrong.
+        BadValueError, CommandError: the value is wrong.
     """
     if has_control_characters(value):
         raise BadValueError("control characters are not allowed")
@@ -263,7 +260,7 @@ def _with_global(options: GlobalOptions, name: bytes, value: bytes) -> GlobalOpt
             return replace(options, announce_ip=decode_word(value) or None)
         case b"announce-port":
             port = parse_integer(value)
-            if port is None or not 0 <= port <= 65535:
+            if not 0 <= port <= 65535:
                 raise BadValueError("not a port")
             return replace(options, announce_port=port)
         case b"sentinel-user":

@@ -10,9 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sentinel.core.model import MasterOptions
+from vedette.clients.commands.arguments import parse_integer
 from vedette.conf.quoting import decode_word
+from vedette.errors import CommandError
 
-from .arguments import has_control_characters, parse_integer
+from .arguments import has_control_characters
 
 _SCRIPTS_DENIED = (
     b"ERR Reconfiguration of scripts path is denied for security reasons. Check the "
@@ -77,10 +79,17 @@ def parse_options(
 
 
 def _positive(value: bytes) -> int:
-    number = parse_integer(value)
-    if number is None or number <= 0:
+    number = _number(value)
+    if number <= 0:
         raise _BadArgumentError
     return number
+
+
+def _number(value: bytes) -> int:
+    try:
+        return parse_integer(value)
+    except CommandError as error:
+        raise _BadArgumentError from error
 
 
 def _plain(value: bytes) -> bytes:
@@ -122,8 +131,8 @@ def _set_quorum(o: MasterOptions, values: list[bytes], rules: ScriptRules) -> Ma
 def _set_reboot_down_after(
     o: MasterOptions, values: list[bytes], rules: ScriptRules
 ) -> MasterOptions:
-    period_ms = parse_integer(values[0])
-    if period_ms is None or period_ms < 0:
+    period_ms = _number(values[0])
+    if period_ms < 0:
         raise _BadArgumentError
     return replace(o, reboot_down_after_ms=period_ms)
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import structlog
 import trio
 
-from sentinel.config import key_of, state_lines
 from sentinel.core.actions import Persist
 from sentinel.core.events import Event, Persisted
 from sentinel.core.model import DurableState
+from sentinel.state_lines import key_of, state_lines
 from vedette.conf import Settings, rewrite_text
 from vedette.conf.quoting import decode_word, encode_word
 from vedette.runtime.durable_file import write_durably

@@ -6,8 +6,9 @@ import hashlib
 
 import pytest
 
-from sentinel.config import SentinelConfig, World, key_of, read_config, state_lines
+from sentinel.config import SentinelConfig, World, read_config
 from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
+from sentinel.state_lines import key_of, state_lines
 from vedette.conf import parse_text, rewrite_text
 from vedette.errors import ConfigError
 from vedette.types import Address, RunId

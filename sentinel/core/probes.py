@@ -100,7 +100,7 @@ def _half_dead_ms(machine: Machine, owner: LinkOwner) -> int:
     link = owner.link
     assert link.ping_waiting_since_ms is not None
     overdue_ms = link.ping_waiting_since_ms + links.down_after_ms(machine, owner) // 2
-    return max(overdue_ms, link.status_since_ms + LINK_HALF_DEAD_AGE_MS, machine.now_ms + 1)
+    return max(overdue_ms, link.status_since_ms + LINK_HALF_DEAD_AGE_MS)
 
 
 # -- INFO ------------------------------------------------------------------------------------------

@@ -383,6 +383,7 @@ class Engine:
         """Have `session` wait; `rest` are the requests that came with the one that waits."""
         session.blocked = wait
         session.waiting_requests = rest + session.waiting_requests
+        session.waiting_bytes += sum(len(word) for argv in rest for word in argv)
         session.recheck()
         self._blocked.setdefault(wait.reason, {})[session] = None
 

@@ -152,7 +152,7 @@ class Session:
         #: Why the session waits, or None; requests that arrive meanwhile are kept in order.
         self.blocked: Block | None = None
         self.waiting_requests: list[list[bytes]] = []
-        #: About how many bytes these took on the wire.
+        #: About how many bytes these are.
         self.waiting_bytes = 0
         self.needs_care = False
         self.recheck()

@@ -31,16 +31,22 @@ class KeySpec:
     notes: str = ""
 
     def positions(self, argv: list[bytes]) -> range:
-        """Return the indexes of the keys in `argv`; an unusable count gives none."""
+        """Return the indexes of the keys in `argv`.
+
+        None where there are fewer arguments than that takes, or the count makes no sense.
+        """
+        size = len(argv)
         if self.is_counted:
-            first = self.index + 1
             try:
                 count = int(argv[self.index])
             except (ValueError, IndexError):
                 return range(0)
-            return range(first, first + count * self.step, self.step) if count > 0 else range(0)
-        last = self.index + self.last if self.last >= 0 else len(argv) + self.last
-        return range(self.index, last + 1, self.step)
+            first = self.index + 1
+            end = first + count * self.step
+        else:
+            first = self.index
+            end = (first + self.last if self.last >= 0 else size + self.last) + 1
+        return range(first, end, self.step) if first < end <= size else range(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +86,8 @@ class Keys:
 
     def accesses(self, argv: list[bytes]) -> Iterator[tuple[bytes, KeySpec]]:
         """Iterate over the keys in `argv` with the group each belongs to."""
-        size = len(argv)
         for spec in self.specs:
             for position in spec.positions(argv):
-                if position >= size:
-                    return  # fewer arguments than a count claims: Redis takes none of them
                 yield argv[position], spec
 
     def of(self, argv: list[bytes]) -> list[bytes]:

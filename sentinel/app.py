@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from typing import Final
 
 import structlog
@@ -32,11 +33,13 @@ from vedette.types import RunId
 
 from . import directives
 from .commands import command_table
+from .commands.process import info_text
 from .config import SentinelConfig
 from .context import ProcessFacts, SentinelEngine, Surroundings
 from .core import SentinelCore, initial_state
 from .journal import VERSION as JOURNAL_VERSION
 from .journal import StartRecord
+from .metrics_state import MetricsState, SaveMetrics, metrics_state
 from .runtime.driver import Driver
 from .runtime.journal import JournalFile
 from .runtime.state_file import StateFile
@@ -137,6 +140,22 @@ class _Sentinel:
             self.pump.stop_accepting()
             nursery.cancel_scope.cancel()
         log.info("sentinel.stopped")
+
+    def metrics_state(self) -> MetricsState:
+        """Return what there is to measure, as of now."""
+        saver = self.driver.saver
+        self.engine.begin_batch(time.time_ns() // 1_000_000)
+        return metrics_state(
+            self.driver.state,
+            self.driver.now_ms(),
+            info=info_text(self.engine.context),
+            saves=SaveMetrics(
+                saved_count=saver.saved_count,
+                failed_count=saver.failed_count,
+                last_duration_s=saver.last_save_s,
+            ),
+            event_counts=self.driver.event_counts,
+        )
 
     def request_stop(self) -> None:
         """Have `run` return."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from sentinel.context import SentinelContext
@@ -84,14 +84,19 @@ def shutdown(context: SentinelContext, argv: list[bytes]) -> Reply:
     tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special"),
 )
 def info(context: SentinelContext, argv: list[bytes]) -> Reply:
-    asked = {argument.lower() for argument in argv[1:]}
+    return encode_word(info_text(context, argv[1:]))
+
+
+def info_text(context: SentinelContext, wanted: Sequence[bytes] = ()) -> str:
+    """Return the sections of INFO that are `wanted`, all if none are named."""
+    asked = {argument.lower() for argument in wanted}
     takes_all = not asked or bool(asked & {b"default", b"all", b"everything"})
     sections = [
         (title, fields(context))
         for title, fields in _SECTIONS.items()
         if takes_all or title.lower().encode() in asked
     ]
-    return encode_word(render_sections(sections))
+    return render_sections(sections)
 
 
 def _server(context: SentinelContext) -> Fields:

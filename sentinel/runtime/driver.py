@@ -11,7 +11,7 @@ A task of its own only keeps the time: it wakes the machine when the machine ask
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final, assert_never
 
@@ -73,6 +73,8 @@ class Driver:
         self._is_stepping = False
         self._last_ms = 0
         self._sleep = trio.CancelScope()
+        #: Events published or logged since the start, by name: for metrics.
+        self.event_counts: Counter[str] = Counter()
         self.saver = Saver(file, self.handle)
         self.scripts = ScriptRunner(self._announce_script)
 
@@ -201,6 +203,7 @@ class Driver:
     def _publish(self, action: Publish) -> None:
         text = action.payload.decode("utf-8", "replace")
         event = action.event.decode("ascii", "replace")
+        self.event_counts[event] += 1
         write = {
             Level.DEBUG: log.debug,
             Level.VERBOSE: log.debug,

@@ -1,0 +1,162 @@
+"""What there is to measure about a sentinel, as plain numbers and names.
+
+Owns the choice of facts, not their names in an exposition: that is `monitoring`'s, which may not
+import a sentinel and is handed these records. Pure; counted anew for every scrape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from vedette.info import parse_info
+from vedette.types import Address, RunId
+
+from .core import views
+from .core.model import FailoverState, Master, Node, PeerSentinel, SentinelState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaMetrics:
+    """One replica of a master."""
+
+    address: Address
+    is_s_down: bool
+    is_connected: bool
+    is_master_link_up: bool
+    priority: int
+    repl_offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerMetrics:
+    """One fellow sentinel, as it is known for a master."""
+
+    run_id: RunId
+    address: Address
+    flags: str
+    is_s_down: bool
+    last_hello_age_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MasterMetrics:
+    """One monitored master."""
+
+    name: str
+    address: Address
+    #: `ok`, `sdown` or `odown`.
+    status: str
+    quorum: int
+    down_after_ms: int
+    failover_timeout_ms: int
+    parallel_syncs: int
+    config_epoch: int
+    leader_epoch: int
+    #: Redis' name of the state our own failover is in; `none` outside of one.
+    failover_state: str
+    last_ok_ping_age_ms: int
+    #: Sentinels that live, this one included; how many are known; how many a failover needs.
+    usable_sentinels: int
+    known_sentinels: int
+    needed_sentinels: int
+    has_quorum: bool
+    has_majority: bool
+    replicas: tuple[ReplicaMetrics, ...]
+    peers: tuple[PeerMetrics, ...]
+
+    @property
+    def is_failing_over(self) -> bool:
+        """Whether this sentinel leads, or stands for, a failover of the master."""
+        return self.failover_state != FailoverState.NONE.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveMetrics:
+    """How saving the state has gone since the start."""
+
+    saved_count: int
+    failed_count: int
+    last_duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsState:
+    """All facts of one moment."""
+
+    my_id: RunId
+    current_epoch: int
+    is_in_tilt: bool
+    tilt_count: int
+    #: The fields of this sentinel's own INFO.
+    info: Mapping[str, str]
+    masters: tuple[MasterMetrics, ...]
+    saves: SaveMetrics
+    #: Events since the start, by name (`+switch-master`).
+    event_counts: Mapping[str, int]
+
+
+def metrics_state(
+    state: SentinelState,
+    now_ms: int,
+    *,
+    info: str,
+    saves: SaveMetrics,
+    event_counts: Mapping[str, int],
+) -> MetricsState:
+    """Return the facts of a sentinel whose INFO is `info`; `now_ms` is the machine's time."""
+    return MetricsState(
+        my_id=state.my_id,
+        current_epoch=state.current_epoch,
+        is_in_tilt=state.tilt_since_ms is not None,
+        tilt_count=state.tilt_count,
+        info=parse_info(info),
+        masters=tuple(_master(master, now_ms) for master in state.masters.values()),
+        saves=saves,
+        event_counts=dict(event_counts),
+    )
+
+
+def _master(master: Master, now_ms: int) -> MasterMetrics:
+    check = views.quorum_check(master)
+    return MasterMetrics(
+        name=master.name,
+        address=master.address,
+        status=views.master_status(master),
+        quorum=master.options.quorum,
+        down_after_ms=master.options.down_after_ms,
+        failover_timeout_ms=master.options.failover_timeout_ms,
+        parallel_syncs=master.options.parallel_syncs,
+        config_epoch=master.config_epoch,
+        leader_epoch=master.vote.leader_epoch,
+        failover_state=master.failover.state.value,
+        last_ok_ping_age_ms=now_ms - master.node.link.last_valid_pong_ms,
+        usable_sentinels=check.usable,
+        known_sentinels=check.voters,
+        needed_sentinels=max(check.quorum, check.voters // 2 + 1),
+        has_quorum=check.has_quorum,
+        has_majority=check.has_majority,
+        replicas=tuple(_replica(replica) for replica in master.replicas.values()),
+        peers=tuple(_peer(peer, now_ms) for peer in master.peers.values()),
+    )
+
+
+def _replica(replica: Node) -> ReplicaMetrics:
+    return ReplicaMetrics(
+        address=replica.address,
+        is_s_down=replica.is_s_down,
+        is_connected=replica.is_connected,
+        is_master_link_up=replica.is_master_link_up,
+        priority=replica.priority,
+        repl_offset=replica.repl_offset,
+    )
+
+
+def _peer(peer: PeerSentinel, now_ms: int) -> PeerMetrics:
+    return PeerMetrics(
+        run_id=peer.run_id,
+        address=peer.address,
+        flags=",".join(views.peer_flags(peer)),
+        is_s_down=peer.is_s_down,
+        last_hello_age_ms=now_ms - peer.last_hello_ms,
+    )

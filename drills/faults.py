@@ -30,3 +30,7 @@ class Fault:
 
 #: The process vanishes between two instructions; the kernel resets its connections at once.
 KILL_MASTER = Fault(name="kill -9", target=Target.MASTER, signal=signal.SIGKILL, ends_process=True)
+
+#: The process is there and answers nothing; the kernel goes on taking connections for it. What was
+#: sent meanwhile is answered when it is resumed.
+STOP_MASTER = Fault(name="SIGSTOP", target=Target.MASTER, signal=signal.SIGSTOP, ends_process=False)

@@ -160,11 +160,14 @@ def _sentinel_table(view: LabView, states: Mapping[str, ProcessState]) -> Table:
 
 
 def _event_table(events: list[SentinelEvent], start_ns: int) -> Table:
-    table = Table(title="Last events", title_justify="left", box=None, show_header=False)
-    table.add_column(justify="right", style="dim", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="ellipsis", no_wrap=True)
+    table = Table(
+        title="Last events", title_justify="left", box=None, show_header=False, expand=True
+    )
+    # What does not fit is cut from the payload, the only column without a width of its own.
+    table.add_column(justify="right", style="dim", no_wrap=True, width=9)
+    table.add_column(no_wrap=True, width=max((len(event.name) for event in events), default=1))
+    table.add_column(no_wrap=True, width=max((len(event.channel) for event in events), default=1))
+    table.add_column(overflow="ellipsis", no_wrap=True, ratio=1)
     for event in events:
         style = _STYLE_OF_EVENT.get(event.channel[:1], "")
         if event.channel in _ALARMING:

@@ -8,6 +8,7 @@ finding, which the report judges.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from ..lab import MASTER_NAME, PortBases, ProcessPlan, Topology, plan_lab
 from ..live_table import describe_start
 from ..observation import LabView, NodeView, missing_order, missing_rest
 from ..report import Budget, Findings, Report, judge
-from ..scenarios.scenario import AwaitFailover, AwaitRest, Inject, Load, Scenario
+from ..scenarios.scenario import AwaitFailover, AwaitRest, Inject, Load, Resume, Scenario
 from ..timeline import NS_PER_MS, Timeline
 from .display import DrillDisplay
 from .lab import Lab, is_port_free, open_lab
@@ -141,6 +142,8 @@ class _Drill:
                         await self._inject(fault, nursery)
                     case AwaitFailover(timeout_ms=timeout_ms):
                         await self._await_failover(timeout_ms)
+                    case Resume():
+                        self._resume()
                     case AwaitRest(timeout_ms=timeout_ms):
                         await self._await_rest(timeout_ms)
             final = await self._read_final()
@@ -185,6 +188,11 @@ class _Drill:
         nursery.start_soon(self._await_service, name="service")
         nursery.start_soon(self.display.show_phases, self.timeline, name="display")
 
+    def _resume(self) -> None:
+        victim = self.timeline.old_master
+        self.display.note(f"SIGCONT {victim}")
+        self.lab.processes[victim].send_signal(signal.SIGCONT)
+
     async def _probe(self, process: ProcessPlan) -> None:
         """Write to a node until it accepts a write."""
         while True:
@@ -219,9 +227,11 @@ class _Drill:
             self.display.note(f"no failover served all writers within {timeout_ms} ms")
 
     async def _await_order(self) -> None:
-        self.timeline.converged(
-            await self.observer.wait_for(lambda view: not missing_order(view, self.gone))
-        )
+        def is_in_order(view: LabView) -> bool:
+            # Before there is a new master, all is in the old order.
+            return self.timeline.new_master is not None and not missing_order(view, self.gone)
+
+        self.timeline.converged(await self.observer.wait_for(is_in_order))
 
     async def _await_service(self) -> None:
         await self.workload.wait_any_acknowledged()

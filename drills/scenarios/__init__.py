@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from .master_crash import MASTER_CRASH
+from .master_hang import MASTER_HANG
 from .scenario import Scenario
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (MASTER_CRASH,)}
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario for scenario in (MASTER_CRASH, MASTER_HANG)
+}

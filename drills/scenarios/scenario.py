@@ -30,13 +30,18 @@ class AwaitFailover:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """Let a process that the fault has stopped go on (SIGCONT)."""
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitRest:
     """Stop writing, and wait until one master is left with all others at its offset."""
 
     timeout_ms: int
 
 
-Step: TypeAlias = Load | Inject | AwaitFailover | AwaitRest
+Step: TypeAlias = Load | Inject | AwaitFailover | Resume | AwaitRest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,8 @@ class ReplicaConnection:
         """Serve the connection to its end, then close it."""
         connection = self._socket
         assert connection is not None
+        if self._is_closed:
+            return  # ended before its task had its first turn
         self._is_running = True
         try:
             with self._scope:

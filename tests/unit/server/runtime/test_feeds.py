@@ -1,0 +1,331 @@
+"""The tasks that feed replicas, with a replica played byte by byte: above all what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+import trio
+
+from server.replication.feed import FeedState
+from tests.support.replication import InProcessServer, Peer, serving
+from tests.support.waiting import wait_until_async
+
+SELECT_0 = [b"SELECT", b"0"]
+
+
+async def wait_for_replicas(server: InProcessServer, count: int) -> None:
+    await wait_until_async(
+        lambda: len(server.replication.feeds) == count, 10, f"{count} replicas at the server"
+    )
+
+
+@pytest.mark.parametrize("config", ["repl-diskless-sync yes", "repl-diskless-sync no"])
+async def test_snapshot_and_stream(config: str) -> None:
+    """Both transfers end where the stream begins; what was written meanwhile is in the stream."""
+    async with serving(config) as server:
+        server.write("before", "1")
+        peer = await Peer.connect(server.port)
+        offset, snapshot = await peer.synchronise()
+        server.write("after", "2")
+        await peer.acknowledge(offset)
+
+        assert b"before" in snapshot
+        assert b"after" not in snapshot
+        assert await peer.command() == SELECT_0
+        assert await peer.command() == [b"SET", b"after", b"2"]
+        await peer.close()
+
+
+async def test_the_stream_waits_for_the_first_acknowledgement_after_a_mark() -> None:
+    """A replica looks for the mark at the end of what it received."""
+    async with serving() as server:
+        peer = await Peer.connect(server.port)
+        offset, _ = await peer.synchronise()
+        server.write("key", "value")
+        with trio.move_on_after(0.1) as scope:
+            await peer.take(1)
+        assert scope.cancelled_caught
+        await peer.acknowledge(offset)
+
+        assert await peer.command() == SELECT_0
+        await peer.close()
+
+
+async def test_a_replica_that_cannot_find_a_mark_gets_a_size() -> None:
+    """Whatever `repl-diskless-sync` says."""
+    async with serving("repl-diskless-sync yes") as server:
+        peer = await Peer.connect(server.port)
+        _, snapshot = await peer.synchronise(knows_eof=False)
+        server.write("key", "value")
+
+        assert snapshot.startswith(b"REDIS")
+        assert await peer.command() == SELECT_0
+        await peer.close()
+
+
+async def test_partial_resynchronisation_sends_exactly_what_is_missing() -> None:
+    """Neither more nor less than a byte."""
+    async with serving() as server:
+        first = await Peer.connect(server.port)
+        offset, _ = await first.synchronise()
+        server.write("a", "1")
+        server.write("b", "2")
+        await first.acknowledge(offset)
+        stream = await first.until(b"$1\r\n2\r\n")
+
+        second = await Peer.connect(server.port)
+        await second.say("PSYNC", server.replication.identity.replid, offset + 1 + 30)
+        assert await second.line() == b"+CONTINUE"
+        assert await second.take(len(stream) - 30) == stream[30:]
+        await first.close()
+        await second.close()
+
+
+async def test_replies_to_what_came_before_psync_go_first() -> None:
+    """A replica may send its handshake in one piece."""
+    async with serving() as server:
+        first = await Peer.connect(server.port)
+        await first.synchronise()
+        replid = server.replication.identity.replid
+        peer = await Peer.connect(server.port)
+        psync = b"PSYNC %b %d\r\n" % (replid, server.replication.offset + 1)
+        await peer.send(b"REPLCONF capa psync2\r\nEXISTS key\r\n" + psync)
+
+        assert await peer.line() == b"+OK"
+        assert await peer.line() == b":0"
+        assert await peer.line() == b"+CONTINUE " + replid
+        await first.close()
+        await peer.close()
+
+
+async def test_replicas_that_come_while_a_file_is_written_share_it() -> None:
+    """One child serves them all, and each has the stream from the same offset."""
+    gate = trio.Event()
+    children = 0
+    async with serving("repl-diskless-sync no") as server:
+        make = server.snapshot
+
+        def slow_snapshot() -> Iterator[bytes]:
+            nonlocal children
+            children += 1
+            yield from _delayed(make())
+
+        server.snapshot = slow_snapshot
+        results: list[tuple[int, bytes]] = []
+
+        async def synchronise(peer: Peer) -> None:
+            results.append(await peer.synchronise(knows_eof=False))
+            if len(results) == 2:
+                gate.set()
+
+        peers = [await Peer.connect(server.port) for _ in range(2)]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(synchronise, peers[0])
+            await wait_until_async(
+                lambda: any(
+                    feed.snapshot_offset is not None for feed in server.replication.feeds.values()
+                )
+            )
+            server.write("meanwhile", "1")
+            nursery.start_soon(synchronise, peers[1])
+            await gate.wait()
+
+        assert results[0] == results[1]
+        assert server.engine.context.statistics.total_forks == 1
+        for peer in peers:
+            assert await peer.command() == SELECT_0
+            assert await peer.command() == [b"SET", b"meanwhile", b"1"]
+            await peer.close()
+
+
+def _delayed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield `chunks` after a while; runs in the child, where nobody else waits."""
+    import time
+
+    time.sleep(0.5)
+    yield from chunks
+
+
+@pytest.mark.parametrize("config", ["repl-diskless-sync yes", "repl-diskless-sync no"])
+async def test_a_snapshot_that_fails_costs_only_those_who_waited_for_it(config: str) -> None:
+    """The server goes on, and the next one may succeed."""
+    async with serving(config) as server:
+        make = server.snapshot
+
+        def failing_snapshot() -> Iterator[bytes]:
+            yield b"REDIS0010"
+            raise OSError("no space left")
+
+        server.snapshot = failing_snapshot
+        peer = await Peer.connect(server.port)
+        await peer.say("REPLCONF", "capa", "eof")
+        await peer.say("PSYNC", "?", -1)
+        assert await peer.is_closed()
+        await wait_for_replicas(server, 0)
+
+        server.snapshot = make
+        again = await Peer.connect(server.port)
+        _, snapshot = await again.synchronise()
+        assert snapshot.startswith(b"REDIS")
+        await peer.close()
+        await again.close()
+
+
+async def test_a_replica_that_leaves_amid_its_snapshot_ends_the_child() -> None:
+    """Nobody reads what it writes; and the next replica gets its own."""
+    async with serving() as server:
+        for index in range(64):
+            server.write(f"key{index}", b"\x80\x81" * 200_000)
+        peer = await Peer.connect(server.port)
+        await peer.say("REPLCONF", "capa", "eof")
+        await peer.say("PSYNC", "?", -1)
+        await peer.until(b"$EOF:")
+        await peer.close()
+        await wait_for_replicas(server, 0)
+
+        again = await Peer.connect(server.port)
+        _, snapshot = await again.synchronise()
+        assert b"key63" in snapshot
+        await again.close()
+
+
+async def test_a_replica_that_reads_nothing_is_dropped_and_disturbs_nobody() -> None:
+    """`client-output-buffer-limit replica` bounds what it may cost."""
+    config = "client-output-buffer-limit replica 1mb 0 0\nrepl-backlog-size 16kb"
+    async with serving(config) as server:
+        stuck, quick = await Peer.connect(server.port), await Peer.connect(server.port)
+        for peer in (stuck, quick):
+            offset, _ = await peer.synchronise()
+            await peer.acknowledge(offset)
+        received = 0
+
+        async def read_all() -> None:
+            nonlocal received
+            while True:
+                received += len(await quick.stream.receive_some(1 << 20))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read_all)
+            with trio.fail_after(20):
+                while len(server.replication.feeds) == 2:
+                    server.write("key", b"x" * 100_000)
+                    await trio.sleep(0.001)
+            end = server.replication.offset
+            await wait_until_async(lambda: received >= end)
+            nursery.cancel_scope.cancel()
+
+        assert [feed.state for feed in server.replication.feeds.values()] == [FeedState.ONLINE]
+        backlog = server.replication.backlog
+        assert backlog is not None
+        assert backlog.capacity_bytes <= 1 << 20
+        assert await stuck.is_closed()
+        await quick.close()
+        await stuck.close()
+
+
+async def test_a_silent_replica_is_dropped_after_repl_timeout() -> None:
+    """It is not there, whatever TCP says."""
+    async with serving("repl-timeout 1") as server:
+        peer = await Peer.connect(server.port)
+        offset, _ = await peer.synchronise()
+        await peer.acknowledge(offset)
+
+        assert await peer.is_closed()
+        await wait_for_replicas(server, 0)
+        await peer.close()
+
+
+async def test_a_replica_that_waits_is_kept_alive_by_newlines() -> None:
+    """Its own timeout must not end the attempt while a snapshot is due."""
+    async with serving("repl-diskless-sync-delay 2") as server:
+        peer = await Peer.connect(server.port)
+        await peer.say("REPLCONF", "capa", "eof", "capa", "psync2")
+        assert await peer.line() == b"+OK"
+        await peer.say("PSYNC", "?", -1)
+
+        assert await peer.take(1) == b"\n"
+        assert (await peer.line()).startswith(b"+FULLRESYNC")
+        await peer.close()
+
+
+async def test_garbage_from_a_replica_closes_it_alone() -> None:
+    """The other one goes on."""
+    async with serving() as server:
+        peers = [await Peer.connect(server.port) for _ in range(2)]
+        offsets = [(await peer.synchronise())[0] for peer in peers]
+        await peers[0].send(b"*1\r\n:1\r\n")
+        assert await peers[0].is_closed()
+        await peers[1].acknowledge(offsets[1])
+        server.write("key", "value")
+
+        assert await peers[1].command() == SELECT_0
+        assert len(server.replication.feeds) == 1
+        for peer in peers:
+            await peer.close()
+
+
+async def test_client_kill_ends_a_replicas_connection() -> None:
+    """CLIENT KILL TYPE replica; the replica comes back by itself."""
+    async with serving() as server:
+        peer, client = await Peer.connect(server.port), await Peer.connect(server.port)
+        await peer.synchronise()
+        await client.say("CLIENT", "KILL", "TYPE", "replica")
+
+        assert await client.line() == b":1"
+        assert await peer.is_closed()
+        assert server.replication.feeds == {}
+        assert [session.kind.value for session in server.engine.clients] == ["normal"]
+        await client.close()
+        await peer.close()
+
+
+async def test_wait_is_answered_when_the_acknowledgement_arrives() -> None:
+    """Not at some tick of a clock."""
+    async with serving() as server:
+        peer, client = await Peer.connect(server.port), await Peer.connect(server.port)
+        offset, _ = await peer.synchronise()
+        await peer.acknowledge(offset)
+        server.write("key", "value")
+        await client.say("WAIT", 1, 0)
+        while await peer.command() != [b"REPLCONF", b"GETACK", b"*"]:
+            pass
+        await peer.acknowledge(server.replication.offset)
+
+        assert await client.line() == b":1"
+        await client.close()
+        await peer.close()
+
+
+async def test_the_end_of_the_server_closes_its_replicas() -> None:
+    """In whatever state they are."""
+    async with serving("repl-diskless-sync-delay 60") as server:
+        peer = await Peer.connect(server.port)
+        await peer.say("REPLCONF", "capa", "eof")
+        await peer.say("PSYNC", "?", -1)
+        await wait_for_replicas(server, 1)
+
+    assert await peer.is_closed()
+    await peer.close()
+
+
+async def test_many_replicas_come_and_go() -> None:
+    """Nothing of them stays: no session, no feed, no reader in the backlog."""
+    async with serving() as server:
+
+        async def come_and_go(index: int) -> None:
+            peer = await Peer.connect(server.port)
+            offset, _ = await peer.synchronise()
+            await peer.acknowledge(offset)
+            server.write(f"key{index}", "value")
+            await peer.until(b"key%d" % index)
+            await peer.close()
+
+        async with trio.open_nursery() as nursery:
+            for index in range(12):
+                nursery.start_soon(partial(come_and_go, index))
+        await wait_for_replicas(server, 0)
+
+        assert list(server.engine.clients) == []
+        assert server.replication.options == {}

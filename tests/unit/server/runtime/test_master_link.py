@@ -1,0 +1,317 @@
+"""The task that follows a master, the master played byte by byte: above all what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+import trio
+
+from server.commands.replication import start_following, stop_following
+from server.persistence.rdb.encode import encode_records
+from server.persistence.rdb.records import Aux, Entries, SelectDb
+from server.replication.follow import Position
+from tests.support.replication import InProcessServer, Peer, listening, serving
+from tests.support.waiting import wait_until_async
+from vedette.resp.encode import encode_command
+from vedette.types import Address
+
+A, B = b"a" * 40, b"b" * 40
+NOW_MS = 1_700_000_000_000
+
+Accept = Callable[[], Awaitable[Peer]]
+
+
+def snapshot(values: dict[bytes, bytes], *aux: Aux, database: int = 0) -> bytes:
+    """Return a snapshot of one database."""
+    records = [*aux, SelectDb(database), Entries(values=dict(values), expire_at_ms={})]
+    return b"".join(encode_records(records))
+
+
+def follow(server: InProcessServer, port: int) -> None:
+    start_following(server.engine, Address("127.0.0.1", port), NOW_MS)
+
+
+async def shake_hands(peer: Peer) -> list[bytes]:
+    """Play the master's side of the handshake; return the replica's PSYNC."""
+    assert await peer.command() == [b"PING"]
+    await peer.send(b"+PONG\r\n")
+    assert (await peer.command())[:2] == [b"REPLCONF", b"listening-port"]
+    await peer.send(b"+OK\r\n")
+    assert await peer.command() == [b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]
+    await peer.send(b"+OK\r\n")
+    return await peer.command()
+
+
+async def give_snapshot(peer: Peer, data: bytes, offset: int, replid: bytes = A) -> None:
+    """Answer PSYNC with a snapshot of known size."""
+    await peer.send(b"+FULLRESYNC %b %d\r\n\n$%d\r\n%b" % (replid, offset, len(data), data))
+
+
+async def link(
+    server: InProcessServer, accept: Accept, values: dict[bytes, bytes], offset: int = 100
+) -> Peer:
+    """Bring a link up through a full synchronisation."""
+    peer = await accept()
+    await shake_hands(peer)
+    await give_snapshot(peer, snapshot(values), offset)
+    assert await peer.command() == [b"REPLCONF", b"ACK", b"%d" % offset]
+    return peer
+
+
+async def test_follows_loads_and_applies() -> None:
+    """From nothing to a copy that keeps up, with exact offsets."""
+    async with serving() as server, listening() as (port, accept):
+        server.write("own", "forgotten")
+        follow(server, port)
+        peer = await accept()
+        assert (await shake_hands(peer))[0] == b"PSYNC"
+        await give_snapshot(peer, snapshot({b"a": b"1"}), 100)
+        assert await peer.command() == [b"REPLCONF", b"ACK", b"100"]
+        assert server.values() == {b"a": b"1"}
+
+        stream = encode_command([b"SET", b"b", b"2"]) + encode_command([b"DEL", b"a"])
+        await peer.send(stream + encode_command([b"REPLCONF", b"GETACK", b"*"]))
+        assert await peer.command() == [b"REPLCONF", b"ACK", b"%d" % (100 + len(stream))]
+        assert server.values() == {b"b": b"2"}
+        assert server.replication.position == Position(A, 137 + len(stream))
+        await peer.close()
+
+
+async def test_acknowledges_each_second() -> None:
+    """Idle or busy."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {})
+        for _ in range(2):
+            with trio.fail_after(2):
+                assert await peer.command() == [b"REPLCONF", b"ACK", b"100"]
+        await peer.close()
+
+
+async def test_begins_in_the_database_that_the_snapshot_names() -> None:
+    """A chained replica is told by `repl-stream-db`: no SELECT comes for it."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await accept()
+        await shake_hands(peer)
+        await give_snapshot(peer, snapshot({b"a": b"1"}, Aux(b"repl-stream-db", b"5")), 100)
+        await peer.command()
+        await peer.send(encode_command([b"SET", b"b", b"2"]))
+        databases = server.engine.keyspace.databases
+        await wait_until_async(lambda: databases[5].values == {b"b": b"2"})
+
+        assert databases[0].values == {b"a": b"1"}
+        await peer.close()
+
+
+async def test_goes_on_after_a_cut_in_the_same_database() -> None:
+    """Half a transaction is asked for again, and SELECT of before still counts."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {})
+        whole = encode_command([b"SELECT", b"7"]) + encode_command([b"SET", b"a", b"1"])
+        half = encode_command([b"MULTI"]) + encode_command([b"SET", b"lost", b"1"])
+        await peer.send(whole + half)
+        database = server.engine.keyspace.databases[7]
+        await wait_until_async(lambda: database.values == {b"a": b"1"})
+        await peer.close()
+
+        again = await accept()
+        offset = 100 + len(whole)
+        assert await shake_hands(again) == [b"PSYNC", A, b"%d" % (offset + 1)]
+        await again.send(b"+CONTINUE " + A + b"\r\n" + half + encode_command([b"EXEC"]))
+        await wait_until_async(lambda: b"lost" in database.values)
+        await again.close()
+
+
+async def test_a_session_that_is_killed_is_made_anew() -> None:
+    """CLIENT KILL TYPE master on the replica; the position is kept."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {})
+        client = await Peer.connect(server.port)
+        await client.say("CLIENT", "KILL", "TYPE", "master")
+        assert await client.line() == b":1"
+        assert await peer.is_closed()
+
+        again = await accept()
+        assert await shake_hands(again) == [b"PSYNC", A, b"101"]
+        for connection in (peer, again, client):
+            await connection.close()
+
+
+async def test_another_master_is_followed_at_once() -> None:
+    """Whatever the link to the old one was doing."""
+    async with (
+        serving() as server,
+        listening() as (old_port, accept_old),
+        listening() as (new_port, accept_new),
+    ):
+        follow(server, old_port)
+        old = await accept_old()
+        await shake_hands(old)
+        await old.send(b"+FULLRESYNC " + B + b" 5\r\n$1000\r\nhalf of it")
+        await wait_until_async(lambda: server.replication.follow is not None)
+        follow(server, new_port)
+
+        new = await link(server, accept_new, {b"new": b"1"})
+        assert await old.is_closed()
+        assert server.values() == {b"new": b"1"}
+        await old.close()
+        await new.close()
+
+
+async def test_a_master_again_while_a_snapshot_arrives_keeps_its_data() -> None:
+    """REPLICAOF NO ONE in the midst of a synchronisation: nothing was touched yet."""
+    async with serving() as server, listening() as (port, accept):
+        server.write("own", "kept")
+        follow(server, port)
+        peer = await accept()
+        await shake_hands(peer)
+        await peer.send(b"+FULLRESYNC " + B + b" 5\r\n$1000\r\nhalf of it")
+        stop_following(server.engine, NOW_MS)
+
+        assert await peer.is_closed()
+        assert server.values() == {b"own": b"kept"}
+        server.write("own", "writable")
+        await peer.close()
+
+
+CORRUPT = snapshot({b"a": b"1"})[:-9] + b"\x00" * 9
+UNKNOWN_TYPE = snapshot({b"a": b"1"}).replace(b"\x00\x01a\xc0\x01", b"\x0f\x01a\xc0\x01")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"not a snapshot at all",
+        CORRUPT,
+        UNKNOWN_TYPE,
+        snapshot({b"a": b"1"}, database=99),
+        snapshot({}, Aux(b"repl-stream-db", b"99")),
+        snapshot({b"a": b"1"})[:-20],
+    ],
+    ids=["garbage", "cut checksum", "type", "database", "stream database", "short"],
+)
+async def test_a_snapshot_that_cannot_be_used_costs_nothing(data: bytes) -> None:
+    """The old data stay, readable, and INFO says why the link is down."""
+    async with serving() as server, listening() as (port, accept):
+        server.write("own", "kept")
+        follow(server, port)
+        peer = await accept()
+        await shake_hands(peer)
+        await give_snapshot(peer, data, 100)
+
+        assert await peer.is_closed()
+        await wait_until_async(lambda: bool(server.replication.last_link_error))
+        assert server.values() == {b"own": b"kept"}
+        assert not server.replication.is_link_up
+        await peer.close()
+
+
+async def test_an_unknown_command_ends_the_link_and_its_position() -> None:
+    """What is held is the master's data no more."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {b"a": b"1"})
+        await peer.send(encode_command([b"XADD", b"s", b"*", b"f", b"v"]))
+
+        assert await peer.is_closed()
+        await wait_until_async(lambda: "XADD" in server.replication.last_link_error)
+        assert server.replication.position is None
+        await peer.close()
+
+
+async def test_a_corrupt_stream_means_a_snapshot_next_time() -> None:
+    """An offset that may be wrong must not be asked for."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {})
+        await peer.send(b"SET inline 1\r\n")
+        assert await peer.is_closed()
+
+        again = await accept()
+        assert await shake_hands(again) == [b"PSYNC", b"?", b"-1"]
+        await peer.close()
+        await again.close()
+
+
+async def test_a_silent_master_is_given_up_after_repl_timeout() -> None:
+    """In the handshake as in the stream."""
+    async with serving("repl-timeout 1") as server, listening() as (port, accept):
+        follow(server, port)
+        silent = await accept()
+        assert await silent.is_closed()
+
+        peer = await link(server, accept, {})
+        assert await peer.is_closed()
+        again = await accept()
+        assert (await shake_hands(again))[1] == A
+        for connection in (silent, peer, again):
+            await connection.close()
+
+
+async def test_a_master_that_is_not_there_yet_is_tried_again() -> None:
+    """And again; its absence is told once."""
+    async with serving() as server:
+        async with listening() as (port, _):
+            pass
+        follow(server, port)
+        await wait_until_async(lambda: bool(server.replication.last_link_error))
+        listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
+        with trio.fail_after(5):
+            peer = Peer(await listeners[0].accept())
+        assert await peer.command() == [b"PING"]
+        await peer.close()
+        await listeners[0].aclose()
+
+
+async def test_a_host_name_that_cannot_be_one_is_an_error_like_others() -> None:
+    """REPLICAOF takes anything for a host."""
+    async with serving() as server:
+        start_following(server.engine, Address("x" * 300, 1), NOW_MS)
+        await wait_until_async(lambda: bool(server.replication.last_link_error))
+
+        assert not server.replication.is_link_up
+
+
+async def test_an_old_master_is_followed_by_sync() -> None:
+    """Without offsets; our own replicas are given a history of our own."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await accept()
+        assert await peer.command() == [b"PING"]
+        await peer.send(b"+PONG\r\n")
+        for _ in range(3):
+            await peer.command()
+            await peer.send(b"-ERR unknown command\r\n")
+        assert await peer.until(b"\r\n") == b"SYNC\r\n"
+        data = snapshot({b"a": b"1"})
+        await peer.send(b"$%d\r\n%b" % (len(data), data) + encode_command([b"SET", b"b", b"2"]))
+        await wait_until_async(lambda: server.values() == {b"a": b"1", b"b": b"2"})
+
+        assert server.replication.is_link_up
+        assert server.replication.position is None
+        await peer.close()
+
+
+async def test_chained_replicas_get_the_bytes_of_the_master() -> None:
+    """All of them, PING and GETACK too, so that offsets agree along the chain."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        master = await link(server, accept, {b"a": b"1"})
+        below = await Peer.connect(server.port)
+        offset, data = await below.synchronise()
+        await below.acknowledge(offset)
+        stream = (
+            encode_command([b"PING"])
+            + encode_command([b"REPLCONF", b"GETACK", b"*"])
+            + encode_command([b"SET", b"b", b"2"])
+        )
+        await master.send(stream)
+
+        assert (offset, data[:5]) == (100, b"REDIS")
+        assert await below.take(len(stream)) == stream
+        await master.close()
+        await below.close()

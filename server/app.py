@@ -127,6 +127,8 @@ class _Server:
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals, name="signals")
+            # Nobody may see the dataset before it is loaded, least of all a replica.
+            self.engine.set_loading(True)
             await nursery.start(self.pump.serve, listeners, name="clients")
             master = configuration[directives.REPLICA_OF]
             if master is not None:

@@ -234,7 +234,7 @@ class Replication:
         """Note that the dataset was replaced by the master's, at `offset` of its history `replid`.
 
         Our own replicas cannot know what changed and are dropped. A master too old for PSYNC has
-        neither ID nor offset: then the history is our own.
+        neither ID nor offset: then the history is our own, and ends with the link.
         """
         self.drop_all_feeds(DropReason.HISTORY_CHANGED, now_ms)
         self._end_backlog()
@@ -280,11 +280,12 @@ class Replication:
         passed over.
 
         Raises:
-            CommandError: we follow a master ourselves and have no link to it.
+            CommandError: we follow a master ourselves and have no link to it, or one without
+                offsets, in which a snapshot could not tell where its stream begins.
         """
         if session.id in self.feeds:
             return None
-        if self.is_replica and not self.is_link_up:
+        if self.is_replica and (not self.is_link_up or self.position is None):
             raise NO_MASTER_LINK
         host, _, port = session.address.rpartition(":")
         options = self.options_of(session)
@@ -421,10 +422,11 @@ class Replication:
     def saved_position(self) -> tuple[Position, int] | None:
         """Return what a snapshot taken now says of replication: position and stream's database.
 
-        None if a server that loads it could not go on from it: nobody counts our writes, or the
-        dataset is not what our history says.
+        None if a server that loads it could not go on from it: a master whose writes nobody counts,
+        a replica whose dataset is not what its history says.
         """
-        if self.backlog is None or (self.is_replica and not self._is_position_valid):
+        is_known = self._is_position_valid if self.is_replica else self.backlog is not None
+        if not is_known:
             return None
         return Position(self.identity.replid, self.offset), self.snapshot_database
 

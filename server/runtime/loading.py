@@ -28,9 +28,20 @@ class LoadError(VedetteError):
 async def load_at_start(engine: ServerEngine, path: str) -> None:
     """Load the file at `path` into the empty keyspace of `engine`; no file is an empty dataset.
 
+    From the call to its end clients are answered LOADING: a replica that asked meanwhile would
+    be given the empty dataset.
+
     Raises:
         LoadError: the file is damaged, from a newer Redis, or holds what this server has not.
     """
+    engine.set_loading(True)
+    try:
+        await _load(engine, path)
+    finally:
+        engine.set_loading(False)
+
+
+async def _load(engine: ServerEngine, path: str) -> None:
     try:
         data = await trio.Path(path).read_bytes()
     except FileNotFoundError:
@@ -48,7 +59,6 @@ async def load_at_start(engine: ServerEngine, path: str) -> None:
         drop_expired_at_ms=None if replication.is_replica else now_ms,
         database_count=len(databases),
     )
-    engine.set_loading(True)
     try:
         slice_ends_s = time.monotonic() + _SLICE_S
         while load.step():
@@ -57,8 +67,6 @@ async def load_at_start(engine: ServerEngine, path: str) -> None:
                 slice_ends_s = time.monotonic() + _SLICE_S
     except RdbError as error:
         raise LoadError(f"{path}: {error}") from error
-    finally:
-        engine.set_loading(False)
     if loaded.libraries:
         raise LoadError(f"{path}: holds function libraries, which this server does not have yet")
     for index, values in loaded.values.items():

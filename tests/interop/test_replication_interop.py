@@ -34,8 +34,23 @@ def start(processes: ExitStack, program: str, **config: str) -> RedisServer | Ve
     """Start `program`, `redis` or `vedette`; directives are given with `_` for `-`."""
     directives = {"repl-diskless-sync-delay": "0"}
     directives |= {name.replace("_", "-"): value for name, value in config.items()}
-    kind = {"redis": RedisServer, "vedette": VedetteServer}[program]
-    return processes.enter_context(kind(directives))
+    if program == "redis":
+        return processes.enter_context(RedisServer(directives))
+    return processes.enter_context(VedetteServer(directives))
+
+
+def wait_for_partial(master: ServerProcess, count: int) -> None:
+    """Wait until `master` has served `count` partial synchronisations."""
+    wait_until(lambda: syncs(master)[1] >= count, SYNC_TIMEOUT_S, f"{count} partial ones")
+
+
+def save_and_restart(server: ServerProcess) -> None:
+    """End `server` with a snapshot and start it again with the same configuration."""
+    server.close_client()
+    with server.connect() as client, pytest.raises(ConnectionError):
+        client.call("SHUTDOWN", "SAVE")
+    server.process.wait(10)
+    server.start()
 
 
 def contents(server: ServerProcess) -> dict[tuple[int, bytes], bytes]:
@@ -215,11 +230,7 @@ def test_a_cut_link_is_taken_up_where_it_broke(
         else:
             assert replica.call("CLIENT", "KILL", "TYPE", "master") == 1
         fill(master, prefix=f"after cut {round_number}")
-        wait_until(
-            lambda count=round_number + 1: syncs(master)[1] >= count,
-            SYNC_TIMEOUT_S,
-            "a partial resynchronisation",
-        )
+        wait_for_partial(master, round_number + 1)
         check_same(replica, master)
 
     assert syncs(master) == (1, 3)
@@ -240,7 +251,7 @@ def test_a_link_cut_under_load_loses_nothing(
                 SYNC_TIMEOUT_S,
                 "the replica to be there to be cut",
             )
-            wait_until(lambda count=count: syncs(master)[1] >= count, SYNC_TIMEOUT_S)
+            wait_for_partial(master, count)
 
     check_same(replica, master)
     assert syncs(master)[0] == 1
@@ -266,6 +277,39 @@ def test_a_backlog_that_has_moved_on_means_a_snapshot(
 
     check_same(replica, master)
     assert syncs(master) == (2, 0)
+
+
+@pytest.mark.parametrize("master_program", ["redis", "vedette"])
+def test_a_restarted_replica_goes_on_from_its_snapshot(
+    processes: ExitStack, master_program: str
+) -> None:
+    """ID and offset are in the file, so an upgrade of a replica costs no snapshot."""
+    master = start(processes, master_program)
+    replica = start(processes, "vedette", replicaof=f"127.0.0.1 {master.port}")
+    fill(master)
+    check_same(replica, master)
+    save_and_restart(replica)
+    fill(master, prefix="after the restart")
+
+    check_same(replica, master)
+    assert syncs(master) == (1, 1)
+
+
+@pytest.mark.parametrize("replica_program", ["redis", "vedette"])
+def test_replicas_of_a_restarted_master_go_on(processes: ExitStack, replica_program: str) -> None:
+    """The history of before is the restarted master's second one."""
+    master = start(processes, "vedette")
+    replica = start(processes, replica_program)
+    replica.replicate(master)
+    fill(master)
+    wait_for_offset(replica, master)
+    before = master.info("replication")["master_replid"]
+    save_and_restart(master)
+    assert master.info("replication")["master_replid2"] == before
+    fill(master, prefix="after the restart")
+
+    check_same(replica, master)
+    assert syncs(master) == (0, 1)
 
 
 # --- promotion and chains ------------------------------------------------------------------------

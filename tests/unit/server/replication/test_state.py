@@ -338,11 +338,13 @@ def test_a_renamed_history_keeps_the_old_name_and_drops_our_replicas() -> None:
 
 
 def test_a_master_without_offsets_gives_us_a_history_of_our_own() -> None:
-    """Our own replicas can be served, and we ask for everything again next time."""
+    """We ask for everything again next time, and cannot serve replicas of our own."""
     rig = Rig()
     rig.link_up(500)
     before = rig.state.identity.replid
     rig.state.adopt_snapshot(None, -1, 0, 2000)
+    with pytest.raises(CommandError, match="NOMASTERLINK"):
+        rig.state.synchronise(Session(1), FULL, 1000)
 
     assert rig.state.identity.replid != before
     assert rig.state.identity.replid2 == NO_REPLID
@@ -416,6 +418,7 @@ def test_a_restarted_replica_asks_for_what_follows_its_snapshot() -> None:
     rig.state.become_replica(MASTER, 1000)
     rig.state.restore(Position(b"s" * 40, 700), 3, 1000)
     assert rig.state.position == Position(b"s" * 40, 700)
+    assert rig.state.saved_position() == (Position(b"s" * 40, 700), 3)
     rig.state.continue_stream(b"s" * 40, 1000)
 
     assert (rig.state.offset, rig.state.stream_database) == (700, 3)

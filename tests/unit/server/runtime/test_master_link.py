@@ -277,7 +277,7 @@ async def test_a_host_name_that_cannot_be_one_is_an_error_like_others() -> None:
 
 
 async def test_an_old_master_is_followed_by_sync() -> None:
-    """Without offsets; our own replicas are given a history of our own."""
+    """It knows no offsets, so nothing is acknowledged and no position is kept."""
     async with serving() as server, listening() as (port, accept):
         follow(server, port)
         peer = await accept()

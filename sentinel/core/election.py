@@ -261,7 +261,9 @@ def votes_for_us(machine: Machine, master: Master) -> int:
     vote = master.vote
     is_own = vote.leader == my_id and vote.leader_epoch == epoch and machine.is_saved(vote.save_id)
     return int(is_own) + sum(
-        peer.voted_leader == my_id and peer.voted_leader_epoch == epoch
+        peer.answered_epoch == epoch
+        and peer.voted_leader == my_id
+        and peer.voted_leader_epoch == epoch
         for peer in master.peers.values()
     )
 

@@ -51,7 +51,8 @@ def advance(machine: Machine, master: Master) -> None:
             node.reconf_sent_ms = machine.now_ms
             notices.about_node(machine, "+slave-reconf-sent", node)
             under_way += 1
-    machine.timers.set(Timer(TimerKind.RECONF, master.name), machine.now_ms + RECONF_POLL_MS)
+    timer = Timer(TimerKind.RECONF, master.name)
+    machine.timers.set_earlier(timer, machine.now_ms + RECONF_POLL_MS)
 
 
 def on_timer(machine: Machine, master: Master) -> None:

@@ -45,7 +45,10 @@ def on_replica_info(machine: Machine, master: Master, node: Node) -> None:
         return
     if node.role_reported is Role.MASTER:
         _consider_conversion(machine, master, node)
-    elif node.master_address is not None and node.master_address != master.address:
+        return
+    if master.failover.state is not FailoverState.NONE:
+        return  # we are the leader, and `reconfiguration.py` has its own order
+    if node.master_address is not None and node.master_address != master.address:
         waited_ms = machine.now_ms - max(node.master_address_ms, node.role_reported_ms)
         if waited_ms > _fix_wait_ms(machine, master, node):
             _order(machine, master, node, "+fix-slave-config")

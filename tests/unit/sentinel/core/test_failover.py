@@ -1,0 +1,271 @@
+"""The leader's way from election to +switch-master, as a transcript; and what may go wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.core import orders
+from sentinel.core.events import FailoverRequested
+from sentinel.core.model import FailoverState
+from tests.unit.sentinel.core.rig import (
+    MASTER,
+    NAME,
+    OPTIONS,
+    PEER_ADDRESSES,
+    REPLICA_1,
+    REPLICA_2,
+    Rig,
+    durable,
+    error,
+    replica_info,
+    run_id_of,
+)
+
+LEADERS_EVENTS = """\
++sdown master mymaster 10.0.0.1 6379
++odown master mymaster 10.0.0.1 6379 #quorum 2/2
++new-epoch 1
++try-failover master mymaster 10.0.0.1 6379
++vote-for-leader 0000000000000000000000000000000000000000 1
++elected-leader master mymaster 10.0.0.1 6379
++failover-state-select-slave master mymaster 10.0.0.1 6379
++selected-slave slave 10.0.0.3:6379 10.0.0.3 6379 @ mymaster 10.0.0.1 6379
++failover-state-send-slaveof-noone slave 10.0.0.3:6379 10.0.0.3 6379 @ mymaster 10.0.0.1 6379
++failover-state-wait-promotion slave 10.0.0.3:6379 10.0.0.3 6379 @ mymaster 10.0.0.1 6379
+-role-change slave 10.0.0.3:6379 10.0.0.3 6379 @ mymaster 10.0.0.1 6379 new reported role is master
++promoted-slave slave 10.0.0.3:6379 10.0.0.3 6379 @ mymaster 10.0.0.1 6379
++failover-state-reconf-slaves master mymaster 10.0.0.1 6379
++switch-master mymaster 10.0.0.1 6379 10.0.0.3 6379
++slave slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.3 6379
++slave slave 10.0.0.1:6379 10.0.0.1 6379 @ mymaster 10.0.0.3 6379
++slave-reconf-sent slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.3 6379
++slave-reconf-inprog slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.3 6379
++slave-reconf-done slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.3 6379
++failover-end master mymaster 10.0.0.3 6379
++sdown slave 10.0.0.1:6379 10.0.0.1 6379 @ mymaster 10.0.0.3 6379
+"""
+
+PROMOTION = [
+    b"MULTI",
+    b"SLAVEOF NO ONE",
+    b"CONFIG REWRITE",
+    b"CLIENT KILL TYPE normal",
+    b"CLIENT KILL TYPE pubsub",
+    b"EXEC",
+    b"INFO",
+]
+
+
+def leader_rig(**changes: object) -> Rig:
+    """The second replica is ahead; the master dies after a second; the fellows go along."""
+    rig = Rig(durable(**changes))
+    rig.info[REPLICA_2] = replica_info(offset=200, run_id=run_id_of(REPLICA_2))
+    rig.advance(1_000)
+    rig.forget()
+    rig.agree_down()
+    return rig
+
+
+def test_leaders_transcript() -> None:
+    """Redis' events, texts and order; the switch is announced before the reconfiguration."""
+    rig = leader_rig()
+    rig.kill(MASTER)
+    rig.advance(1_100)
+    rig.info[REPLICA_1] = replica_info(REPLICA_2, run_id=run_id_of(REPLICA_1))
+    rig.advance(1_500)
+
+    assert rig.lines() == LEADERS_EVENTS.splitlines()
+
+
+def test_promotion_is_one_pipeline_with_its_proof_behind_it() -> None:
+    """INFO rides along: the new role is known one round trip later."""
+    rig = leader_rig()
+    rig.kill(MASTER)
+    rig.advance(1_100)
+    sent = rig.commands_to(REPLICA_2)
+    start = sent.index(b"MULTI")
+
+    assert sent[start : start + 7] == PROMOTION
+
+
+def test_everything_moves_in_the_step_that_sees_the_proof() -> None:
+    """Address, epoch, disk and hello; no view of the old state is left."""
+    rig = leader_rig()
+    rig.kill(MASTER)
+    rig.advance(1_100)
+    rig.advance(10)
+
+    assert rig.master.address == REPLICA_2
+    assert rig.master.config_epoch == 1
+    assert rig.disk.masters[0].address == REPLICA_2
+    assert rig.disk.masters[0].config_epoch == 1
+    assert set(rig.master.replicas) == {REPLICA_1, MASTER}
+    assert not rig.master.is_s_down
+    assert not any(peer.says_down for peer in rig.master.peers.values())
+    for address in PEER_ADDRESSES.values():
+        hellos = [line for line in rig.commands_to(address) if line.startswith(b"PUBLISH")]
+        assert hellos[-1].endswith(b",1,mymaster,10.0.0.3,6379,1")
+
+
+def test_failover_takes_no_time_of_its_own() -> None:
+    """On a bench without delays the new master is announced in the moment of +sdown, give or take
+    the rank among candidates."""
+    rig = leader_rig()
+    rig.kill(MASTER)
+    rig.advance(1_000)
+    rig.advance(60)
+
+    assert "+switch-master" in rig.events()
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        error("EXECABORT Transaction discarded because of previous errors."),
+        error("NOPERM this user has no permissions"),
+        [error("ERR unknown command"), b"OK", 0, 0],
+        None,
+    ],
+)
+def test_replica_that_refuses_is_passed_over_at_once(result: object) -> None:
+    """Redis does not read the replies and waits for the failover timeout."""
+    rig = leader_rig()
+    rig.exec_result[REPLICA_2] = result
+    rig.kill(MASTER)
+    rig.advance(1_100)
+
+    assert rig.master.address == REPLICA_1
+    assert rig.events().count("+selected-slave") == 2
+    assert rig.events().count("+elected-leader") == 1
+
+
+def test_rewrite_that_fails_is_no_refusal() -> None:
+    """A node without a configuration file is a master like any other."""
+    replies = (b"OK", *[b"QUEUED"] * 4, [b"OK", error("ERR no config file"), 0, 0], b"")
+
+    assert orders.refusal(replies) is None
+
+
+def test_replica_that_dies_under_promotion_is_passed_over() -> None:
+    """After its link has been gone for a second."""
+    rig = leader_rig()
+    rig.exec_result[REPLICA_2] = [b"OK", b"OK", 0, 0]
+    rig.kill(MASTER)
+    rig.advance(1_000)
+    rig.advance(60)
+    assert rig.master.failover.state is FailoverState.WAIT_PROMOTION
+    rig.kill(REPLICA_2)
+    rig.advance(1_300)
+
+    assert rig.master.address == REPLICA_1
+
+
+def test_replica_that_never_becomes_master_is_passed_over() -> None:
+    """It says OK and stays what it was."""
+    rig = leader_rig()
+    rig.exec_result[REPLICA_2] = [b"OK", b"OK", 0, 0]
+    rig.kill(MASTER)
+    rig.advance(7_000)
+
+    assert rig.master.address == REPLICA_1
+    assert rig.commands_to(REPLICA_2).count(b"SLAVEOF NO ONE") > 1
+
+
+def test_failover_without_a_replica_ends_and_is_taken_up_when_there_is_one() -> None:
+    """One attempt is made to show it; the next waits for a replica, not for minutes."""
+    rig = leader_rig()
+    rig.kill(REPLICA_1)
+    rig.kill(REPLICA_2)
+    rig.kill(MASTER)
+    rig.advance(30_000)
+    assert rig.events().count("-failover-abort-no-good-slave") == 1
+    rig.revive(REPLICA_1)
+    rig.advance(2_500)
+
+    assert rig.master.address == REPLICA_1
+
+
+def test_master_that_comes_back_in_time_keeps_its_role() -> None:
+    """An election that is still open is given up."""
+    rig = leader_rig()
+    for address in PEER_ADDRESSES.values():
+        rig.opinion[address] = lambda command: [1, b"*", 0]
+    rig.kill(MASTER)
+    rig.advance(1_000)
+    rig.silent |= set(PEER_ADDRESSES.values())
+    while rig.master.failover.state is not FailoverState.WAIT_START:
+        rig.advance(1)
+    rig.revive(MASTER)
+    rig.advance(300)
+
+    assert rig.events()[-1] == "-failover-abort-not-elected"
+    assert rig.master.failover.state is FailoverState.NONE
+
+
+def test_newer_configuration_ends_our_own_failover() -> None:
+    """Somebody else has won in a higher epoch."""
+    rig = leader_rig()
+    rig.exec_result[REPLICA_2] = [b"OK", b"OK", 0, 0]
+    rig.kill(MASTER)
+    rig.advance(1_060)
+    assert rig.master.failover.state is FailoverState.WAIT_PROMOTION
+
+    rig.hello(epoch=5, master=REPLICA_1, config_epoch=5)
+
+    assert rig.master.address == REPLICA_1
+    assert rig.master.failover.state is FailoverState.NONE
+
+
+def order_failover(rig: Rig) -> object:
+    """SENTINEL FAILOVER; the client's answer."""
+    request = rig.new_request()
+    rig.step(FailoverRequested(rig.now_ms, request, NAME))
+    return rig.answers.get(request)
+
+
+def test_ordered_failover_asks_nobody_and_demotes_the_old_master_first() -> None:
+    """No votes, no ODOWN; two masters for one round trip."""
+    rig = leader_rig()
+    rig.opinion.clear()
+    order_failover(rig)
+    rig.advance(100)
+
+    assert rig.master.address == REPLICA_2
+    assert b"SLAVEOF 10.0.0.3 6379" in rig.commands_to(MASTER)
+    assert rig.events()[:4] == [
+        "+new-epoch",
+        "+try-failover",
+        "+vote-for-leader",
+        "+elected-leader",
+    ]
+    assert "+convert-to-slave" in rig.events()
+    assert rig.disk.masters[0].leader_epoch == 1
+
+
+def test_scripts_are_run_for_warnings_and_at_the_switch() -> None:
+    """With Redis' arguments."""
+    options = type(OPTIONS)(
+        quorum=2,
+        down_after_ms=1_000,
+        notification_script="/bin/notify",
+        client_reconfig_script="/bin/reconfig",
+    )
+    rig = leader_rig(options=options)
+    rig.kill(MASTER)
+    rig.advance(1_100)
+    runs = [(script.path, *script.arguments) for script in rig.scripts]
+
+    assert ("/bin/notify", "+sdown", "master mymaster 10.0.0.1 6379") in runs
+    assert (
+        "/bin/reconfig",
+        "mymaster",
+        "leader",
+        "start",
+        "10.0.0.1",
+        "6379",
+        "10.0.0.3",
+        "6379",
+    ) in runs
+    assert not any("+selected-slave" in run and run[0] == "/bin/reconfig" for run in runs)
+    assert any("+promoted-slave" in run for run in runs)
+    assert not any("+slave" in run for run in runs), "a notice is no warning"

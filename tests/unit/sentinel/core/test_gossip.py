@@ -1,0 +1,207 @@
+"""What a hello changes: fellows, epochs, configurations."""
+
+from __future__ import annotations
+
+from sentinel.core.events import HelloReceived, MonitorRequested
+from sentinel.core.model import MasterOptions
+from tests.unit.sentinel.core.rig import (
+    MASTER,
+    ME,
+    OPTIONS,
+    PEER_A,
+    PEER_ADDRESSES,
+    PEER_B,
+    REPLICA_1,
+    REPLICA_2,
+    Rig,
+    durable,
+    replica_info,
+    run_id_of,
+)
+from vedette.types import Address, RunId
+
+PEER_C = RunId("c" * 40)
+ADDRESS_C = Address("10.0.1.3", 26379)
+
+OBSERVERS_EVENTS = f"""\
++new-epoch 1
++vote-for-leader {PEER_A} 1
+-role-change slave 10.0.0.2:6379 10.0.0.2 6379 @ mymaster 10.0.0.1 6379 new reported role is master
++config-update-from sentinel {PEER_A} 10.0.1.1 26379 @ mymaster 10.0.0.1 6379
++switch-master mymaster 10.0.0.1 6379 10.0.0.2 6379
++slave slave 10.0.0.3:6379 10.0.0.3 6379 @ mymaster 10.0.0.2 6379
++slave slave 10.0.0.1:6379 10.0.0.1 6379 @ mymaster 10.0.0.2 6379
++sdown slave 10.0.0.1:6379 10.0.0.1 6379 @ mymaster 10.0.0.2 6379
+"""
+
+
+def test_observers_transcript() -> None:
+    """Vote, then somebody else's success; Redis' events and order."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.forget()
+    rig.ask_vote(PEER_A, 1)
+    rig.kill(MASTER)
+    rig.info[REPLICA_1] = b"run_id:" + run_id_of(REPLICA_1).encode() + b"\r\nrole:master"
+    rig.break_links(REPLICA_1)
+    rig.advance(100)
+    rig.hello(epoch=1, master=REPLICA_1, config_epoch=1)
+    rig.info[REPLICA_2] = replica_info(REPLICA_1, run_id=run_id_of(REPLICA_2))
+    rig.advance(2_000)
+
+    assert rig.lines() == OBSERVERS_EVENTS.splitlines()
+
+
+def test_new_fellow_is_saved_and_greeted() -> None:
+    """It learns of us at once, not with the next period."""
+    rig = Rig()
+    rig.forget()
+    rig.hello(PEER_C, address=ADDRESS_C)
+
+    assert rig.lines() == [f"+sentinel sentinel {PEER_C} 10.0.1.3 26379 @ mymaster 10.0.0.1 6379"]
+    assert (PEER_C, ADDRESS_C) in rig.disk.masters[0].sentinels
+    assert any(line.startswith(b"PUBLISH") for line in rig.commands_to(ADDRESS_C))
+
+
+def test_same_hello_again_changes_nothing() -> None:
+    """It comes over three ways every two seconds."""
+    rig = Rig()
+    rig.hello(PEER_C, address=ADDRESS_C)
+    rig.forget()
+    rig.hello(PEER_C, address=ADDRESS_C)
+
+    assert rig.notices == []
+    assert rig.connects == []
+
+
+def test_our_own_hello_is_passed_over() -> None:
+    """It comes back over the nodes' channels."""
+    rig = Rig()
+    rig.forget()
+    text = f"10.0.1.9,26379,{ME},9,mymaster,10.0.0.2,6379,9"
+    rig.step(HelloReceived(rig.now_ms, text.encode()))
+
+    assert rig.notices == []
+    assert rig.core.state.current_epoch == 0
+
+
+def test_fellow_that_moves_is_followed() -> None:
+    """The same run id from another address."""
+    rig = Rig()
+    rig.forget()
+    rig.hello(PEER_A, address=ADDRESS_C)
+
+    assert rig.lines() == [
+        "+sentinel-address-switch master mymaster 10.0.0.1 6379"
+        f" ip 10.0.1.3 port 26379 for {PEER_A}",
+    ]
+    assert rig.master.peers[PEER_A].address == ADDRESS_C
+    assert rig.connects[-1].address == ADDRESS_C
+    assert len(rig.master.peers) == 2
+
+
+def test_new_id_at_a_known_address_evicts_the_old() -> None:
+    """A sentinel that lost its state file would inflate the majority for ever."""
+    rig = Rig()
+    rig.forget()
+    rig.hello(PEER_C, address=PEER_ADDRESSES[PEER_A])
+
+    assert rig.events() == ["+sentinel-invalid-addr", "+sentinel"]
+    assert set(rig.master.peers) == {PEER_B, PEER_C}
+    assert PEER_A not in rig.core.state.peer_links
+
+
+def test_link_is_shared_by_masters() -> None:
+    """One connection to a fellow, however many masters it watches with us."""
+    rig = Rig()
+    request = rig.new_request()
+    rig.step(MonitorRequested(rig.now_ms, request, "other", Address("10.0.9.1", 6379), 2))
+    rig.forget()
+    address = PEER_ADDRESSES[PEER_A]
+    text = f"{address.host},{address.port},{PEER_A},0,other,10.0.9.1,6379,0"
+    rig.step(HelloReceived(rig.now_ms, text.encode()))
+
+    other = rig.core.state.masters["other"].peers[PEER_A]
+    assert other.peer_link is rig.master.peers[PEER_A].peer_link
+    assert other.peer_link.refcount == 2
+    assert [entry for entry in rig.connects if entry.address == address] == []
+
+
+def test_higher_epoch_is_followed() -> None:
+    """And announced."""
+    rig = Rig()
+    rig.forget()
+    rig.hello(epoch=4)
+    rig.hello(epoch=3)
+    assert rig.lines() == ["+new-epoch 4"]
+    assert rig.disk.current_epoch == 4
+
+
+def test_only_a_higher_config_epoch_is_believed() -> None:
+    """Not an equal one, not an older one."""
+    rig = Rig(durable(config_epoch=5))
+    rig.forget()
+    rig.hello(epoch=5, master=REPLICA_1, config_epoch=5)
+    rig.hello(epoch=5, master=REPLICA_1, config_epoch=4)
+    assert rig.master.address == MASTER
+    rig.hello(epoch=6, master=REPLICA_1, config_epoch=6)
+    assert rig.master.address == REPLICA_1
+    assert rig.disk.masters[0].config_epoch == 6
+
+
+def test_higher_epoch_for_the_same_address_is_kept() -> None:
+    """It is the newest configuration though it changes nothing; Redis does not save it."""
+    rig = Rig()
+    rig.forget()
+    rig.hello(epoch=2, config_epoch=2)
+
+    assert rig.events() == ["+new-epoch"]
+    assert rig.disk.masters[0].config_epoch == 2
+
+
+def test_master_may_be_a_stranger() -> None:
+    """A node that we have not heard of yet."""
+    rig = Rig()
+    stranger = Address("10.0.0.77", 6379)
+    rig.hello(epoch=1, master=stranger, config_epoch=1)
+
+    assert rig.master.address == stranger
+    assert rig.master.node.link.is_up
+    assert set(rig.master.replicas) == {MASTER, REPLICA_1, REPLICA_2}
+
+
+def test_switch_ends_every_opinion_about_the_old_address() -> None:
+    """Stale opinions make stock sentinels fail over a second time, right after the first."""
+    rig = Rig()
+    rig.advance(1_000)
+    for address in PEER_ADDRESSES.values():
+        rig.opinion[address] = lambda command: [1, b"*", 0]
+    rig.kill(MASTER)
+    rig.advance(1_010)
+    assert all(peer.says_down for peer in rig.master.peers.values())
+    assert rig.master.is_o_down
+    rig.hello(epoch=3, master=REPLICA_1, config_epoch=3)
+    rig.forget()
+    rig.info[REPLICA_1] = b"role:master\r\nrun_id:" + run_id_of(REPLICA_1).encode()
+    rig.advance(900)
+
+    assert not rig.master.is_s_down
+    assert not rig.master.is_o_down
+    assert not any(peer.says_down for peer in rig.master.peers.values())
+    assert "+sdown" not in rig.events()
+
+
+def test_observer_runs_the_reconfig_script() -> None:
+    """As observer, with both addresses."""
+    options = MasterOptions(
+        quorum=OPTIONS.quorum, down_after_ms=1_000, client_reconfig_script="/bin/reconfig"
+    )
+    rig = Rig(durable(options=options))
+    rig.hello(epoch=1, master=REPLICA_1, config_epoch=1)
+
+    assert [(script.path, script.arguments) for script in rig.scripts] == [
+        (
+            "/bin/reconfig",
+            ("mymaster", "observer", "start", "10.0.0.1", "6379", "10.0.0.2", "6379"),
+        )
+    ]

@@ -1,0 +1,142 @@
+"""Connections: what is said first, how they come back, and what a stale event may do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sentinel.core.events import LinkDown, LinkLoss, LinkUp, MessageReceived, RepliesReceived
+from sentinel.core.model import LinkId, LinkKind
+from sentinel.core.timing import reconnect_delay_ms
+from tests.unit.sentinel.core.rig import (
+    MASTER,
+    NAME,
+    OPTIONS,
+    PEER_A,
+    PEER_ADDRESSES,
+    REPLICA_1,
+    Rig,
+    durable,
+)
+
+
+def first_commands(rig: Rig, kind: LinkKind, address: object) -> list[bytes]:
+    """What a connection began with."""
+    sent = [
+        b" ".join(command) for target, of, command in rig.sent if (target, of) == (address, kind)
+    ]
+    return sent[:4]
+
+
+def test_nodes_are_greeted_as_redis_does() -> None:
+    """A name to be found in CLIENT LIST, then the probes."""
+    rig = Rig()
+    assert first_commands(rig, LinkKind.COMMAND, MASTER)[:3] == [
+        b"CLIENT SETNAME sentinel-00000000-cmd",
+        b"PING",
+        b"INFO",
+    ]
+    assert first_commands(rig, LinkKind.PUBSUB, MASTER) == [
+        b"CLIENT SETNAME sentinel-00000000-pubsub",
+        b"SUBSCRIBE __sentinel__:hello",
+    ]
+    assert first_commands(rig, LinkKind.PEER, PEER_ADDRESSES[PEER_A])[0] == (
+        b"CLIENT SETNAME sentinel-00000000-cmd"
+    )
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"), [(None, b"AUTH pass"), (b"watcher", b"AUTH watcher pass")]
+)
+def test_password_comes_before_anything_else(user: bytes | None, expected: bytes) -> None:
+    """On both connections to a node."""
+    rig = Rig(durable(options=replace(OPTIONS, auth_user=user, auth_pass=b"pass")))
+    assert first_commands(rig, LinkKind.COMMAND, MASTER)[0] == expected
+    assert first_commands(rig, LinkKind.PUBSUB, MASTER)[0] == expected
+
+
+def test_renamed_commands_are_sent_under_their_names() -> None:
+    """To nodes, not to fellows."""
+    renamed = {b"PING": b"GNIP", b"PUBLISH": b"P2"}
+    rig = Rig(durable(options=replace(OPTIONS, renamed_commands=renamed)))
+    assert b"GNIP" in rig.commands_to(MASTER)
+    assert b"PING" not in rig.commands_to(MASTER)
+    assert b"PING" in rig.commands_to(PEER_ADDRESSES[PEER_A])
+
+
+def test_reconnection_is_quick_at_first_and_never_stops() -> None:
+    """At once, then every 50 ms, later once a second."""
+    assert reconnect_delay_ms(0) == 0
+    assert reconnect_delay_ms(1) == 50
+    delays = [reconnect_delay_ms(attempt) for attempt in range(500)]
+    assert delays == sorted(delays)
+    assert delays[-1] == 1_000
+
+
+def test_lost_link_is_made_again_at_once() -> None:
+    """The first attempt follows the loss without a pause."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.forget()
+    rig.break_links(MASTER)
+    rig.advance(1)
+    assert {connect.kind for connect in rig.connects} == {LinkKind.COMMAND, LinkKind.PUBSUB}
+
+
+def test_link_that_breaks_after_each_connect_is_no_busy_loop() -> None:
+    """A node at maxclients accepts and closes."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.forget()
+    rig.silent.add(MASTER)
+    for _ in range(10):
+        rig.break_links(MASTER)
+        rig.advance(49)
+    commands = [entry for entry in rig.connects if entry.kind is LinkKind.COMMAND]
+    assert len(commands) <= 11
+
+
+def test_dead_node_costs_one_attempt_at_a_time() -> None:
+    """The pub/sub link waits for the command link."""
+    rig = Rig()
+    rig.kill(REPLICA_1)
+    rig.forget()
+    rig.advance(1_000)
+    assert {entry.kind for entry in rig.connects if entry.address == REPLICA_1} == {
+        LinkKind.COMMAND
+    }
+
+
+def test_events_of_forgotten_links_change_nothing() -> None:
+    """They may have been on their way when the link was given up."""
+    rig = Rig()
+    rig.forget()
+    ghost = LinkId(9_999)
+    rig.step(LinkUp(rig.now_ms, ghost, "10.0.0.9"))
+    rig.step(RepliesReceived(rig.now_ms, ghost, 1, (b"PONG",)))
+    rig.step(MessageReceived(rig.now_ms, ghost, b"x"))
+    rig.step(LinkDown(rig.now_ms, ghost, LinkLoss.EOF))
+    assert rig.sent == []
+    assert rig.notices == []
+
+
+def test_silent_hello_channel_is_replaced() -> None:
+    """Our own hello comes back over it every two seconds; the bench sends none."""
+    rig = Rig()
+    rig.forget()
+    rig.advance(6_100)
+    assert [entry.address for entry in rig.connects if entry.kind is LinkKind.PUBSUB].count(
+        MASTER
+    ) == 1
+
+
+def test_requests_to_a_stopped_node_do_not_pile_up() -> None:
+    """Each kind waits for its own reply."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.silent.add(MASTER)
+    rig.forget()
+    rig.advance(10_000)
+    assert len(rig.commands_to(MASTER)) < 10
+    assert rig.core.state.masters[NAME].node.link.pending_count < 10

@@ -1,0 +1,144 @@
+"""Gates that follow the configuration and the state of the process, and the ticking of time."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.engine.rates import Rates, Totals
+from tests.support.engine import TestEngine
+
+
+def test_settings_take_effect_at_once() -> None:
+    """Each of these is read somewhere else than in the configuration."""
+    engine = TestEngine("client-output-buffer-limit replica 5mb 1mb 7")
+    replication = engine.engine.replication.settings
+
+    assert replication.output_limit.hard_bytes == 5 * 1024 * 1024
+    assert replication.output_limit.soft_ms == 7000
+    engine.call(
+        *("CONFIG", "SET", "requirepass", "secret", "masterauth", "other"),
+        *("repl-timeout", "7", "replica-priority", "3", "proto-max-bulk-len", "1mb"),
+    )
+    assert engine.engine.settings.password == b"secret"
+    assert replication.master_password == b"other"
+    assert replication.timeout_ms == 7000
+    assert replication.priority == 3
+    assert engine.session.parser.max_bulk_bytes == 1024 * 1024
+    assert engine.error("GET", "k", session=engine.connect()).startswith("NOAUTH")
+
+
+def test_a_replica_becomes_writable_and_back_by_configuration() -> None:
+    """replica-read-only holds for the role there is."""
+    engine = TestEngine()
+    engine.engine.set_role(is_replica=True)
+
+    assert engine.error("SET", "k", "v").startswith("READONLY")
+    engine.call("CONFIG", "SET", "slave-read-only", "no")
+    assert engine.call("SET", "k", "v") == b"OK"
+    engine.call("CONFIG", "SET", "replica-read-only", "yes")
+    assert engine.error("SET", "k", "v").startswith("READONLY")
+
+
+def test_writes_need_as_many_replicas_as_configured() -> None:
+    """min-replicas-to-write bounds what a failover can lose."""
+    engine = TestEngine("min-replicas-to-write 1")
+
+    assert engine.error("SET", "k", "v") == "NOREPLICAS Not enough good replicas to write."
+    assert engine.call("GET", "k") is None
+    engine.call("CONFIG", "SET", "min-replicas-to-write", "0")
+    assert engine.call("SET", "k", "v") == b"OK"
+
+
+def test_commands_that_need_memory_are_refused_beyond_maxmemory() -> None:
+    """At once when CONFIG SET lowers the limit, and at the next tick when the process grows."""
+    engine = TestEngine()
+    engine.call("SET", "k", "v")
+    engine.call("CONFIG", "SET", "maxmemory", "1mb")
+
+    assert engine.error("SET", "k", "w").startswith("OOM command not allowed")
+    assert engine.call("DEL", "k") == 1
+    engine.call("MULTI")
+    assert engine.error("SET", "k", "w").startswith("OOM")
+    assert engine.error("EXEC").startswith("EXECABORT")
+    engine.call("CONFIG", "SET", "maxmemory", "100mb")
+    assert engine.call("SET", "k", "w") == b"OK"
+    engine.host.memory_bytes = 200_000_000
+    engine.engine.on_tick(engine.now_ms)
+    assert engine.error("SET", "k", "w").startswith("OOM")
+
+
+def test_writes_are_refused_after_a_snapshot_has_failed() -> None:
+    """Unless nobody wants snapshots, or nobody wants to be stopped by them."""
+    engine = TestEngine("save 60 1")
+    saves = engine.engine.saves
+    saves.on_background_start(engine.now_ms, 0)
+    saves.on_background_end(engine.now_ms, is_ok=False)
+    engine.engine.on_tick(engine.now_ms)
+
+    assert engine.error("SET", "k", "v").startswith("MISCONF")
+    assert engine.call("GET", "k") is None
+    engine.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+    assert engine.call("SET", "k", "v") == b"OK"
+    engine.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "yes")
+    assert engine.error("SET", "k", "v").startswith("MISCONF")
+    engine.call("CONFIG", "SET", "save", "")
+    assert engine.call("SET", "k", "v") == b"OK"
+
+
+def test_a_tick_deletes_expired_keys_of_a_master_only() -> None:
+    """And tells the replicas."""
+    engine = TestEngine()
+    for number in range(50):
+        engine.call("SET", f"key:{number}", "v", "PX", "10")
+    engine.sink.take()
+    engine.advance(10)
+    engine.engine.set_role(is_replica=True)
+    engine.engine.on_tick(engine.now_ms)
+    assert engine.call("DBSIZE") == 50
+
+    engine.engine.set_role(is_replica=False)
+    engine.engine.on_tick(engine.now_ms)
+
+    assert engine.call("DBSIZE") == 0
+    assert len(engine.sink.take()) == 50
+
+
+def test_a_background_save_asked_for_in_a_transaction_begins_after_it() -> None:
+    """A snapshot of half a transaction would be one of a state that never was."""
+    engine = TestEngine()
+    engine.call("MULTI")
+    engine.call("SET", "k", "v")
+    engine.call("BGSAVE")
+
+    assert engine.call("EXEC")[1] == b"Background saving scheduled"
+    assert engine.host.asked == []
+    engine.engine.on_tick(engine.now_ms)
+    engine.engine.on_tick(engine.now_ms)
+    assert engine.host.asked == ["bgsave"]
+
+
+def test_rates_are_the_mean_over_the_last_samples() -> None:
+    """As INFO's instantaneous_ops_per_sec is."""
+    rates = Rates()
+    for index in range(40):
+        per_sample = 10 if index < 20 else 100
+        rates.sample(
+            index * 100,
+            Totals(commands=sum([10] * min(index, 20) + [per_sample] * max(0, index - 20))),
+        )
+
+    assert rates.commands_per_second == pytest.approx(1000)
+
+
+def test_rates_survive_resets_and_clocks_set_back() -> None:
+    """CONFIG RESETSTAT and NTP must not make them negative or huge."""
+    rates = Rates()
+    rates.sample(0, Totals(commands=1000, input_bytes=10))
+    rates.sample(1000, Totals(commands=2000, input_bytes=20))
+    rates.sample(1010, Totals(commands=9000))
+    rates.sample(2000, Totals(commands=5))
+    rates.sample(100, Totals(commands=6))
+    rates.sample(1100, Totals(commands=1006, input_bytes=5))
+
+    assert rates.commands_per_second == pytest.approx(1000)
+    assert rates.input_bytes_per_second == pytest.approx(7.5)

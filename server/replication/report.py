@@ -80,7 +80,7 @@ def _link_fields(replication: Replication, now_ms: int) -> dict[str, object]:
         )
         if replication.last_link_error:
             # Not in Redis: why the data cannot be had, for whoever looks here first.
-            fields["master_link_error"] = replication.last_link_error.replace("\n", " ")
+            fields["master_link_error"] = " ".join(replication.last_link_error.split())
     settings = replication.settings
     fields |= {
         "slave_priority": settings.priority,

@@ -210,13 +210,19 @@ class Replication:
         self._relink()
 
     def become_master(self, now_ms: int) -> None:
-        """Stop following: the history goes on under a new name, known by the old one up to here."""
+        """Stop following: the history goes on under a new name, known by the old one up to here.
+
+        A dataset that is not what its history says (see `position`) becomes a history of its own.
+        """
         assert self.master is not None
         self.master = None
         self.follow = None
         self.link_down_since_ms = None
         self.last_link_error = ""
-        self.identity = self.identity.become_master(self._new_replid(), self.offset)
+        if self._is_position_valid:
+            self.identity = self.identity.become_master(self._new_replid(), self.offset)
+        else:
+            self.identity = self.identity.change_id(self._new_replid())
         self.drop_all_feeds(DropReason.HISTORY_CHANGED, now_ms)
         self.encoder.forget_database()
         self._no_replicas_since_ms = now_ms

@@ -175,7 +175,7 @@ class MasterLink:
                 detail = await self._serve(follow, master)
         except (OSError, UnicodeError, trio.BrokenResourceError, trio.TooSlowError) as error:
             # UnicodeError: a host name that cannot be one.
-            detail = str(error) or type(error).__name__
+            detail = _describe(error)
         finally:
             self._attempt = None
             if self._failed is None:
@@ -333,6 +333,7 @@ class MasterLink:
         errors_before = engine.error_replies
         if piece.commands:
             engine.run(session, piece.commands)
+            session.outbox.clear()  # its replies go nowhere, and are empty
         self._replication.apply_raw(piece.raw)
         self._replication.stream_database = session.database_index
         events: list[FollowEvent] = []
@@ -406,6 +407,18 @@ class MasterLink:
 
 def _failure_among(events: list[FollowEvent]) -> LinkFailed | None:
     return next((event for event in events if isinstance(event, LinkFailed)), None)
+
+
+def _describe(error: BaseException) -> str:
+    """Return what went wrong; trio wraps what ended the attempts at each address of a host."""
+    cause = error.__cause__
+    if isinstance(cause, ExceptionGroup):
+        cause = cause.exceptions[0]
+    if isinstance(cause, OSError):
+        error = cause
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
 
 
 def _load_slice(load: SnapshotLoad) -> bool:

@@ -153,7 +153,7 @@ def test_a_replica_whose_link_is_lost_says_since_when_and_why() -> None:
     state = make_state()
     state.become_replica(Address("127.0.0.1", 6379), 0)
     state.adopt_snapshot(A, 1000, 0, 0)
-    state.end_link("key 'k'\nis of a type", was_up=True, keeps_position=True, now_ms=4000)
+    state.end_link("key 'k'\r\nis of a type", was_up=True, keeps_position=True, now_ms=4000)
     found = lines(state)
 
     assert "master_link_down_since_seconds:6" in found

@@ -296,6 +296,17 @@ def test_a_promoted_replica_serves_both_histories_and_its_replicas_ask_anew() ->
     assert rig.port.relinks == 2
 
 
+def test_a_replica_promoted_after_a_corrupt_stream_shares_no_history() -> None:
+    """Whoever went on with it would keep a difference for ever."""
+    rig = Rig()
+    rig.link_up(500)
+    rig.state.end_link("corrupt", was_up=True, keeps_position=False, now_ms=1)
+    rig.state.become_master(3000)
+
+    assert rig.state.identity.replid2 == NO_REPLID
+    assert rig.state.identity.replid != b"m" * 40
+
+
 def test_a_full_synchronisation_drops_our_replicas_and_begins_anew() -> None:
     """They cannot know what changed."""
     rig = Rig()

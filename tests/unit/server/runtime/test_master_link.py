@@ -78,6 +78,18 @@ async def test_follows_loads_and_applies() -> None:
         await peer.close()
 
 
+async def test_a_long_stream_leaves_nothing_behind() -> None:
+    """The replies of commands from a master are not even collected."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {})
+        await peer.send(encode_command([b"INCR", b"n"]) * 10_000)
+        await wait_until_async(lambda: server.values() == {b"n": b"10000"})
+
+        assert [session.outbox for session in server.engine.clients] == [[]]
+        await peer.close()
+
+
 async def test_acknowledges_each_second() -> None:
     """Idle or busy."""
     async with serving() as server, listening() as (port, accept):
@@ -258,7 +270,7 @@ async def test_a_master_that_is_not_there_yet_is_tried_again() -> None:
         async with listening() as (port, _):
             pass
         follow(server, port)
-        await wait_until_async(lambda: bool(server.replication.last_link_error))
+        await wait_until_async(lambda: server.replication.last_link_error == "Connection refused")
         listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
         with trio.fail_after(5):
             peer = Peer(await listeners[0].accept())

@@ -183,5 +183,8 @@ def on_master_recovered(machine: Machine, master: Master) -> None:
     early = (FailoverState.WAIT_START, FailoverState.SELECT_SLAVE)
     if failover.state in early and not failover.is_forced:
         abort(machine, master, "-failover-abort-not-elected")
+    # The next failure is a new one: nobody is at work on it yet.
     failover.attempts = 0
     failover.is_waiting_for_replica = False
+    failover.awaited_leader = None
+    failover.not_before_ms = 0

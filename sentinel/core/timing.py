@@ -75,8 +75,9 @@ RECONF_TIMEOUT_MS: Final = 10_000
 #: A failed save is tried again after this.
 SAVE_RETRY_MS: Final = 1_000
 
-#: Being called this much later than asked for means that this process was not running.
-STALL_MS: Final = 50
+#: Being called this much later than asked for means that this process was not running. Shorter
+#: delays are a busy machine's; to forgive them too would put off every verdict there.
+STALL_MS: Final = 150
 #: After a stall this long a failover that has not promoted anybody is given up.
 STALL_ABORT_MS: Final = 1_000
 #: Redis: a stall this long is worth an event. Redis then stands still for 30 s; fresh probes tell

@@ -10,13 +10,17 @@ import statistics
 import pytest
 
 from sentinel.core.events import FailoverRequested, RequestId
+from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
 from tests.sim.__main__ import replay_command
 from tests.sim.cluster import NAME, Cluster, Shape
 from tests.sim.faults import run_seed
-from tests.sim.network import Life
-from tests.sim.sentinels import Bug
+from tests.sim.invariants import Judge
+from tests.sim.network import Life, World
+from tests.sim.nodes import SimNode
+from tests.sim.sentinels import Bug, SimSentinel
+from vedette.types import Address, RunId
 
-SEEDS = 120
+SEEDS = 150
 _SLICES = 8
 
 
@@ -174,6 +178,46 @@ def test_ordered_failover_demotes_the_old_master_at_once() -> None:
     assert old.master == cluster.master.address != old.address
     assert cluster.run_until_agreed(3_000)
     assert cluster.judge.failovers == 1
+
+
+def test_masters_that_die_together_are_replaced_in_one_round() -> None:
+    """They share the epoch; with Redis, elections at the same time void each other."""
+    count = 12
+    world = World(9)
+    judge = Judge(3, 2)
+    options = MasterOptions(quorum=2, down_after_ms=1_000, failover_timeout_ms=10_000)
+    records = []
+    for index in range(count):
+        first, second = (Address(f"10.0.{index}.{last}", 6379) for last in (1, 2))
+        SimNode(world, first, None)
+        SimNode(world, second, first)
+        records.append(DurableMaster(name=f"m{index}", address=first, options=options))
+    sentinels = [
+        SimSentinel(
+            world,
+            Address("10.9.9.9", 26001 + number),
+            DurableState(
+                my_id=RunId(f"{world.random.getrandbits(160):040x}"),
+                current_epoch=0,
+                options=GlobalOptions(announce_port=26001 + number),
+                masters=tuple(records),
+            ),
+            judge,
+        )
+        for number in range(3)
+    ]
+    world.run_until(8_000_000)
+    for record in records:
+        world.processes[record.address].crash()
+
+    world.run_until(world.now_us + 1_200_000)
+
+    for sentinel in sentinels:
+        views = sentinel.core.state.masters.values()
+        assert all(view.address.host.endswith(".2") for view in views)
+    assert judge.failovers == count
+    world.run_until(world.now_us + 10_000_000)
+    assert judge.failovers == count
 
 
 def started(seed: int, shape: Shape | None = None) -> Cluster:

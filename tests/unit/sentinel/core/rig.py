@@ -39,6 +39,7 @@ from sentinel.core.hello import Hello, format_hello
 from sentinel.core.model import (
     DurableMaster,
     DurableState,
+    FailoverState,
     GlobalOptions,
     LinkId,
     LinkKind,
@@ -242,6 +243,10 @@ class Rig:
     def master(self) -> Master:
         """The machine's view of the one master."""
         return self.core.state.masters[NAME]
+
+    def is_in(self, state: FailoverState) -> bool:
+        """Whether our own failover stands in this state."""
+        return self.master.failover.state is state
 
     def events(self) -> list[str]:
         """The names of all notices so far."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sentinel.core.events import Started
@@ -10,6 +12,7 @@ from tests.unit.sentinel.core.rig import (
     MASTER,
     ME,
     NAME,
+    OPTIONS,
     PEER_A,
     PEER_ADDRESSES,
     PEER_B,
@@ -227,8 +230,7 @@ def test_majority_is_of_all_known_sentinels() -> None:
 
 def test_quorum_above_the_majority_is_needed_in_votes_too() -> None:
     """An operator who asks for three of three gets three."""
-    options = durable().masters[0].options
-    rig = Rig(durable(options=type(options)(quorum=3, down_after_ms=1_000)))
+    rig = Rig(durable(options=replace(OPTIONS, quorum=3)))
     rig.advance(500)
     rig.agree_down(PEER_A)
     rig.opinion[PEER_ADDRESSES[PEER_B]] = lambda command: [1, b"*", 0]
@@ -260,7 +262,7 @@ def test_candidate_steps_down_for_who_is_ahead() -> None:
     epoch = rig.master.failover.epoch
 
     assert rig.ask_vote(PEER_B, epoch + 1) == [1, B, epoch + 1]
-    assert rig.master.failover.state is FailoverState.NONE
+    assert rig.is_in(FailoverState.NONE)
     assert rig.events()[-3:] == ["+new-epoch", "-failover-abort-not-elected", "+vote-for-leader"]
 
 
@@ -301,7 +303,7 @@ def test_voter_does_not_wait_for_a_dead_leader() -> None:
 
 def test_sentinel_without_a_majority_in_reach_does_not_stand() -> None:
     """It would win nothing and mint epochs."""
-    rig = Rig(durable(options=type(durable().masters[0].options)(quorum=1, down_after_ms=1_000)))
+    rig = Rig(durable(options=replace(OPTIONS, quorum=1)))
     rig.advance(500)
     for address in PEER_ADDRESSES.values():
         rig.kill(address)
@@ -310,6 +312,33 @@ def test_sentinel_without_a_majority_in_reach_does_not_stand() -> None:
 
     assert "+odown" in rig.events()
     assert rig.core.state.current_epoch == 0
+
+
+def test_only_sentinel_elects_itself() -> None:
+    """With a quorum of one there is nobody to ask."""
+    options = replace(OPTIONS, quorum=1)
+    rig = Rig(durable(options=options, sentinels=()))
+    rig.advance(500)
+    rig.kill(MASTER)
+    rig.advance(1_100)
+
+    assert "+switch-master" in rig.events()
+
+
+def test_vote_for_a_failure_that_is_over_delays_nothing() -> None:
+    """The master came back; when it dies again the old leader is not waited for."""
+    rig = candidate_rig()
+    rig.agree_down()
+    rig.advance(500)
+    rig.ask_vote(PEER_A, 1)
+    rig.advance(600)
+    rig.revive(MASTER)
+    rig.advance(500)
+    assert "-odown" in rig.events()
+    rig.kill(MASTER)
+    rig.advance(1_100)
+
+    assert "+elected-leader" in rig.events()
 
 
 def test_epoch_is_spoken_only_when_it_is_on_disk() -> None:

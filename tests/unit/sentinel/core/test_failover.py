@@ -153,7 +153,7 @@ def test_replica_that_dies_under_promotion_is_passed_over() -> None:
     rig.kill(MASTER)
     rig.advance(1_000)
     rig.advance(60)
-    assert rig.master.failover.state is FailoverState.WAIT_PROMOTION
+    assert rig.is_in(FailoverState.WAIT_PROMOTION)
     rig.kill(REPLICA_2)
     rig.advance(1_300)
 
@@ -193,13 +193,13 @@ def test_master_that_comes_back_in_time_keeps_its_role() -> None:
     rig.kill(MASTER)
     rig.advance(1_000)
     rig.silent |= set(PEER_ADDRESSES.values())
-    while rig.master.failover.state is not FailoverState.WAIT_START:
+    while not rig.is_in(FailoverState.WAIT_START):
         rig.advance(1)
     rig.revive(MASTER)
     rig.advance(300)
 
     assert rig.events()[-1] == "-failover-abort-not-elected"
-    assert rig.master.failover.state is FailoverState.NONE
+    assert rig.is_in(FailoverState.NONE)
 
 
 def test_newer_configuration_ends_our_own_failover() -> None:
@@ -208,12 +208,12 @@ def test_newer_configuration_ends_our_own_failover() -> None:
     rig.exec_result[REPLICA_2] = [b"OK", b"OK", 0, 0]
     rig.kill(MASTER)
     rig.advance(1_060)
-    assert rig.master.failover.state is FailoverState.WAIT_PROMOTION
+    assert rig.is_in(FailoverState.WAIT_PROMOTION)
 
     rig.hello(epoch=5, master=REPLICA_1, config_epoch=5)
 
     assert rig.master.address == REPLICA_1
-    assert rig.master.failover.state is FailoverState.NONE
+    assert rig.is_in(FailoverState.NONE)
 
 
 def order_failover(rig: Rig) -> object:

@@ -66,7 +66,7 @@ def test_no_more_than_parallel_syncs_are_under_way(parallel_syncs: int) -> None:
 
     assert rig.events().count("+slave-reconf-done") == 4
     assert rig.events()[-2:] == ["+slave-reconf-done", "+failover-end"] or "+sdown" in rig.events()
-    assert rig.master.failover.state is FailoverState.NONE
+    assert rig.is_in(FailoverState.NONE)
 
 
 def test_replica_that_does_not_answer_is_passed_over() -> None:
@@ -100,7 +100,7 @@ def test_timeout_ends_it_with_a_last_order_to_all() -> None:
 
     assert "+failover-end-for-timeout" in rig.events()
     assert rig.events().count("+slave-reconf-sent-be") == 3
-    assert rig.master.failover.state is FailoverState.NONE
+    assert rig.is_in(FailoverState.NONE)
 
 
 def test_new_master_that_dies_is_replaced_without_waiting() -> None:

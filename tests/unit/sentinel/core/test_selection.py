@@ -132,7 +132,9 @@ def test_best_replica_comes_first(
     """Priority, then offset, then run id; one already promoted before all, a stray last."""
     master = a_master()
     for last in (2, 3, 4):
-        changes.get(last, lambda node: None)(add_replica(master, last))
+        node = add_replica(master, last)
+        if last in changes:
+            changes[last](node)
 
     ranked = [int(node.address.host[-1]) for node in candidates(master, NOW_MS)]
 

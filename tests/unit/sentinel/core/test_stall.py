@@ -68,13 +68,13 @@ def test_election_across_a_stall_is_given_up() -> None:
     rig.opinion[PEER_ADDRESSES[PEER_A]] = lambda command: [1, b"*", 0]
     rig.silent.add(PEER_ADDRESSES[PEER_B])
     rig.kill(MASTER)
-    while rig.master.failover.state is not FailoverState.WAIT_START:
+    while not rig.is_in(FailoverState.WAIT_START):
         rig.advance(1)
     rig.forget()
     rig.stall(1_500)
 
     assert rig.events()[0] == "-failover-abort-not-elected"
-    assert rig.master.failover.state is FailoverState.NONE
+    assert rig.is_in(FailoverState.NONE)
 
 
 def test_lateness_of_a_busy_loop_is_no_stall() -> None:

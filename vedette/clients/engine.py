@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from ..cmdspec import CommandRow, CommandTable, Flag
 from ..cmdspec.table import wrong_arity_text
@@ -47,6 +47,10 @@ ABORTED = b"EXECABORT Transaction discarded because of: %b"
 
 #: The reason of waits for the end of CLIENT PAUSE.
 PAUSE = "pause"
+
+#: Once the large replies of one run add up to so much, a client's further requests wait until it
+#: has taken them.
+LARGE_OUTPUT_BYTES = 1024 * 1024
 
 #: What a browser that was led to our port begins its lines with. Its connection is closed at once,
 #: lest the body of its request be taken for commands.
@@ -153,7 +157,9 @@ class Engine:
         elif requests:
             self.run(session, requests)
         if error is not None and not session.is_close_requested:
-            session.add_reply(self.error_reply(b"ERR %b" % str(error).encode()))
+            # A byte that the client sent may be named in it, and goes back as it came.
+            text = str(error).encode("latin-1")
+            session.add_reply(self.error_reply(b"ERR %b" % text))
             self.clients.request_close(session)
         elif not requests or session.waiting_bytes:
             # Looked at only when nothing was run: a request in pieces, or one behind a wait.
@@ -172,6 +178,8 @@ class Engine:
         append = session.outbox.append
         #: Requests that this loop does not account for: refused, or accounted for elsewhere.
         uncounted = 0
+        #: Bytes of large replies; small ones cannot add up to much in one run.
+        produced = 0
         last = clock()
         row: CommandRow | None = None
         reply: Reply | Block
@@ -210,6 +218,9 @@ class Engine:
                     append(BULK_HEADERS[size] + reply + b"\r\n")  # type: ignore[operator]
                 else:
                     append(b"$%d\r\n%b\r\n" % (size, reply))  # type: ignore[str-format]
+                    produced += size
+                    if produced > LARGE_OUTPUT_BYTES:
+                        uncounted += self._put_off(session, pending)
             elif kind is RawReply:
                 append(reply.data)  # type: ignore[union-attr]
             elif kind is int:
@@ -220,10 +231,30 @@ class Engine:
                 repeated = [argv] if reply.is_repeated else []  # type: ignore[union-attr]
                 self.block(session, reply, repeated + rest)  # type: ignore[arg-type]
             else:
-                append(encode_reply(reply, session.protocol))  # type: ignore[arg-type]
+                data = encode_reply(reply, session.protocol)  # type: ignore[arg-type]
+                append(data)
+                produced += len(data)
+                if produced > LARGE_OUTPUT_BYTES:
+                    uncounted += self._put_off(session, pending)
         self.commands_processed += len(requests) - uncounted
         if row is not None:
             session.last_command = row.full_name
+
+    def _put_off(self, session: Session, pending: Iterator[list[bytes]]) -> int:
+        """Keep the rest of a run for when the client has taken what it is owed; return its count.
+
+        Else a few bytes of requests for a large value would make replies of any size at once, and
+        everybody would wait for them.
+        """
+        rest = list(pending)
+        session.waiting_requests = rest + session.waiting_requests
+        session.waiting_bytes += sum(len(word) for argv in rest for word in argv)
+        return len(rest)
+
+    def go_on(self, session: Session) -> None:
+        """Have `end_batch` run what was put off: `session` has taken all it was owed."""
+        if session.is_put_off:
+            self._resumed.append(session)
 
     def call(self, session: Session, row: CommandRow, argv: list[bytes]) -> Reply | Block:
         """Run one command whose gates are passed; return its reply, errors included."""

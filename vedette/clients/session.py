@@ -149,7 +149,8 @@ class Session:
         #: Channels and patterns subscribed to, in the order in which that happened.
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
-        #: Why the session waits, or None; requests that arrive meanwhile are kept in order.
+        #: Why the session waits, or None; requests that arrive meanwhile are kept in order, and so
+        #: are those behind replies too large to be followed by more.
         self.blocked: Block | None = None
         self.waiting_requests: list[list[bytes]] = []
         #: About how many bytes these are.
@@ -181,6 +182,11 @@ class Session:
     def may_be_idle(self) -> bool:
         """Whether a long silence of this client is no reason to close it."""
         return self.kind is not ClientKind.NORMAL or self.blocked is not None
+
+    @property
+    def is_put_off(self) -> bool:
+        """Whether requests wait for nothing but the client's reading of what it is owed."""
+        return bool(self.waiting_requests) and self.blocked is None
 
     def recheck(self) -> None:
         """Compute `needs_care`; to be called by whoever changes what it depends on."""

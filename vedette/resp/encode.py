@@ -29,6 +29,8 @@ BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(1024))
 #: `:<n>\r\n` for small integers, by value.
 INTEGERS = tuple(b":%d\r\n" % value for value in range(1024))
 
+_LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
+
 
 def encode_bulk(value: bytes) -> bytes:
     """Return `value` as a bulk string."""
@@ -86,7 +88,8 @@ def _encode_rare(reply: Reply, protocol: int) -> bytes:
     three = protocol == 3
     match reply:
         case ErrorReply(text):
-            return b"-%b\r\n" % text
+            # What a client sent may be quoted in it; a line break would end the reply too early.
+            return b"-%b\r\n" % text.translate(_LINE_BREAKS_TO_SPACES)
         case SimpleString(text):
             return b"+%b\r\n" % text
         case MapReply(pairs):

@@ -13,7 +13,8 @@ link to a master) call `settle()` afterwards.
 A client that does not read is bounded, and costs others nothing: what its socket did not take waits
 in the session's backlog and is offered again only when the socket is writable. Once the backlog
 passes `PAUSE_READING_BYTES` no more of its requests are read, and the output limits of its class
-close it (Redis' `client-output-buffer-limit`).
+close it (Redis' `client-output-buffer-limit`). Requests behind large replies are put off by the
+engine until those are taken, and go on in a later batch, so that others have their turn.
 """
 
 from __future__ import annotations
@@ -175,6 +176,8 @@ class Pump:
                     self._await_events(session)
                 else:
                     self.close(session)
+            elif session.is_put_off and self._sessions.get(session.file_descriptor) is session:
+                self._await_events(session)  # goes on in a later batch, after others had their turn
 
     def detach(self, session: Session) -> socket.socket | None:
         """Hand the socket of `session` over to the caller, who serves and closes it from now on.
@@ -286,7 +289,7 @@ class Pump:
             self._congest(session)
 
     def _send_backlog(self, descriptor: int, session: Session) -> None:
-        """Offer a part of the backlog to a socket that takes more."""
+        """Offer a part of the backlog to a socket that takes more; with none left, go on."""
         backlog = session.backlog
         chunks: list[bytes | memoryview] = []
         size = 0
@@ -311,6 +314,7 @@ class Pump:
         del self._congested[descriptor]
         session.soft_limit_since_ms = None
         self._epoll.modify(descriptor, _READ)
+        self.engine.go_on(session)
         self.engine.clients.note_unsent(session)
 
     def _congest(self, session: Session) -> None:
@@ -321,11 +325,15 @@ class Pump:
             self._await_events(session)
 
     def _await_events(self, session: Session) -> None:
-        """Have a session with a backlog served when its socket is writable.
+        """Have a session that has a backlog or put requests off served when its socket is writable.
 
         Its requests are read as well, unless it owes too much or is to be closed.
         """
-        is_heard = session.unsent_bytes < PAUSE_READING_BYTES and not session.is_close_requested
+        is_heard = not (
+            session.unsent_bytes >= PAUSE_READING_BYTES
+            or session.is_put_off
+            or session.is_close_requested
+        )
         events = _WRITE | _READ if is_heard else _WRITE
         descriptor = session.file_descriptor
         if self._congested.get(descriptor) != events:

@@ -13,11 +13,15 @@ from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
+from ..engine.context import WRONG_TYPE
 from . import extended_float
 from .arguments import INT64_MAX, INT64_MIN, parse_integer
 
 _FLAGS: Final = Flag.WRITE | Flag.DENYOOM | Flag.FAST
 _KEYS: Final = Keys(1, 1, 1, ("RW", "ACCESS", "UPDATE"))
+_ZERO: Final = ord("0")
+#: Decimal digits from which on a number may not be of 64 bits.
+_SURELY_FITS: Final = 19
 NOT_A_FLOAT: Final = b"ERR value is not a valid float"
 
 
@@ -85,8 +89,11 @@ def _add(ctx: ServerContext, key: bytes, amount: int) -> int:
         result = amount
     else:
         if type(value) is not bytes:
-            ctx.string_or_none(value)  # raises
-        result = parse_integer(value) + amount
+            raise CommandError(WRONG_TYPE)
+        if value.isdigit() and value[0] != _ZERO and len(value) < _SURELY_FITS:
+            result = int(value) + amount  # the usual counter, for which parsing has less to check
+        else:
+            result = parse_integer(value) + amount
         if not INT64_MIN <= result <= INT64_MAX:
             raise CommandError(b"ERR increment or decrement would overflow")
     db.replace(key, b"%d" % result)

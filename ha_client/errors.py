@@ -9,7 +9,8 @@
     │   └── ClientClosed          the client's `async with` block has ended; not sent
     └── (others of the kernel never leave this package)
 
-A read is never uncertain: it is repeated until it is answered, or `MasterUnavailable`.
+A read is never uncertain: it is repeated until it is answered, or `MasterUnavailable`. A write that
+the caller lets the client repeat is uncertain if it was sent once and no repetition was answered.
 
 Errors name the command, the node and the epoch, never keys or values.
 """

@@ -37,9 +37,14 @@ class Unit:
         return self.argvs[0][0].decode("utf-8", "replace").upper()
 
     @staticmethod
-    def transaction(argvs: Sequence[Argv], *, may_repeat: bool) -> Unit:
+    def transaction(parts: Sequence[Unit]) -> Unit:
         """Wrap commands into MULTI and EXEC."""
-        return Unit(argvs=[[b"MULTI"], *argvs, [b"EXEC"]], kind=Kind.WRITE, may_repeat=may_repeat)
+        is_read = all(part.kind is Kind.READ for part in parts)
+        return Unit(
+            argvs=[[b"MULTI"], *(argv for part in parts for argv in part.argvs), [b"EXEC"]],
+            kind=Kind.READ if is_read else Kind.WRITE,
+            may_repeat=all(part.may_repeat for part in parts),
+        )
 
     def refusal(self, replies: Sequence[Received]) -> ReplyError | None:
         """Return the reply that tells that this node executes nothing of it, if there is one."""
@@ -70,6 +75,9 @@ class Taken:
     unsettled_count: int
     #: Units that were sent, may not be repeated, and have no reply. They count as settled.
     uncertain: Sequence[int]
+    #: Writes that were sent without a reply and are to be repeated: should no repetition get a
+    #: reply, they are uncertain too.
+    pending: Sequence[int]
 
 
 class Batch:
@@ -103,7 +111,7 @@ class Batch:
         They are too few if the connection broke; `was_sent` tells of those without a reply.
         """
         refusal: str | None = None
-        uncertain, unsettled = [], []
+        uncertain, pending, unsettled = [], [], []
         position = 0
         for index in self._remaining:
             unit = self.units[index]
@@ -122,5 +130,9 @@ class Batch:
                 uncertain.append(index)
             else:
                 unsettled.append(index)
+                if verdict is Verdict.AGAIN and was_sent and unit.kind is not Kind.READ:
+                    pending.append(index)
         self._remaining = unsettled
-        return Taken(refusal=refusal, unsettled_count=len(unsettled), uncertain=uncertain)
+        return Taken(
+            refusal=refusal, unsettled_count=len(unsettled), uncertain=uncertain, pending=pending
+        )

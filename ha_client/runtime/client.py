@@ -11,7 +11,7 @@ Nothing here decides: which node is master is `core.follower`'s, what may be rep
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -204,7 +204,8 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
 
         Each is treated as by `execute`: those refused by a node that is no master run on the next
         one, in their order, while those before them keep their replies. Other tasks' commands may
-        run in between.
+        run in between. Values may be `ReplyError`, `WriteUncertain`, `MasterUnavailable`, and
+        `ClientClosed` if the block ends meanwhile.
 
         Raises:
             UnsupportedCommand, ClientClosed: nothing was sent.
@@ -223,11 +224,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         if not commands:
             await trio.lowlevel.checkpoint()
             return []
-        parts = [self._unit(command, repeat) for command in commands]
-        unit = Unit.transaction(
-            [argv for part in parts for argv in part.argvs],
-            may_repeat=all(part.may_repeat for part in parts),
-        )
+        unit = Unit.transaction([self._unit(command, repeat) for command in commands])
         [result] = await self._run([unit])
         if isinstance(result, Exception):
             raise result
@@ -283,17 +280,24 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         """Run units until each has its reply or its error, and return these in order."""
         tracker = self._following
         batch = Batch(units)
+        #: Writes that were sent without a reply and are being repeated.
+        doubts: dict[int, Exception] = {}
         started = trio.current_time()
         deadline = started + self._command_timeout_s
         if not units:
             await trio.lowlevel.checkpoint()
         while batch.remaining:
             link = tracker.link
-            if link is None:
-                with trio.move_on_at(deadline):
-                    link = await tracker.wait_link()
+            try:
+                if link is None:
+                    with trio.move_on_at(deadline):
+                        link = await tracker.wait_link()
+            except ClientClosed as error:
+                for index in batch.remaining:
+                    batch.results[index] = doubts.get(index, error)
+                break
             if link is None or trio.current_time() >= deadline:
-                self._give_up(batch, started)
+                self._give_up(batch, doubts, trio.current_time() - started)
                 break
             replies, lost = await _send(link, batch.argvs(), deadline)
             taken = batch.take(replies, was_sent=lost is None or lost.was_sent)
@@ -302,25 +306,32 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
                 tracker.doubt(link, taken.refusal)
             elif lost is not None:
                 tracker.drop(link)
+            elapsed_s = trio.current_time() - started
+            for index in taken.pending:
+                doubts[index] = _uncertain(units[index], link, lost, elapsed_s)
             for index in taken.uncertain:
-                self._uncertain_writes += 1
-                batch.results[index] = WriteUncertain(
-                    units[index].name,
-                    link.address,
-                    link.epoch,
-                    lost.reason if lost is not None else "no reply before the deadline",
-                    trio.current_time() - started,
-                )
-                batch.results[index].__cause__ = lost
+                batch.results[index] = _uncertain(units[index], link, lost, elapsed_s)
+        self._uncertain_writes += sum(isinstance(it, WriteUncertain) for it in batch.results)
         return batch.results
 
-    def _give_up(self, batch: Batch, started: float) -> None:
-        """Let everything that is left end in `MasterUnavailable`."""
+    def _give_up(self, batch: Batch, doubts: Mapping[int, Exception], elapsed_s: float) -> None:
+        """Let everything that is left end in an error: the deadline has passed."""
         reason = self._follower.last_failure or "the master did not reply in time"
-        elapsed_s = trio.current_time() - started
         for index in batch.remaining:
-            self._unavailable += 1
-            batch.results[index] = MasterUnavailable(batch.units[index].name, reason, elapsed_s)
+            if index in doubts:
+                batch.results[index] = doubts[index]
+            else:
+                self._unavailable += 1
+                batch.results[index] = MasterUnavailable(batch.units[index].name, reason, elapsed_s)
+
+
+def _uncertain(
+    unit: Unit, link: MasterLink, lost: ConnectionLost | None, elapsed_s: float
+) -> WriteUncertain:
+    reason = "no reply before the deadline" if lost is None else lost.reason
+    error = WriteUncertain(unit.name, link.address, link.epoch, reason, elapsed_s)
+    error.__cause__ = lost
+    return error
 
 
 async def _send(

@@ -42,7 +42,7 @@ def test_break_leaves_reads_to_repeat_and_writes_uncertain() -> None:
     taken = batch.take([1, b"1"], was_sent=True)
 
     assert batch.results[:2] == [1, b"1"]
-    assert list(taken.uncertain) == [2, 4]
+    assert (list(taken.uncertain), list(taken.pending)) == ([2, 4], [])
     assert list(batch.remaining) == [3]
     assert batch.argvs() == [[b"GET", b"k"]]
 
@@ -53,11 +53,30 @@ def test_break_before_sending_leaves_everything_to_repeat() -> None:
 
     taken = batch.take([], was_sent=False)
 
-    assert list(taken.uncertain) == []
+    assert (list(taken.uncertain), list(taken.pending)) == ([], [])
     assert list(batch.remaining) == [0, 1]
 
 
-TRANSACTION = Unit.transaction([[b"INCR", b"k"], [b"GET", b"k"]], may_repeat=False)
+def test_repeated_write_stays_in_doubt_until_it_is_answered() -> None:
+    """It may have been executed; a caller told "not executed" at the deadline would be misled."""
+    repeated = Unit(argvs=[[b"SET", b"k", b"v"]], kind=Kind.LAST_WINS, may_repeat=True)
+    batch = Batch([repeated, GET])
+
+    taken = batch.take([], was_sent=True)
+
+    assert (list(taken.uncertain), list(taken.pending)) == ([], [0])
+    assert list(batch.remaining) == [0, 1]
+
+
+def test_transaction_of_reads_is_a_read() -> None:
+    """It may be repeated, and is never in doubt."""
+    unit = Unit.transaction([GET, GET])
+
+    assert (unit.kind, unit.may_repeat) == (Kind.READ, True)
+    assert (TRANSACTION.kind, TRANSACTION.may_repeat) == (Kind.WRITE, False)
+
+
+TRANSACTION = Unit.transaction([INCR, GET])
 
 
 def test_transaction_is_sent_whole_and_answered_by_exec() -> None:

@@ -255,6 +255,18 @@ async def test_write_is_repeated_if_the_caller_says_so(way: str) -> None:
         assert it.a.count(b"SET") >= 2
 
 
+async def test_repeated_write_that_is_never_answered_is_uncertain() -> None:
+    """`MasterUnavailable` would say that it was not executed; it was, each time."""
+    async with scene() as it, it.client(command_timeout_s=0.5) as client:
+        it.a.drops_after_write = True
+
+        with pytest.raises(WriteUncertain):
+            await client.execute("SET", "k", "v", repeat=True)
+        assert it.a.count(b"SET") >= 2
+        assert client.statistics().uncertain_writes == 1
+        assert client.statistics().unavailable == 0
+
+
 async def test_read_is_repeated_when_the_master_hangs() -> None:
     """A stopped process keeps its sockets; silence is noticed and the next attempt succeeds."""
     async with scene() as it, it.client(reply_timeout_s=0.2) as client:

@@ -16,6 +16,7 @@ from vedette.errors import CommandError
 from vedette.resp.replies import NO_REPLY, OK, ErrorReply, Reply, SimpleString
 from vedette.types import Address
 
+from .. import directives
 from ..engine import ServerContext, ServerEngine
 from ..replication.feed import apply_replconf
 from ..replication.psync import Continue, FullSyncReason, PsyncRequest
@@ -37,6 +38,7 @@ def start_following(engine: ServerEngine, master: Address, now_ms: int) -> None:
     """Make the server a replica of `master`: for REPLICAOF and for the configuration at start."""
     replication = engine.replication
     replication.become_replica(master, now_ms)
+    engine.configuration.put(directives.REPLICA_OF, master)
     engine.set_role(is_replica=True, is_read_only=replication.settings.is_read_only)
     engine.set_link_state(is_down=True, serves_stale_data=replication.settings.serves_stale_data)
     engine.wake(WAIT_REASON)
@@ -48,6 +50,7 @@ def stop_following(engine: ServerEngine, now_ms: int) -> None:
     if not replication.is_replica:
         return
     replication.become_master(now_ms)
+    engine.configuration.put(directives.REPLICA_OF, None)
     engine.set_role(is_replica=False)
     engine.set_link_state(is_down=False, serves_stale_data=replication.settings.serves_stale_data)
 

@@ -178,6 +178,18 @@ def test_config_rewrite_needs_a_file_and_reports_failure() -> None:
     assert engine.error("CONFIG", "REWRITE") == "ERR Rewriting config file: Permission denied"
 
 
+def test_the_configuration_follows_replicaof() -> None:
+    """A node that a sentinel has moved must come back in its new role after a restart."""
+    engine = TestEngine()
+    engine.call("REPLICAOF", "10.0.0.1", "6380")
+
+    assert engine.call("CONFIG", "GET", "replicaof") == [b"replicaof", b"10.0.0.1 6380"]
+    assert "replicaof 10.0.0.1 6380\n" in engine.configuration.rewrite("port 6379\n")
+    engine.call("REPLICAOF", "NO", "ONE")
+    assert engine.call("CONFIG", "GET", "slaveof") == [b"slaveof", b""]
+    assert engine.configuration.rewrite("slaveof 10.0.0.1 6380\nport 6379\n") == "port 6379\n"
+
+
 def test_saving() -> None:
     """SAVE answers when it is done, BGSAVE when it has begun; one at a time."""
     engine = TestEngine()

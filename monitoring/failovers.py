@@ -1,0 +1,251 @@
+"""Failovers as one sentinel announces them: counted, timed, and split into phases.
+
+Theory of operation. A sentinel says what it does in events (`+sdown`, `+try-failover`, ...), with
+Redis' names and payloads; `FailoverLog` is told each of them with the time. For every master it
+keeps the moments of the events that begin a phase, and observes the phase when the event that ends
+it comes. What interrupts a failover (the master answers again, somebody else's configuration)
+clears those moments. Only the leader sees all phases; the others see their own detection and the
+switch.
+
+    (first unanswered ping) ─detect─> +sdown ─agree─> +odown ─elect─> +elected-leader ─select─>
+    +selected-slave ─promote─> +promoted-slave ─announce─> +switch-master ─reconf─> +failover-end
+
+Pure: it knows neither the sentinel nor a clock. Times are monotonic seconds, but for the timestamp.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+from .families import Families, Histogram, Kind, Spec
+
+_C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+
+FAILOVERS: Final = Spec(
+    "vedette_failovers_total",
+    _C,
+    "Failovers that this sentinel tried to lead, by what caused them and how they ended",
+    ("master_name", "trigger", "result"),
+)
+SWITCHES: Final = Spec(
+    "vedette_master_switches_total",
+    _C,
+    "Changes of a master's address, by whether this sentinel led them",
+    ("master_name", "role"),
+)
+LAST_SWITCH: Final = Spec(
+    "vedette_last_switch_timestamp_seconds",
+    _G,
+    "When that last happened, Unix time",
+    ("master_name",),
+)
+DURATION: Final = Spec(
+    "vedette_failover_duration_seconds",
+    _H,
+    "From the first unanswered ping, or an operator's order, to the switch",
+    ("master_name", "role"),
+)
+PHASE: Final = Spec(
+    "vedette_failover_phase_seconds",
+    _H,
+    "Parts of a failover: detect, agree, elect, select, promote, announce, reconf",
+    ("master_name", "phase"),
+)
+VOTES: Final = Spec("vedette_votes_cast_total", _C, "Votes given, by for whom", ("candidate",))
+
+SPECS: Final = (FAILOVERS, SWITCHES, LAST_SWITCH, DURATION, PHASE, VOTES)
+
+DURATION_BOUNDS: Final = (
+    0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0,
+)  # fmt: skip
+PHASE_BOUNDS: Final = (
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0,
+)  # fmt: skip
+
+TRIGGERS: Final = ("odown", "manual")
+LEADER, OBSERVER = "leader", "observer"
+CANDIDATES: Final = ("self", "peer")
+
+#: How an attempt ended, by the event that says so.
+_RESULTS: Final = {
+    "+failover-end": "completed",
+    "+failover-end-for-timeout": "timed_out",
+    "-failover-abort-not-elected": "not_elected",
+    "-failover-abort-no-good-slave": "no_good_replica",
+    "-failover-abort-slave-timeout": "replica_timeout",
+}
+_SUPERSEDED: Final = "superseded"
+RESULTS: Final = (*_RESULTS.values(), _SUPERSEDED)
+
+#: The phase that an event ends, and which events may have begun it, the likeliest first.
+_PHASES: Final = {
+    "+odown": ("agree", ("+sdown",)),
+    "+elected-leader": ("elect", ("+odown", "+try-failover")),
+    "+selected-slave": ("select", ("+elected-leader",)),
+    "+promoted-slave": ("promote", ("+selected-slave",)),
+    "+switch-master": ("announce", ("+promoted-slave",)),
+    "+failover-end": ("reconf", ("+switch-master",)),
+}
+_MARKS: Final = frozenset({"+sdown", "+try-failover", *_PHASES})
+
+
+@dataclass(slots=True)
+class _MasterLog:
+    """What is known of one master's failovers."""
+
+    failovers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    switches: Counter[str] = field(default_factory=Counter)
+    last_switch_unix_s: float | None = None
+    durations: dict[str, Histogram] = field(default_factory=dict)
+    phases: dict[str, Histogram] = field(default_factory=dict)
+    #: When the events came that began a phase which has not ended.
+    marks: dict[str, float] = field(default_factory=dict)
+    #: Since when the master has been missed, or was ordered to be replaced.
+    began_s: float | None = None
+    is_o_down: bool = False
+    #: What caused the attempt under way that we lead or stand for; None outside of one.
+    trigger: str | None = None
+    #: Whether the replica it chose is master by now, and the switch yet to be announced.
+    has_promoted: bool = False
+
+    def forget_episode(self) -> None:
+        """Forget what is under way: it ended, or the master answers again."""
+        self.marks.clear()
+        self.began_s = None
+        self.is_o_down = False
+
+    def end_attempt(self, result: str) -> None:
+        """Count the attempt under way, if there is one."""
+        if self.trigger is not None:
+            self.failovers[self.trigger, result] += 1
+        self.trigger = None
+
+
+class FailoverLog:
+    """Counts and times what one sentinel's events tell; `my_id` is that sentinel's run id."""
+
+    def __init__(self, my_id: str) -> None:
+        self._my_id = my_id
+        self._masters: dict[str, _MasterLog] = {}
+        self._votes: Counter[str] = Counter()
+
+    def on_event(
+        self,
+        event: str,
+        payload: str,
+        *,
+        now_s: float,
+        unix_s: float,
+        suspected_s: float | None = None,
+    ) -> None:
+        """Take note of an event.
+
+        `suspected_s` goes with a master's `+sdown`: when the first unanswered ping was sent.
+        Events that say nothing about a failover are passed over.
+        """
+        if event == "+vote-for-leader":
+            self._votes["self" if payload.split()[:1] == [self._my_id] else "peer"] += 1
+            return
+        name = _master_of(event, payload)
+        if name is None:
+            return
+        if event == "-monitor":
+            self._masters.pop(name, None)
+            return
+        log = self._masters.setdefault(name, _MasterLog())
+        if event == "+sdown" and suspected_s is not None:
+            _observe(log.phases, "detect", now_s - suspected_s, PHASE_BOUNDS)
+        self._end_phase(log, event, now_s)
+        if event in _MARKS:
+            log.marks[event] = now_s
+        self._change(log, event, now_s, unix_s, suspected_s)
+
+    @staticmethod
+    def _end_phase(log: _MasterLog, event: str, now_s: float) -> None:
+        phase, starts = _PHASES.get(event, ("", ()))
+        began = [log.marks.pop(start) for start in starts if start in log.marks]
+        if began:
+            _observe(log.phases, phase, now_s - began[0], PHASE_BOUNDS)
+
+    @staticmethod
+    def _change(
+        log: _MasterLog, event: str, now_s: float, unix_s: float, suspected_s: float | None
+    ) -> None:
+        match event:
+            case "+sdown":
+                log.began_s = now_s if suspected_s is None else suspected_s
+            case "+odown":
+                log.is_o_down = True
+            case "-odown":
+                log.is_o_down = False
+            case "-sdown":
+                log.forget_episode()
+            case "+try-failover":
+                log.end_attempt(_SUPERSEDED)  # of one whose end was never announced
+                log.has_promoted = False
+                log.trigger = "odown" if log.is_o_down else "manual"
+                if log.began_s is None:
+                    log.began_s = now_s
+            case "+promoted-slave":
+                log.has_promoted = True
+            case "+switch-master":
+                _on_switch(log, now_s, unix_s)
+            case _ if event in _RESULTS:
+                log.end_attempt(_RESULTS[event])
+                if not log.is_o_down:
+                    log.forget_episode()
+
+    def add_to(self, families: Families) -> None:
+        """Add all that was counted and timed."""
+        for candidate in CANDIDATES:
+            families.add(VOTES, self._votes[candidate], candidate)
+        for name, log in self._masters.items():
+            for trigger in TRIGGERS:
+                for result in RESULTS:
+                    families.add(FAILOVERS, log.failovers[trigger, result], name, trigger, result)
+            for role in (LEADER, OBSERVER):
+                families.add(SWITCHES, log.switches[role], name, role)
+            if log.last_switch_unix_s is not None:
+                families.add(LAST_SWITCH, log.last_switch_unix_s, name)
+            for role, histogram in log.durations.items():
+                families.add_histogram(DURATION, histogram, name, role)
+            for phase, histogram in log.phases.items():
+                families.add_histogram(PHASE, histogram, name, phase)
+
+
+def _on_switch(log: _MasterLog, now_s: float, unix_s: float) -> None:
+    """Count the switch; the leader's attempt goes on until its replicas follow the new master."""
+    role = LEADER if log.has_promoted else OBSERVER
+    log.switches[role] += 1
+    log.last_switch_unix_s = unix_s
+    if log.began_s is not None:
+        _observe(log.durations, role, now_s - log.began_s, DURATION_BOUNDS)
+    if not log.has_promoted:
+        log.end_attempt(_SUPERSEDED)
+    log.forget_episode()
+    if log.trigger is not None:
+        log.marks["+switch-master"] = now_s
+    log.has_promoted = False
+
+
+def _observe(
+    histograms: dict[str, Histogram], key: str, seconds: float, bounds: tuple[float, ...]
+) -> None:
+    histograms.setdefault(key, Histogram(bounds)).observe(max(0.0, seconds))
+
+
+def _master_of(event: str, payload: str) -> str | None:
+    """Return the name of the master that a failover's event is about, or None.
+
+    `+sdown` and its kin are also said of replicas and of sentinels, which is another matter.
+    """
+    words = payload.split()
+    if event == "+switch-master":
+        return words[0] if words else None
+    if len(words) >= 2 and words[0] == "master":
+        return words[1]
+    if event in ("+selected-slave", "+promoted-slave") and "@" in words[:-1]:
+        return words[words.index("@") + 1]
+    return None

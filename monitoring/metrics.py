@@ -1,0 +1,73 @@
+"""The metrics of our programs and of others: what is called for every scrape.
+
+Pure and quick: all arguments are at hand in memory, and nothing is kept from one scrape to the
+next but what a `FailoverLog` counts. `ALL_SPECS` is every metric there is; docs/metrics.md lists
+them, and a test compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from prometheus_client.metrics_core import Metric
+
+from . import failovers, native, node_families, scrapes, sentinel_families
+from .failovers import FailoverLog
+from .families import Families, Spec
+from .replies import Answers
+from .sentinel_families import SentinelView
+
+__all__ = [
+    "ALL_SPECS",
+    "FailoverLog",
+    "SentinelView",
+    "add_target",
+    "sentinel_metrics",
+    "server_metrics",
+]
+
+ALL_SPECS: Final[tuple[Spec, ...]] = (
+    *node_families.SPECS,
+    *native.SPECS,
+    *sentinel_families.SPECS,
+    *failovers.SPECS,
+    *scrapes.SPECS,
+)
+
+
+def server_metrics(
+    info: Mapping[str, str], *, now_s: float, config: Mapping[str, str] | None = None
+) -> Iterable[Metric]:
+    """Return a server's metrics from all sections of its INFO.
+
+    `config` holds directives by name, as CONFIG GET shows them (maxclients, maxmemory, databases,
+    ...); `now_s` is Unix time.
+    """
+    families = Families()
+    node_families.add_node(families, info, now_s=now_s, config=config)
+    native.add_native(families, info)
+    return families.metrics()
+
+
+def sentinel_metrics(sentinel: SentinelView, log: FailoverLog, *, now_s: float) -> Iterable[Metric]:
+    """Return a sentinel's metrics; `now_s` is Unix time."""
+    families = Families()
+    node_families.add_node(families, sentinel.info, now_s=now_s)
+    native.add_native(families, sentinel.info)
+    sentinel_families.add_masters(families, sentinel.masters)
+    sentinel_families.add_own(families, sentinel)
+    log.add_to(families)
+    return families.metrics()
+
+
+def add_target(families: Families, answers: Answers, *, now_s: float) -> None:
+    """Add what another server or sentinel has answered; `now_s` is Unix time."""
+    node_families.add_node(families, answers.info, now_s=now_s, config=answers.config)
+    native.add_native(families, answers.info)
+    sentinel_families.add_masters(families, answers.masters)
+    if answers.slow_log is not None:
+        slow_log = answers.slow_log
+        families.add(node_families.SLOWLOG_LENGTH, slow_log.length)
+        families.add(node_families.SLOWLOG_LAST_ID, slow_log.last_id)
+        families.add(node_families.SLOWLOG_LAST_TIME, slow_log.last_duration_s)

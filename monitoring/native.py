@@ -1,0 +1,87 @@
+"""What a node's INFO says and redis_exporter does not expose: the metrics with our own prefix.
+
+Derived from INFO alone, so the exporter gives them for any server; only what has data is exposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from .families import Families, Kind, Spec
+from .node_families import number, replica_lines
+
+_G, _C = Kind.GAUGE, Kind.COUNTER
+
+BUILD_INFO: Final = Spec("vedette_build_info", _G, "Always 1; Vedette's version", ("version",))
+NODE_ROLE: Final = Spec(
+    "vedette_node_role", _G, "1 for the role a node has, 0 for the other one", ("role",)
+)
+REPLICA_LAG: Final = Spec(
+    "vedette_replica_lag_bytes",
+    _G,
+    "Bytes of the stream that an online replica has not acknowledged",
+    ("slave_ip", "slave_port"),
+)
+RESYNCS: Final = Spec(
+    "vedette_resyncs_total", _C, "Synchronisations that replicas asked for, by outcome", ("kind",)
+)
+LINK_DOWN: Final = Spec(
+    "vedette_master_link_down_seconds",
+    _G,
+    "How long a replica has been without its master, 0 while linked",
+)
+GOOD_REPLICAS: Final = Spec(
+    "vedette_good_replicas", _G, "Replicas that min-replicas-to-write counts, if it is set"
+)
+
+SPECS: Final = (BUILD_INFO, NODE_ROLE, REPLICA_LAG, RESYNCS, LINK_DOWN, GOOD_REPLICAS)
+
+_ROLES: Final = {"master": "master", "slave": "replica"}
+_RESYNC_FIELDS: Final = {
+    "sync_full": "full",
+    "sync_partial_ok": "partial",
+    "sync_partial_err": "partial_refused",
+}
+
+
+def add_native(families: Families, info: Mapping[str, str]) -> None:
+    """Add what INFO tells beyond redis_exporter's metrics."""
+    version = info.get("vedette_version")
+    if version is not None:
+        families.add(BUILD_INFO, 1, version)
+    own_role = _ROLES.get(info.get("role", ""))
+    if own_role is None:
+        return  # a sentinel: it replicates nothing
+    for role in _ROLES.values():
+        families.add(NODE_ROLE, float(role == own_role), role)
+    for field, kind in _RESYNC_FIELDS.items():
+        count = number(info.get(field))
+        if count is not None:
+            families.add(RESYNCS, count, kind)
+    good = number(info.get("min_slaves_good_slaves"))
+    if good is not None:
+        families.add(GOOD_REPLICAS, good)
+    _add_lag(families, info)
+    if own_role == "replica":
+        _add_link(families, info)
+
+
+def _add_lag(families: Families, info: Mapping[str, str]) -> None:
+    """Add the lag of the replicas that are online; one that synchronises has no place to lag."""
+    end = number(info.get("master_repl_offset"))
+    for line in replica_lines(info):
+        offset = number(line.get("offset"))
+        if end is None or offset is None or line.get("state") != "online":
+            continue
+        lag_bytes = max(0.0, end - offset)
+        families.add(REPLICA_LAG, lag_bytes, line.get("ip", ""), line.get("port", ""))
+
+
+def _add_link(families: Families, info: Mapping[str, str]) -> None:
+    if info.get("master_link_status") == "up":
+        families.add(LINK_DOWN, 0)
+        return
+    down_s = number(info.get("master_link_down_since_seconds"))
+    if down_s is not None and down_s >= 0:  # -1: it never was up
+        families.add(LINK_DOWN, down_s)

@@ -1,0 +1,1 @@
+"""The exporter: what asks servers and sentinels, and serves their metrics."""

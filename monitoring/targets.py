@@ -1,0 +1,65 @@
+"""Which server or sentinel to ask, as `redis://[[user]:password@]host[:port]` says it.
+
+A target's `key` holds no credentials, so it can be shown, and is how credentials configured at the
+start are found for what a scrape names. TLS and Unix sockets are not spoken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from vedette.errors import VedetteError
+from vedette.types import Address
+
+DEFAULT_PORT: Final = 6379
+
+
+class BadTarget(VedetteError):
+    """The text names no target that can be asked; says why, and shows no password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An address and what to log in with. `username` needs a password."""
+
+    address: Address
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> str:
+        """The target without credentials."""
+        return f"redis://{self.address}"
+
+
+def parse_target(text: str) -> Target:
+    """Return the target that `text` names; the scheme may be left out.
+
+    Raises:
+        BadTarget: it names none, or one that needs TLS or a Unix socket.
+    """
+    try:
+        parts = urlsplit(text if "://" in text else f"redis://{text}")
+        port = parts.port
+    except ValueError as error:
+        raise BadTarget(f"not a target: {error}") from error
+    if parts.scheme != "redis":
+        raise BadTarget(f"targets are redis://host:port, {parts.scheme}:// is not supported")
+    if not parts.hostname:
+        raise BadTarget("the target names no host")
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise BadTarget("a target ends with its port")
+    password = unquote(parts.password) if parts.password else None
+    username = unquote(parts.username) if parts.username and password else None
+    return Target(
+        Address(parts.hostname, DEFAULT_PORT if port is None else port), username, password
+    )
+
+
+def with_credentials(target: Target, configured: dict[str, Target]) -> Target:
+    """Return `target` as it was configured, if one of that address was; else as it came, without
+    credentials: those of a request would stand in logs along its way.
+    """
+    return configured.get(target.key, Target(target.address))

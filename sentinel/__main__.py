@@ -104,12 +104,9 @@ def _load(arguments: Sequence[str]) -> tuple[SentinelConfig, str]:
         try:
             os.chdir(directory)
         except OSError as error:
-            raise _StartError(
-                fatal_message(
-                    ConfigError(f"Can't chdir to '{directory}': {error.strerror}"),
-                    f"Vedette {__version__}",
-                )
-            ) from error
+            culprit = [each for each in statements if each.name == directives.DIRECTORY.name][-1]
+            reason = culprit.error(f"Can't chdir to '{directory}': {error.strerror}")
+            raise _StartError(fatal_message(reason, f"Vedette {__version__}")) from error
     return config, path
 
 

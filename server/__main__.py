@@ -85,7 +85,8 @@ def _load(arguments: Sequence[str]) -> Configuration:
         try:
             os.chdir(directory)
         except OSError as error:
-            raise ConfigError(f"Can't chdir to '{directory}': {error.strerror}") from error
+            culprit = [each for each in statements if each.name == directives.DIRECTORY.name][-1]
+            raise culprit.error(f"Can't chdir to '{directory}': {error.strerror}") from error
     return configuration
 
 

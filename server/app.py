@@ -8,26 +8,32 @@ everything is cancelled.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
 import socket
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
 import trio
+from prometheus_client.metrics_core import Metric
 
+from monitoring.metrics import DIRECTIVES, server_metrics
 from vedette import __version__
 from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
 from vedette.errors import VedetteError
 from vedette.log import configure_logging
-from vedette.runtime.process import close_idle_clients
+from vedette.runtime.metrics_endpoint import serve_metrics
+from vedette.runtime.process import allow_clients, close_idle_clients
 from vedette.runtime.pump import Pump, open_listeners
 
 from . import directives
 from .commands import command_table
+from .commands.info_sections import info_fields
 from .commands.replication import start_following
 from .commands.server_admin import shutdown_request
 from .config import ChangeRefused, Configuration
@@ -50,28 +56,36 @@ _DRAIN_S: Final = 1.0
 
 
 class ListenError(VedetteError):
-    """The port cannot be listened on; the text says which and why."""
+    """A port cannot be listened on; the text says which and why."""
 
 
 async def run_server(configuration: Configuration) -> None:
     """Run a server until it is told to stop.
 
     Raises:
-        ListenError: the port or an address of `bind` cannot be had.
+        ListenError: a port or an address of `bind` cannot be had.
         LoadError: there is a snapshot, and it cannot be used.
     """
     server = _Server(configuration)
-    hosts = configuration[directives.BIND]
-    port = configuration[directives.PORT]
+    metrics_port = configuration[directives.METRICS_PORT]
+    with contextlib.ExitStack() as stack:
+        listeners = _listen(stack, configuration, configuration[directives.PORT])
+        metrics_listeners = _listen(stack, configuration, metrics_port) if metrics_port else []
+        await server.run(listeners, metrics_listeners)
+
+
+def _listen(
+    stack: contextlib.ExitStack, configuration: Configuration, port: int
+) -> list[socket.socket]:
+    """Return listening sockets for `port` on the addresses of `bind`; the stack closes them."""
+    backlog = configuration[directives.TCP_BACKLOG]
     try:
-        listeners = open_listeners(hosts, port, configuration[directives.TCP_BACKLOG])
+        listeners = open_listeners(configuration[directives.BIND], port, backlog)
     except OSError as error:
         raise ListenError(f"cannot listen on port {port}: {error.strerror or error}") from error
-    try:
-        await server.run(listeners)
-    finally:
-        for listener in listeners:
-            listener.close()
+    for listener in listeners:
+        stack.callback(listener.close)
+    return listeners
 
 
 class _Server:
@@ -110,9 +124,12 @@ class _Server:
         )
         self._watch_log_level()
         self._watch_directory()
+        self._watch_client_limit()
 
-    async def run(self, listeners: list[socket.socket]) -> None:
-        """Serve on `listeners` until told to stop.
+    async def run(
+        self, listeners: list[socket.socket], metrics_listeners: list[socket.socket]
+    ) -> None:
+        """Serve clients and scrapers on their listeners until told to stop.
 
         Raises:
             LoadError: there is a snapshot, and it cannot be used.
@@ -130,6 +147,8 @@ class _Server:
             # Nobody may see the dataset before it is loaded, least of all a replica.
             self.engine.set_loading(True)
             await nursery.start(self.pump.serve, listeners, name="clients")
+            if metrics_listeners:
+                await nursery.start(serve_metrics, metrics_listeners, self._metrics, name="metrics")
             master = configuration[directives.REPLICA_OF]
             if master is not None:
                 start_following(self.engine, master, _now_ms())
@@ -150,6 +169,14 @@ class _Server:
             await self._drain()
             nursery.cancel_scope.cancel()
         log.info("server.stopped")
+
+    def _metrics(self) -> Iterable[Metric]:
+        self.engine.begin_batch(_now_ms())
+        return server_metrics(
+            info_fields(self.engine.context),
+            now_s=time.time(),
+            config={name: str(self._configuration.settings[name]) for name in DIRECTIVES},
+        )
 
     # --- ending ----------------------------------------------------------------------------------
 
@@ -229,6 +256,24 @@ class _Server:
             configuration.put(directives.DIRECTORY, os.getcwd())
 
         configuration.on_change(enter, directives.DIRECTORY)
+
+    def _watch_client_limit(self) -> None:
+        configuration = self._configuration
+        wanted = configuration[directives.MAX_CLIENTS]
+        allowed = allow_clients(wanted)
+        if allowed < wanted:
+            log.warning("server.client_limit_lowered", wanted=wanted, allowed=allowed)
+            configuration.put(directives.MAX_CLIENTS, allowed)
+
+        def allow() -> None:
+            wanted = configuration[directives.MAX_CLIENTS]
+            if (allowed := allow_clients(wanted)) < wanted:
+                raise ChangeRefused(
+                    "The operating system is not able to handle the specified number of clients,"
+                    f" try with {allowed}"
+                )
+
+        configuration.on_change(allow, directives.MAX_CLIENTS)
 
     def _refusal(self, host: str) -> bytes | None:
         """Return what turns a connection away in protected mode, or None."""

@@ -1,14 +1,18 @@
-"""What every long-running program does with its process: daemon, pid file, idle clients."""
+"""What every long-running program does with its process: daemon, pid file, limits, idle clients."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from collections.abc import Callable, Iterator
 
 import trio
 
 from .pump import Pump
+
+#: Descriptors kept for everything but clients: files, listeners, links. Redis keeps as many.
+RESERVED_DESCRIPTORS = 32
 
 #: How often clients that have been idle too long are looked for.
 _IDLE_CHECK_S = 1.0
@@ -44,6 +48,22 @@ def pid_file(path: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
+
+
+def allow_clients(count: int) -> int:
+    """Have the system allow the descriptors that `count` clients take; return how many it allows.
+
+    Raises the soft limit of open files as far as the hard one lets it. Follows Redis' `server.c:
+    adjustOpenFilesLimit`: to accept connections without a descriptor to spare is to spin.
+    """
+    needed = count + RESERVED_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY:
+        return count
+    return min(count, max(1, soft - RESERVED_DESCRIPTORS))
 
 
 async def close_idle_clients(pump: Pump, timeout_s: Callable[[], int]) -> None:

@@ -21,6 +21,8 @@ from .timing import (
     INFO_PERIOD_URGENT_MS,
     LINK_HALF_DEAD_AGE_MS,
     PUBSUB_SILENCE_MS,
+    STRANGERS_HASTE_MS,
+    STRANGERS_HOLD_MS,
     master_ping_period_ms,
     ping_period_ms,
 )
@@ -150,11 +152,23 @@ def is_misplaced(master: Master, replica: Node) -> bool:
 
 
 def hello_now(machine: Machine, master: Master) -> None:
-    """Tell everybody our view of a master at once: it has changed."""
+    """Tell everybody our view of a master at once: it has changed.
+
+    Redis-sentinels are told a little later if their down-after is short, and so are the nodes,
+    through which they would hear of it.
+    """
+    strangers = [peer for peer in master.peers.values() if not peer.peer_link.is_vedette]
+    holds = bool(strangers) and master.options.down_after_ms < STRANGERS_HASTE_MS
     for peer in list(master.peers.values()):
-        send_hello_to_peer(machine, peer)
+        if holds and peer in strangers:
+            _schedule_peer_hello(machine, peer, STRANGERS_HOLD_MS)
+        else:
+            send_hello_to_peer(machine, peer)
     for node in list(master.nodes()):
-        send_hello_to_node(machine, node)
+        if holds:
+            _schedule_node_hello(machine, node, STRANGERS_HOLD_MS)
+        else:
+            send_hello_to_node(machine, node)
 
 
 def on_node_hello_timer(machine: Machine, node: Node) -> None:
@@ -197,14 +211,16 @@ def send_hello_to_peer(machine: Machine, peer: PeerSentinel) -> None:
     _schedule_peer_hello(machine, peer)
 
 
-def _schedule_node_hello(machine: Machine, node: Node) -> None:
+def _schedule_node_hello(machine: Machine, node: Node, delay_ms: int = HELLO_PERIOD_MS) -> None:
     timer = Timer(TimerKind.NODE_HELLO, node.name, node.address)
-    machine.timers.set(timer, machine.now_ms + HELLO_PERIOD_MS)
+    machine.timers.set(timer, machine.now_ms + delay_ms)
 
 
-def _schedule_peer_hello(machine: Machine, peer: PeerSentinel) -> None:
+def _schedule_peer_hello(
+    machine: Machine, peer: PeerSentinel, delay_ms: int = HELLO_PERIOD_MS
+) -> None:
     timer = Timer(TimerKind.PEER_HELLO, peer.name, peer.run_id)
-    machine.timers.set(timer, machine.now_ms + HELLO_PERIOD_MS)
+    machine.timers.set(timer, machine.now_ms + delay_ms)
 
 
 def _hello_body(machine: Machine, master: Master, local_host: str) -> bytes:

@@ -13,6 +13,12 @@ INFO_PERIOD_MS: Final = 10_000
 INFO_PERIOD_URGENT_MS: Final = 1_000
 #: Redis: the hello message, repeated; every change of configuration also sends one at once.
 HELLO_PERIOD_MS: Final = 2_000
+#: How long a new configuration is kept from redis-sentinels that hold a silent node down within
+#: less than `STRANGERS_HASTE_MS`. They reconnect at most once a second, and count their down-after
+#: for the new master from the switch: told right after an attempt at the dead master, they would
+#: hold the new one down before they have connected to it, and fail over once more.
+STRANGERS_HOLD_MS: Final = 400
+STRANGERS_HASTE_MS: Final = 1_500
 #: Redis: how long a fellow's "down" counts, and how often a settled opinion is refreshed.
 OPINION_LIFETIME_MS: Final = 5_000
 ASK_PERIOD_MS: Final = 1_000

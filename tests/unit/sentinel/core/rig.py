@@ -124,6 +124,8 @@ class Rig:
         #: Addresses that refuse connections, and those that accept but answer nothing.
         self.refused: set[Address] = set()
         self.silent: set[Address] = set()
+        #: Fellows that are redis-sentinels; to be filled before the start.
+        self.strangers: set[Address] = set()
         self.info: dict[Address, bytes] = {
             MASTER: master_info((REPLICA_1, REPLICA_2)),
             REPLICA_1: replica_info(run_id=run_id_of(REPLICA_1)),
@@ -332,7 +334,7 @@ class Rig:
             case (b"INFO",):
                 return self.info.get(address, b"")
             case (b"INFO", b"server"):
-                return b"vedette_version:1\r\n"
+                return b"" if address in self.strangers else b"vedette_version:1\r\n"
             case (b"PUBLISH", *_):
                 return 1
             case (b"EXEC",):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sentinel.core.events import HelloReceived, MonitorRequested
+from sentinel.core.events import HelloReceived, MonitorRequested, Started
 from sentinel.core.model import MasterOptions
+from sentinel.core.timing import STRANGERS_HOLD_MS
 from tests.unit.sentinel.core.rig import (
     MASTER,
     ME,
@@ -205,3 +206,26 @@ def test_observer_runs_the_reconfig_script() -> None:
             ("mymaster", "observer", "start", "10.0.0.1", "6379", "10.0.0.2", "6379"),
         )
     ]
+
+
+def test_redis_sentinels_with_a_short_down_after_hear_of_a_switch_later() -> None:
+    """Told at once they would hold the new master down before they have reconnected to it."""
+    stranger, fellow = PEER_ADDRESSES[PEER_A], PEER_ADDRESSES[PEER_B]
+    rig = Rig(is_started=False)
+    rig.strangers.add(stranger)
+    rig.step(Started(rig.now_ms))
+    rig.advance(1_000)
+    rig.forget()
+    rig.hello(PEER_B, epoch=1, master=REPLICA_1, config_epoch=1)
+    news = f"{REPLICA_1.host},{REPLICA_1.port},1".encode()
+
+    def heard(address: Address) -> bool:
+        return any(news in line for line in rig.commands_to(address))
+
+    rig.advance(STRANGERS_HOLD_MS - 50)
+    assert heard(fellow)
+    assert not any(heard(address) for address in (stranger, REPLICA_1, REPLICA_2))
+
+    rig.advance(100)
+    assert heard(stranger)
+    assert heard(REPLICA_1)

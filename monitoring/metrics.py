@@ -15,11 +15,13 @@ from prometheus_client.metrics_core import Metric
 from . import failovers, native, node_families, scrapes, sentinel_families
 from .failovers import FailoverLog
 from .families import Families, Spec
+from .info_table import CONFIG_ROWS
 from .replies import Answers
 from .sentinel_families import SentinelView
 
 __all__ = [
     "ALL_SPECS",
+    "DIRECTIVES",
     "FailoverLog",
     "SentinelView",
     "add_target",
@@ -35,14 +37,16 @@ ALL_SPECS: Final[tuple[Spec, ...]] = (
     *scrapes.SPECS,
 )
 
+#: The directives that `server_metrics` has a use for.
+DIRECTIVES: Final = (*(row.field for row in CONFIG_ROWS), "databases")
+
 
 def server_metrics(
     info: Mapping[str, str], *, now_s: float, config: Mapping[str, str] | None = None
 ) -> Iterable[Metric]:
     """Return a server's metrics from all sections of its INFO.
 
-    `config` holds directives by name, as CONFIG GET shows them (maxclients, maxmemory, databases,
-    ...); `now_s` is Unix time.
+    `config` holds `DIRECTIVES` by name, as CONFIG GET shows them; `now_s` is Unix time.
     """
     families = Families()
     node_families.add_node(families, info, now_s=now_s, config=config)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from vedette.info import parse_info
 from vedette.types import Address, RunId
 
+from .commands.queries import quorum_text
 from .core import views
+from .core.actions import Publish
 from .core.model import FailoverState, Master, Node, PeerSentinel, SentinelState
 
 
@@ -62,6 +64,8 @@ class MasterMetrics:
     needed_sentinels: int
     has_quorum: bool
     has_majority: bool
+    #: What SENTINEL CKQUORUM answers.
+    quorum_text: str
     replicas: tuple[ReplicaMetrics, ...]
     peers: tuple[PeerMetrics, ...]
 
@@ -136,6 +140,7 @@ def _master(master: Master, now_ms: int) -> MasterMetrics:
         needed_sentinels=max(check.quorum, check.voters // 2 + 1),
         has_quorum=check.has_quorum,
         has_majority=check.has_majority,
+        quorum_text=quorum_text(check),
         replicas=tuple(_replica(replica) for replica in master.replicas.values()),
         peers=tuple(_peer(peer, now_ms) for peer in master.peers.values()),
     )
@@ -160,3 +165,12 @@ def _peer(peer: PeerSentinel, now_ms: int) -> PeerMetrics:
         is_s_down=peer.is_s_down,
         last_hello_age_ms=now_ms - peer.last_hello_ms,
     )
+
+
+def suspected_since_ms(state: SentinelState, event: Publish) -> int | None:
+    """Return since when a master has been suspected that `event` just declared down, or None."""
+    master = state.masters.get(event.master or "")
+    is_about_master = event.event == b"+sdown" and event.payload.startswith(b"master ")
+    if master is None or not is_about_master:
+        return None
+    return master.node.link.suspect_since_ms

@@ -33,7 +33,7 @@ from vedette.runtime.pump import Pump, open_listeners
 
 from . import directives
 from .commands import command_table
-from .commands.info_sections import info_fields
+from .commands.info_sections import SECTIONS, collect
 from .commands.replication import start_following
 from .commands.server_admin import shutdown_request
 from .config import ChangeRefused, Configuration
@@ -78,9 +78,10 @@ def _listen(
     stack: contextlib.ExitStack, configuration: Configuration, port: int
 ) -> list[socket.socket]:
     """Return listening sockets for `port` on the addresses of `bind`; the stack closes them."""
+    hosts = configuration[directives.BIND]
     backlog = configuration[directives.TCP_BACKLOG]
     try:
-        listeners = open_listeners(configuration[directives.BIND], port, backlog)
+        listeners = open_listeners(hosts, port, backlog)
     except OSError as error:
         raise ListenError(f"cannot listen on port {port}: {error.strerror or error}") from error
     for listener in listeners:
@@ -172,8 +173,9 @@ class _Server:
 
     def _metrics(self) -> Iterable[Metric]:
         self.engine.begin_batch(_now_ms())
+        sections = collect(self.engine.context, SECTIONS)
         return server_metrics(
-            info_fields(self.engine.context),
+            {name: str(value) for _, fields in sections for name, value in fields.items()},
             now_s=time.time(),
             config={name: str(self._configuration.settings[name]) for name in DIRECTIVES},
         )

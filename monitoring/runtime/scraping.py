@@ -7,7 +7,6 @@ begins with the test that matters most, whether one can connect.
 from __future__ import annotations
 
 import time
-from typing import Final
 
 import trio
 
@@ -17,14 +16,11 @@ from vedette.resp.exchange import Received, ReplyError
 from vedette.runtime.connection import Connection, open_connection
 
 from ..families import Families
-from ..info_table import CONFIG_ROWS
-from ..metrics import add_target
+from ..metrics import DIRECTIVES, add_target
 from ..node_families import UP
 from ..replies import Answers, MasterSeen, config_of, instances_of, master_seen, slow_log_of
 from ..scrapes import add_outcome
 from ..targets import Target
-
-_DIRECTIVES: Final = (*(row.field for row in CONFIG_ROWS), "databases")
 
 
 async def scrape(target: Target, timeout_s: float) -> Families:
@@ -66,7 +62,7 @@ async def _ask(connection: Connection) -> Answers:
     info = parse_info(text if isinstance(text, bytes) else b"")
     if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):
         return Answers(info, masters=await _ask_masters(connection))
-    commands = [["CONFIG", "GET", directive] for directive in _DIRECTIVES]
+    commands = [["CONFIG", "GET", directive] for directive in DIRECTIVES]
     commands += [["SLOWLOG", "LEN"], ["SLOWLOG", "GET", "1"]]
     *config, length, newest = await connection.execute_many(commands)
     return Answers(info, config_of(config), slow_log_of(length, newest))

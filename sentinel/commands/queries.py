@@ -263,18 +263,23 @@ def _script_map(script: PendingScript) -> MapReply:
 )
 def sentinel_ckquorum(context: SentinelContext, argv: list[bytes]) -> Reply:
     check = views.quorum_check(require_master(context, argv[2]))
+    text = quorum_text(check).encode()
     if check.has_quorum and check.has_majority:
-        return SimpleString(
-            b"OK %d usable Sentinels. Quorum and failover authorization can be reached"
-            % check.usable
+        return SimpleString(text)
+    raise CommandError(text)
+
+
+def quorum_text(check: views.QuorumCheck) -> str:
+    """Return what CKQUORUM answers; it is an error unless it begins with OK."""
+    if check.has_quorum and check.has_majority:
+        return (
+            f"OK {check.usable} usable Sentinels. Quorum and failover authorization can be reached"
         )
     lacks = []
     if not check.has_quorum:
-        lacks.append(
-            b"Not enough available Sentinels to reach the specified quorum for this master"
-        )
+        lacks.append("Not enough available Sentinels to reach the specified quorum for this master")
     if not check.has_majority:
         lacks.append(
-            b"Not enough available Sentinels to reach the majority and authorize a failover"
+            "Not enough available Sentinels to reach the majority and authorize a failover"
         )
-    raise CommandError(b"NOQUORUM %d usable Sentinels. %b" % (check.usable, b". ".join(lacks)))
+    return f"NOQUORUM {check.usable} usable Sentinels. {'. '.join(lacks)}"

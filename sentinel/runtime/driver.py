@@ -51,7 +51,8 @@ class Driver:
     """Runs one `SentinelCore`.
 
     `settle()` is called after every step that was not made by a client's command: it sends what the
-    step left in clients' outboxes. `observe(event)` sees every event before the machine does.
+    step left in clients' outboxes. `observe(event)` sees every event before the machine does,
+    `on_publish(action)` all that is announced.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class Driver:
         *,
         source_host: str | None = None,
         observe: Callable[[Event], None] | None = None,
+        on_publish: Callable[[Publish], None] = lambda action: None,
     ) -> None:
         self._core = core
         self._source_host = source_host
         self._observe = observe
+        self._on_publish = on_publish
         self._engine: SentinelEngine | None = None
         self._settle: Callable[[], None] = lambda: None
         self._nursery: trio.Nursery | None = None
@@ -204,6 +207,7 @@ class Driver:
         text = action.payload.decode("utf-8", "replace")
         event = action.event.decode("ascii", "replace")
         self.event_counts[event] += 1
+        self._on_publish(action)
         write = {
             Level.DEBUG: log.debug,
             Level.VERBOSE: log.debug,

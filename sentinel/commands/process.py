@@ -11,6 +11,7 @@ from sentinel.core import views
 from sentinel.core.events import HelloReceived
 from sentinel.directives import MAX_CLIENTS
 from vedette import REDIS_VERSION, __version__
+from vedette.clients import info_sections
 from vedette.cmdspec import Flag, command
 from vedette.conf.quoting import encode_word
 from vedette.errors import CommandError
@@ -122,35 +123,28 @@ def _server(context: SentinelContext) -> Fields:
 
 
 def _clients(context: SentinelContext) -> Fields:
-    return {
-        "connected_clients": len(context.clients),
-        "maxclients": context.around.settings.value_of(MAX_CLIENTS),
-        "blocked_clients": sum(1 for _ in context.engine.blocked_sessions()),
-    }
+    max_clients: int = context.around.settings.value_of(MAX_CLIENTS)
+    return info_sections.clients_fields(context.engine, max_clients)
 
 
 def _stats(context: SentinelContext) -> Fields:
-    engine = context.engine
     return {
-        "total_connections_received": context.clients.accepted_count,
-        "total_commands_processed": engine.commands_processed,
-        "total_net_input_bytes": engine.input_bytes,
-        "total_net_output_bytes": engine.output_bytes,
-        "rejected_connections": context.clients.rejected_count,
-        "pubsub_channels": context.pubsub.channel_count,
-        "pubsub_patterns": context.pubsub.pattern_count,
-        "total_error_replies": engine.error_replies,
+        **info_sections.traffic_fields(context.engine),
+        **info_sections.pubsub_fields(context.engine),
+        **info_sections.error_fields(context.engine),
     }
 
 
 def _cpu(context: SentinelContext) -> Fields:
     facts = context.around.process_facts()
-    return {
-        "used_cpu_sys": f"{facts.cpu_system_s:.6f}",
-        "used_cpu_user": f"{facts.cpu_user_s:.6f}",
-        "used_cpu_sys_children": f"{facts.children_cpu_system_s:.6f}",
-        "used_cpu_user_children": f"{facts.children_cpu_user_s:.6f}",
-    }
+    return info_sections.cpu_fields(
+        (
+            facts.cpu_system_s,
+            facts.cpu_user_s,
+            facts.children_cpu_system_s,
+            facts.children_cpu_user_s,
+        )
+    )
 
 
 def _sentinel(context: SentinelContext) -> Fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vedette.clients.glob import matches_glob
+from vedette.clients.info_sections import reset_statistics
 from vedette.cmdspec import Flag, command, container
 from vedette.errors import CommandError
 from vedette.resp.replies import OK, MapReply, Reply
@@ -81,19 +82,10 @@ def config_rewrite(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Sets the counters that INFO reports to zero.",
 )
 def config_resetstat(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    engine = ctx.engine
     ctx.statistics = Statistics()
-    engine.commands_processed = 0
-    engine.error_replies = 0
-    engine.errors_by_code.clear()
-    engine.input_bytes = 0
-    engine.output_bytes = 0
-    engine.expiry_cycle.stale_share = 0.0
-    engine.expiry_cycle.capped_count = 0
-    ctx.clients.accepted_count = 0
-    ctx.clients.rejected_count = 0
-    for row in engine.table.all_rows():
-        row.reset_statistics()
+    ctx.engine.expiry_cycle.stale_share = 0.0
+    ctx.engine.expiry_cycle.capped_count = 0
+    reset_statistics(ctx.engine)
     return OK
 
 

@@ -12,8 +12,7 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from vedette import REDIS_VERSION, __version__
-from vedette.clients import ClientKind
-from vedette.cmdspec import CommandRow
+from vedette.clients import ClientKind, info_sections
 
 from .. import directives
 from ..engine import ServerContext
@@ -73,25 +72,9 @@ def server(ctx: ServerContext) -> Fields:
 
 def clients(ctx: ServerContext) -> Fields:
     """Return the section `clients`."""
-    sessions = list(ctx.clients)
-    replica_count = sum(session.kind is ClientKind.REPLICA for session in sessions)
-    return {
-        "connected_clients": len(sessions) - replica_count,
-        "cluster_connections": 0,
-        "maxclients": ctx.engine.configuration[directives.MAX_CLIENTS],
-        "client_recent_max_input_buffer": max(
-            (session.parser.buffered_bytes for session in sessions), default=0
-        ),
-        "client_recent_max_output_buffer": max(
-            (session.unsent_bytes for session in sessions), default=0
-        ),
-        "blocked_clients": len(list(ctx.engine.blocked_sessions())),
-        "tracking_clients": 0,
-        "clients_in_timeout_table": sum(
-            session.blocked is not None and session.blocked.deadline_ms is not None
-            for session in sessions
-        ),
-    }
+    return info_sections.clients_fields(
+        ctx.engine, ctx.engine.configuration[directives.MAX_CLIENTS]
+    )
 
 
 def memory(ctx: ServerContext) -> Fields:
@@ -172,16 +155,9 @@ def stats(ctx: ServerContext) -> Fields:
     """Return the section `stats`."""
     engine = ctx.engine
     statistics = ctx.statistics
-    cycle, rates = engine.expiry_cycle, engine.rates
+    cycle = engine.expiry_cycle
     return {
-        "total_connections_received": ctx.clients.accepted_count,
-        "total_commands_processed": engine.commands_processed,
-        "instantaneous_ops_per_sec": round(rates.commands_per_second),
-        "total_net_input_bytes": engine.input_bytes,
-        "total_net_output_bytes": engine.output_bytes,
-        "instantaneous_input_kbps": f"{rates.input_bytes_per_second / 1024:.2f}",
-        "instantaneous_output_kbps": f"{rates.output_bytes_per_second / 1024:.2f}",
-        "rejected_connections": ctx.clients.rejected_count,
+        **info_sections.traffic_fields(engine, engine.rates),
         "sync_full": statistics.sync_full,
         "sync_partial_ok": statistics.sync_partial_ok,
         "sync_partial_err": statistics.sync_partial_err,
@@ -192,9 +168,7 @@ def stats(ctx: ServerContext) -> Fields:
         "evicted_clients": 0,
         "keyspace_hits": statistics.keyspace_hits,
         "keyspace_misses": statistics.keyspace_misses,
-        "pubsub_channels": ctx.pubsub.channel_count,
-        "pubsub_patterns": ctx.pubsub.pattern_count,
-        "pubsubshard_channels": 0,
+        **info_sections.pubsub_fields(engine),
         "latest_fork_usec": statistics.latest_fork_usec,
         "total_forks": statistics.total_forks,
         "migrate_cached_sockets": 0,
@@ -203,8 +177,7 @@ def stats(ctx: ServerContext) -> Fields:
         "active_defrag_misses": 0,
         "active_defrag_key_hits": 0,
         "active_defrag_key_misses": 0,
-        "unexpected_error_replies": 0,
-        "total_error_replies": engine.error_replies,
+        **info_sections.error_fields(engine),
     }
 
 
@@ -215,13 +188,7 @@ def replication(ctx: ServerContext) -> Fields:
 
 def cpu(ctx: ServerContext) -> Fields:
     """Return the section `cpu`."""
-    system, user, children_system, children_user = ctx.engine.host.cpu_seconds()
-    return {
-        "used_cpu_sys": f"{system:.6f}",
-        "used_cpu_user": f"{user:.6f}",
-        "used_cpu_sys_children": f"{children_system:.6f}",
-        "used_cpu_user_children": f"{children_user:.6f}",
-    }
+    return info_sections.cpu_fields(ctx.engine.host.cpu_seconds())
 
 
 def modules(ctx: ServerContext) -> Fields:
@@ -231,28 +198,12 @@ def modules(ctx: ServerContext) -> Fields:
 
 def commandstats(ctx: ServerContext) -> Fields:
     """Return the section `commandstats`: commands that were called, refused or failed."""
-    fields = {}
-    for row in ctx.engine.table.all_rows():
-        if row.calls or row.failed_calls or row.rejected_calls:
-            fields[f"cmdstat_{row.full_name}"] = _statistics_of(row)
-    return fields
-
-
-def _statistics_of(row: CommandRow) -> str:
-    spent_us = int(row.seconds * 1_000_000)
-    per_call_us = spent_us / row.calls if row.calls else 0.0
-    return (
-        f"calls={row.calls},usec={spent_us},usec_per_call={per_call_us:.2f}"
-        f",rejected_calls={row.rejected_calls},failed_calls={row.failed_calls}"
-    )
+    return info_sections.commandstats_fields(ctx.engine.table)
 
 
 def errorstats(ctx: ServerContext) -> Fields:
     """Return the section `errorstats`."""
-    return {
-        f"errorstat_{code.decode('ascii', 'replace')}": f"count={count}"
-        for code, count in sorted(ctx.engine.errors_by_code.items())
-    }
+    return info_sections.errorstats_fields(ctx.engine)
 
 
 def cluster(ctx: ServerContext) -> Fields:

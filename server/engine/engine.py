@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vedette.clients import Engine, ServingSettings, Session
+from vedette.clients.rates import Rates, Totals
 from vedette.cmdspec import CommandRow, CommandTable, Flag
 from vedette.errors import CommandError
 
@@ -25,7 +26,6 @@ from ..store.keyspace import Keyspace
 from .binding import bind_configuration
 from .context import ServerContext
 from .host import Host, ProcessFacts
-from .rates import Rates, Totals
 
 READONLY = CommandError(b"READONLY You can't write against a read only replica.")
 LOADING = CommandError(b"LOADING Redis is loading the dataset in memory")

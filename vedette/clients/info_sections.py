@@ -6,54 +6,14 @@ Redis 7.0 `server.c: genRedisInfoString`.
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from .session import ClientKind
 
 if TYPE_CHECKING:
     from ..cmdspec import CommandTable
     from .engine import Engine
-
-#: How many samples an instantaneous rate is the mean of.
-RATE_SAMPLES: Final = 16
-
-
-class Rate:
-    """How fast a counter grows, as the mean over the latest samples."""
-
-    def __init__(self) -> None:
-        self._last: tuple[int, int] | None = None
-        self._per_second: deque[float] = deque(maxlen=RATE_SAMPLES)
-
-    def sample(self, now_ms: int, count: int) -> None:
-        """Note that the counter stands at `count`; a counter that was reset starts anew."""
-        last = self._last
-        self._last = (now_ms, count)
-        if last is None or count < last[1]:
-            return
-        if now_ms > last[0]:
-            self._per_second.append((count - last[1]) * 1000 / (now_ms - last[0]))
-
-    @property
-    def per_second(self) -> float:
-        """The growth in one second."""
-        return sum(self._per_second) / len(self._per_second) if self._per_second else 0.0
-
-
-class TrafficRates:
-    """The instantaneous rates of INFO stats; `sample` is to be called about ten times a second."""
-
-    def __init__(self) -> None:
-        self.commands = Rate()
-        self.input_bytes = Rate()
-        self.output_bytes = Rate()
-
-    def sample(self, now_ms: int, engine: Engine) -> None:
-        """Read the counters of `engine`."""
-        self.commands.sample(now_ms, engine.commands_processed)
-        self.input_bytes.sample(now_ms, engine.input_bytes)
-        self.output_bytes.sample(now_ms, engine.output_bytes)
+    from .rates import Rates
 
 
 def clients_fields(engine: Engine, max_clients: int) -> dict[str, object]:
@@ -79,29 +39,38 @@ def clients_fields(engine: Engine, max_clients: int) -> dict[str, object]:
     }
 
 
-def traffic_fields(engine: Engine, rates: TrafficRates) -> dict[str, object]:
-    """Return the beginning of the section `stats`: connections, commands, bytes."""
-    return {
+def traffic_fields(engine: Engine, rates: Rates | None = None) -> dict[str, object]:
+    """Return the beginning of the section `stats`: connections, commands, bytes.
+
+    Without `rates` the instantaneous fields are left out.
+    """
+    fields: dict[str, object] = {
         "total_connections_received": engine.clients.accepted_count,
         "total_commands_processed": engine.commands_processed,
-        "instantaneous_ops_per_sec": round(rates.commands.per_second),
-        "total_net_input_bytes": engine.input_bytes,
-        "total_net_output_bytes": engine.output_bytes,
-        "instantaneous_input_kbps": f"{rates.input_bytes.per_second / 1024:.2f}",
-        "instantaneous_output_kbps": f"{rates.output_bytes.per_second / 1024:.2f}",
-        "rejected_connections": engine.clients.rejected_count,
     }
+    if rates is not None:
+        fields["instantaneous_ops_per_sec"] = round(rates.commands_per_second)
+    fields["total_net_input_bytes"] = engine.input_bytes
+    fields["total_net_output_bytes"] = engine.output_bytes
+    if rates is not None:
+        fields["instantaneous_input_kbps"] = f"{rates.input_bytes_per_second / 1024:.2f}"
+        fields["instantaneous_output_kbps"] = f"{rates.output_bytes_per_second / 1024:.2f}"
+    fields["rejected_connections"] = engine.clients.rejected_count
+    return fields
 
 
-def pubsub_and_error_fields(engine: Engine) -> dict[str, object]:
-    """Return the rest of the section `stats` that both programs have."""
+def pubsub_fields(engine: Engine) -> dict[str, object]:
+    """Return what the section `stats` says of channels."""
     return {
         "pubsub_channels": engine.pubsub.channel_count,
         "pubsub_patterns": engine.pubsub.pattern_count,
         "pubsubshard_channels": 0,
-        "unexpected_error_replies": 0,
-        "total_error_replies": engine.error_replies,
     }
+
+
+def error_fields(engine: Engine) -> dict[str, object]:
+    """Return what the section `stats` says of errors."""
+    return {"unexpected_error_replies": 0, "total_error_replies": engine.error_replies}
 
 
 def commandstats_fields(table: CommandTable) -> dict[str, object]:

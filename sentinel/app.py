@@ -7,6 +7,7 @@ SHUTDOWN): no new connections, a save that runs is finished, everything else is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import resource
@@ -15,18 +16,23 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
 import trio
+from prometheus_client.metrics_core import Metric
 
+from monitoring.metrics import FailoverLog, sentinel_metrics
 from vedette import __version__
 from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
+from vedette.conf import Settings
 from vedette.conf.kinds import BufferLimit, ClientClass
 from vedette.conf.quoting import encode_word
 from vedette.errors import VedetteError
 from vedette.log import configure_logging
+from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.process import allow_clients, close_idle_clients
 from vedette.runtime.pump import Pump, open_listeners
 from vedette.types import RunId
@@ -37,9 +43,10 @@ from .commands.process import info_text
 from .config import SentinelConfig
 from .context import ProcessFacts, SentinelEngine, Surroundings
 from .core import SentinelCore, initial_state
+from .core.actions import Publish
 from .journal import VERSION as JOURNAL_VERSION
 from .journal import StartRecord
-from .metrics_state import MetricsState, SaveMetrics, metrics_state
+from .metrics_state import MetricsState, SaveMetrics, metrics_state, suspected_since_ms
 from .runtime.driver import Driver
 from .runtime.journal import JournalFile
 from .runtime.state_file import StateFile
@@ -54,7 +61,7 @@ _PROTECTED_MODE_REFUSAL: Final = (
 
 
 class ListenError(VedetteError):
-    """The client port cannot be listened on; the text says which and why."""
+    """A port cannot be listened on; the text says which and why."""
 
 
 async def run_sentinel(config: SentinelConfig, file: str) -> None:
@@ -63,24 +70,33 @@ async def run_sentinel(config: SentinelConfig, file: str) -> None:
     `file` is the absolute path of the configuration file, which keeps the state from now on.
 
     Raises:
-        ListenError: the port or an address of `bind` cannot be had.
+        ListenError: a port or an address of `bind` cannot be had.
         OSError: the journal asked for cannot be opened.
     """
-    hosts = config.settings.value_of(directives.BIND)
-    port = config.settings.value_of(directives.PORT)
-    backlog = config.settings.value_of(directives.TCP_BACKLOG)
+    settings = config.settings
+    port, metrics_port = (
+        settings.value_of(directives.PORT),
+        settings.value_of(directives.METRICS_PORT),
+    )
     if port == 0:
         raise ListenError("configured to not listen anywhere: fellow sentinels must reach a port")
+    with contextlib.ExitStack() as stack:
+        listeners = _listen(stack, settings, port)
+        metrics_listeners = _listen(stack, settings, metrics_port) if metrics_port else []
+        journal = stack.enter_context(JournalFile(settings.value_of(directives.JOURNAL)))
+        await _Sentinel(config, file, journal).run(listeners, metrics_listeners)
+
+
+def _listen(stack: contextlib.ExitStack, settings: Settings, port: int) -> list[socket.socket]:
+    """Return listening sockets for `port` on the addresses of `bind`; the stack closes them."""
+    hosts, backlog = settings.value_of(directives.BIND), settings.value_of(directives.TCP_BACKLOG)
     try:
         listeners = open_listeners(hosts, port, backlog)
     except OSError as error:
         raise ListenError(f"cannot listen on port {port}: {error.strerror or error}") from error
-    try:
-        with JournalFile(config.settings.value_of(directives.JOURNAL)) as journal:
-            await _Sentinel(config, file, journal).run(listeners)
-    finally:
-        for listener in listeners:
-            listener.close()
+    for listener in listeners:
+        stack.callback(listener.close)
+    return listeners
 
 
 class _Sentinel:
@@ -100,7 +116,9 @@ class _Sentinel:
             StateFile(file, config.settings),
             source_host=config.settings.value_of(directives.BIND_SOURCE_ADDRESS) or None,
             observe=journal.write if config.settings.value_of(directives.JOURNAL) else None,
+            on_publish=self._note_event,
         )
+        self._failovers = FailoverLog(self.driver.state.my_id)
         self.engine = SentinelEngine(
             command_table(),
             self.driver,
@@ -117,8 +135,10 @@ class _Sentinel:
         )
         self.driver.attach(self.engine, self.pump.settle)
 
-    async def run(self, listeners: list[socket.socket]) -> None:
-        """Serve on `listeners` until told to stop."""
+    async def run(
+        self, listeners: list[socket.socket], metrics_listeners: list[socket.socket]
+    ) -> None:
+        """Serve clients and scrapers on their listeners until told to stop."""
         log.info(
             "sentinel.started",
             version=__version__,
@@ -131,6 +151,10 @@ class _Sentinel:
             await nursery.start(self._watch_signals, name="signals")
             await nursery.start(self.pump.serve, listeners, name="client port")
             await nursery.start(self.driver.run, name="machine")
+            if metrics_listeners:
+                await nursery.start(
+                    serve_metrics, metrics_listeners, self._metrics, name="metrics port"
+                )
             nursery.start_soon(
                 close_idle_clients,
                 self.pump,
@@ -141,6 +165,20 @@ class _Sentinel:
             self.pump.stop_accepting()
             nursery.cancel_scope.cancel()
         log.info("sentinel.stopped")
+
+    def _metrics(self) -> Iterable[Metric]:
+        return sentinel_metrics(self.metrics_state(), self._failovers, now_s=time.time())
+
+    def _note_event(self, action: Publish) -> None:
+        """Have failovers counted and timed by what is announced of them."""
+        suspected_ms = suspected_since_ms(self.driver.state, action)
+        self._failovers.on_event(
+            action.event.decode("ascii", "replace"),
+            action.payload.decode("utf-8", "replace"),
+            now_s=self.driver.now_ms() / 1000,
+            unix_s=time.time(),
+            suspected_s=None if suspected_ms is None else suspected_ms / 1000,
+        )
 
     def metrics_state(self) -> MetricsState:
         """Return what there is to measure, as of now."""

@@ -8,26 +8,32 @@ everything is cancelled.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
 import socket
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
 import trio
+from prometheus_client.metrics_core import Metric
 
+from monitoring.metrics import DIRECTIVES, server_metrics
 from vedette import __version__
 from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
 from vedette.errors import VedetteError
 from vedette.log import configure_logging
+from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.process import allow_clients, close_idle_clients
 from vedette.runtime.pump import Pump, open_listeners
 
 from . import directives
 from .commands import command_table
+from .commands.info_sections import SECTIONS, collect
 from .commands.replication import start_following
 from .commands.server_admin import shutdown_request
 from .config import ChangeRefused, Configuration
@@ -50,28 +56,37 @@ _DRAIN_S: Final = 1.0
 
 
 class ListenError(VedetteError):
-    """The port cannot be listened on; the text says which and why."""
+    """A port cannot be listened on; the text says which and why."""
 
 
 async def run_server(configuration: Configuration) -> None:
     """Run a server until it is told to stop.
 
     Raises:
-        ListenError: the port or an address of `bind` cannot be had.
+        ListenError: a port or an address of `bind` cannot be had.
         LoadError: there is a snapshot, and it cannot be used.
     """
     server = _Server(configuration)
+    metrics_port = configuration[directives.METRICS_PORT]
+    with contextlib.ExitStack() as stack:
+        listeners = _listen(stack, configuration, configuration[directives.PORT])
+        metrics_listeners = _listen(stack, configuration, metrics_port) if metrics_port else []
+        await server.run(listeners, metrics_listeners)
+
+
+def _listen(
+    stack: contextlib.ExitStack, configuration: Configuration, port: int
+) -> list[socket.socket]:
+    """Return listening sockets for `port` on the addresses of `bind`; the stack closes them."""
     hosts = configuration[directives.BIND]
-    port = configuration[directives.PORT]
+    backlog = configuration[directives.TCP_BACKLOG]
     try:
-        listeners = open_listeners(hosts, port, configuration[directives.TCP_BACKLOG])
+        listeners = open_listeners(hosts, port, backlog)
     except OSError as error:
         raise ListenError(f"cannot listen on port {port}: {error.strerror or error}") from error
-    try:
-        await server.run(listeners)
-    finally:
-        for listener in listeners:
-            listener.close()
+    for listener in listeners:
+        stack.callback(listener.close)
+    return listeners
 
 
 class _Server:
@@ -112,8 +127,10 @@ class _Server:
         self._watch_directory()
         self._watch_client_limit()
 
-    async def run(self, listeners: list[socket.socket]) -> None:
-        """Serve on `listeners` until told to stop.
+    async def run(
+        self, listeners: list[socket.socket], metrics_listeners: list[socket.socket]
+    ) -> None:
+        """Serve clients and scrapers on their listeners until told to stop.
 
         Raises:
             LoadError: there is a snapshot, and it cannot be used.
@@ -131,6 +148,8 @@ class _Server:
             # Nobody may see the dataset before it is loaded, least of all a replica.
             self.engine.set_loading(True)
             await nursery.start(self.pump.serve, listeners, name="clients")
+            if metrics_listeners:
+                await nursery.start(serve_metrics, metrics_listeners, self._metrics, name="metrics")
             master = configuration[directives.REPLICA_OF]
             if master is not None:
                 start_following(self.engine, master, _now_ms())
@@ -151,6 +170,15 @@ class _Server:
             await self._drain()
             nursery.cancel_scope.cancel()
         log.info("server.stopped")
+
+    def _metrics(self) -> Iterable[Metric]:
+        self.engine.begin_batch(_now_ms())
+        sections = collect(self.engine.context, SECTIONS)
+        return server_metrics(
+            {name: str(value) for _, fields in sections for name, value in fields.items()},
+            now_s=time.time(),
+            config={name: str(self._configuration.settings[name]) for name in DIRECTIVES},
+        )
 
     # --- ending ----------------------------------------------------------------------------------
 

@@ -27,8 +27,9 @@ from vedette.errors import CommandError
 from vedette.types import Address
 
 from .backlog import Backlog
+from .events import Position
 from .feed import DropReason, Feed, FeedState, OutputLimit, ReplicaOptions
-from .follow import Follow, FollowState, Position
+from .follow import Follow, FollowState
 from .identity import Identity
 from .propagation import GETACK, PING, StreamEncoder, encode_effect
 from .psync import Continue, FullSync, FullSyncReason, PsyncRequest, decide

@@ -13,7 +13,7 @@ from vedette.errors import VedetteError
 from ..engine import ServerEngine
 from ..persistence.rdb.errors import RdbError
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
-from ..replication.follow import Position
+from ..replication.events import Position
 
 log = structlog.get_logger()
 

@@ -31,12 +31,10 @@ from vedette.types import Address
 from ..engine import ServerEngine
 from ..persistence.rdb.errors import RdbError, UnsupportedDatabaseError
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
-from ..replication.follow import (
+from ..replication.events import (
     Continued,
-    Follow,
     FollowConfig,
     FollowEvent,
-    FollowState,
     LinkFailed,
     LinkFailure,
     SnapshotBegun,
@@ -44,6 +42,7 @@ from ..replication.follow import (
     SnapshotPiece,
     StreamPiece,
 )
+from ..replication.follow import Follow, FollowState
 
 log = structlog.get_logger()
 

@@ -9,12 +9,10 @@ import random
 
 import pytest
 
-from server.replication.follow import (
+from server.replication.events import (
     Continued,
-    Follow,
     FollowConfig,
     FollowEvent,
-    FollowState,
     LinkFailed,
     LinkFailure,
     Position,
@@ -23,6 +21,7 @@ from server.replication.follow import (
     SnapshotPiece,
     StreamPiece,
 )
+from server.replication.follow import Follow, FollowState
 from vedette.resp.encode import encode_command
 
 A, B = b"a" * 40, b"b" * 40

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from server.replication.events import FollowConfig
 from server.replication.feed import ReplicaOptions
-from server.replication.follow import Follow, FollowConfig, FollowState
+from server.replication.follow import Follow, FollowState
 from server.replication.identity import Identity
 from server.replication.psync import PsyncRequest
 from server.replication.report import info_fields, role_reply

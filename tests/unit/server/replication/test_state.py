@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from server.engine import CommandSink
+from server.replication.events import FollowConfig, Position
 from server.replication.feed import DropReason, Feed, FeedState
-from server.replication.follow import Follow, FollowConfig, FollowState, Position
+from server.replication.follow import Follow, FollowState
 from server.replication.identity import NO_REPLID, Identity
 from server.replication.propagation import GETACK, PING
 from server.replication.psync import Continue, FullSync, FullSyncReason, PsyncRequest

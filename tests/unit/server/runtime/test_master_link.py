@@ -10,7 +10,7 @@ import trio
 from server.commands.replication import start_following, stop_following
 from server.persistence.rdb.encode import encode_records
 from server.persistence.rdb.records import Aux, Entries, SelectDb
-from server.replication.follow import Position
+from server.replication.events import Position
 from tests.support.replication import InProcessServer, Peer, listening, serving
 from tests.support.waiting import wait_until_async
 from vedette.resp.encode import encode_command

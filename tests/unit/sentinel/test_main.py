@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from sentinel.__main__ import run
 from vedette import __version__
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_left_as_it_was() -> Iterator[None]:
+    """A start that gets far enough sets logging up, on the standard output of this test alone."""
+    yield
+    structlog.reset_defaults()
 
 
 def check_refused(arguments: list[str], capsys: pytest.CaptureFixture[str], *texts: str) -> None:

@@ -18,7 +18,7 @@ venv: $(STAMP) ## build .venv with Vedette and the development tools
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $@
 
 up: venv ## start a master, two replicas and three sentinels, with a live table

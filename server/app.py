@@ -51,9 +51,6 @@ _PROTECTED_MODE_REFUSAL: Final = (
     b"switch protected-mode off.\r\n"
 )
 
-#: How long the last replies and the stream may take to leave once a stop was asked for.
-_DRAIN_S: Final = 1.0
-
 
 class ListenError(VedetteError):
     """A port cannot be listened on; the text says which and why."""
@@ -95,6 +92,8 @@ class _Server:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self._stop = trio.Event()
+        #: How long replicas may take to be sent the rest of the stream.
+        self._drain_s = 0.0
         self._host = ServerHost(self._on_shutdown)
         serving = ServingSettings()
         self.engine = ServerEngine(
@@ -183,11 +182,15 @@ class _Server:
     # --- ending ----------------------------------------------------------------------------------
 
     def _on_shutdown(self, request: ShutdownRequest) -> None:
+        self._drain_s = 0.0 if request.is_now else self._configuration[directives.SHUTDOWN_TIMEOUT]
         self._stop.set()
 
     async def _drain(self) -> None:
-        """Let replicas have what is in the stream, for a moment."""
-        with trio.move_on_after(_DRAIN_S):
+        """Let replicas have what is in the stream, for `shutdown-timeout` at most.
+
+        Nothing is added to it meanwhile: writes are paused.
+        """
+        with trio.move_on_after(self._drain_s):
             while any(  # noqa: ASYNC110 (what replicas have taken has no event)
                 feed.reader is not None and feed.reader.offset < self.engine.replication.offset
                 for feed in self.engine.replication.feeds.values()

@@ -1,9 +1,9 @@
 """The root of Vedette's errors, and those that more than one package raises.
 
-    VedetteError
-    ├── CommandError    what a client asked cannot be done; carries the error reply's text
-    ├── ProtocolError   the peer sent bytes that are not RESP; the connection must be closed
-    └── ConfigError     a configuration cannot be used; says file, line and reason
+VedetteError
+├── CommandError    what a client asked cannot be done; carries the error reply's text
+├── ProtocolError   the peer sent bytes that are not RESP; the connection must be closed
+└── ConfigError     a configuration cannot be used; says file, line and reason
 """
 
 from __future__ import annotations

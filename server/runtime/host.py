@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+#: The pause of writes that ends with the process.
+_FOR_EVER_MS: Final = 365 * 24 * 3600 * 1000
 #: How often the save points are looked at.
 SAVE_POINT_CHECK_S: Final = 0.1
 
@@ -174,7 +176,8 @@ class ServerHost:
     # --- the process -----------------------------------------------------------------------------
 
     def request_shutdown(self, request: ShutdownRequest) -> None:
-        """See `Host`."""
+        """See `Host`. From here on writes wait: none may be acknowledged and then be lost."""
+        self.engine.pause(self._now_ms() + _FOR_EVER_MS, writes_only=True)
         points = self.engine.configuration[directives.SAVE]
         if request.save or (request.save is None and points):
             if self._child is not None:
@@ -185,6 +188,7 @@ class ServerHost:
             except OSError as error:
                 log.error("snapshot.failed", error=str(error))
                 if not request.is_forced:
+                    self.engine.unpause()
                     raise
         self._on_shutdown(request)
 

@@ -110,6 +110,7 @@ LOG_LEVEL: Final = Directive("loglevel", Choice("debug", "verbose", "notice", "w
 LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
 DATABASES: Final = Directive("databases", Integer(1), 16, Flag.IMMUTABLE)
 HZ: Final = Directive("hz", Integer(), 10)
+SHUTDOWN_TIMEOUT: Final = Directive("shutdown-timeout", Integer(), 10)
 SHUTDOWN_ON_SIGINT: Final = Directive(
     "shutdown-on-sigint", WordList(5), ("default",), validate=_shutdown_flags
 )
@@ -210,6 +211,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     LOG_FILE,
     DATABASES,
     HZ,
+    SHUTDOWN_TIMEOUT,
     SHUTDOWN_ON_SIGINT,
     SHUTDOWN_ON_SIGTERM,
     REQUIRE_PASS,
@@ -264,7 +266,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("jemalloc-bg-thread", YesNo(), True),
     Directive("activerehashing", YesNo(), True),
     Directive("dynamic-hz", YesNo(), True),
-    Directive("shutdown-timeout", Integer(), 10),
     Directive("active-expire-effort", Integer(1, 10), 1),
     Directive("unixsocketperm", Octal(), 0, Flag.IMMUTABLE),
     Directive("socket-mark-id", Integer(0, _UINT_MAX), 0, Flag.IMMUTABLE),

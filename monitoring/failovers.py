@@ -38,7 +38,7 @@ SWITCHES: Final = Spec(
 LAST_SWITCH: Final = Spec(
     "vedette_last_switch_timestamp_seconds",
     _G,
-    "When that last happened, Unix time",
+    "When a master's address last changed, Unix time",
     ("master_name",),
 )
 DURATION: Final = Spec(
@@ -53,7 +53,12 @@ PHASE: Final = Spec(
     "Parts of a failover: detect, agree, elect, select, promote, announce, reconf",
     ("master_name", "phase"),
 )
-VOTES: Final = Spec("vedette_votes_cast_total", _C, "Votes given, by for whom", ("candidate",))
+VOTES: Final = Spec(
+    "vedette_votes_cast_total",
+    _C,
+    "Votes this sentinel gave, to itself or to a peer",
+    ("candidate",),
+)
 
 SPECS: Final = (FAILOVERS, SWITCHES, LAST_SWITCH, DURATION, PHASE, VOTES)
 

@@ -66,29 +66,40 @@ LINK_FIELDS: Final[Mapping[str, Spec]] = {
 }
 
 DB_KEYS: Final = Spec("redis_db_keys", _G, "Keys in a database", ("db",))
-DB_EXPIRING: Final = Spec("redis_db_keys_expiring", _G, "Keys that expire", ("db",))
-DB_TTL: Final = Spec("redis_db_avg_ttl_seconds", _G, "Mean time left to those", ("db",))
+DB_EXPIRING: Final = Spec("redis_db_keys_expiring", _G, "Keys in a database that expire", ("db",))
+DB_TTL: Final = Spec(
+    "redis_db_avg_ttl_seconds", _G, "Mean time left to the keys of a database that expire", ("db",)
+)
 
 COMMAND_CALLS: Final = Spec("redis_commands_total", _C, "Calls of a command", ("cmd",))
-COMMAND_TIME: Final = Spec("redis_commands_duration_seconds_total", _C, "Time in it", ("cmd",))
+COMMAND_TIME: Final = Spec(
+    "redis_commands_duration_seconds_total", _C, "Time spent in a command", ("cmd",)
+)
 COMMAND_REJECTED: Final = Spec(
-    "redis_commands_rejected_calls_total", _C, "Calls refused before they ran", ("cmd",)
+    "redis_commands_rejected_calls_total",
+    _C,
+    "Calls of a command refused before they ran",
+    ("cmd",),
 )
 COMMAND_FAILED: Final = Spec(
-    "redis_commands_failed_calls_total", _C, "Calls that ended with an error", ("cmd",)
+    "redis_commands_failed_calls_total", _C, "Calls of a command that ended with an error", ("cmd",)
 )
 COMMAND_LATENCY: Final = Spec(
     "redis_latency_percentiles_usec",
     Kind.SUMMARY,
-    "Microseconds of a call; quantiles are percentages",
+    "Microseconds a command takes; quantiles are percentages",
     ("cmd",),
 )
 ERRORS: Final = Spec("redis_errors_total", _C, "Error replies by their first word", ("err",))
 
 SLOWLOG_LENGTH: Final = Spec("redis_slowlog_length", _G, "Entries of the slow log")
-SLOWLOG_LAST_ID: Final = Spec("redis_slowlog_last_id", _G, "Number of the newest entry")
+SLOWLOG_LAST_ID: Final = Spec(
+    "redis_slowlog_last_id", _G, "Number of the newest entry in the slow log"
+)
 SLOWLOG_LAST_TIME: Final = Spec(
-    "redis_last_slow_execution_duration_seconds", _G, "How long the command of that entry took"
+    "redis_last_slow_execution_duration_seconds",
+    _G,
+    "How long the command of the slow log's newest entry took",
 )
 
 SPECS: Final[tuple[Spec, ...]] = (

@@ -14,7 +14,7 @@ EXPORTER_INFO: Final = Spec(
 )
 SCRAPES: Final = Spec("redis_exporter_scrapes_total", _C, "Scrapes of targets")
 SCRAPE_TIME: Final = Spec(
-    "redis_exporter_scrape_duration_seconds", Kind.SUMMARY, "How long they took"
+    "redis_exporter_scrape_duration_seconds", Kind.SUMMARY, "How long scrapes of targets took"
 )
 REQUEST_ERRORS: Final = Spec(
     "redis_target_scrape_request_errors_total", _C, "Requests for a target that cannot be one"

@@ -125,17 +125,25 @@ def _of_master(name: str, meaning: str, *more: str) -> Spec:
     return Spec(f"redis_sentinel_master_{name}", _G, meaning, (*_MASTER, *more))
 
 
-STATUS: Final = _of_master("status", "1 if it is ok, 0 if it is sdown or odown", "master_status")
-SLAVES: Final = _of_master("slaves", "Replicas known")
-OK_SLAVES: Final = _of_master("ok_slaves", "Replicas that are not down")
-SENTINELS: Final = _of_master("sentinels", "Sentinels known, this one included")
-OK_SENTINELS: Final = _of_master("ok_sentinels", "Sentinels that are not down, this one included")
-CONFIG_EPOCH: Final = _of_master("config_epoch", "Epoch of the last switch")
-LAST_OK_PING: Final = _of_master("last_ok_ping_reply_seconds", "Age of the last good PONG")
-QUORUM: Final = _of_master("setting_ckquorum", "The quorum")
-FAILOVER_TIMEOUT: Final = _of_master("setting_failover_timeout", "failover-timeout in ms")
-PARALLEL_SYNCS: Final = _of_master("setting_parallel_syncs", "parallel-syncs")
-DOWN_AFTER: Final = _of_master("setting_down_after_milliseconds", "down-after-milliseconds")
+STATUS: Final = _of_master(
+    "status", "1 if the master is ok, 0 if it is sdown or odown", "master_status"
+)
+SLAVES: Final = _of_master("slaves", "Replicas of the master")
+OK_SLAVES: Final = _of_master("ok_slaves", "Replicas of the master that are not down")
+SENTINELS: Final = _of_master("sentinels", "Sentinels that watch the master, this one included")
+OK_SENTINELS: Final = _of_master("ok_sentinels", "Sentinels of the master that are not down")
+CONFIG_EPOCH: Final = _of_master("config_epoch", "Epoch in which the master became master")
+LAST_OK_PING: Final = _of_master(
+    "last_ok_ping_reply_seconds", "Age of the master's last good answer to PING"
+)
+QUORUM: Final = _of_master("setting_ckquorum", "The master's quorum")
+FAILOVER_TIMEOUT: Final = _of_master(
+    "setting_failover_timeout", "The master's failover-timeout in milliseconds"
+)
+PARALLEL_SYNCS: Final = _of_master("setting_parallel_syncs", "The master's parallel-syncs")
+DOWN_AFTER: Final = _of_master(
+    "setting_down_after_milliseconds", "The master's down-after-milliseconds"
+)
 CKQUORUM: Final = Spec(
     "redis_sentinel_master_ckquorum_status",
     _G,
@@ -165,12 +173,14 @@ FAILOVER_STATE: Final = Spec(
     ("master_name", "state"),
 )
 EPOCH: Final = Spec("vedette_current_epoch", _G, "The highest epoch this sentinel knows of")
-TILTS: Final = Spec("vedette_tilt_total", _C, "How often it came to distrust its clock")
+TILTS: Final = Spec("vedette_tilt_total", _C, "How often this sentinel came to distrust its clock")
 PERSISTS: Final = Spec(
-    "vedette_config_persists_total", _C, "Saves of its state, by outcome", ("result",)
+    "vedette_config_persists_total", _C, "Saves of this sentinel's state, by outcome", ("result",)
 )
 PERSIST_TIME: Final = Spec(
-    "vedette_config_last_persist_seconds", _G, "How long the last of them took"
+    "vedette_config_last_persist_seconds",
+    _G,
+    "How long the last save of this sentinel's state took",
 )
 EVENTS: Final = Spec("vedette_events_total", _C, "Events announced, by name", ("event",))
 

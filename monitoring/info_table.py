@@ -2,7 +2,7 @@
 
 Names are redis_exporter's, so dashboards and alerts made for it work unchanged, odd ones included
 (`_sec`, `_usec`, gauges that end in `_total`). What takes more than one field, or labels, is in
-`node.py` and `sentinel_families.py`.
+`node_families.py` and `sentinel_families.py`.
 """
 
 from __future__ import annotations

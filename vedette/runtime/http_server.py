@@ -56,7 +56,7 @@ async def serve_http(
     The listeners listen already; they are closed at the end. `handler` is only handed GET and HEAD
     requests, whose answers may be alike: the body of a HEAD's is dropped.
     """
-    server = _HttpServer(handler)
+    server = HttpServer(handler)
     trio_listeners = [
         trio.SocketListener(trio.socket.from_stdlib_socket(listener)) for listener in listeners
     ]
@@ -65,12 +65,14 @@ async def serve_http(
         task_status.started()
 
 
-class _HttpServer:
+class HttpServer:
+    """Serves connections one by one; `serve_http` opens them."""
+
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
         self._connections = 0
 
-    async def serve(self, stream: trio.SocketStream) -> None:
+    async def serve(self, stream: trio.abc.HalfCloseableStream) -> None:
         """Serve one connection; whatever happens to it stays its own affair."""
         self._connections += 1
         try:
@@ -85,7 +87,7 @@ class _HttpServer:
             self._connections -= 1
             await trio.aclose_forcefully(stream)
 
-    async def _converse(self, stream: trio.SocketStream) -> None:
+    async def _converse(self, stream: trio.abc.HalfCloseableStream) -> None:
         buffer = bytearray()
         while True:
             try:
@@ -119,7 +121,7 @@ class _HttpServer:
             )
 
 
-async def _receive_head(stream: trio.SocketStream, buffer: bytearray) -> bytes | None:
+async def _receive_head(stream: trio.abc.HalfCloseableStream, buffer: bytearray) -> bytes | None:
     """Return the next head, leaving what follows it in `buffer`; None: there is no more.
 
     Raises:
@@ -149,7 +151,11 @@ async def _receive_head(stream: trio.SocketStream, buffer: bytearray) -> bytes |
 
 
 async def _send(
-    stream: trio.SocketStream, response: Response, *, keeps_alive: bool, is_head: bool = False
+    stream: trio.abc.HalfCloseableStream,
+    response: Response,
+    *,
+    keeps_alive: bool,
+    is_head: bool = False,
 ) -> None:
     """Send an answer.
 
@@ -162,7 +168,7 @@ async def _send(
         await stream.send_all(data)
 
 
-async def _linger(stream: trio.SocketStream) -> None:
+async def _linger(stream: trio.abc.HalfCloseableStream) -> None:
     """Say that no more will be sent, and drop what the client is still sending, for a moment."""
     with trio.move_on_after(_LINGER_S):
         await stream.send_eof()

@@ -66,7 +66,7 @@ async def exposition(request: Request, metrics: Iterable[Metric]) -> Response:
 def _encode(request: Request, metrics: Iterable[Metric]) -> Response:
     try:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    except ValueError:  # a version that is no number: as if nothing had been asked for
+    except (ValueError, TypeError):  # for a version that is no number, the library raises either
         encode, content_type = choose_encoder("")
     body = encode(_Snapshot(metrics))
     headers = {"Vary": "Accept, Accept-Encoding"}

@@ -30,7 +30,10 @@ from .lifetimes import LIFETIMES, expire_time_ms, is_expired_at_once
 def get(ctx: ServerContext, argv: list[bytes]) -> Reply:
     db = ctx.db
     value = db.values.get(argv[1])
-    if value is None or db.expires:
+    if value is None:
+        ctx.statistics.keyspace_misses += 1
+        return None
+    if db.expires:
         return ctx.string_or_none(ctx.read(argv[1]))
     ctx.statistics.keyspace_hits += 1
     if type(value) is not bytes:

@@ -218,15 +218,20 @@ class ServerEngine(Engine):
 
     def after_write(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
         context = self.context
-        changes, context.changes = context.changes, 0
-        effects, context.effects = context.effects, None
+        changes = context.changes
+        context.changes = 0
+        effects = context.effects
+        if not self.sinks:  # nobody is told; with no one to tell there are no deletions kept either
+            if effects is not None:
+                context.effects = None
+            self.keyspace.dirty += changes
+            return
+        context.effects = None
         index = context.db.index
         if self._deletions:
             self._propagate_with_deletions(changes, index, [argv] if effects is None else effects)
             return
         self.keyspace.dirty += changes
-        if not self.sinks:
-            return
         for command in [argv] if effects is None else effects:
             self.propagate(index, command)
 

@@ -20,11 +20,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from ..cmdspec import CommandRow, CommandTable, Flag
 from ..cmdspec.table import wrong_arity_text
 from ..errors import CommandError
-from ..resp.encode import BULK_HEADERS, encode_integer, encode_reply
+from ..resp.encode import BULK_HEADERS, NULLS, encode_integer, encode_reply
 from ..resp.replies import (
     NO_REPLY,
     QUEUED,
@@ -55,6 +56,10 @@ LARGE_OUTPUT_BYTES = 1024 * 1024
 #: What a browser that was led to our port begins its lines with. Its connection is closed at once,
 #: lest the body of its request be taken for commands.
 _HTTP_WORDS = frozenset({b"post", b"host:"})
+
+
+#: Stands for "no command" where a row is expected; in no table.
+NO_ROW: Final = CommandRow("", arity=0, flags=Flag.NONE, group="", since="", summary="")
 
 
 class Engine:
@@ -180,37 +185,48 @@ class Engine:
         uncounted = 0
         #: Bytes of large replies; small ones cannot add up to much in one run.
         produced = 0
-        last = clock()
-        row: CommandRow | None = None
+        #: Calls of `row` in a row since `started`: their statistics are written together.
+        calls = 0
+        started = clock()
+        row = NO_ROW
         reply: Reply | Block
         pending = iter(requests)
         for argv in pending:
-            row = find(argv[0])
-            if row is None:
-                row = self._find_or_answer(session, argv)
-                if row is None:
+            found = find(argv[0])
+            if found is not row:
+                if calls:
+                    now = clock()
+                    row.calls += calls
+                    row.seconds += now - started
+                    started = now
+                    calls = 0
+                row = found or self._find_or_answer(session, argv) or NO_ROW
+                if row is NO_ROW:
                     uncounted += 1
                     continue
-            if not row.min_arguments <= len(argv) <= row.max_arguments:
+                handler = row.handler
+                fewest = row.min_arguments
+                most = row.max_arguments
+            if not fewest <= len(argv) <= most:
                 self._answer_refusal(session, row, wrong_arity_text(row))
                 uncounted += 1
                 continue
             if session.needs_care or self.needs_care:
+                row.calls += calls
+                row.seconds += clock() - started if calls else 0.0
+                calls = 0
                 uncounted += 1
                 reply = self._call_with_care(session, row, argv)
-                last = clock()
+                started = clock()
             else:
                 # What `call` does, without the cost of calling it.
                 try:
-                    reply = row.handler(context, argv)  # type: ignore[misc]
+                    reply = handler(context, argv)  # type: ignore[misc]
                 except Exception as error:
                     reply = self._failed(session, row, error)
                 if context.changes:
                     self.after_write(session, row, argv)
-                row.calls += 1
-                now = clock()
-                row.seconds += now - last
-                last = now
+                calls += 1
             kind = type(reply)
             if kind is bytes:
                 size = len(reply)  # type: ignore[arg-type]  # `type() is` narrows nothing
@@ -225,6 +241,8 @@ class Engine:
                 append(reply.data)  # type: ignore[union-attr]
             elif kind is int:
                 append(encode_integer(reply))  # type: ignore[arg-type]
+            elif reply is None:
+                append(NULLS[session.protocol])
             elif kind is Block:
                 rest = list(pending)
                 uncounted += len(rest)
@@ -237,7 +255,9 @@ class Engine:
                 if produced > LARGE_OUTPUT_BYTES:
                     uncounted += self._put_off(session, pending)
         self.commands_processed += len(requests) - uncounted
-        if row is not None:
+        if row is not NO_ROW:
+            row.calls += calls
+            row.seconds += clock() - started if calls else 0.0
             session.last_command = row.full_name
 
     def _put_off(self, session: Session, pending: Iterator[list[bytes]]) -> int:

@@ -32,6 +32,10 @@ INTEGERS = tuple(b":%d\r\n" % value for value in range(1024))
 _LINE_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 
 
+#: The null by protocol version.
+NULLS = {2: b"$-1\r\n", 3: b"_\r\n"}
+
+
 def encode_bulk(value: bytes) -> bytes:
     """Return `value` as a bulk string."""
     size = len(value)
@@ -74,7 +78,7 @@ def encode_reply(reply: Reply, protocol: int = 2) -> bytes:
     if kind is int:
         return encode_integer(reply)  # type: ignore[arg-type]
     if reply is None:
-        return b"$-1\r\n" if protocol == 2 else b"_\r\n"
+        return NULLS[protocol]
     if isinstance(reply, list | tuple):
         return _array(b"*", reply, protocol)
     return _encode_rare(reply, protocol)

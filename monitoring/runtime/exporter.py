@@ -22,6 +22,7 @@ from vedette import __version__
 from vedette.http import Request, Response, text_response
 from vedette.runtime.http_server import serve_http
 from vedette.runtime.metrics_endpoint import METRICS_PATH, exposition, health_or_not_found
+from vedette.types import Address
 
 from ..families import Families
 from ..scrapes import ScrapeCounters
@@ -43,13 +44,18 @@ async def run_exporter(
             await nursery.start(serve_http, listeners, exporter.handle)
             log.info(
                 "exporter.started",
-                addr=[listener.getsockname()[:2] for listener in listeners],
-                targets=[target.key for target in targets],
+                addr=" ".join(str(_address_of(listener)) for listener in listeners),
+                targets=" ".join(target.key for target in targets),
             )
             async for number in signals:
                 log.info("exporter.stopped", signal=signal.Signals(number).name)
                 nursery.cancel_scope.cancel()
                 break
+
+
+def _address_of(listener: socket.socket) -> Address:
+    host, port = listener.getsockname()[:2]
+    return Address(host, port)
 
 
 class Exporter:

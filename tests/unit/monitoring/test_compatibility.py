@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
-
 import pytest
 
 from monitoring.families import Kind
 from monitoring.metrics import ALL_SPECS
-
-#: Made from the answers of redis_exporter 1.45 about redis-server and redis-sentinel 7.0.15.
-SAMPLES = Path(__file__).with_name("redis_exporter_1.45.tsv")
-
-#: About the exporter's own build and about key groups, which are not counted here.
-NOT_EXPOSED = {"redis_exporter_build_info", "redis_last_key_groups_scrape_duration_milliseconds"}
+from tests.support.metrics import NOT_EXPOSED, read_samples
 
 #: Counters there, without the suffix that prometheus_client gives every counter.
 UNTYPED_HERE = {
@@ -28,24 +20,9 @@ UNTYPED_HERE = {
 }
 
 
-class Sample(NamedTuple):
-    """One metric of one of the answers."""
-
-    scraped: str
-    name: str
-    type: str
-    labels: str
-
-
-def read_samples() -> list[Sample]:
-    lines = SAMPLES.read_text().splitlines()
-    rows = [line.split("\t") for line in lines if not line.startswith("#")]
-    return [Sample(*row, *[""] * (4 - len(row))) for row in rows]
-
-
 @pytest.mark.parametrize("scraped", ["master", "replica", "sentinel"])
 def test_what_redis_exporter_exposes_is_called_the_same_here(scraped: str) -> None:
-    """Names, types and labels agree; what differs is listed above, with its reason."""
+    """Names, types and labels agree; what differs is listed, with its reason."""
     specs = {spec.name: spec for spec in ALL_SPECS}
     samples = [each for each in read_samples() if each.scraped == scraped]
     expected = {

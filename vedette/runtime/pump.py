@@ -272,7 +272,8 @@ class Pump:
     def _send(self, session: Session) -> None:
         """Offer the outbox to the socket; what it does not take becomes the backlog."""
         descriptor = session.file_descriptor
-        if self._sessions.get(descriptor) is not session:
+        connection = self._sockets.get(descriptor)
+        if connection is None or self._sessions[descriptor] is not session:
             return  # detached: its new owner sends
         outbox = session.outbox
         if descriptor in self._congested:
@@ -284,7 +285,7 @@ class Pump:
         data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
         outbox.clear()
         try:
-            sent = self._sockets[descriptor].send(data)
+            sent = connection.send(data)
         except BlockingIOError:
             sent = 0
         except OSError:  # the peer is gone

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.persistence.rdb import lzf
 from server.persistence.rdb.checksum import checksum_bytes, crc64
 from server.persistence.rdb.errors import (
     CorruptRdbError,
@@ -13,9 +14,7 @@ from server.persistence.rdb.errors import (
     RdbError,
     UnsupportedRdbTypeError,
 )
-from server.persistence.rdb import lzf
 from server.persistence.rdb.payload import dump_payload, restore_payload
-
 
 needs_lzf = pytest.mark.skipif(lzf.compress is None, reason="the extra lzf is not installed")
 

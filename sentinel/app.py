@@ -33,7 +33,7 @@ from vedette.conf.quoting import encode_word
 from vedette.errors import VedetteError
 from vedette.log import configure_logging
 from vedette.runtime.metrics_endpoint import serve_metrics
-from vedette.runtime.process import allow_clients, close_idle_clients
+from vedette.runtime.process import allow_clients, close_idle_clients, stop_signals
 from vedette.runtime.pump import Pump, open_listeners
 from vedette.types import RunId
 
@@ -211,7 +211,7 @@ class _Sentinel:
     async def _watch_signals(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with stop_signals() as signals:
             task_status.started()
             async for number in signals:
                 log.warning("sentinel.signal_received", signal=signal.Signals(number).name)

@@ -28,7 +28,7 @@ from vedette.cmdspec import CommandRow
 from vedette.errors import VedetteError
 from vedette.log import configure_logging
 from vedette.runtime.metrics_endpoint import serve_metrics
-from vedette.runtime.process import allow_clients, close_idle_clients
+from vedette.runtime.process import allow_clients, close_idle_clients, stop_signals
 from vedette.runtime.pump import Pump, open_listeners
 
 from . import directives
@@ -200,7 +200,7 @@ class _Server:
     async def _watch_signals(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        with stop_signals() as signals:
             task_status.started()
             async for number in signals:
                 log.warning("server.signal_received", signal=signal.Signals(number).name)

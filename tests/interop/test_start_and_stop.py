@@ -342,11 +342,15 @@ def test_sentinel_ends_with_code_0(number: signal.Signals, tmp_path: Path) -> No
             assert "Traceback" not in sentinel.log()
 
 
-def test_server_that_is_told_twice_ends_all_the_same() -> None:
-    """Impatient supervisors repeat themselves."""
-    with VedetteServer() as server:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
-            server.process.send_signal(number)
+@pytest.mark.parametrize("program", [VedetteServer, VedetteSentinel])
+def test_signals_that_come_while_it_ends_change_nothing(
+    program: type[VedetteServer] | type[VedetteSentinel],
+) -> None:
+    """Impatient supervisors repeat themselves, up to the last moment."""
+    with program() as running:
+        while running.process.poll() is None:
+            running.process.send_signal(signal.SIGTERM)
+            running.process.send_signal(signal.SIGINT)
 
-        assert server.process.wait(10) == 0
-        assert "Traceback" not in server.log()
+        assert running.process.returncode == 0
+        assert "Traceback" not in running.log()

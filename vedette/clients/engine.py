@@ -25,7 +25,7 @@ from typing import Final
 from ..cmdspec import CommandRow, CommandTable, Flag
 from ..cmdspec.table import wrong_arity_text
 from ..errors import CommandError
-from ..resp.encode import BULK_HEADERS, NULLS, encode_integer, encode_reply
+from ..resp.encode import BULK_HEADERS, NULLS, encode_bulk, encode_integer, encode_reply
 from ..resp.replies import (
     NO_REPLY,
     QUEUED,
@@ -154,6 +154,11 @@ class Engine:
         """Run the requests that `data` completes; a protocol error is answered and closes."""
         self.input_bytes += len(data)
         session.last_interaction_ms = self.context.now_ms
+        if not (session.needs_care or self.needs_care or session.waiting_requests):
+            argv = session.parser.parse_single(data)
+            if argv is not None:
+                self._run_single(session, argv)
+                return
         requests, error = session.parser.parse(data)
         if session.waiting_requests or session.blocked is not None:
             session.waiting_requests += requests
@@ -171,6 +176,44 @@ class Engine:
             if held_bytes > self.settings.query_buffer_limit_bytes:
                 self.clients.request_close(session, is_abrupt=True)
         if session.outbox and not session.is_in_unsent:
+            self.clients.note_unsent(session)
+
+    def _run_single(self, session: Session, argv: list[bytes]) -> None:
+        """Run the one request of a client that does not pipeline, with nothing unusual about it.
+
+        Does what `run` does, without a loop and what it takes to prepare one: 0.35 of the 1.4
+        microseconds that a GET then costs (docs/performance.md).
+        """
+        row = self._rows.get(argv[0])
+        if row is None or not row.min_arguments <= len(argv) <= row.max_arguments:
+            self.run(session, [argv])
+            self.clients.note_unsent(session)
+            return
+        context = self.context
+        self.enter(session)
+        clock = self._clock
+        started = clock()
+        reply: Reply | Block
+        try:
+            reply = row.handler(context, argv)  # type: ignore[misc]
+        except Exception as error:
+            reply = self._failed(session, row, error)
+        if context.changes:
+            self.after_write(session, row, argv)
+        row.calls += 1
+        row.seconds += clock() - started
+        self.commands_processed += 1
+        session.last_command = row.full_name
+        kind = type(reply)
+        if kind is RawReply:
+            session.outbox.append(reply.data)  # type: ignore[union-attr]
+        elif kind is bytes:
+            session.outbox.append(encode_bulk(reply))  # type: ignore[arg-type]
+        elif kind is Block:
+            self.block(session, reply, [argv] if reply.is_repeated else [])  # type: ignore[arg-type,union-attr]
+        else:
+            session.outbox.append(encode_reply(reply, session.protocol))  # type: ignore[arg-type]
+        if not session.is_in_unsent:
             # What `note_unsent` does, without the cost of calling it.
             session.is_in_unsent = True
             self.clients.unsent.append(session)

@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
         with pid_file(settings.value_of(directives.PID_FILE)):
             trio.run(run_sentinel, config, path)
     except (ListenError, OSError) as error:
-        sys.stderr.write(f"vedette-sentinel: {error}\n")
+        sys.stderr.write(f"Vedette sentinel: {error}\n")
         return 1
     return 0
 

@@ -151,7 +151,7 @@ class _Server:
                 await nursery.start(serve_metrics, metrics_listeners, self._metrics, name="metrics")
             master = configuration[directives.REPLICA_OF]
             if master is not None:
-                start_following(self.engine, master, _now_ms())
+                start_following(self.engine, master, _now_ms(), is_starting=True)
             await load_at_start(self.engine, self._host.snapshot_path())
             self._calm_collector()
             nursery.start_soon(self._replication.run, name="replication")

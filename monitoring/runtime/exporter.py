@@ -22,6 +22,7 @@ from vedette import __version__
 from vedette.http import Request, Response, text_response
 from vedette.runtime.http_server import serve_http
 from vedette.runtime.metrics_endpoint import METRICS_PATH, exposition, health_or_not_found
+from vedette.runtime.process import stop_signals
 from vedette.types import Address
 
 from ..families import Families
@@ -39,7 +40,7 @@ async def run_exporter(
 ) -> None:
     """Serve on `listeners` until SIGINT or SIGTERM; closes them."""
     exporter = Exporter(targets, timeout_s=timeout_s)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with stop_signals() as signals:
         async with trio.open_nursery() as nursery:
             await nursery.start(serve_http, listeners, exporter.handle)
             log.info(

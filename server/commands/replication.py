@@ -34,10 +34,12 @@ _UNBLOCKED: Final = ErrorReply(
 )
 
 
-def start_following(engine: ServerEngine, master: Address, now_ms: int) -> None:
+def start_following(
+    engine: ServerEngine, master: Address, now_ms: int, *, is_starting: bool = False
+) -> None:
     """Make the server a replica of `master`: for REPLICAOF and for the configuration at start."""
     replication = engine.replication
-    replication.become_replica(master, now_ms)
+    replication.become_replica(master, now_ms, is_starting=is_starting)
     engine.configuration.put(directives.REPLICA_OF, master)
     engine.set_role(is_replica=True, is_read_only=replication.settings.is_read_only)
     engine.set_link_state(is_down=True, serves_stale_data=replication.settings.serves_stale_data)

@@ -198,11 +198,15 @@ class Replication:
             return None
         return Position(self.identity.replid, self.offset)
 
-    def become_replica(self, master: Address, now_ms: int) -> None:
-        """Follow `master` from now on. The dataset stays until a snapshot replaces it."""
+    def become_replica(self, master: Address, now_ms: int, *, is_starting: bool = False) -> None:
+        """Follow `master` from now on. The dataset stays until a snapshot replaces it.
+
+        When the server starts there is no history yet that a master might know, unless the snapshot
+        that is loaded then tells of one (`restore`).
+        """
         if self.master is None:
             # As a master, what we hold is by definition what our ID and offset say.
-            self._is_position_valid = True
+            self._is_position_valid = not is_starting
         elif self.is_link_up:
             self.link_down_since_ms = now_ms
         self.master = master

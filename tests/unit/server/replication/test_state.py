@@ -385,6 +385,14 @@ def test_another_master_is_asked_to_go_on_from_here() -> None:
     assert rig.state.link_down_since_ms == 8000
 
 
+def test_a_server_that_starts_as_a_replica_claims_no_history() -> None:
+    """Its master cannot know the ID made up at the start; to ask for it would count as an error."""
+    rig = Rig()
+    rig.state.become_replica(MASTER, 1000, is_starting=True)
+
+    assert rig.state.position is None
+
+
 def test_a_replica_without_a_link_serves_no_replicas() -> None:
     """It would serve data that may be replaced at any moment."""
     rig = Rig()

@@ -74,7 +74,7 @@ class _ScanOptions:
 @command(
     "SCAN",
     arity=-2,
-    flags=Flag.READONLY,
+    flags=Flag.READONLY | Flag.TOUCHES_ARBITRARY_KEYS,
     group="generic",
     since="2.8.0",
     tips=("nondeterministic_output", "request_policy:special"),
@@ -110,7 +110,7 @@ def _parse_cursor(text: bytes) -> int:
 @command(
     "RANDOMKEY",
     arity=1,
-    flags=Flag.READONLY,
+    flags=Flag.READONLY | Flag.TOUCHES_ARBITRARY_KEYS,
     group="generic",
     since="1.0.0",
     tips=("request_policy:all_shards", "nondeterministic_output"),

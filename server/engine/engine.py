@@ -229,22 +229,27 @@ class ServerEngine(Engine):
         context.effects = None
         index = context.db.index
         if self._deletions:
-            self._propagate_with_deletions(changes, index, [argv] if effects is None else effects)
+            is_unit = not row.flags & Flag.TOUCHES_ARBITRARY_KEYS
+            commands = [argv] if effects is None else effects
+            self._propagate_with_deletions(changes, index, commands, is_unit=is_unit)
             return
         self.keyspace.dirty += changes
         for command in [argv] if effects is None else effects:
             self.propagate(index, command)
 
     def _propagate_with_deletions(
-        self, changes: int, database_index: int, effects: list[list[bytes]]
+        self, changes: int, database_index: int, effects: list[list[bytes]], *, is_unit: bool
     ) -> None:
-        """Send the expired keys' deletions and what the command did after them, as one unit."""
+        """Send the expired keys' deletions and what the command did after them, as one unit or each
+        by itself.
+        """
         unit, self._deletions = self._deletions, []
         if changes != ONLY_EXPIRED:
             self.keyspace.dirty += changes & ~ONLY_EXPIRED
             unit += [(database_index, command) for command in effects]
         for sink in self.sinks:
-            sink.append(unit)
+            for part in [unit] if is_unit else [[effect] for effect in unit]:
+                sink.append(part)
 
     def propagate(self, database_index: int, command: list[bytes]) -> None:
         """Have replicas see `command`; inside EXEC it is kept until the transaction ends."""

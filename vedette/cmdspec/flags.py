@@ -32,6 +32,9 @@ class Flag(enum.IntFlag):
     MOVABLE_KEYS = enum.auto()
     #: Not refused by a reply of QUEUED: runs at once inside MULTI (EXEC, DISCARD, WATCH, ...).
     NOT_QUEUED = enum.auto()
+    #: Comes upon keys that it does not name (SCAN, RANDOMKEY): what of them has expired is deleted
+    #: key by key, not as one unit.
+    TOUCHES_ARBITRARY_KEYS = enum.auto()
     #: Allowed to a RESP2 client that has subscribed.
     WHILE_SUBSCRIBED = enum.auto()
 

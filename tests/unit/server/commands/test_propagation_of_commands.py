@@ -114,6 +114,19 @@ def test_expired_keys_are_deleted_in_replicas_before_what_follows() -> None:
     ]
 
 
+def test_keys_that_a_scan_finds_expired_are_deleted_one_by_one() -> None:
+    """They have nothing to do with one another; Redis 7.0.15 wraps them in no MULTI either."""
+    engine = TestEngine()
+    for key in ("a", "b"):
+        engine.call("SET", key, "1", "PX", "10")
+    engine.sink.units.clear()
+    engine.advance(10)
+
+    engine.call("SCAN", "0", "COUNT", "10")
+
+    assert sorted(engine.sink.units) == [[(0, [b"DEL", b"a"])], [(0, [b"DEL", b"b"])]]
+
+
 def test_a_transaction_is_sent_as_one_unit() -> None:
     """With the database of each command, and without what changed nothing."""
     engine = TestEngine()

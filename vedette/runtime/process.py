@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import trio
@@ -57,10 +58,21 @@ def stop_signals() -> Iterator[AsyncIterator[int]]:
 
     For then the process is about to end, and a second one must not turn that into a failure.
     """
+    sys.unraisablehook = _pass_over_ignored_signals
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # what the receiver finds, it restores at its end
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         yield signals
+
+
+def _pass_over_ignored_signals(unraisable: sys.UnraisableHookArgs) -> None:
+    """Report what cannot be raised, but for a signal that came while its handler was changed.
+
+    The interpreter then says that it ignores the signal, which is what is wanted.
+    """
+    if isinstance(unraisable.exc_value, OSError) and "due to race" in str(unraisable.exc_value):
+        return
+    sys.__unraisablehook__(unraisable)
 
 
 def allow_clients(count: int) -> int:

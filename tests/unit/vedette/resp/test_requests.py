@@ -217,3 +217,77 @@ def test_garbage_is_parsed_alike_in_any_pieces(parts: list[bytes], places: list[
         [bytes([byte]) for byte in data], expected, "" if failure is None else str(failure)
     )
     assert all(request and all(type(word) is bytes for word in request) for request in expected)
+
+
+def parse_bytewise(data: bytes) -> tuple[list[list[bytes]], bool]:
+    """Return what the strict parser makes of `data`, and whether that is all there is to it."""
+    parser = RequestParser()
+    found: list[list[bytes]] = []
+    for index in range(len(data)):
+        more, failure = parser.parse(data[index : index + 1])
+        found += more
+        if failure is not None:
+            return found, False
+    return found, not parser.buffered_bytes
+
+
+@given(requests)
+def test_a_single_request_is_what_the_strict_parser_makes_of_it(request: list[bytes]) -> None:
+    """Whoever does not pipeline is served by it; line ends in values send it to `parse`."""
+    data = encode_command(request)
+    has_line_end = any(b"\r\n" in argument for argument in request)
+
+    single = RequestParser().parse_single(data)
+
+    assert single == (None if has_line_end else request)
+
+
+@given(
+    requests,
+    st.integers(min_value=0),
+    st.sampled_from([b"", b"0", b"1", b"9", b"-", b"\r", b"\n", b"\r\n", b"$", b"*", b"x"]),
+    st.booleans(),
+)
+def test_a_damaged_single_request_is_never_taken_for_a_whole_one(
+    request: list[bytes], place: int, damage: bytes, is_insertion: bool
+) -> None:
+    """It is either exactly what the strict parser finds, alone and complete, or left to that."""
+    data = encode_command(request)
+    at = place % len(data)
+    damaged = data[:at] + damage + data[at if is_insertion else at + 1 :]
+
+    single = RequestParser().parse_single(damaged)
+
+    assert single is None or ([single], True) == parse_bytewise(damaged)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"*2\r\n$3\r\nGET\r\n$2\r\nk\r\n",
+        b"*2\r\n$4\r\nGET\r\n$1\r\nk\r\n",
+        b"*2\r\n$03\r\nGET\r\n$1\r\nk\r\n",
+        b"*3\r\n$3\r\nGET\r\n$1\r\nk\r\n",
+        b"*2\r\n:3\r\nGET\r\n$1\r\nk\r\n",
+        b"*2\r\n$3\r\nGET\r\n$1\r\nk",
+        b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nx",
+        PING * 2,
+        b"PING\r\n",
+        b"*0\r\n",
+        b"",
+    ],
+)
+def test_what_is_not_one_whole_request_is_left_to_the_other_parsers(data: bytes) -> None:
+    """They word the errors and keep what is unfinished."""
+    assert RequestParser().parse_single(data) is None
+
+
+def test_strangers_and_unfinished_requests_get_no_short_cut() -> None:
+    """Limits before authentication, and bytes held already, are the strict parser's business."""
+    stranger = RequestParser()
+    stranger.is_authenticated = False
+    unfinished = RequestParser()
+    unfinished.parse(PING[:-1])
+
+    assert stranger.parse_single(PING) is None
+    assert unfinished.parse_single(PING) is None

@@ -121,6 +121,31 @@ def test_calls_refusals_and_failures_are_told_apart() -> None:
     assert engine.errors_by_code == {b"ERR": 2, b"TOY": 1}
 
 
+def test_the_time_of_a_pipeline_is_shared_out_once() -> None:
+    """Calls of one command in a row are timed together, and no moment counts for two commands."""
+    engine = KernelEngine()
+    engine.send(
+        engine.client(), ("FETCH", "a"), ("FETCH", "a"), ("STORE", "a", "1"), ("FETCH", "a")
+    )
+
+    fetch, store = row_of(engine, "fetch"), row_of(engine, "store")
+
+    # The clock goes on by a millisecond whenever it is read.
+    assert (fetch.calls, store.calls) == (3, 1)
+    assert (fetch.seconds, store.seconds) == pytest.approx((0.002, 0.001))
+
+
+def test_calls_before_a_transaction_are_counted_once() -> None:
+    """What MULTI makes a client's next commands pass is accounted for apart from the loop's."""
+    engine = KernelEngine()
+    engine.send(engine.client(), ("FETCH", "a"), ("MULTI",), ("EXEC",), ("FETCH", "a"))
+
+    assert row_of(engine, "fetch").calls == 2
+    assert row_of(engine, "multi").calls == 1
+    assert row_of(engine, "exec").calls == 1
+    assert engine.commands_processed == 4
+
+
 def test_writes_are_accounted_for_once_each() -> None:
     """What propagates hangs on it."""
     engine = KernelEngine()

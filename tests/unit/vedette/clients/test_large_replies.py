@@ -42,6 +42,17 @@ def test_requests_behind_large_replies_are_put_off(engine: KernelEngine) -> None
     assert engine.commands_processed == 5
 
 
+def test_large_arrays_put_requests_off_like_large_strings(engine: KernelEngine) -> None:
+    """The size of a reply counts, not its type."""
+    client = engine.client()
+    engine.stored[b"list"] = [VALUE] * 3  # type: ignore[assignment]  # any reply would do
+
+    engine.send(client, ("FETCH", "list"), ("PING",))
+
+    assert client.is_put_off
+    assert go_on(engine, client) == b"+PONG\r\n"
+
+
 def test_what_arrives_meanwhile_keeps_its_place(engine: KernelEngine) -> None:
     """Nothing overtakes what was put off."""
     client = engine.client()

@@ -131,6 +131,30 @@ async def test_many_clients_are_served_side_by_side() -> None:
         assert len(served.engine.clients) == 200
 
 
+class EndlessPump(Pump):
+    """A pump that is never done: as with clients that send faster than they are served."""
+
+    batches_count = 0
+
+    def serve_ready(self) -> bool:
+        self.batches_count += 1
+        assert self.batches_count < 5_000_000, "nobody else ever had a turn"
+        return True
+
+
+async def test_clients_that_never_pause_leave_other_tasks_their_turn() -> None:
+    """Else a busy server would neither expire keys, nor feed replicas, nor end on a signal."""
+    pump = EndlessPump(KernelEngine())
+    [listener] = open_listeners(["127.0.0.1"], 0, 100)
+    with listener, trio.fail_after(10):
+        async with open_background_nursery() as nursery:
+            await nursery.start(pump.serve, [listener])
+            async with await trio.open_tcp_stream(*listener.getsockname()):
+                await wait_until_async(lambda: pump.batches_count > 0)
+
+    assert pump.batches_count > 0
+
+
 async def test_addresses_are_those_of_the_socket() -> None:
     """CLIENT KILL finds clients by them."""
     async with serving() as served:

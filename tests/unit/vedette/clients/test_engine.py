@@ -146,6 +146,14 @@ def test_calls_before_a_transaction_are_counted_once() -> None:
     assert engine.commands_processed == 4
 
 
+def test_calls_before_a_subscription_are_counted_once() -> None:
+    """A command may itself put its client among those that are looked at with care."""
+    engine = KernelEngine()
+    engine.send(engine.client(), ("SUBSCRIBE", "a"), ("SUBSCRIBE", "b"), ("SUBSCRIBE", "c"))
+
+    assert row_of(engine, "subscribe").calls == 3
+
+
 def test_writes_are_accounted_for_once_each() -> None:
     """What propagates hangs on it."""
     engine = KernelEngine()

@@ -113,7 +113,7 @@ class _Sentinel:
         journal.write(StartRecord(JOURNAL_VERSION, seed, config.durable))
         self.driver = Driver(
             SentinelCore(initial_state(config.durable), random.Random(seed)),
-            StateFile(file, config.settings),
+            StateFile(file),
             source_host=config.settings.value_of(directives.BIND_SOURCE_ADDRESS) or None,
             observe=journal.write if config.settings.value_of(directives.JOURNAL) else None,
             on_publish=self._note_event,

@@ -148,9 +148,8 @@ class _Reader:
         self.denies_scripts_reconfig = True
         requirepass = settings.value_of(directives.REQUIRE_PASS)
         self._options = GlobalOptions(
-            announce_port=settings.value_of(directives.PORT),
-            # As of old, the password that clients need also opens the other sentinels.
-            sentinel_pass=encode_word(requirepass) if requirepass else None,
+            listening_port=settings.value_of(directives.PORT),
+            requirepass=encode_word(requirepass) if requirepass else None,
         )
 
     def read(self, queue: Sequence[Statement]) -> None:
@@ -216,9 +215,7 @@ class _Reader:
             case "announce-ip":
                 self._options = replace(self._options, announce_ip=value or None)
             case "announce-port":
-                port = _port(value)
-                if port:
-                    self._options = replace(self._options, announce_port=port)
+                self._options = replace(self._options, announce_port=_port(value))
             case "sentinel-user":
                 self._options = replace(self._options, sentinel_user=encode_word(value) or None)
             case "sentinel-pass":

@@ -24,6 +24,7 @@ from vedette.types import Address
 
 from .core.events import Event, LinkLoss
 from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
+from .core.timing import Periods
 
 VERSION: Final = 1
 _STARS: Final = b"******"
@@ -52,6 +53,7 @@ _RECORDS: Final[dict[str, type]] = {
         DurableMaster,
         MasterOptions,
         GlobalOptions,
+        Periods,
     )
 }
 
@@ -111,8 +113,12 @@ def _encode_record(record: Any) -> dict[str, Any]:
 def _without_secrets(record: Any) -> Any:
     if isinstance(record, MasterOptions) and record.auth_pass is not None:
         return replace(record, auth_pass=_STARS)
-    if isinstance(record, GlobalOptions) and record.sentinel_pass is not None:
-        return replace(record, sentinel_pass=_STARS)
+    if isinstance(record, GlobalOptions):
+        return replace(
+            record,
+            sentinel_pass=record.sentinel_pass and _STARS,
+            requirepass=record.requirepass and _STARS,
+        )
     return record
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from vedette.conf import ConfigLine, Settings
-from vedette.conf.quoting import decode_word, encode_word
+from vedette.conf import ConfigLine
+from vedette.conf.quoting import decode_word
 
-from . import directives
 from .config import GLOBAL_STATEMENTS, MASTER_STATEMENTS, statement_name
 from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
 
@@ -20,13 +19,13 @@ from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOption
 _KEPT_STATEMENTS: Final = frozenset({"deny-scripts-reconfig"})
 
 
-def state_lines(state: DurableState, settings: Settings) -> list[ConfigLine]:
+def state_lines(state: DurableState) -> list[ConfigLine]:
     """Return the `sentinel ...` lines of a file that holds `state`."""
     lines = [_line("myid", state.my_id)]
     for master in state.masters:
         lines += _master_lines(master)
     lines.append(_line("current-epoch", str(state.current_epoch)))
-    lines += _global_lines(state.options, settings)
+    lines += _global_lines(state.options)
     return lines
 
 
@@ -69,18 +68,15 @@ def _master_lines(master: DurableMaster) -> list[ConfigLine]:
     return lines
 
 
-def _global_lines(options: GlobalOptions, settings: Settings) -> list[ConfigLine]:
-    listening_port = settings.value_of(directives.PORT)
-    requirepass = encode_word(settings.value_of(directives.REQUIRE_PASS))
+def _global_lines(options: GlobalOptions) -> list[ConfigLine]:
     port = options.announce_port
-    lines = [_line("announce-port", str(port), is_needed=port != listening_port)]
+    lines = [_line("announce-port", str(port), is_needed=port != 0)]
     if options.announce_ip:
         lines.append(_line("announce-ip", options.announce_ip))
     if options.sentinel_user:
         lines.append(_line("sentinel-user", decode_word(options.sentinel_user)))
     if options.sentinel_pass:
-        is_own = options.sentinel_pass != requirepass
-        lines.append(_line("sentinel-pass", decode_word(options.sentinel_pass), is_needed=is_own))
+        lines.append(_line("sentinel-pass", decode_word(options.sentinel_pass)))
     for name, value in (
         ("resolve-hostnames", options.resolve_hostnames),
         ("announce-hostnames", options.announce_hostnames),

@@ -72,10 +72,10 @@ def _monitor(
 ) -> Reply | Block:
     if host is None:
         raise CommandError(b"ERR Invalid IP address or hostname specified")
-    if name in context.state.masters:
-        raise CommandError(b"ERR Duplicate master name.")
     if not 0 <= port <= 65535:
         raise CommandError(b"ERR Invalid port number.")
+    if name in context.state.masters:
+        raise CommandError(b"ERR Duplicate master name.")
     address = Address(host, port)
     return context.ask(
         lambda now_ms, request: MonitorRequested(now_ms, request, name, address, quorum)

@@ -40,7 +40,11 @@ class ParsedOptions:
 
 
 class _BadArgumentError(Exception):
-    """The value of the option at hand is wrong."""
+    """A value of the option at hand is wrong: the last, unless it is told which."""
+
+    def __init__(self, value: bytes | None = None) -> None:
+        super().__init__(value)
+        self.value = value
 
 
 class _RefusedError(Exception):
@@ -69,9 +73,10 @@ def parse_options(
             options = _PARSERS[name](options, values, rules)
         except _RefusedError as error:
             return ParsedOptions(options, tuple(applied), error.text)
-        except _BadArgumentError:
+        except _BadArgumentError as error:
+            value = values[-1] if error.value is None else error.value
             text = b"ERR Invalid argument '%b' for SENTINEL SET '%b'"
-            return ParsedOptions(options, tuple(applied), text % (values[-1], arguments[position]))
+            return ParsedOptions(options, tuple(applied), text % (value, arguments[position]))
         shown = (b"******",) if name == b"auth-pass" else tuple(values)
         applied.append((arguments[position], *shown))
         position += 1 + size
@@ -160,8 +165,8 @@ def _set_auth_user(o: MasterOptions, values: list[bytes], rules: ScriptRules) ->
 
 def _set_rename(o: MasterOptions, values: list[bytes], rules: ScriptRules) -> MasterOptions:
     old, new = (_plain(value) for value in values)
-    if not old:
-        raise _BadArgumentError
+    if not (old and new):
+        raise _BadArgumentError(b"")
     renamed = {name: to for name, to in o.renamed_commands.items() if name != old.upper()}
     if old.upper() != new.upper():
         renamed[old.upper()] = new

@@ -27,6 +27,7 @@ Fields: TypeAlias = Mapping[str, object]
     "ROLE",
     arity=1,
     flags=Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.FAST,
+    categories=("admin", "dangerous"),
     group="server",
     since="2.8.12",
     summary="Return the role of the instance",
@@ -82,6 +83,7 @@ def shutdown(context: SentinelContext, argv: list[bytes]) -> Reply:
     group="server",
     since="1.0.0",
     summary="Return facts and counters of the sentinel",
+    categories=("dangerous",),
     tips=("nondeterministic_output", "request_policy:all_shards", "response_policy:special"),
 )
 def info(context: SentinelContext, argv: list[bytes]) -> Reply:
@@ -157,7 +159,7 @@ def _sentinel(context: SentinelContext) -> Fields:
         "sentinel_total_tilt": state.tilt_count,
         "sentinel_running_scripts": sum(script.process_id != 0 for script in scripts),
         "sentinel_scripts_queue_length": len(scripts),
-        "sentinel_simulate_failure_flags": 0,
+        "sentinel_simulate_failure_flags": int(state.simulated_failures),
     }
     for index, master in enumerate(state.masters.values()):
         host, port = master.address

@@ -106,4 +106,9 @@ class Answer:
     reply: Reply
 
 
-Action: TypeAlias = Connect | Disconnect | Send | Persist | Publish | RunScript | Answer
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """End the process at once, as SENTINEL SIMULATE-FAILURE ordered; carry out nothing more."""
+
+
+Action: TypeAlias = Connect | Disconnect | Send | Persist | Publish | RunScript | Answer | Crash

@@ -1,4 +1,4 @@
-"""What operators order: MONITOR, REMOVE, SET, RESET, FAILOVER, FLUSHCONFIG, CONFIG SET.
+"""What operators order: MONITOR, REMOVE, SET, RESET, FAILOVER, FLUSHCONFIG, CONFIG SET, DEBUG.
 
 The commands have checked arguments already; here the state changes, is saved, and the client is
 answered once that has ended. As in Redis a change stays in force when only its save failed, and the
@@ -9,20 +9,22 @@ from __future__ import annotations
 
 from vedette.resp.replies import OK, ErrorReply, Reply
 
-from . import detection, election, links, notices, selection, switch
+from . import detection, election, links, notices, opinions, probes, selection, stall, switch
 from .actions import Answer
 from .events import (
     FailoverRequested,
+    FailureSimulated,
     GlobalOptionsRequested,
     MonitorRequested,
     OptionsRequested,
+    PeriodsChanged,
     RemoveRequested,
     RequestId,
     ResetRequested,
     SaveRequested,
 )
 from .machine import Machine
-from .model import FailoverState, Master, MasterOptions, new_node
+from .model import FailoverState, Master, MasterOptions, SimulatedFailure, new_node
 
 NO_SUCH_MASTER = ErrorReply(b"ERR No such master with that name")
 DUPLICATE_NAME = ErrorReply(b"ERR Duplicate master name.")
@@ -46,7 +48,11 @@ def on_monitor(machine: Machine, event: MonitorRequested) -> None:
         return
     master = Master(
         name=event.name,
-        options=MasterOptions(quorum=event.quorum),
+        options=MasterOptions(
+            quorum=event.quorum,
+            down_after_ms=state.periods.default_down_after_ms,
+            failover_timeout_ms=state.periods.default_failover_timeout_ms,
+        ),
         node=new_node(event.name, event.address),
     )
     state.masters[master.name] = master
@@ -110,8 +116,7 @@ def on_global_options(machine: Machine, event: GlobalOptionsRequested) -> None:
     state = machine.state
     old = state.options
     state.options = event.options
-    new_credentials = (event.options.sentinel_user, event.options.sentinel_pass)
-    if new_credentials != (old.sentinel_user, old.sentinel_pass):
+    if event.options.peer_credentials != old.peer_credentials:
         for peer_link in state.peer_links.values():
             links.close(machine, links.peer_owner(peer_link))
     _answer_when_saved(machine, event.request, OK)
@@ -158,7 +163,7 @@ def on_failover(machine: Machine, event: FailoverRequested) -> None:
     if master.failover.state is not FailoverState.NONE:
         machine.act(Answer(event.request, IN_PROGRESS))
         return
-    if not selection.candidates(master, machine.now_ms):
+    if not selection.candidates(master, machine.now_ms, machine.state.periods):
         machine.act(Answer(event.request, NO_GOOD_REPLICA))
         return
     election.stand(machine, master, is_forced=True)
@@ -168,3 +173,18 @@ def on_failover(machine: Machine, event: FailoverRequested) -> None:
 def on_save(machine: Machine, event: SaveRequested) -> None:
     """SENTINEL FLUSHCONFIG."""
     _answer_when_saved(machine, event.request, OK)
+
+
+def on_periods(machine: Machine, event: PeriodsChanged) -> None:
+    """SENTINEL DEBUG: what is shorter than before begins now, what is longer the next time."""
+    machine.state.periods = event.periods
+    probes.hasten(machine)
+    stall.hasten(machine)
+    for master in machine.state.masters.values():
+        detection.check_node(machine, master.node)
+        opinions.hasten(machine, master)
+
+
+def on_simulated_failure(machine: Machine, event: FailureSimulated) -> None:
+    """SENTINEL SIMULATE-FAILURE: remember where to crash."""
+    machine.state.simulated_failures = SimulatedFailure(event.failures)

@@ -34,6 +34,7 @@ from .actions import Action
 from .events import (
     Event,
     FailoverRequested,
+    FailureSimulated,
     GlobalOptionsRequested,
     HelloReceived,
     LinkDown,
@@ -41,6 +42,7 @@ from .events import (
     MessageReceived,
     MonitorRequested,
     OptionsRequested,
+    PeriodsChanged,
     Persisted,
     RemoveRequested,
     RepliesReceived,
@@ -137,6 +139,10 @@ def _handle(machine: Machine, event: Event) -> None:
             admin.on_failover(machine, event)
         case SaveRequested():
             admin.on_save(machine, event)
+        case PeriodsChanged():
+            admin.on_periods(machine, event)
+        case FailureSimulated():
+            admin.on_simulated_failure(machine, event)
         case _:
             assert_never(event)
 

@@ -17,7 +17,6 @@ from . import election, failover, links, notices, opinions, probes, reconfigurat
 from .machine import LinkOwner, Machine, Request, RequestKind
 from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timers import Timer, TimerKind
-from .timing import INFO_PERIOD_MS
 
 _ACCEPTABLE_ERRORS = ("LOADING", "MASTERDOWN")
 
@@ -113,7 +112,7 @@ def _deadline_ms(machine: Machine, node: Node) -> int | None:
         deadlines.append(node.link.suspect_since_ms + options.down_after_ms)
     if node is master.node:
         if node.role_reported is Role.REPLICA:
-            patience_ms = options.down_after_ms + 2 * INFO_PERIOD_MS
+            patience_ms = options.down_after_ms + 2 * machine.state.periods.info_period_ms
             deadlines.append(node.role_reported_ms + patience_ms)
         if node.rebooted_ms is not None and options.reboot_down_after_ms > 0:
             deadlines.append(node.rebooted_ms + options.reboot_down_after_ms)

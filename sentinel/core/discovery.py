@@ -27,6 +27,7 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
     is_master_node = node is master.node
     was_urgent = node.info_refresh_ms is None
     node.info_refresh_ms = machine.now_ms
+    node.info = reply
     _note_run(machine, master, node, facts)
     if is_master_node and facts.role is Role.MASTER:
         for address in facts.replicas:

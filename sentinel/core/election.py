@@ -32,7 +32,6 @@ from .model import FailoverState, Master, PeerSentinel
 from .timers import Timer, TimerKind
 from .timing import (
     ABORT_PAUSE_MS,
-    ELECTION_TIMEOUT_MS,
     LEADER_PATIENCE_MS,
     LEADER_PATIENCE_SPREAD_MS,
     LEADER_SILENCE_MS,
@@ -185,7 +184,7 @@ def _should_wait_for_replica(machine: Machine, master: Master) -> bool:
     To win all the same would make the others wait for us. But after a while one attempt is made, so
     that its failure shows in the events why nothing happens.
     """
-    if selection.candidates(master, machine.now_ms):
+    if selection.candidates(master, machine.now_ms, machine.state.periods):
         return False
     assert master.o_down_since_ms is not None
     has_waited = machine.now_ms - master.o_down_since_ms > NO_REPLICA_WAIT_MS
@@ -222,7 +221,7 @@ def stand(machine: Machine, master: Master, *, is_forced: bool = False) -> None:
             _on_own_vote(machine, master, is_saved=is_saved)
 
     machine.hold(begin)
-    timeout_ms = min(ELECTION_TIMEOUT_MS, master.options.failover_timeout_ms)
+    timeout_ms = min(state.periods.election_timeout_ms, master.options.failover_timeout_ms)
     machine.timers.set(Timer(TimerKind.ELECTION, master.name), machine.now_ms + timeout_ms)
 
 

@@ -23,7 +23,8 @@ from typing import NewType, TypeAlias
 from vedette.resp.exchange import Received
 from vedette.types import Address, RunId
 
-from .model import GlobalOptions, LinkId, MasterOptions
+from .model import GlobalOptions, LinkId, MasterOptions, SimulatedFailure
+from .timing import Periods
 
 #: Names a client's request that waits for its `Answer`; chosen by the runtime.
 RequestId = NewType("RequestId", int)
@@ -213,6 +214,22 @@ class SaveRequested:
     request: RequestId
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodsChanged:
+    """SENTINEL DEBUG, parsed and checked; `periods` is the complete new record. Not answered."""
+
+    now_ms: int
+    periods: Periods
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSimulated:
+    """SENTINEL SIMULATE-FAILURE; `failures` replaces what was ordered before. Not answered."""
+
+    now_ms: int
+    failures: SimulatedFailure
+
+
 Event: TypeAlias = (
     Started
     | TimePassed
@@ -230,4 +247,6 @@ Event: TypeAlias = (
     | ResetRequested
     | FailoverRequested
     | SaveRequested
+    | PeriodsChanged
+    | FailureSimulated
 )

@@ -13,9 +13,9 @@ sentinelFailoverStateMachine`.
 from __future__ import annotations
 
 from . import notices, orders, probes, reconfiguration, selection, transitions
-from .actions import RunScript
+from .actions import Crash, RunScript
 from .machine import Machine, RequestKind
-from .model import Failover, FailoverState, Master, Node, Role
+from .model import Failover, FailoverState, Master, Node, Role, SimulatedFailure
 from .switch import switch_master
 from .timers import Timer, TimerKind
 from .timing import (
@@ -32,12 +32,22 @@ from .timing import (
 def become_leader(machine: Machine, master: Master) -> None:
     """Elected, or ordered by an operator: begin."""
     notices.about_master(machine, "+elected-leader", master)
+    if _crashes(machine, SimulatedFailure.CRASH_AFTER_ELECTION):
+        return
     failover = master.failover
     failover.attempts = 0
     failover.awaited_leader = None
     failover.is_waiting_for_replica = False
     transitions.become(machine, master, FailoverState.SELECT_SLAVE)
     select_replica(machine, master)
+
+
+def _crashes(machine: Machine, failure: SimulatedFailure) -> bool:
+    """Crash if that was ordered for this moment; whoever calls does nothing more then."""
+    if not machine.state.simulated_failures & failure:
+        return False
+    machine.act(Crash())
+    return True
 
 
 def select_replica(machine: Machine, master: Master) -> None:
@@ -51,7 +61,7 @@ def select_replica(machine: Machine, master: Master) -> None:
     ):
         machine.timers.set(Timer(TimerKind.FAILOVER, master.name), deadline_ms)
         return
-    ranked = selection.candidates(master, machine.now_ms)
+    ranked = selection.candidates(master, machine.now_ms, machine.state.periods)
     if not ranked:
         failover.is_waiting_for_replica = True
         failover.not_before_ms = machine.now_ms + ABORT_PAUSE_MS
@@ -145,6 +155,8 @@ def on_promoted(machine: Machine, master: Master, node: Node) -> None:
     ended = master.failover
     assert ended.epoch > master.config_epoch
     notices.about_node(machine, "+promoted-slave", node)
+    if _crashes(machine, SimulatedFailure.CRASH_AFTER_PROMOTION):
+        return
     transitions.become(machine, master, FailoverState.RECONF_SLAVES)
     old_address = master.address
     run_reconfig_script(machine, master, node, "leader")

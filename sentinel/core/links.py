@@ -20,7 +20,6 @@ from .model import Link, LinkKind, LinkStatus, Node, PeerLink, PeerSentinel
 from .timers import Timer, TimerKind
 from .timing import (
     CONNECT_GUARD_MS,
-    PING_PERIOD_MAX_MS,
     connect_timeout_ms,
     reconnect_delay_ms,
 )
@@ -58,7 +57,7 @@ def down_after_ms(machine: Machine, owner: LinkOwner) -> int:
     assert owner.peer_link is not None
     return min(
         (masters[name].options.down_after_ms for name in owner.peer_link.masters),
-        default=PING_PERIOD_MAX_MS,
+        default=machine.state.periods.ping_period_ms,
     )
 
 
@@ -194,7 +193,7 @@ def _setup_commands(machine: Machine, owner: LinkOwner) -> tuple[tuple[bytes, ..
         options = state.masters[owner.node.name].options
         user, password = options.auth_user, options.auth_pass
     else:
-        user, password = state.options.sentinel_user, state.options.sentinel_pass
+        user, password = state.options.peer_credentials
     suffix = "pubsub" if owner.link.kind is LinkKind.PUBSUB else "cmd"
     name = f"sentinel-{state.my_id[:8]}-{suffix}".encode()
     commands: list[tuple[bytes, ...]] = []

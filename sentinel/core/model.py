@@ -17,17 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, IntFlag
 from types import MappingProxyType
 from typing import Final, NewType
 
 from vedette.types import Address, RunId
 
+from .timing import DEFAULT_DOWN_AFTER_MS, DEFAULT_FAILOVER_TIMEOUT_MS, DEFAULT_PERIODS, Periods
+
 #: One connection attempt; unique for the life of the process.
 LinkId = NewType("LinkId", int)
 
-DEFAULT_DOWN_AFTER_MS: Final = 30_000
-DEFAULT_FAILOVER_TIMEOUT_MS: Final = 180_000
 DEFAULT_PARALLEL_SYNCS: Final = 1
 DEFAULT_PRIORITY: Final = 100
 NO_RENAMES: Final[Mapping[bytes, bytes]] = MappingProxyType({})
@@ -71,6 +71,14 @@ class FailoverState(Enum):
     RECONF_SLAVES = "reconf_slaves"
 
 
+class SimulatedFailure(IntFlag):
+    """Where SENTINEL SIMULATE-FAILURE has the process crash; the values are INFO's."""
+
+    NONE = 0
+    CRASH_AFTER_ELECTION = 1
+    CRASH_AFTER_PROMOTION = 2
+
+
 class ReconfState(Enum):
     """How far one replica has come in being pointed to the new master."""
 
@@ -102,14 +110,29 @@ class MasterOptions:
 class GlobalOptions:
     """What an operator sets for the whole sentinel."""
 
-    #: Our port as fellow sentinels shall reach it (the listening port unless announce-port is set).
-    announce_port: int
+    #: The port and the password of our own, which stand in for what is not set below.
+    listening_port: int = 0
+    requirepass: bytes | None = None
+    #: Our port as fellow sentinels shall reach it; 0 announces the one we listen on.
+    announce_port: int = 0
     #: None announces the local address of each link.
     announce_ip: str | None = None
     sentinel_user: bytes | None = None
     sentinel_pass: bytes | None = None
     resolve_hostnames: bool = False
     announce_hostnames: bool = False
+
+    @property
+    def announced_port(self) -> int:
+        """The port that fellow sentinels are told."""
+        return self.announce_port or self.listening_port
+
+    @property
+    def peer_credentials(self) -> tuple[bytes | None, bytes | None]:
+        """User and password for fellow sentinels; without a password there is no AUTH."""
+        if self.sentinel_pass is None:
+            return None, self.requirepass
+        return self.sentinel_user, self.sentinel_pass
 
 
 @dataclass(slots=True)
@@ -178,6 +201,8 @@ class Node:
     #: From INFO; "" until it was read once. Written by `discovery.py`, as all down to `role...`.
     run_id: str = ""
     info_refresh_ms: int | None = None
+    #: The text of that INFO, as SENTINEL INFO-CACHE shows it.
+    info: bytes | None = None
     #: None until an INFO was read since the node became known or was moved by a switch.
     role_reported: Role | None = None
     #: Since when it reports that role (or since when it is known).
@@ -360,6 +385,10 @@ class SentinelState:
 
     my_id: RunId
     options: GlobalOptions
+    #: Written by SENTINEL DEBUG.
+    periods: Periods = DEFAULT_PERIODS
+    #: Written by SENTINEL SIMULATE-FAILURE.
+    simulated_failures: SimulatedFailure = SimulatedFailure.NONE
     current_epoch: int = 0
     masters: dict[str, Master] = field(default_factory=dict)
     peer_links: dict[RunId, PeerLink] = field(default_factory=dict)

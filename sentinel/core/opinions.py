@@ -2,7 +2,7 @@
 
 The one query, SENTINEL IS-MASTER-DOWN-BY-ADDR, asks for an opinion (`*`) or for a vote (our run
 id). It is sent on the edge of a suspicion and repeated quickly until the quorum agrees and while
-votes are collected, then at Redis' pace. An answer counts for `OPINION_LIFETIME_MS`, and not beyond
+votes are collected, then at Redis' pace. An answer counts for `opinion_lifetime_ms`, and not beyond
 a switch. Reference: `sentinel.c: sentinelAskMasterStateToOtherSentinels`.
 """
 
@@ -14,7 +14,7 @@ from vedette.types import RunId
 from .machine import Machine, Request, RequestKind
 from .model import FailoverState, Master, PeerSentinel
 from .timers import Timer, TimerKind
-from .timing import ASK_BACK_GAP_MS, ASK_PERIOD_MS, ASK_PERIOD_URGENT_MS, OPINION_LIFETIME_MS
+from .timing import ASK_BACK_GAP_MS, ASK_PERIOD_URGENT_MS
 
 
 def ask_all(machine: Machine, master: Master, *, is_forced: bool = False) -> None:
@@ -28,9 +28,21 @@ def ask_all(machine: Machine, master: Master, *, is_forced: bool = False) -> Non
             is_forced or not peer.is_ask_waiting
         ):
             _ask(machine, master, peer)
+    timer = Timer(TimerKind.ASK, master.name)
+    machine.timers.set(timer, machine.now_ms + _ask_period_ms(machine, master))
+
+
+def hasten(machine: Machine, master: Master) -> None:
+    """The period of asking has changed: do not wait longer than the new one."""
+    timer = Timer(TimerKind.ASK, master.name)
+    if machine.timers.is_set(timer):
+        machine.timers.set_earlier(timer, machine.now_ms + _ask_period_ms(machine, master))
+
+
+def _ask_period_ms(machine: Machine, master: Master) -> int:
+    period_ms = machine.state.periods.ask_period_ms
     is_urgent = not master.is_o_down or master.failover.state is FailoverState.WAIT_START
-    period_ms = ASK_PERIOD_URGENT_MS if is_urgent else ASK_PERIOD_MS
-    machine.timers.set(Timer(TimerKind.ASK, master.name), machine.now_ms + period_ms)
+    return min(period_ms, ASK_PERIOD_URGENT_MS) if is_urgent else period_ms
 
 
 def ask_back(machine: Machine, master: Master) -> None:
@@ -72,8 +84,9 @@ def on_answer(
 
 def expire(machine: Machine, master: Master) -> None:
     """Forget opinions that have grown too old."""
+    lifetime_ms = machine.state.periods.opinion_lifetime_ms
     for peer in master.peers.values():
-        if peer.says_down and machine.now_ms - peer.says_down_ms > OPINION_LIFETIME_MS:
+        if peer.says_down and machine.now_ms - peer.says_down_ms > lifetime_ms:
             peer.says_down = False
 
 

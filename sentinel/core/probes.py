@@ -16,11 +16,6 @@ from .machine import LinkOwner, Machine, Request, RequestKind
 from .model import FailoverState, LinkKind, LinkStatus, Master, Node, PeerSentinel, Role
 from .timers import Timer, TimerKind
 from .timing import (
-    HELLO_PERIOD_MS,
-    INFO_PERIOD_MS,
-    INFO_PERIOD_URGENT_MS,
-    LINK_HALF_DEAD_AGE_MS,
-    PUBSUB_SILENCE_MS,
     STRANGERS_HASTE_MS,
     STRANGERS_HOLD_MS,
     master_ping_period_ms,
@@ -31,7 +26,7 @@ from .timing import (
 def on_link_up(machine: Machine, owner: LinkOwner) -> None:
     """Probe what is behind a connection that has just come up, and introduce ourselves."""
     if owner.link.kind is LinkKind.PUBSUB:
-        machine.timers.set(owner.timer, machine.now_ms + PUBSUB_SILENCE_MS)
+        machine.timers.set(owner.timer, machine.now_ms + machine.state.periods.pubsub_silence_ms)
         return
     send_ping(machine, owner)
     if owner.node is not None:
@@ -54,10 +49,11 @@ def on_link_timer(machine: Machine, owner: LinkOwner) -> None:
         links.close(machine, owner)
         return
     if link.kind is LinkKind.PUBSUB:
-        if machine.now_ms - link.last_activity_ms >= PUBSUB_SILENCE_MS:
+        silent_ms = link.last_activity_ms + machine.state.periods.pubsub_silence_ms
+        if machine.now_ms >= silent_ms:
             links.close(machine, owner)
         else:
-            machine.timers.set(owner.timer, link.last_activity_ms + PUBSUB_SILENCE_MS)
+            machine.timers.set(owner.timer, silent_ms)
         return
     if link.ping_waiting_since_ms is None:
         send_ping(machine, owner)
@@ -91,10 +87,11 @@ def schedule_ping(machine: Machine, owner: LinkOwner) -> None:
 
 def _ping_period_ms(machine: Machine, owner: LinkOwner) -> int:
     down_after_ms = links.down_after_ms(machine, owner)
+    longest_ms = machine.state.periods.ping_period_ms
     node = owner.node
     if node is not None and machine.master_of(node).node is node:
-        return master_ping_period_ms(down_after_ms)
-    return ping_period_ms(down_after_ms)
+        return master_ping_period_ms(down_after_ms, longest_ms)
+    return ping_period_ms(down_after_ms, longest_ms)
 
 
 def _half_dead_ms(machine: Machine, owner: LinkOwner) -> int:
@@ -102,7 +99,40 @@ def _half_dead_ms(machine: Machine, owner: LinkOwner) -> int:
     link = owner.link
     assert link.ping_waiting_since_ms is not None
     overdue_ms = link.ping_waiting_since_ms + links.down_after_ms(machine, owner) // 2
-    return max(overdue_ms, link.status_since_ms + LINK_HALF_DEAD_AGE_MS)
+    return max(
+        overdue_ms, link.status_since_ms + machine.state.periods.min_link_reconnect_period_ms
+    )
+
+
+def hasten(machine: Machine) -> None:
+    """Periods have changed: let nothing wait longer than the new ones."""
+    state = machine.state
+    owners = [links.peer_owner(peer_link) for peer_link in state.peer_links.values()]
+    hello_ms = machine.now_ms + state.periods.publish_period_ms
+    for master in state.masters.values():
+        for node in master.nodes():
+            owners += [links.command_owner(node), links.pubsub_owner(node)]
+            timer = Timer(TimerKind.INFO, node.name, node.address)
+            machine.timers.set_earlier(timer, machine.now_ms + _info_period_ms(machine, node))
+            timer = Timer(TimerKind.NODE_HELLO, node.name, node.address)
+            machine.timers.set_earlier(timer, hello_ms)
+        for peer in master.peers.values():
+            timer = Timer(TimerKind.PEER_HELLO, peer.name, peer.run_id)
+            machine.timers.set_earlier(timer, hello_ms)
+    for owner in owners:
+        if owner.link.is_up:
+            due_ms = max(_link_due_ms(machine, owner), machine.now_ms)
+            machine.timers.set_earlier(owner.timer, due_ms)
+
+
+def _link_due_ms(machine: Machine, owner: LinkOwner) -> int:
+    """When the timer of a link that is up has something to do."""
+    link = owner.link
+    if link.kind is LinkKind.PUBSUB:
+        return link.last_activity_ms + machine.state.periods.pubsub_silence_ms
+    if link.ping_waiting_since_ms is None:
+        return link.last_ping_sent_ms + _ping_period_ms(machine, owner)
+    return _half_dead_ms(machine, owner)
 
 
 # -- INFO ------------------------------------------------------------------------------------------
@@ -127,18 +157,19 @@ def schedule_info(machine: Machine, node: Node) -> None:
 
 def _info_period_ms(machine: Machine, node: Node) -> int:
     master = machine.master_of(node)
+    periods = machine.state.periods
     if node.info_refresh_ms is None:
-        return INFO_PERIOD_URGENT_MS
+        return periods.info_period_urgent_ms
     if node is master.node:
         # A master without replicas is being set up, or is in danger: either way look closely.
-        return INFO_PERIOD_MS if master.replicas else INFO_PERIOD_URGENT_MS
+        return periods.info_period_ms if master.replicas else periods.info_period_urgent_ms
     is_urgent = (
         master.is_o_down
         or master.failover.state is not FailoverState.NONE
         or (node.role_reported is Role.REPLICA and not node.is_master_link_up)
         or is_misplaced(master, node)
     )
-    return INFO_PERIOD_URGENT_MS if is_urgent else INFO_PERIOD_MS
+    return periods.info_period_urgent_ms if is_urgent else periods.info_period_ms
 
 
 def is_misplaced(master: Master, replica: Node) -> bool:
@@ -211,14 +242,16 @@ def send_hello_to_peer(machine: Machine, peer: PeerSentinel) -> None:
     _schedule_peer_hello(machine, peer)
 
 
-def _schedule_node_hello(machine: Machine, node: Node, delay_ms: int = HELLO_PERIOD_MS) -> None:
+def _schedule_node_hello(machine: Machine, node: Node, delay_ms: int | None = None) -> None:
+    if delay_ms is None:
+        delay_ms = machine.state.periods.publish_period_ms
     timer = Timer(TimerKind.NODE_HELLO, node.name, node.address)
     machine.timers.set(timer, machine.now_ms + delay_ms)
 
 
-def _schedule_peer_hello(
-    machine: Machine, peer: PeerSentinel, delay_ms: int = HELLO_PERIOD_MS
-) -> None:
+def _schedule_peer_hello(machine: Machine, peer: PeerSentinel, delay_ms: int | None = None) -> None:
+    if delay_ms is None:
+        delay_ms = machine.state.periods.publish_period_ms
     timer = Timer(TimerKind.PEER_HELLO, peer.name, peer.run_id)
     machine.timers.set(timer, machine.now_ms + delay_ms)
 
@@ -233,7 +266,7 @@ def _hello_body(machine: Machine, master: Master, local_host: str) -> bytes:
     options = state.options
     return format_hello(
         Hello(
-            address=Address(options.announce_ip or local_host, options.announce_port),
+            address=Address(options.announce_ip or local_host, options.announced_port),
             run_id=state.my_id,
             current_epoch=state.saved_epoch,
             master_name=master.name,

@@ -13,7 +13,7 @@ from . import notices, orders, probes, transitions
 from .machine import Machine, RequestKind
 from .model import FailoverState, Master, Node, ReconfState, Role
 from .timers import Timer, TimerKind
-from .timing import RECONF_POLL_MS, RECONF_TIMEOUT_MS
+from .timing import RECONF_POLL_MS
 
 _UNDER_WAY = frozenset({ReconfState.SENT, ReconfState.IN_PROGRESS})
 
@@ -57,13 +57,11 @@ def advance(machine: Machine, master: Master) -> None:
 
 def on_timer(machine: Machine, master: Master) -> None:
     """Look after replicas under way: ask them how far they are, pass over who does not answer."""
+    timeout_ms = machine.state.periods.slave_reconf_timeout_ms
     for node in _replicas_to_move(master):
         if node.reconf not in _UNDER_WAY:
             continue
-        if (
-            node.reconf is ReconfState.SENT
-            and machine.now_ms - node.reconf_sent_ms > RECONF_TIMEOUT_MS
-        ):
+        if node.reconf is ReconfState.SENT and machine.now_ms - node.reconf_sent_ms > timeout_ms:
             node.reconf = ReconfState.DONE
             notices.about_node(machine, "-slave-reconf-sent-timeout", node)
         else:

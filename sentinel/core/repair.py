@@ -31,11 +31,10 @@ from .machine import Machine, Request, RequestKind
 from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timing import (
     CONFIRM_GAP_MS,
-    CONVERT_WAIT_MS,
     FIX_TURN_MS,
     FIX_WAIT_MS,
     REPAIR_GAP_MS,
-    SANE_INFO_AGE_MS,
+    Periods,
 )
 
 
@@ -91,10 +90,10 @@ def _is_repairable(machine: Machine, master: Master, node: Node) -> bool:
         return False
     if node.repaired_ms is not None and machine.now_ms - node.repaired_ms < REPAIR_GAP_MS:
         return False
-    return looks_sane(master, machine.now_ms)
+    return looks_sane(master, machine.now_ms, machine.state.periods)
 
 
-def looks_sane(master: Master, now_ms: int) -> bool:
+def looks_sane(master: Master, now_ms: int, periods: Periods) -> bool:
     """Whether the master is fit to be named to a replica."""
     node = master.node
     return (
@@ -102,12 +101,12 @@ def looks_sane(master: Master, now_ms: int) -> bool:
         and node.link.is_up
         and node.role_reported is Role.MASTER
         and node.info_refresh_ms is not None
-        and now_ms - node.info_refresh_ms < SANE_INFO_AGE_MS
+        and now_ms - node.info_refresh_ms < periods.sane_info_age_ms
     )
 
 
 def _consider_conversion(machine: Machine, master: Master, node: Node) -> None:
-    has_waited = machine.now_ms - node.role_reported_ms > CONVERT_WAIT_MS
+    has_waited = machine.now_ms - node.role_reported_ms > machine.state.periods.convert_wait_ms
     is_returned = node.is_former_master and node.turned_master_ms is None
     confirmations = 1 + len(node.confirmed_by & master.peers.keys())
     is_confirmed = (

@@ -10,10 +10,8 @@ from enum import Enum
 from typing import Final
 
 from .model import Master, Node, Role
-from .timing import INFO_PERIOD_MS, PING_PERIOD_MAX_MS
+from .timing import DEFAULT_PERIODS, Periods
 
-_PONG_AGE_MAX_MS: Final = 5 * PING_PERIOD_MAX_MS
-_INFO_AGE_MAX_MS: Final = 3 * INFO_PERIOD_MS
 #: The limit on a link down counts from before the master's failure by this many down-afters.
 _LINK_DOWN_FACTOR: Final = 10
 
@@ -30,7 +28,9 @@ class Unfit(Enum):
     REFUSED = "refused or missed a promotion a moment ago"
 
 
-def unfit(master: Master, replica: Node, now_ms: int) -> Unfit | None:
+def unfit(
+    master: Master, replica: Node, now_ms: int, periods: Periods = DEFAULT_PERIODS
+) -> Unfit | None:
     """Why this replica may not be promoted, or None if it may.
 
     (1) Redis also wants the pub/sub link up. A promotion needs the command link alone, and the
@@ -40,12 +40,14 @@ def unfit(master: Master, replica: Node, now_ms: int) -> Unfit | None:
         return Unfit.DOWN
     if not replica.link.is_up:
         return Unfit.DISCONNECTED
-    if now_ms - replica.link.last_valid_pong_ms > _PONG_AGE_MAX_MS:
+    if now_ms - replica.link.last_valid_pong_ms > periods.candidate_pong_age_ms:
         return Unfit.SILENT
     if replica.priority == 0:
         return Unfit.NEVER
     # With the master down INFO comes every second; a replica that misses several is not well.
-    info_age_max_ms = _PONG_AGE_MAX_MS if master.is_s_down else _INFO_AGE_MAX_MS
+    info_age_max_ms = (
+        periods.candidate_pong_age_ms if master.is_s_down else periods.candidate_info_age_ms
+    )
     if replica.info_refresh_ms is None or now_ms - replica.info_refresh_ms > info_age_max_ms:
         return Unfit.INFO_STALE
     if replica.master_link_down_ms > _link_down_max_ms(master, now_ms):
@@ -70,9 +72,11 @@ def _link_down_max_ms(master: Master, now_ms: int) -> int:
     return allowance_ms + now_ms - master.node.s_down_since_ms
 
 
-def candidates(master: Master, now_ms: int) -> list[Node]:
+def candidates(master: Master, now_ms: int, periods: Periods = DEFAULT_PERIODS) -> list[Node]:
     """The replicas that may be promoted, best first."""
-    fit = [node for node in master.replicas.values() if unfit(master, node, now_ms) is None]
+    fit = [
+        node for node in master.replicas.values() if unfit(master, node, now_ms, periods) is None
+    ]
     return sorted(fit, key=lambda node: _rank(master, node))
 
 

@@ -12,7 +12,7 @@ from . import detection, failover, notices
 from .machine import Machine
 from .model import FailoverState, Link
 from .timers import Timer, TimerKind
-from .timing import STALL_ABORT_MS, STALL_MS, TILT_PERIOD_MS, TILT_TRIGGER_MS
+from .timing import STALL_ABORT_MS, STALL_MS
 
 _ABORTS = {
     FailoverState.WAIT_START: "-failover-abort-not-elected",
@@ -26,6 +26,8 @@ def notice_stall(machine: Machine, due_ms: int | None) -> None:
     if due_ms is None:
         return
     late_ms = machine.now_ms - due_ms
+    if late_ms >= machine.state.periods.tilt_trigger_ms:
+        _enter_tilt(machine)
     if late_ms < STALL_MS:
         return
     for link in _probed_links(machine):
@@ -37,8 +39,6 @@ def notice_stall(machine: Machine, due_ms: int | None) -> None:
         event = _ABORTS.get(master.failover.state)
         if event is not None:
             failover.abort(machine, master, event)
-    if late_ms >= TILT_TRIGGER_MS:
-        _enter_tilt(machine)
 
 
 def end_tilt(machine: Machine) -> None:
@@ -53,13 +53,21 @@ def end_tilt(machine: Machine) -> None:
             detection.check_peer(machine, peer)
 
 
+def hasten(machine: Machine) -> None:
+    """The length of tilt mode has changed: do not stay in it longer than the new one."""
+    state = machine.state
+    if state.tilt_since_ms is not None:
+        end_ms = state.tilt_since_ms + state.periods.tilt_period_ms
+        machine.timers.set_earlier(Timer(TimerKind.TILT), max(end_ms, machine.now_ms))
+
+
 def _enter_tilt(machine: Machine) -> None:
     state = machine.state
     if state.tilt_since_ms is None:
         state.tilt_since_ms = machine.now_ms
         state.tilt_count += 1
         notices.about(machine, "+tilt", "#tilt mode entered")
-    machine.timers.set(Timer(TimerKind.TILT), machine.now_ms + TILT_PERIOD_MS)
+    machine.timers.set(Timer(TimerKind.TILT), machine.now_ms + state.periods.tilt_period_ms)
 
 
 def _probed_links(machine: Machine) -> list[Link]:

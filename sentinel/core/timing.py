@@ -1,42 +1,101 @@
 """How long things take, in milliseconds: Redis' constants, and ours where timers were pure waste.
 
-Owns numbers only. "Redis" marks those that fellow sentinels, nodes or operators can observe and may
-rely on; the others are local to this machine.
+Owns numbers only. Those that an operator may change (SENTINEL DEBUG) are fields of `Periods`, which
+is part of the state; the constants are ours alone. "Redis" marks those that fellow sentinels, nodes
+or operators can observe and may rely on.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-#: Redis: INFO of healthy nodes, and of those that matter while a failover is near.
-INFO_PERIOD_MS: Final = 10_000
+#: Redis: what a master starts with.
+DEFAULT_DOWN_AFTER_MS: Final = 30_000
+DEFAULT_FAILOVER_TIMEOUT_MS: Final = 180_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periods:
+    """What SENTINEL DEBUG shows and changes, in its order; all above 0. Forgotten by a restart."""
+
+    #: INFO of healthy nodes.
+    info_period_ms: int = 10_000
+    #: At most this long between two PINGs; `down-after` shortens it.
+    ping_period_ms: int = 1_000
+    #: How often a settled opinion is refreshed.
+    ask_period_ms: int = 1_000
+    #: The hello message, repeated; every change of configuration also sends one at once.
+    publish_period_ms: int = 2_000
+    #: What SENTINEL MONITOR gives a new master.
+    default_down_after_ms: int = DEFAULT_DOWN_AFTER_MS
+    default_failover_timeout_ms: int = DEFAULT_FAILOVER_TIMEOUT_MS
+    #: A stall this long is worth an event.
+    tilt_trigger_ms: int = 2_000
+    #: Redis then stands still for 30 s; fresh probes tell in a round trip.
+    tilt_period_ms: int = 1_000
+    #: A replica that does not confirm SLAVEOF in this time is passed over.
+    slave_reconf_timeout_ms: int = 10_000
+    #: A connection this old whose PING is overdue by half of down-after is replaced.
+    min_link_reconnect_period_ms: int = 15_000
+    #: One election; Redis allows 10 s because it counts votes by timer.
+    election_timeout_ms: int = 2_000
+    #: The runtime's: how long a script may run, and waits before its first repetition.
+    script_max_runtime_ms: int = 60_000
+    script_retry_delay_ms: int = 30_000
+
+    @property
+    def info_period_urgent_ms(self) -> int:
+        """INFO of the nodes that matter while a failover is near, or of which little is known."""
+        return min(self.info_period_ms, INFO_PERIOD_URGENT_MS)
+
+    @property
+    def opinion_lifetime_ms(self) -> int:
+        """How long a fellow's "down" counts."""
+        return 5 * self.ask_period_ms
+
+    @property
+    def pubsub_silence_ms(self) -> int:
+        """A hello channel this silent is replaced (our own hello comes back over it)."""
+        return 3 * self.publish_period_ms
+
+    @property
+    def convert_wait_ms(self) -> int:
+        """Wait before a replica that turned master behind our back is demoted."""
+        return 4 * self.publish_period_ms
+
+    @property
+    def sane_info_age_ms(self) -> int:
+        """A master is only trusted as target of repairs if its INFO is this fresh."""
+        return 2 * self.info_period_ms
+
+    @property
+    def candidate_info_age_ms(self) -> int:
+        """A replica is only promoted if its INFO is this fresh; fresher, if the master is down."""
+        return 3 * self.info_period_ms
+
+    @property
+    def candidate_pong_age_ms(self) -> int:
+        """A replica is only promoted if it answered a PING this short a while ago."""
+        return 5 * self.ping_period_ms
+
+
+DEFAULT_PERIODS: Final = Periods()
+
 INFO_PERIOD_URGENT_MS: Final = 1_000
-#: Redis: the hello message, repeated; every change of configuration also sends one at once.
-HELLO_PERIOD_MS: Final = 2_000
 #: How long a new configuration is kept from redis-sentinels that hold a silent node down within
 #: less than `STRANGERS_HASTE_MS`. They reconnect at most once a second, and count their down-after
 #: for the new master from the switch: told right after an attempt at the dead master, they would
 #: hold the new one down before they have connected to it, and fail over once more.
 STRANGERS_HOLD_MS: Final = 400
 STRANGERS_HASTE_MS: Final = 1_500
-#: Redis: how long a fellow's "down" counts, and how often a settled opinion is refreshed.
-OPINION_LIFETIME_MS: Final = 5_000
-ASK_PERIOD_MS: Final = 1_000
 #: While SDOWN but short of ODOWN, and while collecting votes, fellows are asked this often.
 ASK_PERIOD_URGENT_MS: Final = 100
 #: Two sentinels that ask each other must not do so for ever.
 ASK_BACK_GAP_MS: Final = 20
-#: Redis: a connection this old whose PING is overdue by half of down-after is replaced.
-LINK_HALF_DEAD_AGE_MS: Final = 15_000
-#: Redis: a hello channel this silent is replaced (our own hello comes back over it).
-PUBSUB_SILENCE_MS: Final = 6_000
 #: Redis: no more requests than this wait on one link (times its users).
 MAX_PENDING: Final = 100
 
-#: Redis: wait before a replica that turned master behind our back is demoted.
-CONVERT_WAIT_MS: Final = 8_000
-#: Redis: a master is only trusted as target of repairs if its INFO is this fresh.
-SANE_INFO_AGE_MS: Final = 20_000
 #: Between two repairs of the same node, and two rounds of asking fellows to confirm them.
 REPAIR_GAP_MS: Final = 2_000
 CONFIRM_GAP_MS: Final = 500
@@ -44,8 +103,6 @@ CONFIRM_GAP_MS: Final = 500
 FIX_WAIT_MS: Final = 4_000
 FIX_TURN_MS: Final = 1_000
 
-#: One election; Redis allows 10 s because it counts votes by timer.
-ELECTION_TIMEOUT_MS: Final = 2_000
 #: Between the candidacies of sentinels that reach ODOWN at the same moment, by rank.
 RANK_DELAY_MS: Final = 30
 #: A lost election is repeated after a random time in this range, doubled with each loss.
@@ -75,8 +132,6 @@ PROMOTION_LINK_PATIENCE_MS: Final = 1_000
 #: SLAVEOF NO ONE is repeated this often if it seems lost.
 PROMOTION_RESEND_MS: Final = 500
 REFUSED_FOR_MS: Final = 30_000
-#: Redis: a replica that does not confirm SLAVEOF in this time is passed over.
-RECONF_TIMEOUT_MS: Final = 10_000
 
 #: A failed save is tried again after this.
 SAVE_RETRY_MS: Final = 1_000
@@ -86,10 +141,6 @@ SAVE_RETRY_MS: Final = 1_000
 STALL_MS: Final = 150
 #: After a stall this long a failover that has not promoted anybody is given up.
 STALL_ABORT_MS: Final = 1_000
-#: Redis: a stall this long is worth an event. Redis then stands still for 30 s; fresh probes tell
-#: in a round trip.
-TILT_TRIGGER_MS: Final = 2_000
-TILT_PERIOD_MS: Final = 1_000
 
 #: Reconnecting: at once, then at a pace that slows with the number of failures.
 RECONNECT_FAST_MS: Final = 50
@@ -101,22 +152,21 @@ RECONNECT_SLOW_MS: Final = 1_000
 #: Beyond an attempt's own time-out, before it is given up as never to be reported.
 CONNECT_GUARD_MS: Final = 5_000
 
-PING_PERIOD_MAX_MS: Final = 1_000
 PING_PERIOD_MIN_MS: Final = 50
 
 
-def master_ping_period_ms(down_after_ms: int) -> int:
+def master_ping_period_ms(down_after_ms: int, longest_ms: int) -> int:
     """How often a master is pinged: ten times in down-after, so that sentinels agree closely.
 
     The first unanswered PING of the slowest of a quorum decides; Redis pings once in down-after and
     loses up to as much.
     """
-    return min(max(down_after_ms // 10, PING_PERIOD_MIN_MS), PING_PERIOD_MAX_MS)
+    return min(max(down_after_ms // 10, PING_PERIOD_MIN_MS), longest_ms)
 
 
-def ping_period_ms(down_after_ms: int) -> int:
+def ping_period_ms(down_after_ms: int, longest_ms: int) -> int:
     """How often replicas and fellow sentinels are pinged."""
-    return min(max(down_after_ms // 2, PING_PERIOD_MIN_MS), PING_PERIOD_MAX_MS)
+    return min(max(down_after_ms // 2, PING_PERIOD_MIN_MS), longest_ms)
 
 
 def connect_timeout_ms(down_after_ms: int) -> int:

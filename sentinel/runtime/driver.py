@@ -11,6 +11,7 @@ A task of its own only keeps the time: it wakes the machine when the machine ask
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final, assert_never
@@ -24,6 +25,7 @@ from sentinel.core.actions import (
     Action,
     Answer,
     Connect,
+    Crash,
     Disconnect,
     Level,
     Persist,
@@ -42,6 +44,9 @@ log = structlog.get_logger()
 
 #: An action gives rise to an event only by a call that returns at once, so few can ever wait.
 INBOX_MAX: Final = 10_000
+
+#: Exit code of a process that SENTINEL SIMULATE-FAILURE has crash, as Redis'.
+SIMULATED_CRASH_CODE: Final = 99
 
 #: How long a client waits for a host name to be looked up.
 RESOLVE_TIMEOUT_S: Final = 5.0
@@ -79,7 +84,7 @@ class Driver:
         #: Events published or logged since the start, by name: for metrics.
         self.event_counts: Counter[str] = Counter()
         self.saver = Saver(file, self.handle)
-        self.scripts = ScriptRunner(self._announce_script)
+        self.scripts = ScriptRunner(self._announce_script, lambda: core.state.periods)
 
     def attach(self, engine: SentinelEngine, settle: Callable[[], None]) -> None:
         """Join the clients' side, once, before `run`."""
@@ -188,6 +193,9 @@ class Driver:
             case Answer(request, reply):
                 assert self._engine is not None
                 self._engine.answer(request, reply)
+            case Crash():
+                log.warning("sentinel.crash_simulated")
+                os._exit(SIMULATED_CRASH_CODE)
             case _:
                 assert_never(action)
 

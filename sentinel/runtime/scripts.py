@@ -17,12 +17,11 @@ import trio
 
 from sentinel.context import PendingScript
 from sentinel.core.actions import RunScript
+from sentinel.core.timing import DEFAULT_PERIODS, Periods
 
 QUEUE_MAX: Final = 256
 RUNNING_MAX: Final = 16
-RUNTIME_MAX_S: Final = 60.0
 ATTEMPTS_MAX: Final = 10
-RETRY_DELAY_S: Final = 30.0
 
 #: A killed process is gone this soon.
 _REAP_TIMEOUT_S: Final = 2.0
@@ -54,11 +53,17 @@ class ScriptJob:
 class ScriptRunner:
     """Runs the scripts that the machine asks for.
 
-    `publish(event, payload)` announces what Redis announces about scripts.
+    `publish(event, payload)` announces what Redis announces about scripts; `periods()` tells how
+    long one may run and how long it waits before it is repeated.
     """
 
-    def __init__(self, publish: Callable[[bytes, bytes], None]) -> None:
+    def __init__(
+        self,
+        publish: Callable[[bytes, bytes], None],
+        periods: Callable[[], Periods] = lambda: DEFAULT_PERIODS,
+    ) -> None:
         self._publish = publish
+        self._periods = periods
         self._slots = trio.Semaphore(RUNNING_MAX)
         #: All that run or wait, oldest first.
         self.jobs: list[ScriptJob] = []
@@ -94,7 +99,7 @@ class ScriptRunner:
                     is_over = await self._attempt(job)
                 if is_over:
                     break
-                delay_s = RETRY_DELAY_S * 2 ** (job.attempts - 1)
+                delay_s = self._periods().script_retry_delay_ms / 1000 * 2 ** (job.attempts - 1)
                 job.since_s = trio.current_time() + delay_s
                 await trio.sleep(delay_s)
         if job in self.jobs:
@@ -114,7 +119,7 @@ class ScriptRunner:
         job.process_id = process.pid
         log.debug("sentinel.script_started", sentinel_event="+script-child", pid=process.pid)
         try:
-            with trio.move_on_after(RUNTIME_MAX_S) as scope:
+            with trio.move_on_after(self._periods().script_max_runtime_ms / 1000) as scope:
                 code = await process.wait()
             if scope.cancelled_caught:
                 self._publish(b"-script-timeout", f"{path} {process.pid}".encode())

@@ -19,7 +19,7 @@ from sentinel.core.actions import Persist
 from sentinel.core.events import Event, Persisted
 from sentinel.core.model import DurableState
 from sentinel.state_lines import key_of, state_lines
-from vedette.conf import Settings, rewrite_text
+from vedette.conf import rewrite_text
 from vedette.conf.quoting import decode_word, encode_word
 from vedette.runtime.durable_file import write_durably
 
@@ -29,9 +29,8 @@ log = structlog.get_logger()
 class StateFile:
     """The configuration file that holds the state."""
 
-    def __init__(self, path: str, settings: Settings) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._settings = settings
         self._text = ""
 
     def write(self, state: DurableState) -> None:
@@ -44,7 +43,7 @@ class StateFile:
             self._text = decode_word(Path(self.path).read_bytes())
         except FileNotFoundError:
             pass  # removed under our feet: written anew from what we last saw
-        self._text = rewrite_text(self._text, state_lines(state, self._settings), key_of)
+        self._text = rewrite_text(self._text, state_lines(state), key_of)
         write_durably(self.path, encode_word(self._text))
 
 

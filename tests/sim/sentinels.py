@@ -17,6 +17,7 @@ from sentinel.core.actions import (
     Action,
     Answer,
     Connect,
+    Crash,
     Disconnect,
     Persist,
     Publish,
@@ -223,6 +224,8 @@ class SimSentinel(Process):
                 self._on_answer(request, reply)
             case RunScript():
                 pass
+            case Crash():
+                raise AssertionError("no simulated operator orders this")
 
     # -- disk ------------------------------------------------------------------------------------
 

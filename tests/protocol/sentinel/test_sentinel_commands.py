@@ -449,7 +449,7 @@ def test_config_get_shows_globals_in_redis_order(desk: Desk) -> None:
         "resolve-hostnames": "no",
         "announce-hostnames": "no",
         "announce-ip": "",
-        "announce-port": "26379",
+        "announce-port": "0",
         "sentinel-user": "",
         "sentinel-pass": "",
         "loglevel": "notice",

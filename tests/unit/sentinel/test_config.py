@@ -60,6 +60,7 @@ def test_all_statements_are_read_whatever_their_order() -> None:
         my_id=RunId("b" * 40),
         current_epoch=6,
         options=GlobalOptions(
+            listening_port=5000,
             announce_port=7000,
             announce_ip="1.2.3.4",
             sentinel_user=b"su",
@@ -98,15 +99,19 @@ def test_first_start_draws_an_id_and_announces_the_listening_port() -> None:
     durable = read("port 5000\n").durable
 
     assert durable.my_id == FRESH_ID
-    assert durable.options == GlobalOptions(announce_port=5000)
+    assert durable.options == GlobalOptions(listening_port=5000)
+    assert durable.options.announced_port == 5000
 
 
 def test_requirepass_opens_fellow_sentinels_unless_they_have_their_own_password() -> None:
     """Old set-ups share one password between all sentinels."""
     shared = read("requirepass x\n").durable.options
-    own = read("requirepass x\nsentinel sentinel-pass y\n").durable.options
+    own = read(
+        "requirepass x\nsentinel sentinel-user u\nsentinel sentinel-pass y\n"
+    ).durable.options
 
-    assert (shared.sentinel_pass, own.sentinel_pass) == (b"x", b"y")
+    assert shared.sentinel_pass is None
+    assert (shared.peer_credentials, own.peer_credentials) == ((None, b"x"), (b"u", b"y"))
 
 
 @pytest.mark.parametrize(
@@ -220,8 +225,7 @@ FULL = (
 
 def written(text: str, state: DurableState) -> str:
     """Return `text` with `state` saved into it."""
-    lines = state_lines(state, read("port 5000\n").settings)
-    return rewrite_text(text, lines, key_of)
+    return rewrite_text(text, state_lines(state), key_of)
 
 
 def test_saved_state_is_read_back_the_same() -> None:
@@ -297,7 +301,7 @@ def test_password_taken_from_requirepass_is_not_written_as_sentinel_pass() -> No
     """Else a changed requirepass would leave the old password for fellow sentinels."""
     config = read("requirepass x\n")
 
-    text = rewrite_text("", state_lines(config.durable, config.settings), key_of)
+    text = rewrite_text("", state_lines(config.durable), key_of)
 
     assert "sentinel-pass" not in text
 

@@ -16,6 +16,7 @@ from sentinel.core.actions import (
     Action,
     Answer,
     Connect,
+    Crash,
     Disconnect,
     Persist,
     Publish,
@@ -138,6 +139,8 @@ class Rig:
         self.named: dict[Address, Address] = {}
         self.exec_result: dict[Address, object] = {}
         self.is_disk_broken = False
+        #: A simulated failure was carried out: nothing happens any more.
+        self.has_crashed = False
         #: Saves wait here instead of ending at once.
         self.holds_saves = False
         self.held_saves: list[Persist] = []
@@ -163,7 +166,7 @@ class Rig:
     def advance(self, duration_ms: int) -> None:
         """Let time pass, waking the machine exactly when it asks to be woken."""
         end_ms = self.now_ms + duration_ms
-        while True:
+        while not self.has_crashed:
             next_ms = self.core.next_wakeup_ms
             if next_ms is None or next_ms > end_ms:
                 break
@@ -271,8 +274,12 @@ class Rig:
     # -- carrying out ----------------------------------------------------------------------------
 
     def _step(self, event: Event) -> None:
+        if self.has_crashed:
+            return
         for action in self.core.step(event):
             self._carry_out(action)
+            if self.has_crashed:
+                break
 
     def _drain(self) -> None:
         while self._queue:
@@ -293,6 +300,8 @@ class Rig:
                 self.notices.append(action)
             case RunScript():
                 self.scripts.append(action)
+            case Crash():
+                self.has_crashed = True
             case Answer(request, reply):
                 assert request not in self.answers, "answered twice"
                 self.answers[request] = reply

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sentinel.core import orders
-from sentinel.core.events import FailoverRequested
-from sentinel.core.model import FailoverState
+from sentinel.core.events import FailoverRequested, FailureSimulated
+from sentinel.core.model import FailoverState, SimulatedFailure
 from tests.unit.sentinel.core.rig import (
     MASTER,
     NAME,
@@ -105,6 +105,40 @@ def test_everything_moves_in_the_step_that_sees_the_proof() -> None:
     for address in PEER_ADDRESSES.values():
         hellos = [line for line in rig.commands_to(address) if line.startswith(b"PUBLISH")]
         assert hellos[-1].endswith(b",1,mymaster,10.0.0.3,6379,1")
+
+
+@pytest.mark.parametrize(
+    ("failure", "event", "is_promoted"),
+    [
+        (SimulatedFailure.CRASH_AFTER_ELECTION, "+elected-leader", False),
+        (SimulatedFailure.CRASH_AFTER_PROMOTION, "+promoted-slave", True),
+    ],
+)
+def test_simulated_failure_ends_the_leader_right_there(
+    failure: SimulatedFailure, event: str, is_promoted: bool
+) -> None:
+    """Nothing of what would follow is said or sent, so that the others have to find out."""
+    rig = leader_rig()
+    rig.step(FailureSimulated(rig.now_ms, failure))
+    rig.kill(MASTER)
+    rig.advance(1_100)
+
+    assert rig.has_crashed
+    assert rig.events()[-1] == event
+    assert (b"SLAVEOF NO ONE" in rig.commands_to(REPLICA_2)) is is_promoted
+    assert rig.disk.masters[0].address == MASTER
+
+
+def test_simulated_failure_can_be_called_off() -> None:
+    """Every order replaces the one before."""
+    rig = leader_rig()
+    rig.step(FailureSimulated(rig.now_ms, SimulatedFailure.CRASH_AFTER_ELECTION))
+    rig.step(FailureSimulated(rig.now_ms, SimulatedFailure.NONE))
+    rig.kill(MASTER)
+    rig.advance(1_100)
+
+    assert not rig.has_crashed
+    assert "+switch-master" in rig.events()
 
 
 def test_failover_takes_no_time_of_its_own() -> None:

@@ -73,8 +73,7 @@ class ScriptedCore(SentinelCore):
 @asynccontextmanager
 async def driving(core: ScriptedCore, path: Path) -> AsyncIterator[Driver]:
     """Run a driver for `core` whose state is at `path` while the block lasts."""
-    settings = read_config(parse_text("port 1\n", "x"), WORLD).settings
-    driver = Driver(core, StateFile(str(path), settings))
+    driver = Driver(core, StateFile(str(path)))
     async with trio.open_nursery() as nursery:
         await nursery.start(driver.run)
         yield driver
@@ -231,7 +230,7 @@ def test_saved_file_is_one_a_sentinel_starts_from(tmp_path: Path) -> None:
     path.write_text("port 1\nsentinel monitor m 10.0.0.1 1 2\n")
     config = read_config(parse_text(path.read_text(), "x"), WORLD)
 
-    StateFile(str(path), config.settings).write(config.durable)
+    StateFile(str(path)).write(config.durable)
 
     try:
         again = read_config(parse_text(path.read_text(), "x"), WORLD)

@@ -15,6 +15,7 @@ All times are milliseconds of the runtime's monotonic clock; a name in `_ms` tha
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntFlag
@@ -24,6 +25,7 @@ from typing import Final, NewType
 from vedette.types import Address, RunId
 
 from .timing import DEFAULT_DOWN_AFTER_MS, DEFAULT_FAILOVER_TIMEOUT_MS, DEFAULT_PERIODS, Periods
+from .history import FailoverRecord, new_history
 
 #: One connection attempt; unique for the life of the process.
 LinkId = NewType("LinkId", int)
@@ -351,6 +353,8 @@ class Master:
     generation: int = 0
     #: When the current address was adopted.
     switched_ms: int = 0
+    #: The last failovers, oldest first. Written by `history.py`.
+    history: deque[FailoverRecord] = field(default_factory=new_history)
 
     @property
     def address(self) -> Address:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from . import history
 from .actions import Level, Publish, RunScript
 from .machine import Machine
 from .model import Master, Node, PeerSentinel
@@ -107,6 +108,8 @@ def about(machine: Machine, event: str, payload: str, master: Master | None = No
     level = LEVELS[event]
     name = master.name if master is not None else None
     machine.act(Publish(event.encode(), payload.encode(), level, name))
+    if master is not None:
+        history.note(master, event, payload, machine.state.my_id, machine.now_ms)
     if level is Level.WARNING and master is not None:
         script = master.options.notification_script
         if script is not None:

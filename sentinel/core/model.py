@@ -24,8 +24,8 @@ from typing import Final, NewType
 
 from vedette.types import Address, RunId
 
-from .timing import DEFAULT_DOWN_AFTER_MS, DEFAULT_FAILOVER_TIMEOUT_MS, DEFAULT_PERIODS, Periods
 from .history import FailoverRecord, new_history
+from .timing import DEFAULT_DOWN_AFTER_MS, DEFAULT_FAILOVER_TIMEOUT_MS, DEFAULT_PERIODS, Periods
 
 #: One connection attempt; unique for the life of the process.
 LinkId = NewType("LinkId", int)

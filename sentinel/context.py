@@ -20,9 +20,12 @@ from vedette.types import RunId
 
 from .core.events import Event, RequestId
 from .core.model import SentinelState
+from .event_log import EventLog
 
 #: `Block.reason` of requests that wait for the machine; one for each, since one answer ends one.
 _ANSWER_REASON = "answer"
+#: `Block.reason` of clients that wait for the next event.
+EVENTS_REASON = "events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,8 @@ class Surroundings:
     start_resolving: Callable[[str, Callable[[str | None], None]], None]
     request_shutdown: Callable[[], None]
     set_log_level: Callable[[str], None]
+    #: What has been published; whoever appends to it wakes `EVENTS_REASON`.
+    events: EventLog
 
 
 class SentinelContext(Context):

@@ -11,7 +11,7 @@ from typing import Final
 from vedette.clients.commands import COMMON_MODULES
 from vedette.cmdspec import CommandTable
 
-from . import administration, diagnostics, process, queries
+from . import administration, diagnostics, explanations, process, queries
 
 #: Commands of every server that a sentinel does not know.
 _NOT_OF_A_SENTINEL: Final = frozenset({"echo", "reset"})
@@ -19,5 +19,6 @@ _NOT_OF_A_SENTINEL: Final = frozenset({"echo", "reset"})
 
 def command_table() -> CommandTable:
     """Return the sentinel's command table, with statistics of its own."""
-    table = CommandTable.of([*COMMON_MODULES, queries, administration, diagnostics, process])
+    modules = (queries, administration, diagnostics, explanations, process)
+    table = CommandTable.of([*COMMON_MODULES, *modules])
     return CommandTable(row for row in table if row.full_name not in _NOT_OF_A_SENTINEL)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final, assert_never
@@ -19,7 +20,7 @@ from typing import Final, assert_never
 import structlog
 import trio
 
-from sentinel.context import SentinelEngine
+from sentinel.context import EVENTS_REASON, SentinelEngine
 from sentinel.core import SentinelCore
 from sentinel.core.actions import (
     Action,
@@ -35,6 +36,7 @@ from sentinel.core.actions import (
 )
 from sentinel.core.events import Event, Started, TimePassed
 from sentinel.core.model import LinkId, SentinelState
+from sentinel.event_log import EventLog
 
 from .link import Link
 from .scripts import ScriptRunner
@@ -83,6 +85,8 @@ class Driver:
         self._sleep = trio.CancelScope()
         #: Events published or logged since the start, by name: for metrics.
         self.event_counts: Counter[str] = Counter()
+        #: The last of them that were published, for SENTINEL EVENTS.
+        self.events = EventLog(time.time_ns() // 1_000)
         self.saver = Saver(file, self.handle)
         self.scripts = ScriptRunner(self._announce_script, lambda: core.state.periods)
 
@@ -222,10 +226,13 @@ class Driver:
             Level.NOTICE: log.info,
             Level.WARNING: log.warning,
         }[action.level]
-        of_master = {} if action.master is None else {"master": action.master}
-        write("sentinel.event", sentinel_event=event, payload=text, **of_master)
+        keys: dict[str, str | int] = {} if action.master is None else {"master": action.master}
+        if action.level is not Level.DEBUG:
+            keys["event_id"] = self.events.append(action, time.time_ns() // 1_000_000)
+        write("sentinel.event", sentinel_event=event, payload=text, **keys)
         if action.level is not Level.DEBUG and self._engine is not None:
             self._engine.pubsub.publish(action.event, action.payload)
+            self._engine.wake(EVENTS_REASON)
 
     def _announce_script(self, event: bytes, payload: bytes) -> None:
         """Publish an event about a script, which is the runtime's own."""

@@ -24,6 +24,7 @@ from sentinel.core.events import (
     VoteRequested,
 )
 from sentinel.core.model import SentinelState
+from sentinel.event_log import EventLog
 from vedette.clients import Session
 from vedette.conf import parse_text
 from vedette.resp.replies import OK
@@ -32,6 +33,7 @@ from vedette.types import Address, RunId
 PEER_ID = "a" * 40
 MY_ID = "b" * 40
 NOW_MS = 10_000
+START_US = 1_700_000_000_000_000
 
 SCRIPTS = (
     PendingScript(argv=("/a", "+sdown", "x"), process_id=9, time_ms=5, attempts=1),
@@ -70,6 +72,7 @@ class Desk:
         self.machine = RecordingMachine(initial_state(read.durable))
         self.stops = 0
         self.log_levels: list[str] = []
+        self.events = EventLog(START_US, size_max=4)
         self.lookups: list[tuple[str, Callable[[str | None], None]]] = []
         self.engine = SentinelEngine(
             command_table(),
@@ -94,6 +97,7 @@ class Desk:
                 start_resolving=lambda host, on_found: self.lookups.append((host, on_found)),
                 request_shutdown=self._stop,
                 set_log_level=self.log_levels.append,
+                events=self.events,
             ),
         )
         self.session = self.open()

@@ -6,6 +6,7 @@ Pure text work; what a message means for the state is decided in `gossip.py`. Re
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ from vedette.types import Address, RunId
 _FIELD_COUNT: Final = 8
 _PORT_MAX: Final = 65535
 _EPOCH_MAX: Final = 2**63 - 1
+_LINE_BREAKER: Final = re.compile(rb"[ \t\r\n\0]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ def parse_hello(payload: bytes) -> Hello | None:
     host, port, run_id, current_epoch, name, master_host, master_port, config_epoch = fields
     if not (host and run_id and name and master_host):
         return None
-    if any(character in " \t\r\n\0" for character in payload.decode()):
+    if _LINE_BREAKER.search(payload):
         return None  # would break the line it is written to in sentinel.conf
     numbers = [_number(text) for text in (port, current_epoch, master_port, config_epoch)]
     if any(number is None for number in numbers):

@@ -81,8 +81,9 @@ def send_ping(machine: Machine, owner: LinkOwner) -> None:
 
 def schedule_ping(machine: Machine, owner: LinkOwner) -> None:
     """Plan the next PING after a reply to the last."""
-    due_ms = owner.link.last_ping_sent_ms + _ping_period_ms(machine, owner)
-    machine.timers.set(owner.timer, max(due_ms, machine.now_ms + 1))
+    period_ms = _ping_period_ms(machine, owner)
+    due_ms = owner.link.last_ping_sent_ms + period_ms
+    machine.timers.set_periodic(owner.timer, due_ms, period_ms, machine.now_ms)
 
 
 def _ping_period_ms(machine: Machine, owner: LinkOwner) -> int:
@@ -152,7 +153,8 @@ def info_now(machine: Machine, node: Node) -> None:
 def schedule_info(machine: Machine, node: Node) -> None:
     """Plan the next INFO by how urgent the node's news are."""
     timer = Timer(TimerKind.INFO, node.name, node.address)
-    machine.timers.set(timer, machine.now_ms + _info_period_ms(machine, node))
+    period_ms = _info_period_ms(machine, node)
+    machine.timers.set_periodic(timer, machine.now_ms + period_ms, period_ms, machine.now_ms)
 
 
 def _info_period_ms(machine: Machine, node: Node) -> int:
@@ -161,8 +163,11 @@ def _info_period_ms(machine: Machine, node: Node) -> int:
     if node.info_refresh_ms is None:
         return periods.info_period_urgent_ms
     if node is master.node:
-        # A master without replicas is being set up, or is in danger: either way look closely.
-        return periods.info_period_ms if master.replicas else periods.info_period_urgent_ms
+        if master.replicas:
+            return periods.info_period_ms
+        # It is being set up, or was just reset: look closely at first, then less and less so.
+        known_for_ms = machine.now_ms - node.link.status_since_ms
+        return min(max(known_for_ms // 2, periods.info_period_urgent_ms), periods.info_period_ms)
     is_urgent = (
         master.is_o_down
         or master.failover.state is not FailoverState.NONE
@@ -246,14 +251,14 @@ def _schedule_node_hello(machine: Machine, node: Node, delay_ms: int | None = No
     if delay_ms is None:
         delay_ms = machine.state.periods.publish_period_ms
     timer = Timer(TimerKind.NODE_HELLO, node.name, node.address)
-    machine.timers.set(timer, machine.now_ms + delay_ms)
+    machine.timers.set_periodic(timer, machine.now_ms + delay_ms, delay_ms, machine.now_ms)
 
 
 def _schedule_peer_hello(machine: Machine, peer: PeerSentinel, delay_ms: int | None = None) -> None:
     if delay_ms is None:
         delay_ms = machine.state.periods.publish_period_ms
     timer = Timer(TimerKind.PEER_HELLO, peer.name, peer.run_id)
-    machine.timers.set(timer, machine.now_ms + delay_ms)
+    machine.timers.set_periodic(timer, machine.now_ms + delay_ms, delay_ms, machine.now_ms)
 
 
 def _hello_body(machine: Machine, master: Master, local_host: str) -> bytes:

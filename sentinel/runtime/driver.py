@@ -34,11 +34,12 @@ from sentinel.core.actions import (
     RunScript,
     Send,
 )
-from sentinel.core.events import Event, Started, TimePassed
+from sentinel.core.events import Event, LinkDown, Started, TimePassed
 from sentinel.core.model import LinkId, SentinelState
 from sentinel.event_log import EventLog
 
 from .link import Link
+from .poller import Poller
 from .scripts import ScriptRunner
 from .state_file import Saver, StateFile
 
@@ -79,6 +80,9 @@ class Driver:
         self._settle: Callable[[], None] = lambda: None
         self._nursery: trio.Nursery | None = None
         self._links: dict[LinkId, Link] = {}
+        self._poller = Poller(after_batch=lambda: self._settle())
+        #: Links that the step at hand has sent over.
+        self._queued: dict[Link, None] = {}
         self._inbox: deque[Callable[[int], Event]] = deque()
         self._is_stepping = False
         self._last_ms = 0
@@ -118,10 +122,16 @@ class Driver:
         try:
             while self._inbox:
                 event = self._inbox.popleft()(self.now_ms())
+                if isinstance(event, LinkDown):
+                    self._links.pop(event.link, None)
                 if self._observe is not None:
                     self._observe(event)
                 for action in self._core.step(event):
                     self._carry_out(action)
+                if self._queued:
+                    for link in self._queued:
+                        link.flush()
+                    self._queued.clear()
         finally:
             self._is_stepping = False
         self._set_alarm()
@@ -149,12 +159,18 @@ class Driver:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start the machine and keep it going until cancelled."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            nursery.start_soon(self.saver.run, name="save state")
-            self.handle(Started)
-            task_status.started()
-            await self._keep_time()
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self.saver.run, name="save state")
+                nursery.start_soon(self._poller.run, name="links")
+                self.handle(Started)
+                task_status.started()
+                await self._keep_time()
+        finally:
+            for link in self._links.values():
+                link.close()
+            self._poller.close()
 
     async def _keep_time(self) -> None:
         while True:
@@ -181,6 +197,7 @@ class Driver:
                 link = self._links.get(link_id)
                 if link is not None:
                     link.send(token, commands)
+                    self._queued[link] = None
             case Connect():
                 self._connect(action)
             case Disconnect(link_id):
@@ -205,15 +222,13 @@ class Driver:
 
     def _connect(self, action: Connect) -> None:
         assert self._nursery is not None
-        link = Link(action, self.handle, source_host=self._source_host)
+        link = Link(action, self.step, self._poller, source_host=self._source_host)
         self._links[link.id] = link
-        self._nursery.start_soon(self._run_link, link, name=f"{action.kind.value} {link.address}")
+        self._nursery.start_soon(self._open_link, link, name=f"{action.kind.value} {link.address}")
 
-    async def _run_link(self, link: Link) -> None:
-        try:
-            await link.run()
-        finally:
-            self._links.pop(link.id, None)
+    async def _open_link(self, link: Link) -> None:
+        await link.open()
+        self._settle()
 
     def _publish(self, action: Publish) -> None:
         text = action.payload.decode("utf-8", "replace")

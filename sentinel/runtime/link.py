@@ -1,17 +1,19 @@
 """One connection to a watched node or a fellow sentinel: bytes on the wire, events for the machine.
 
-Owns the socket, the queue of replies that are due, and the task that waits for bytes. It decides
-nothing: when to connect, what to send and when to give up are the machine's actions; every end of a
-connection is reported once, with its reason told apart, and nothing is retried here.
+Owns the socket and the queue of replies that are due. It decides nothing: when to connect, what to
+send and when to give up are the machine's actions; every end of a connection is reported once,
+with its reason told apart, and nothing is retried here.
 
-Sending does not wait for a task to be scheduled: `send` writes to the socket at once, and only
-what the socket does not take is left to the flushing task. While something is left, `send` adds to
-it and does not write, so bytes leave in order.
+Only connecting takes a task. A connection that stands is served by the poller, one task for all
+links (`poller.py`): a sentinel of a thousand masters has some thousands of them. What one step of
+the machine sends leaves in one piece, at its end; what the socket does not take waits until it is
+writable, with all that is sent meanwhile behind it.
 """
 
 from __future__ import annotations
 
 import errno
+import select
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +34,8 @@ from vedette.resp.exchange import (
     TooManyPendingError,
 )
 from vedette.types import Address
+
+from .poller import Poller
 
 RECEIVE_BYTES: Final = 64 * 1024
 #: A peer that does not read is given up when this much waits for it.
@@ -63,13 +67,15 @@ class _Batch:
 class Link:
     """The connection that one `Connect` asked for.
 
-    `report(make_event)` is called with a function from the time to the event; it must not raise.
+    `report(make_event)` is called with a function from the time to the event. It must neither raise
+    nor call the link back before it has returned: a `send` may be what it is called from.
     """
 
     def __init__(
         self,
         connect: Connect,
         report: Callable[[Callable[[int], Event]], None],
+        poller: Poller,
         *,
         source_host: str | None = None,
     ) -> None:
@@ -78,115 +84,137 @@ class Link:
         self._connect_timeout_s = connect.connect_timeout_ms / 1000
         self._source_host = source_host
         self._report = report
+        self._poller = poller
+        #: Around the connecting.
         self._scope = trio.CancelScope()
+        self._is_ended = False
         self._socket: socket.socket | None = None
         self._exchange: Exchange[_Batch] = Exchange(max_pending=PENDING_MAX)
+        #: What is queued, and whether the poller waits for the socket to take more.
         self._outbox = bytearray()
-        self._has_outbox = trio.Event()
+        self._is_congested = False
         self._bytes_since_reply = 0
-        self._loss: LinkLoss | None = None
 
     @property
     def pending_count(self) -> int:
         """Requests whose reply has not come."""
         return self._exchange.pending_count
 
-    async def run(self) -> None:
-        """Connect, then receive until the connection ends or `close` is called."""
+    async def open(self) -> None:
+        """Connect, and have the poller serve the connection from then on; or report the failure."""
+        connection: socket.socket | None = None
         with self._scope:
             try:
-                await self._serve()
+                with trio.move_on_after(self._connect_timeout_s):
+                    connection = await open_socket(self.address, self._source_host)
             except OSError as error:
                 self._lose(classify(error))
-        if self._loss is not None:
-            reason = self._loss
-            self._report(lambda now_ms: LinkDown(now_ms, self.id, reason))
+                return
+        if self._is_ended:  # closed meanwhile
+            if connection is not None:
+                connection.close()
+            return
+        if connection is None:
+            self._lose(LinkLoss.TIMEOUT)
+            return
+        self._socket = connection
+        self._poller.add(connection, self.on_ready)
+        local_host: str = connection.getsockname()[0]
+        self._report(lambda now_ms: LinkUp(now_ms, self.id, local_host))
 
     def close(self) -> None:
         """End the connection without reporting it: the machine has asked for it."""
-        self._loss = None
+        self._is_ended = True
         self._scope.cancel()
+        if self._socket is not None:
+            self._poller.remove(self._socket)
+            self._socket.close()
+            self._socket = None
 
     def send(self, token: int, commands: Sequence[Sequence[bytes]]) -> None:
-        """Write `commands` in one piece; their replies are reported together under `token`."""
-        if self._socket is None or self._loss is not None:
+        """Queue `commands` for the next `flush`; their replies are reported under `token`."""
+        if self._socket is None:
             return  # ended a moment ago; its LinkDown is on the way
         batch = _Batch(token, len(commands))
         try:
-            data = b"".join([self._exchange.request(argv, batch) for argv in commands])
+            for argv in commands:
+                self._outbox += self._exchange.request(argv, batch)
         except TooManyPendingError:
             self._lose(LinkLoss.PROTOCOL)
+
+    def flush(self) -> None:
+        """Offer what is queued to the socket; what it does not take leaves when it is writable."""
+        connection = self._socket
+        if connection is None or not self._outbox:
             return
-        if not self._outbox:
+        if not self._is_congested:
             try:
-                data = data[self._socket.send(data) :]
+                sent = connection.send(self._outbox)
             except BlockingIOError:
-                pass  # the socket is full: all of it is left to the flushing task
+                sent = 0
             except OSError as error:
                 self._lose(classify(error))
                 return
-        if data:
-            self._outbox += data
-            self._has_outbox.set()
+            del self._outbox[:sent]
+            if self._outbox:
+                self._is_congested = True
+                self._poller.modify(connection, is_writing=True)
         if len(self._outbox) > OUTBOX_MAX_BYTES:
             self._lose(LinkLoss.TIMEOUT)
 
+    def on_ready(self, mask: int) -> None:
+        """Do what the socket is ready for, as the poller found it."""
+        if mask & select.EPOLLOUT and self._socket is not None:
+            self._poller.modify(self._socket, is_writing=False)
+            self._is_congested = False
+            self.flush()
+        if mask & ~select.EPOLLOUT:
+            self._receive()
+
     def _lose(self, reason: LinkLoss) -> None:
-        """End the connection because of `reason`; the first reason is the one reported."""
-        if self._loss is None:
-            self._loss = reason
-        self._scope.cancel()
+        """End the connection and report why; the first reason counts."""
+        if not self._is_ended:
+            self.close()
+            self._report(lambda now_ms: LinkDown(now_ms, self.id, reason))
 
-    async def _serve(self) -> None:
-        with trio.move_on_after(self._connect_timeout_s) as scope:
-            self._socket = await open_socket(self.address, self._source_host)
-        if scope.cancelled_caught or self._socket is None:
-            self._lose(LinkLoss.TIMEOUT)
+    def _receive(self) -> None:
+        if self._socket is None:
+            return  # lost while flushing
+        try:
+            data = self._socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
             return
-        with self._socket:
-            local_host: str = self._socket.getsockname()[0]
-            self._report(lambda now_ms: LinkUp(now_ms, self.id, local_host))
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._flush, self._socket, name=f"flush {self.address}")
-                await self._receive(self._socket)
-                nursery.cancel_scope.cancel()
-
-    async def _receive(self, connection: socket.socket) -> None:
-        while self._loss is None:
-            await trio.lowlevel.wait_readable(connection)
-            try:
-                data = connection.recv(RECEIVE_BYTES)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                self._lose(classify(error))
-                return
-            if not data:
-                self._lose(LinkLoss.EOF)
-                return
+        except OSError as error:
+            self._lose(classify(error))
+            return
+        if data:
             self._take(data)
+        else:
+            self._lose(LinkLoss.EOF)
 
     def _take(self, data: bytes) -> None:
-        """Report what `data` completes."""
+        """Report what `data` completes; after bytes that make no sense, the end of the link."""
         self._bytes_since_reply += len(data)
-        events: Sequence[Answer[_Batch] | Push]
+        events: Sequence[Answer[_Batch] | Push] = []
+        is_broken = False
         try:
             events = self._exchange.receive(data)
         except BrokenExchangeError as error:
             events = error.events
-            self._lose(LinkLoss.PROTOCOL)
+            is_broken = True
         except ProtocolError:
-            events = []
-            self._lose(LinkLoss.PROTOCOL)
+            is_broken = True
         if events:
             self._bytes_since_reply = 0
-        elif self._bytes_since_reply > REPLY_MAX_BYTES:
-            self._lose(LinkLoss.PROTOCOL)
         for event in events:
+            if self._is_ended:
+                return  # what was reported made the machine close it
             if isinstance(event, Push):
                 self._report_message(event.items)
             else:
                 self._report_answer(event)
+        if is_broken or self._bytes_since_reply > REPLY_MAX_BYTES:
+            self._lose(LinkLoss.PROTOCOL)
 
     def _report_answer(self, answer: Answer[_Batch]) -> None:
         batch = answer.token
@@ -200,22 +228,6 @@ class Link:
         if len(items) == 3 and items[0] == b"message" and isinstance(items[2], bytes):
             payload = items[2]
             self._report(lambda now_ms: MessageReceived(now_ms, self.id, payload))
-
-    async def _flush(self, connection: socket.socket) -> None:
-        """Send what the socket did not take at once."""
-        while True:
-            await self._has_outbox.wait()
-            while self._outbox:
-                await trio.lowlevel.wait_writable(connection)
-                try:
-                    sent = connection.send(self._outbox)
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    self._lose(classify(error))
-                    return
-                del self._outbox[:sent]
-            self._has_outbox = trio.Event()
 
 
 async def open_socket(address: Address, source_host: str | None) -> socket.socket:

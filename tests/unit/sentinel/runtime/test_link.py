@@ -24,6 +24,7 @@ from sentinel.core.events import (
 )
 from sentinel.core.model import LinkId, LinkKind
 from sentinel.runtime.link import OUTBOX_MAX_BYTES, Link, classify
+from sentinel.runtime.poller import Poller
 from vedette.types import Address
 
 LINK = LinkId(1)
@@ -70,11 +71,15 @@ async def running(
 ) -> AsyncIterator[tuple[Link, Reports]]:
     """Run a link to `address` while the block lasts."""
     reports = Reports()
-    link = Link(Connect(LINK, LinkKind.COMMAND, address, timeout_ms), reports)
+    poller = Poller()
+    link = Link(Connect(LINK, LinkKind.COMMAND, address, timeout_ms), reports, poller)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(link.run)
+        nursery.start_soon(poller.run)
+        nursery.start_soon(link.open)
         yield link, reports
         nursery.cancel_scope.cancel()
+    link.close()
+    poller.close()
 
 
 async def test_replies_of_one_send_come_together() -> None:
@@ -85,6 +90,7 @@ async def test_replies_of_one_send_come_together() -> None:
             up = await reports.next()
             link.send(7, [[b"PING"], [b"INFO"]])
             link.send(8, [[b"PING"]])
+            link.flush()
             request = peer.recv(100)
 
             peer.sendall(b"+PONG\r\n$3\r\na:b")
@@ -109,6 +115,7 @@ async def test_messages_are_reported_by_their_payload() -> None:
             peer = await accept(listener)
             await reports.next()
             link.send(1, [[b"SUBSCRIBE", b"c"]])
+            link.flush()
             peer.recv(100)
 
             peer.sendall(b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
@@ -161,6 +168,7 @@ async def test_end_of_stream_is_told_from_a_reset() -> None:
                 peer = await accept(listener)
                 await reports.next()
                 link.send(1, [[b"PING"]])
+                link.flush()
                 if not is_reset:
                     peer.recv(100)
                 peer.close()  # with unread input the kernel resets the connection
@@ -214,6 +222,7 @@ async def test_what_the_socket_does_not_take_is_sent_later_and_in_order() -> Non
             with trio.fail_after(10):
                 for _ in range(40):
                     link.send(1, [[b"X", argument]])
+                    link.flush()
                     expected += b"*2\r\n$1\r\nX\r\n$%d\r\n%b\r\n" % (len(argument), argument)
                     peer.settimeout(0.01)
                     try:
@@ -239,6 +248,7 @@ async def test_peer_that_never_reads_is_given_up() -> None:
             chunk = b"x" * (OUTBOX_MAX_BYTES // 2)
             for token in range(20):
                 link.send(token, [[chunk]])
+                link.flush()
             event = await reports.next()
             peer.close()
 

@@ -38,8 +38,8 @@ from vedette.runtime.pump import Pump, open_listeners
 from vedette.types import RunId
 
 from . import directives
-from .commands import command_table
-from .commands.process import info_text
+from .commands import served_table
+from .commands.info import info_text
 from .config import SentinelConfig
 from .context import ProcessFacts, SentinelEngine, Surroundings
 from .core import SentinelCore, initial_state
@@ -120,7 +120,7 @@ class _Sentinel:
         )
         self._failovers = FailoverLog(self.driver.state.my_id)
         self.engine = SentinelEngine(
-            command_table(),
+            served_table(),
             self.driver,
             self._surroundings(config),
             self._serving_settings(),
@@ -261,6 +261,7 @@ class _Sentinel:
     def _process_facts(self) -> ProcessFacts:
         own = resource.getrusage(resource.RUSAGE_SELF)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        main_thread = resource.getrusage(resource.RUSAGE_THREAD)
         return ProcessFacts(
             process_id=os.getpid(),
             run_id=self._run_id,
@@ -270,6 +271,8 @@ class _Sentinel:
             uptime_s=int(trio.current_time() - self._started_s),
             cpu_user_s=own.ru_utime,
             cpu_system_s=own.ru_stime,
+            main_thread_user_s=main_thread.ru_utime,
+            main_thread_system_s=main_thread.ru_stime,
             children_cpu_user_s=children.ru_utime,
             children_cpu_system_s=children.ru_stime,
         )

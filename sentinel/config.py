@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -142,6 +143,8 @@ class _Reader:
 
     def __init__(self, settings: Settings, world: World) -> None:
         self._world = world
+        #: Scripts named by a relative path are looked for where the process is going to be.
+        self._directory: str = settings.value_of(directives.DIRECTORY)
         self._masters: dict[str, _MasterDraft] = {}
         self._my_id: RunId | None = None
         self._current_epoch = 0
@@ -305,7 +308,7 @@ class _Reader:
                 raise BadValueError("Unrecognized sentinel configuration statement.")
 
     def _check_script(self, what: str, path: str) -> None:
-        if not self._world.is_executable(path):
+        if not self._world.is_executable(posixpath.join(self._directory, path)):
             raise BadValueError(f"{what} seems non existing or non executable.")
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from vedette.clients import WAITING, Block, Context, Engine, ServingSettings, Session
 from vedette.clients.blocking import Waiting
+from vedette.clients.rates import Rates, Totals
 from vedette.cmdspec import CommandRow, CommandTable
 from vedette.conf import Settings
 from vedette.errors import CommandError
@@ -41,6 +42,8 @@ class ProcessFacts:
     uptime_s: int
     cpu_user_s: float
     cpu_system_s: float
+    main_thread_user_s: float
+    main_thread_system_s: float
     children_cpu_user_s: float
     children_cpu_system_s: float
 
@@ -146,10 +149,23 @@ class SentinelEngine(Engine):
         self._asked: dict[RequestId, Session] = {}
         self._answers: dict[RequestId, Reply] = {}
         self._lookup_count = 0
+        #: Sampled whenever clients are served: there is no timer that runs for nothing.
+        self.rates = Rates()
         super().__init__(table, settings or ServingSettings(mode="sentinel"), on_crash=on_crash)
 
     def make_context(self) -> SentinelContext:
         return SentinelContext(self, self.settings)
+
+    def begin_batch(self, now_ms: int) -> None:
+        super().begin_batch(now_ms)
+        self.rates.sample(
+            now_ms,
+            Totals(
+                commands=self.commands_processed,
+                input_bytes=self.input_bytes,
+                output_bytes=self.output_bytes,
+            ),
+        )
 
     def ask(
         self,

@@ -8,17 +8,66 @@ from __future__ import annotations
 
 from typing import Final
 
-from vedette.clients.commands import COMMON_MODULES
-from vedette.cmdspec import CommandTable
+from vedette.clients.commands import COMMON_MODULES, tracking
+from vedette.cmdspec import CommandRow, CommandTable
 
-from . import administration, diagnostics, explanations, process, queries
+from . import administration, diagnostics, explanations, info, process, queries
 
 #: Commands of every server that a sentinel does not know.
 _NOT_OF_A_SENTINEL: Final = frozenset({"echo", "reset"})
 
+#: The subcommands of SENTINEL that redis-sentinel 7.0 has.
+_OF_REDIS_SENTINEL: Final = frozenset(
+    {
+        "ckquorum",
+        "config",
+        "debug",
+        "failover",
+        "flushconfig",
+        "get-master-addr-by-name",
+        "help",
+        "info-cache",
+        "is-master-down-by-addr",
+        "master",
+        "masters",
+        "monitor",
+        "myid",
+        "pending-scripts",
+        "remove",
+        "replicas",
+        "reset",
+        "sentinels",
+        "set",
+        "simulate-failure",
+        "slaves",
+    }
+)
+#: Other commands that it has not, or (QUIT) has not in its table.
+_ADDED: Final = ("quit", "client|no-touch", "client|setinfo")
+
 
 def command_table() -> CommandTable:
-    """Return the sentinel's command table, with statistics of its own."""
-    modules = (queries, administration, diagnostics, explanations, process)
-    table = CommandTable.of([*COMMON_MODULES, *modules])
+    """Return all commands of the sentinel, in a table with statistics of its own."""
+    own = (queries, administration, diagnostics, explanations, info, process)
+    table = CommandTable.of([*COMMON_MODULES, tracking, *own])
     return CommandTable(row for row in table if row.full_name not in _NOT_OF_A_SENTINEL)
+
+
+def served_table() -> CommandTable:
+    """Return the table that a sentinel serves: COMMAND lists what redis-sentinel 7.0 lists.
+
+    Tools, and Redis' own tests, tell a sentinel by that list. What it lacks is answered, and
+    described when named (COMMAND INFO, COMMAND DOCS), and stands in the containers' HELP.
+    """
+    table = command_table()
+    subcommands = _row(table, "sentinel").subcommands.values()
+    added = [row for row in subcommands if row.name not in _OF_REDIS_SENTINEL]
+    for row in (*added, *(_row(table, name) for name in _ADDED)):
+        row.is_hidden = True
+    return table
+
+
+def _row(table: CommandTable, name: str) -> CommandRow:
+    row = table.named(name.encode())
+    assert row is not None, name
+    return row

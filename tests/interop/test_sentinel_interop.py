@@ -212,53 +212,6 @@ def test_replies_have_the_fields_of_redis_sentinel_in_its_order(query: str) -> N
     assert names[0] == names[1]
 
 
-#: Answered by redis-sentinel and not here; docs/compat.md says so.
-LEFT_OUT = {
-    "acl",
-    "sentinel|debug",
-    "sentinel|info-cache",
-    "sentinel|simulate-failure",
-    "client|caching",
-    "client|tracking",
-    "client|trackinginfo",
-}
-#: Answered here and not by redis-sentinel 7.0: newer than it, or (QUIT) outside of its table.
-ADDED = {
-    "quit",
-    "client|no-touch",
-    "client|setinfo",
-    "sentinel|primary",
-    "sentinel|primaries",
-    "sentinel|get-primary-addr-by-name",
-    "sentinel|is-primary-down-by-addr",
-}
-#: Of another arity in Redis 7.2, which is followed here.
-CHANGED = {"command|getkeys", "command|getkeysandflags"}
-
-
-def commands_of(sentinel: ServerProcess) -> dict[str, tuple[int, frozenset[bytes]]]:
-    """Return arity and flags of every command and subcommand, by name."""
-    rows = [row for row in sentinel.call("COMMAND") if row is not None]
-    found = {}
-    while rows:
-        name, arity, flags, *rest = rows.pop()
-        found[name.decode()] = (arity, frozenset(flag.lstrip(b"+") for flag in flags))
-        rows += rest[-1]
-    return found
-
-
-def test_command_table_is_redis_sentinels_but_for_what_is_listed() -> None:
-    """Clients ask COMMAND before they trust a server with a command."""
-    with VedetteSentinel() as ours, RedisSentinel() as theirs:
-        own, expected = commands_of(ours), commands_of(theirs)
-
-    for name in [name for name in expected if name in LEFT_OUT or name.startswith("acl|")]:
-        del expected[name]
-    assert own.keys() - ADDED == expected.keys()
-    compared = expected.keys() - CHANGED
-    assert {name: own[name] for name in compared} == {name: expected[name] for name in compared}
-
-
 def test_files_of_both_programs_start_the_other() -> None:
     """Moving from redis-sentinel to Vedette, and back, keeps all that was learnt."""
     with running([VedetteSentinel, RedisSentinel]) as group:

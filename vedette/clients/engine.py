@@ -90,6 +90,9 @@ class Engine:
         self.errors_by_code: Counter[bytes] = Counter()
         self.input_bytes = 0
         self.output_bytes = 0
+        #: How often bytes came from a client, and went to one.
+        self.reads_processed = 0
+        self.writes_processed = 0
         #: Whether any gate beyond arity applies to every client (loading, read-only, paused, ...).
         self.needs_care = False
         self._clock = clock
@@ -153,6 +156,7 @@ class Engine:
     def receive(self, session: Session, data: bytes) -> None:
         """Run the requests that `data` completes; a protocol error is answered and closes."""
         self.input_bytes += len(data)
+        self.reads_processed += 1
         session.last_interaction_ms = self.context.now_ms
         if not (session.needs_care or self.needs_care or session.waiting_requests):
             argv = session.parser.parse_single(data)
@@ -420,6 +424,8 @@ class Engine:
         if isinstance(reply, Block):
             return reply
         is_silent = session.is_silent and not _is_pushed(reply)
+        if not row.full_name.startswith("client|"):
+            session.end_caching()
         session.end_reply()
         return NO_REPLY if is_silent else reply
 

@@ -31,7 +31,7 @@ def clients_fields(engine: Engine, max_clients: int) -> dict[str, object]:
             (session.unsent_bytes for session in sessions), default=0
         ),
         "blocked_clients": sum(session.blocked is not None for session in sessions),
-        "tracking_clients": 0,
+        "tracking_clients": sum(session.tracking is not None for session in sessions),
         "clients_in_timeout_table": sum(
             session.blocked is not None and session.blocked.deadline_ms is not None
             for session in sessions
@@ -114,6 +114,8 @@ def reset_statistics(engine: Engine) -> None:
     engine.commands_processed = 0
     engine.input_bytes = 0
     engine.output_bytes = 0
+    engine.reads_processed = 0
+    engine.writes_processed = 0
     engine.error_replies = 0
     engine.errors_by_code.clear()
     for row in engine.table.all_rows():

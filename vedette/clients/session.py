@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..cmdspec.flags import Flag
@@ -37,6 +38,22 @@ class ReplyMode(enum.Enum):
     SKIP_NEXT = "skip-next"
     #: This command's reply is left out.
     SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """What CLIENT TRACKING asked for."""
+
+    #: The client that is to be told instead; 0: this one.
+    redirect: int = 0
+    is_broadcast: bool = False
+    is_opt_in: bool = False
+    is_opt_out: bool = False
+    is_no_loop: bool = False
+    #: In the order of their bytes; empty unless broadcasting.
+    prefixes: tuple[bytes, ...] = ()
+    #: CLIENT CACHING said something about the next command.
+    is_caching: bool = False
 
 
 class Session:
@@ -78,6 +95,7 @@ class Session:
         "queued_commands",
         "reply_mode",
         "soft_limit_since_ms",
+        "tracking",
         "transaction_flags",
         "transaction_shared_flags",
         "unsent_bytes",
@@ -135,6 +153,8 @@ class Session:
         #: CLIENT NO-EVICT and CLIENT NO-TOUCH.
         self.is_no_evict = False
         self.is_no_touch = False
+        #: What CLIENT TRACKING asked for, or None.
+        self.tracking: Tracking | None = None
         #: Set for sessions whose replies go nowhere (the link to our master).
         self.is_deaf = False
         #: Commands queued since MULTI, or None outside a transaction.
@@ -198,6 +218,7 @@ class Session:
             or self.blocked is not None
             or self.is_deaf
             or self.is_close_requested
+            or (self.tracking is not None and self.tracking.is_caching)
             or (self.protocol == 2 and bool(self.channels or self.patterns))
         )
 
@@ -225,6 +246,7 @@ class Session:
         self.reply_mode = ReplyMode.ON
         self.is_no_evict = False
         self.is_no_touch = False
+        self.tracking = None
         self.is_authenticated = is_authenticated
         self.parser.is_authenticated = is_authenticated
         self.recheck()
@@ -243,6 +265,12 @@ class Session:
         """Note that a request begins to be answered, maybe the one that CLIENT REPLY SKIP meant."""
         if self.reply_mode is ReplyMode.SKIP_NEXT:
             self.reply_mode = ReplyMode.SKIP
+
+    def end_caching(self) -> None:
+        """Note that a command has run to which CLIENT CACHING may have applied."""
+        if self.tracking is not None and self.tracking.is_caching:
+            self.tracking = replace(self.tracking, is_caching=False)
+            self.recheck()
 
     def end_reply(self) -> None:
         """Note that a request has been answered."""

@@ -292,6 +292,7 @@ class Pump:
             self.close(session)
             return
         self.engine.output_bytes += sent
+        self.engine.writes_processed += 1
         if sent < len(data):
             session.backlog.append(memoryview(data)[sent:])
             session.unsent_bytes = len(data) - sent
@@ -314,6 +315,7 @@ class Pump:
             self.close(session)
             return
         self.engine.output_bytes += sent
+        self.engine.writes_processed += 1
         session.unsent_bytes -= sent
         if sent < size:
             backlog.appendleft(memoryview(data)[sent:])

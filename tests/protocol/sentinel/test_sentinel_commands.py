@@ -89,6 +89,8 @@ class Desk:
                     uptime_s=90_000,
                     cpu_user_s=1.5,
                     cpu_system_s=0.25,
+                    main_thread_user_s=1.25,
+                    main_thread_system_s=0.125,
                     children_cpu_user_s=0.0,
                     children_cpu_system_s=0.0,
                 ),

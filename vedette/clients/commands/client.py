@@ -226,16 +226,19 @@ def _parse_switch(text: bytes) -> bool:
     flags=_FLAGS,
     group="connection",
     since="6.0.0",
-    summary="Returns -1: no connection tracks keys for another.",
+    summary="Returns the client that is told of this one's tracked keys: 0 itself, -1 none.",
     complexity="O(1)",
 )
 def client_getredir(ctx: Context, argv: list[bytes]) -> Reply:
-    return -1
+    tracking = ctx.session.tracking
+    return -1 if tracking is None else tracking.redirect
 
 
+#: Of these only what the program has is shown.
 _HELP: Final = (
+    ("CACHING (YES|NO)", "Say whether the keys of the next command are to be tracked."),
     ("GETNAME", "Return the name of this connection."),
-    ("GETREDIR", "Return -1, as there is no tracking of keys."),
+    ("GETREDIR", "Return which client is told of tracked keys: 0 this one, -1 none."),
     ("ID", "Return the id of this connection."),
     ("INFO", "Describe this connection."),
     ("KILL <ip:port>", "Close the connection made from there."),
@@ -259,6 +262,12 @@ _HELP: Final = (
     ("REPLY (ON|OFF|SKIP)", "Switch replies to this connection."),
     ("SETINFO (LIB-NAME|LIB-VER) <value>", "Tell the client library in use."),
     ("SETNAME <name>", "Name this connection."),
+    (
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] "
+        "[NOLOOP]",
+        "Switch the tracking of keys for this connection.",
+    ),
+    ("TRACKINGINFO", "Return how keys are tracked for this connection."),
     ("UNBLOCK <client-id> [TIMEOUT|ERROR]", "End the wait of another connection."),
     ("UNPAUSE", "End the pause."),
 )
@@ -274,4 +283,8 @@ _HELP: Final = (
     complexity="O(1)",
 )
 def client_help(ctx: Context, argv: list[bytes]) -> Reply:
-    return help_reply("CLIENT", _HELP)
+    container_row = ctx.engine.table.named(b"CLIENT")
+    assert container_row is not None
+    known = container_row.subcommands
+    entries = [entry for entry in _HELP if entry[0].partition(" ")[0].encode() in known]
+    return help_reply("CLIENT", tuple(entries))

@@ -98,6 +98,9 @@ class SavesView(Protocol):
     @property
     def last_duration_s(self) -> float: ...
 
+    @property
+    def is_failing(self) -> bool: ...
+
 
 class SentinelView(Protocol):
     """A sentinel as it sees itself."""
@@ -182,6 +185,11 @@ PERSIST_TIME: Final = Spec(
     _G,
     "How long the last save of this sentinel's state took",
 )
+PERSIST_FAILING: Final = Spec(
+    "vedette_config_persist_failing",
+    _G,
+    "1 while this sentinel cannot save its state, and so casts no vote",
+)
 EVENTS: Final = Spec("vedette_events_total", _C, "Events announced, by name", ("event",))
 
 SPECS: Final = (
@@ -205,6 +213,7 @@ SPECS: Final = (
     TILTS,
     PERSISTS,
     PERSIST_TIME,
+    PERSIST_FAILING,
     EVENTS,
 )
 
@@ -290,6 +299,7 @@ def add_own(families: Families, sentinel: SentinelView) -> None:
     families.add(PERSISTS, sentinel.saves.saved_count, "saved")
     families.add(PERSISTS, sentinel.saves.failed_count, "failed")
     families.add(PERSIST_TIME, sentinel.saves.last_duration_s)
+    families.add(PERSIST_FAILING, float(sentinel.saves.is_failing))
     counts = dict.fromkeys(EVENTS_FROM_ZERO, 0) | dict(sentinel.event_counts)
     for event, count in counts.items():
         families.add(EVENTS, count, event)

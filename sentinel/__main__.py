@@ -12,27 +12,40 @@ import os
 import secrets
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import structlog
 import trio
 
 from vedette import REDIS_VERSION, __version__
-from vedette.conf import ConfigFileMissingError, fatal_message, parse_command_line, read_statements
+from vedette.conf import (
+    ConfigFileMissingError,
+    Statement,
+    fatal_message,
+    parse_command_line,
+    read_statements,
+)
+from vedette.conf.quoting import decode_word
 from vedette.errors import ConfigError, VedetteError
 from vedette.log import configure_logging
 from vedette.runtime.process import become_daemon, pid_file
 from vedette.types import RunId
 
 from . import directives
-from .app import ListenError, is_executable, resolve, run_sentinel
-from .config import SentinelConfig, World, read_config
+from .app import ListenError, StateError, is_executable, run_sentinel
+from .config import SentinelConfig, World, parse_state_file, read_config, state_file_of
+
+log = structlog.get_logger()
 
 USAGE = """\
 Usage: vedette-sentinel FILE [-] [--directive value ...]
        vedette-sentinel -v or --version
        vedette-sentinel -h or --help
 
-FILE is the sentinel's configuration and the memory of its state, so it must be writable. A lone -
-reads more configuration from standard input; --directive value overrides what the file says.
+FILE is the sentinel's configuration and the memory of its state, so it must be writable unless
+it names another place by `sentinel state-file PATH`. A lone - reads more configuration from
+standard input; --directive value overrides what the file says.
 
 Examples:
        vedette-sentinel /etc/sentinel.conf
@@ -54,11 +67,11 @@ def run(arguments: Sequence[str]) -> int:
         print(USAGE, end="")  # noqa: T201
         return 0
     try:
-        config, path = _load(arguments)
+        loaded = _load(arguments)
     except _StartError as error:
         sys.stderr.write(str(error))
         return 1
-    settings = config.settings
+    settings = loaded.config.settings
     if settings.value_of(directives.DAEMONIZE) and not become_daemon():
         return 0
     try:
@@ -66,8 +79,9 @@ def run(arguments: Sequence[str]) -> int:
             settings.value_of(directives.LOG_LEVEL), settings.value_of(directives.LOG_FILE)
         )
         with pid_file(settings.value_of(directives.PID_FILE)):
-            trio.run(run_sentinel, config, path)
-    except (ListenError, OSError) as error:
+            trio.run(run_sentinel, loaded.config, loaded.path, loaded.state_path)
+    except (ListenError, StateError, OSError) as error:
+        log.error("sentinel.not_started", error=str(error))
         sys.stderr.write(f"Vedette sentinel: {error}\n")
         return 1
     return 0
@@ -77,37 +91,83 @@ class _StartError(VedetteError):
     """The sentinel cannot start; `str(error)` is what is printed."""
 
 
-def _load(arguments: Sequence[str]) -> tuple[SentinelConfig, str]:
-    """Return the configuration, and the absolute path of its file; enter its directory.
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The configuration, and the absolute paths of its file and of the one that keeps the state."""
+
+    config: SentinelConfig
+    path: str
+    state_path: str
+
+
+def _load(arguments: Sequence[str]) -> _Loaded:
+    """Read the configuration and the state; enter the directory that the configuration names.
 
     Raises:
-        _StartError: there is no usable configuration.
+        _StartError: there is no usable configuration, or no place for the state.
     """
     command_line = parse_command_line(arguments)
     if command_line.file is None:
         raise _StartError("Sentinel needs config file on disk to save state. Exiting...\n")
     path = os.path.abspath(command_line.file)
-    world = World(
-        draw_id=lambda: RunId(secrets.token_hex(20)), is_executable=is_executable, resolve=resolve
-    )
+    world = World(draw_id=lambda: RunId(secrets.token_hex(20)), is_executable=is_executable)
     try:
         statements = read_statements(command_line, sys.stdin.read)
-        config = read_config(statements, world)
+        _enter_directory(statements)
+        where = state_file_of(statements)
+        if where is None:
+            _check_writable("config", path)
+            config = read_config(statements, world, memory=command_line.file)
+            return _Loaded(config, path, path)
+        state_path = _state_path(where)
+        memory = _read_state_file(state_path)
+        config = read_config([*statements, *memory], world, memory=state_path)
+        return _Loaded(config, path, state_path)
     except ConfigFileMissingError as error:
         raise _StartError(f"{error.reason}\n") from error
     except ConfigError as error:
         raise _StartError(fatal_message(error, f"Vedette {__version__}")) from error
-    if not os.access(path, os.W_OK):
-        raise _StartError(f"Sentinel config file {path} is not writable. Exiting...\n")
-    directory = config.settings.value_of(directives.DIRECTORY)
-    if directory:
-        try:
-            os.chdir(directory)
-        except OSError as error:
-            culprit = [each for each in statements if each.name == directives.DIRECTORY.name][-1]
-            reason = culprit.error(f"Can't chdir to '{directory}': {error.strerror}")
-            raise _StartError(fatal_message(reason, f"Vedette {__version__}")) from error
-    return config, path
+
+
+def _enter_directory(statements: Sequence[Statement]) -> None:
+    """Go where the last `dir` says; relative paths of scripts and files start from there."""
+    named = [each for each in statements if each.name == directives.DIRECTORY.name and each.values]
+    if not named or not named[-1].values[0]:
+        return
+    directory = named[-1].values[0]
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise named[-1].error(f"Can't chdir to '{directory}': {error.strerror}") from error
+
+
+def _state_path(where: Statement) -> str:
+    """Return the absolute path that a `sentinel state-file PATH` names."""
+    if len(where.values) != 2 or not where.values[1]:
+        raise where.error("Unrecognized sentinel configuration statement.")
+    return os.path.abspath(where.values[1])
+
+
+def _read_state_file(path: str) -> list[Statement]:
+    """Return what the state file says; nothing before the first start."""
+    try:
+        text = decode_word(Path(path).read_bytes())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        reason = f"Sentinel state file {path} cannot be read: {error.strerror}. Exiting..."
+        raise _StartError(f"{reason}\n") from error
+    _check_writable("state", path)
+    return parse_state_file(text, path)
+
+
+def _check_writable(what: str, path: str) -> None:
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+    except OSError as error:
+        raise _StartError(
+            f"Sentinel {what} file {path} is not writable: {error.strerror}. Exiting...\n"
+        ) from error
 
 
 if __name__ == "__main__":

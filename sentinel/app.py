@@ -49,7 +49,7 @@ from .journal import StartRecord
 from .metrics_state import MetricsState, SaveMetrics, metrics_state, suspected_since_ms
 from .runtime.driver import Driver
 from .runtime.journal import JournalFile
-from .runtime.state_file import StateFile
+from .runtime.state_file import StateFile, reason_of
 
 log = structlog.get_logger()
 
@@ -64,13 +64,19 @@ class ListenError(VedetteError):
     """A port cannot be listened on; the text says which and why."""
 
 
-async def run_sentinel(config: SentinelConfig, file: str) -> None:
+class StateError(VedetteError):
+    """The state cannot be kept; the text says where and why."""
+
+
+async def run_sentinel(config: SentinelConfig, file: str, state_path: str) -> None:
     """Run a sentinel until it is told to stop.
 
-    `file` is the absolute path of the configuration file, which keeps the state from now on.
+    Both paths are absolute: of the configuration file, and of the one that keeps the state from now
+    on, which may be the same.
 
     Raises:
         ListenError: a port or an address of `bind` cannot be had.
+        StateError: the state cannot be written.
         OSError: the journal asked for cannot be opened.
     """
     settings = config.settings
@@ -84,7 +90,13 @@ async def run_sentinel(config: SentinelConfig, file: str) -> None:
         listeners = _listen(stack, settings, port)
         metrics_listeners = _listen(stack, settings, metrics_port) if metrics_port else []
         journal = stack.enter_context(JournalFile(settings.value_of(directives.JOURNAL)))
-        await _Sentinel(config, file, journal).run(listeners, metrics_listeners)
+        state_file = StateFile(state_path, config.outside)
+        try:
+            # Only now that the port is ours, and no other sentinel writes this file.
+            state_file.prove(config.durable)
+        except OSError as error:
+            raise StateError(f"cannot write {state_path}: {reason_of(error)}") from error
+        await _Sentinel(config, file, state_file, journal).run(listeners, metrics_listeners)
 
 
 def _listen(stack: contextlib.ExitStack, settings: Settings, port: int) -> list[socket.socket]:
@@ -102,7 +114,9 @@ def _listen(stack: contextlib.ExitStack, settings: Settings, port: int) -> list[
 class _Sentinel:
     """The parts of one running sentinel."""
 
-    def __init__(self, config: SentinelConfig, file: str, journal: JournalFile) -> None:
+    def __init__(
+        self, config: SentinelConfig, file: str, state_file: StateFile, journal: JournalFile
+    ) -> None:
         self._settings = config.settings
         self._limit_clients()
         self._file = file
@@ -113,7 +127,7 @@ class _Sentinel:
         journal.write(StartRecord(JOURNAL_VERSION, seed, config.durable))
         self.driver = Driver(
             SentinelCore(initial_state(config.durable), random.Random(seed)),
-            StateFile(file),
+            state_file,
             source_host=config.settings.value_of(directives.BIND_SOURCE_ADDRESS) or None,
             observe=journal.write if config.settings.value_of(directives.JOURNAL) else None,
             on_publish=self._note_event,
@@ -192,6 +206,7 @@ class _Sentinel:
                 saved_count=saver.saved_count,
                 failed_count=saver.failed_count,
                 last_duration_s=saver.last_save_s,
+                is_failing=bool(self.driver.state.save_error),
             ),
             event_counts=self.driver.event_counts,
         )
@@ -289,12 +304,3 @@ def _log_crash(session: Session, row: CommandRow, error: Exception) -> None:
 def is_executable(path: str) -> bool:
     """Whether the script at `path` can be run."""
     return os.path.isfile(path) and os.access(path, os.X_OK)
-
-
-def resolve(host: str) -> str | None:
-    """Return an IP address of `host`, or None. Blocks: for the start, before anything is served."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return None
-    return str(found[0][4][0])

@@ -1,30 +1,41 @@
 """sentinel.conf: from its statements to the machine's durable state.
 
-Owns the syntax of `sentinel ...` and of the state kept among it. It reads no file and resolves no
-name itself: what it needs of the world it is handed as a `World`. Follows Redis' `sentinel.c:
-queueSentinelConfig, sentinelHandleConfiguration`: lines may come in any order, since globals are
-read first, then `monitor`, then the rest. `state_lines.py` is the way back.
+Owns the syntax of `sentinel ...` and of the state kept among it; `state_lines.py` is the way back.
+It reads no file and resolves no name. Follows Redis' `sentinel.c: queueSentinelConfig,
+sentinelHandleConfiguration`: lines may come in any order, since globals are read first, then
+`monitor`, then the rest.
+
+One file is the sentinel's *memory*: the only one it writes. It is the configuration file, or what
+`sentinel state-file` names. All else is *outside*: files read by `include`, standard input, the
+command line, and the configuration file where there is a state file. What the memory says of a
+master or an option takes the place of what files outside say, and is overruled only by options on
+the command line. `Outside` keeps what was said there, so that the memory need not repeat it.
 """
 
 from __future__ import annotations
 
+import enum
 import hashlib
-import ipaddress
-import posixpath
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from vedette.conf import BadValueError, Settings, Statement
+from vedette.conf import COMMAND_LINE, BadValueError, Settings, Statement, parse_text
 from vedette.conf.quoting import encode_word
 from vedette.types import Address, RunId
 
 from . import directives
+from .config_values import (
+    instance_address,
+    leading_number,
+    port_number,
+    positive_time,
+    yes_or_no,
+)
 from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
 
 _RUN_ID = re.compile(r"[0-9a-zA-Z]{40}\Z")
-_LEADING_NUMBER = re.compile(r"\s*[+-]?[0-9]+")
 
 #: Other spellings of a statement -> the one written.
 _SYNONYMS: Final = {
@@ -43,6 +54,7 @@ GLOBAL_STATEMENTS: Final = frozenset(
         "myid",
         "resolve-hostnames",
         "announce-hostnames",
+        "state-file",
     }
 )
 MASTER_STATEMENTS: Final = frozenset(
@@ -61,8 +73,15 @@ MASTER_STATEMENTS: Final = frozenset(
         "leader-epoch",
         "known-replica",
         "known-sentinel",
+        "removed",
     }
 )
+#: Statements about a master that say what it is, not how it is to be treated.
+_FACTS: Final = frozenset(
+    {"monitor", "known-replica", "known-sentinel", "config-epoch", "leader-epoch", "removed"}
+)
+#: Statements about a master that are not about one that is already known.
+_WHOLE: Final = frozenset({"monitor", "removed"})
 #: Words of a rule for the default user that say no more than `requirepass` (or its absence) does.
 _HARMLESS_USER_RULES: Final = frozenset({"on", "nopass", "sanitize-payload", "~*", "&*", "+@all"})
 
@@ -75,8 +94,15 @@ class World:
     draw_id: Callable[[], RunId]
     #: Whether a script can be run.
     is_executable: Callable[[str], bool]
-    #: Return an IP of a host name, or None if it does not resolve.
-    resolve: Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What was said outside of the memory, and so need not be written into it."""
+
+    options: GlobalOptions = field(default_factory=GlobalOptions)
+    #: By name, of every master that something was said about; of the options alone.
+    masters: Mapping[str, MasterOptions] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +113,15 @@ class SentinelConfig:
     durable: DurableState
     #: SENTINEL SET may not change script paths.
     denies_scripts_reconfig: bool
+    outside: Outside
+
+
+class _Layer(enum.IntEnum):
+    """Where a statement stands; a later layer overrules an earlier one."""
+
+    OUTSIDE = 0
+    MEMORY = 1
+    COMMAND_LINE = 2
 
 
 @dataclass(slots=True)
@@ -102,8 +137,12 @@ class _MasterDraft:
     sentinels: dict[RunId, Address] = field(default_factory=dict)
 
 
-def read_config(statements: Iterable[Statement], world: World) -> SentinelConfig:
+def read_config(
+    statements: Iterable[Statement], world: World, *, memory: str | None = None
+) -> SentinelConfig:
     """Return the configuration that `statements` make.
+
+    `memory` is the `file` of those that stand in the sentinel's own file; None: all do.
 
     Raises:
         ConfigError: a statement is unknown, wrong, or names a master that is not monitored.
@@ -114,13 +153,66 @@ def read_config(statements: Iterable[Statement], world: World) -> SentinelConfig
     settings.load(statements, {"sentinel": queue.append, "user": users.append})
     for statement in users:
         _check_user(statement, settings.value_of(directives.REQUIRE_PASS))
+    layered = [(_layer(statement, memory), statement) for statement in queue]
     reader = _Reader(settings, world)
-    reader.read(queue)
+    reader.read(layered)
     return SentinelConfig(
         settings=settings,
         durable=reader.finish(),
         denies_scripts_reconfig=reader.denies_scripts_reconfig,
+        outside=_read_outside(layered, settings, world),
     )
+
+
+def _layer(statement: Statement, memory: str | None) -> _Layer:
+    if memory is None or statement.file == memory:
+        return _Layer.MEMORY
+    # Which node is master now is nothing that a command line of long ago may overrule.
+    is_option = not (statement.values and statement_name(statement.values[0]) in _FACTS)
+    if statement.file == COMMAND_LINE and is_option:
+        return _Layer.COMMAND_LINE
+    return _Layer.OUTSIDE
+
+
+def _read_outside(
+    layered: Sequence[tuple[_Layer, Statement]], settings: Settings, world: World
+) -> Outside:
+    reader = _Reader(settings, world)
+    outside = [entry for entry in layered if entry[0] is not _Layer.MEMORY]
+    for _, statement in outside:
+        name, *values = statement.values or ("",)
+        if statement_name(name) in MASTER_STATEMENTS and values:
+            reader.expect_master(values[0])
+    reader.read([entry for entry in outside if _told(entry[1]) not in _FACTS])
+    return reader.finish_outside()
+
+
+def _told(statement: Statement) -> str:
+    return statement_name(statement.values[0]) if statement.values else ""
+
+
+def state_file_of(statements: Iterable[Statement]) -> Statement | None:
+    """Return the `sentinel state-file` that counts, the last one; None if the state has no file
+    of its own.
+    """
+    found = None
+    for statement in statements:
+        if statement.name == "sentinel" and _told(statement) == "state-file":
+            found = statement
+    return found
+
+
+def parse_state_file(text: str, path: str) -> list[Statement]:
+    """Return the statements of a state file.
+
+    Raises:
+        ConfigError: a line is malformed, or is none that a sentinel writes into such a file.
+    """
+    statements = parse_text(text, path)
+    for statement in statements:
+        if statement.name != "sentinel" or _told(statement) == "state-file":
+            raise statement.error("A state file holds nothing but the state of a sentinel")
+    return statements
 
 
 def _check_user(statement: Statement, requirepass: str) -> None:
@@ -143,9 +235,11 @@ class _Reader:
 
     def __init__(self, settings: Settings, world: World) -> None:
         self._world = world
-        #: Scripts named by a relative path are looked for where the process is going to be.
-        self._directory: str = settings.value_of(directives.DIRECTORY)
         self._masters: dict[str, _MasterDraft] = {}
+        self._removed: set[str] = set()
+        #: What must be said once in a layer, and was: such as ("monitor", "mymaster").
+        self._said: set[tuple[object, ...]] = set()
+        self._layer = _Layer.MEMORY
         self._my_id: RunId | None = None
         self._current_epoch = 0
         self.denies_scripts_reconfig = True
@@ -155,21 +249,25 @@ class _Reader:
             requirepass=encode_word(requirepass) if requirepass else None,
         )
 
-    def read(self, queue: Sequence[Statement]) -> None:
-        """Read all statements: globals, then `monitor`, then the rest."""
-        passes: tuple[list[Statement], list[Statement], list[Statement]] = ([], [], [])
-        for statement in queue:
-            name = statement_name(statement.values[0]) if statement.values else ""
-            if name == "monitor":
-                passes[1].append(statement)
-            else:
-                passes[0 if name in GLOBAL_STATEMENTS else 2].append(statement)
-        for statements in passes:
-            for statement in statements:
-                try:
-                    self._read_one(*statement.values)
-                except BadValueError as error:
-                    raise statement.error(str(error)) from error
+    def read(self, queue: Iterable[tuple[_Layer, Statement]]) -> None:
+        """Read all statements: globals, then what was removed and `monitor`, then the rest.
+
+        Within each of these, layer by layer.
+        """
+        for self._layer, statement in sorted(queue, key=_reading_order):
+            try:
+                self._read_one(*statement.values)
+            except BadValueError as error:
+                raise statement.error(str(error)) from error
+
+    def expect_master(self, name: str) -> None:
+        """Have a master's options read although nothing says where it is."""
+        self._masters.setdefault(name, _MasterDraft(name, Address("", 0), MasterOptions(quorum=1)))
+
+    def finish_outside(self) -> Outside:
+        """Return the options read, of the sentinel and of each master."""
+        options = {name: draft.options for name, draft in self._masters.items()}
+        return Outside(options=self._options, masters=options)
 
     def finish(self) -> DurableState:
         """Return what was read."""
@@ -199,11 +297,16 @@ class _Reader:
                 self._monitor(master, host, port, quorum)
             case known, (value,) if known in GLOBAL_STATEMENTS:
                 self._read_global(known, value)
-            case known, (master, *rest) if known in MASTER_STATEMENTS and known != "monitor":
+            case "removed", (master,):
+                self._removed.add(master)
+            case "known-sentinel", (_, _, _):
+                pass  # the form of very old sentinels, without the id: of no use
+            case known, (master, *rest) if known in MASTER_STATEMENTS and known not in _WHOLE:
                 draft = self._masters.get(master)
-                if draft is None:
+                if draft is not None:
+                    self._read_for_master(draft, known, tuple(rest))
+                elif master not in self._removed:
                     raise BadValueError("No such master with specified name.")
-                self._read_for_master(draft, known, tuple(rest))
             case _:
                 raise BadValueError("Unrecognized sentinel configuration statement.")
 
@@ -218,22 +321,24 @@ class _Reader:
             case "announce-ip":
                 self._options = replace(self._options, announce_ip=value or None)
             case "announce-port":
-                self._options = replace(self._options, announce_port=_port(value))
+                self._options = replace(self._options, announce_port=port_number(value))
             case "sentinel-user":
                 self._options = replace(self._options, sentinel_user=encode_word(value) or None)
             case "sentinel-pass":
                 self._options = replace(self._options, sentinel_pass=encode_word(value) or None)
+            case "state-file":
+                pass  # asked for with `state_file_of`, before anything is read
             case "deny-scripts-reconfig":
-                self.denies_scripts_reconfig = _yes_or_no(
+                self.denies_scripts_reconfig = yes_or_no(
                     value, "Please specify yes or no for the deny-scripts-reconfig options."
                 )
             case "resolve-hostnames":
-                answer = _yes_or_no(
+                answer = yes_or_no(
                     value, "Please specify yes or no for the resolve-hostnames option."
                 )
                 self._options = replace(self._options, resolve_hostnames=answer)
             case _:
-                answer = _yes_or_no(
+                answer = yes_or_no(
                     value, "Please specify yes or no for the announce-hostnames option."
                 )
                 self._options = replace(self._options, announce_hostnames=answer)
@@ -242,17 +347,19 @@ class _Reader:
         votes = leading_number(quorum)
         if votes < 1:
             raise BadValueError("Quorum must be 1 or greater.")
-        if name in self._masters:
-            raise BadValueError("Duplicate master name.")
+        self._say_once("Duplicate master name.", "monitor", name)
         address = self._address(host, port)
-        self._masters[name] = _MasterDraft(name, address, MasterOptions(quorum=votes))
+        if name not in self._removed or self._layer is _Layer.MEMORY:
+            self._masters[name] = _MasterDraft(name, address, MasterOptions(quorum=votes))
 
     def _address(self, host: str, port: str) -> Address:
-        """Return the address of an instance; a name is kept only if names are announced."""
-        found = usable_host(host, self._options, self._world.resolve)
-        if found is None:
-            raise BadValueError("Can't resolve instance hostname.")
-        return Address(found, _port(port))
+        return instance_address(host, port, may_be_name=self._options.resolve_hostnames)
+
+    def _say_once(self, reason: str, *what: object) -> None:
+        """Refuse what one layer says twice; another layer may say it again."""
+        if (self._layer, *what) in self._said:
+            raise BadValueError(reason)
+        self._said.add((self._layer, *what))
 
     def _read_for_master(self, draft: _MasterDraft, name: str, values: tuple[str, ...]) -> None:
         match name, values:
@@ -262,16 +369,16 @@ class _Reader:
                 draft.leader_epoch = leading_number(value)
             case "known-replica", (host, port):
                 address = self._address(host, port)
-                if address in draft.replicas:
-                    raise BadValueError("Duplicate hostname and port for replica.")
-                draft.replicas.append(address)
+                reason = "Duplicate hostname and port for replica."
+                self._say_once(reason, name, draft.name, address)
+                if address not in draft.replicas:
+                    draft.replicas.append(address)
             case "known-sentinel", (host, port, run_id):
-                if run_id in draft.sentinels:
-                    raise BadValueError("Duplicate runid for sentinel.")
+                self._say_once("Duplicate runid for sentinel.", name, draft.name, run_id)
                 draft.sentinels[RunId(run_id)] = self._address(host, port)
-            case "known-sentinel", (_, _):
-                pass  # the form of very old sentinels, without the id: of no use
             case "rename-command", (old, new):
+                reason = "Same command renamed multiple times with rename-command."
+                self._say_once(reason, name, draft.name, old.upper())
                 draft.options = _with_rename(draft.options, old, new)
             case _, (value,):
                 draft.options = self._with_option(draft.options, name, value)
@@ -281,9 +388,9 @@ class _Reader:
     def _with_option(self, options: MasterOptions, name: str, value: str) -> MasterOptions:
         match name:
             case "down-after-milliseconds":
-                return replace(options, down_after_ms=_positive_time(value))
+                return replace(options, down_after_ms=positive_time(value))
             case "failover-timeout":
-                return replace(options, failover_timeout_ms=_positive_time(value))
+                return replace(options, failover_timeout_ms=positive_time(value))
             case "parallel-syncs":
                 count = leading_number(value)
                 if count < 1:
@@ -299,72 +406,34 @@ class _Reader:
             case "auth-user":
                 return replace(options, auth_user=encode_word(value) or None)
             case "notification-script":
-                self._check_script("Notification script", value)
-                return replace(options, notification_script=value)
+                path = self._script("Notification script", value)
+                return replace(options, notification_script=path)
             case "client-reconfig-script":
-                self._check_script("Client reconfiguration script", value)
-                return replace(options, client_reconfig_script=value)
+                path = self._script("Client reconfiguration script", value)
+                return replace(options, client_reconfig_script=path)
             case _:
                 raise BadValueError("Unrecognized sentinel configuration statement.")
 
-    def _check_script(self, what: str, path: str) -> None:
-        if not self._world.is_executable(posixpath.join(self._directory, path)):
+    def _script(self, what: str, path: str) -> str | None:
+        if path and not self._world.is_executable(path):
             raise BadValueError(f"{what} seems non existing or non executable.")
+        return path or None
 
 
-def usable_host(
-    host: str, options: GlobalOptions, resolve: Callable[[str], str | None]
-) -> str | None:
-    """Return how an instance at `host` is known: its IP, or its name if names are announced.
-
-    None: `host` is a name and names are not allowed, or it does not resolve.
-    """
-    if is_ip(host):
-        return host
-    if not options.resolve_hostnames:
-        return None
-    # With names announced a master is known by its name, whether or not it resolves just now.
-    return host if options.announce_hostnames else resolve(host)
-
-
-def is_ip(host: str) -> bool:
-    """Whether `host` is a literal IPv4 or IPv6 address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def leading_number(word: str) -> int:
-    """Return the number a word begins with, 0 if none (as C's `atoi`, which Redis uses here)."""
-    match = _LEADING_NUMBER.match(word)
-    return int(match[0]) if match else 0
-
-
-def _positive_time(word: str) -> int:
-    time_ms = leading_number(word)
-    if time_ms < 1:
-        raise BadValueError("negative or zero time parameter.")
-    return time_ms
-
-
-def _port(word: str) -> int:
-    port = leading_number(word)
-    if not 0 <= port <= 65535:
-        raise BadValueError("Invalid port number.")
-    return port
-
-
-def _yes_or_no(word: str, reason: str) -> bool:
-    if word.lower() not in ("yes", "no"):
-        raise BadValueError(reason)
-    return word.lower() == "yes"
+def _reading_order(entry: tuple[_Layer, Statement]) -> tuple[int, _Layer]:
+    layer, statement = entry
+    name = _told(statement)
+    if name in GLOBAL_STATEMENTS:
+        return 0, layer
+    if name == "removed":
+        return 1, layer
+    return 2 if name == "monitor" else 3, layer
 
 
 def _with_rename(options: MasterOptions, old: str, new: str) -> MasterOptions:
+    """Return `options` with a command renamed; to its own name means: not renamed."""
     name = encode_word(old).upper()
-    if name in options.renamed_commands:
-        raise BadValueError("Same command renamed multiple times with rename-command.")
-    renamed: Mapping[bytes, bytes] = {**options.renamed_commands, name: encode_word(new)}
+    renamed = {each: to for each, to in options.renamed_commands.items() if each != name}
+    if encode_word(new).upper() != name:
+        renamed[name] = encode_word(new)
     return replace(options, renamed_commands=renamed)

@@ -82,6 +82,7 @@ class SaveMetrics:
     saved_count: int
     failed_count: int
     last_duration_s: float
+    is_failing: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,31 +1,36 @@
-"""The sentinel's state as lines of sentinel.conf: which lines, and whose they are.
+"""The sentinel's state as lines of its memory: which lines, and whose they are.
 
 The counterpart of `config.py`, which reads them back; pure as well. Follows Redis' `sentinel.c:
-rewriteConfigSentinelOption`: a setting that has its default is not added, epochs always are.
+rewriteConfigSentinelOption`: a setting that has its default is not added, epochs always are. A
+setting that is said outside of the memory counts as a default, and one that was taken back is
+written as what undoes it: an empty value, or `removed` for a whole master.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from vedette.conf import ConfigLine
 from vedette.conf.quoting import decode_word
 
-from .config import GLOBAL_STATEMENTS, MASTER_STATEMENTS, statement_name
+from .config import GLOBAL_STATEMENTS, MASTER_STATEMENTS, Outside, statement_name
 from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
 
 #: Never rewritten: it is the administrator's alone.
-_KEPT_STATEMENTS: Final = frozenset({"deny-scripts-reconfig"})
+_KEPT_STATEMENTS: Final = frozenset({"deny-scripts-reconfig", "state-file"})
 
 
-def state_lines(state: DurableState) -> list[ConfigLine]:
-    """Return the `sentinel ...` lines of a file that holds `state`."""
+def state_lines(state: DurableState, outside: Outside) -> list[ConfigLine]:
+    """Return the `sentinel ...` lines of a memory that holds `state`."""
     lines = [_line("myid", state.my_id)]
     for master in state.masters:
-        lines += _master_lines(master)
+        usual = outside.masters.get(master.name, MasterOptions(quorum=1))
+        lines += _master_lines(master, usual)
+    watched = {master.name for master in state.masters}
+    lines += [_line("removed", name) for name in outside.masters if name not in watched]
     lines.append(_line("current-epoch", str(state.current_epoch)))
-    lines += _global_lines(state.options)
+    lines += _global_lines(state.options, outside.options)
     return lines
 
 
@@ -36,29 +41,29 @@ def _line(name: str, *values: str, is_needed: bool = True) -> ConfigLine:
     return ConfigLine(key, words, is_needed)
 
 
-def _master_lines(master: DurableMaster) -> list[ConfigLine]:
+def _master_lines(master: DurableMaster, usual: MasterOptions) -> list[ConfigLine]:
     name, options = master.name, master.options
-    default = MasterOptions(quorum=options.quorum)
-    lines = [
-        _line("monitor", name, master.address.host, str(master.address.port), str(options.quorum))
-    ]
-    for statement, value, usual in (
-        ("down-after-milliseconds", options.down_after_ms, default.down_after_ms),
-        ("failover-timeout", options.failover_timeout_ms, default.failover_timeout_ms),
-        ("parallel-syncs", options.parallel_syncs, default.parallel_syncs),
-        ("master-reboot-down-after-period", options.reboot_down_after_ms, 0),
+    host, port = master.address
+    lines = [_line("monitor", name, host, str(port), str(options.quorum))]
+    for statement, number, usual_number in (
+        ("down-after-milliseconds", options.down_after_ms, usual.down_after_ms),
+        ("failover-timeout", options.failover_timeout_ms, usual.failover_timeout_ms),
+        ("parallel-syncs", options.parallel_syncs, usual.parallel_syncs),
+        (
+            "master-reboot-down-after-period",
+            options.reboot_down_after_ms,
+            usual.reboot_down_after_ms,
+        ),
     ):
-        lines.append(_line(statement, name, str(value), is_needed=value != usual))
-    for statement, text in (
-        ("notification-script", options.notification_script),
-        ("client-reconfig-script", options.client_reconfig_script),
-        ("auth-pass", options.auth_pass and decode_word(options.auth_pass)),
-        ("auth-user", options.auth_user and decode_word(options.auth_user)),
+        lines.append(_line(statement, name, str(number), is_needed=number != usual_number))
+    for statement, text, usual_text in (
+        ("notification-script", options.notification_script, usual.notification_script),
+        ("client-reconfig-script", options.client_reconfig_script, usual.client_reconfig_script),
+        ("auth-pass", options.auth_pass, usual.auth_pass),
+        ("auth-user", options.auth_user, usual.auth_user),
     ):
-        if text:
-            lines.append(_line(statement, name, text))
-    for old, new in options.renamed_commands.items():
-        lines.append(_line("rename-command", name, decode_word(old), decode_word(new)))
+        lines += _text_lines((statement, name), text, usual_text)
+    lines += _rename_lines(name, options.renamed_commands, usual.renamed_commands)
     lines.append(_line("config-epoch", name, str(master.config_epoch)))
     lines.append(_line("leader-epoch", name, str(master.leader_epoch)))
     for host, port in master.replicas:
@@ -68,20 +73,46 @@ def _master_lines(master: DurableMaster) -> list[ConfigLine]:
     return lines
 
 
-def _global_lines(options: GlobalOptions) -> list[ConfigLine]:
+def _text_lines(
+    words: tuple[str, ...], value: str | bytes | None, usual: str | bytes | None
+) -> list[ConfigLine]:
+    """Return the line of a text, none for one that is not set and never was."""
+    if not value and not usual:
+        return []
+    text = decode_word(value) if isinstance(value, bytes) else value or ""
+    return [_line(*words, text, is_needed=value != usual)]
+
+
+def _rename_lines(
+    name: str, renamed: Mapping[bytes, bytes], usual: Mapping[bytes, bytes]
+) -> list[ConfigLine]:
+    undone = {old: old for old in usual if old not in renamed}
+    return [
+        _line(
+            "rename-command",
+            name,
+            decode_word(old),
+            decode_word(new),
+            is_needed=usual.get(old) != new,
+        )
+        for old, new in {**renamed, **undone}.items()
+    ]
+
+
+def _global_lines(options: GlobalOptions, usual: GlobalOptions) -> list[ConfigLine]:
     port = options.announce_port
-    lines = [_line("announce-port", str(port), is_needed=port != 0)]
-    if options.announce_ip:
-        lines.append(_line("announce-ip", options.announce_ip))
-    if options.sentinel_user:
-        lines.append(_line("sentinel-user", decode_word(options.sentinel_user)))
-    if options.sentinel_pass:
-        lines.append(_line("sentinel-pass", decode_word(options.sentinel_pass)))
-    for name, value in (
-        ("resolve-hostnames", options.resolve_hostnames),
-        ("announce-hostnames", options.announce_hostnames),
+    lines = [_line("announce-port", str(port), is_needed=port != usual.announce_port)]
+    for name, text, usual_text in (
+        ("announce-ip", options.announce_ip, usual.announce_ip),
+        ("sentinel-user", options.sentinel_user, usual.sentinel_user),
+        ("sentinel-pass", options.sentinel_pass, usual.sentinel_pass),
     ):
-        lines.append(_line(name, "yes" if value else "no", is_needed=value))
+        lines += _text_lines((name,), text, usual_text)
+    for name, value, usual_value in (
+        ("resolve-hostnames", options.resolve_hostnames, usual.resolve_hostnames),
+        ("announce-hostnames", options.announce_hostnames, usual.announce_hostnames),
+    ):
+        lines.append(_line(name, "yes" if value else "no", is_needed=value != usual_value))
     return lines
 
 

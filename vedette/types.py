@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import ipaddress
 from typing import NamedTuple, NewType
 
 #: 40 lower-case hexadecimal digits that name one run of a server, or one sentinel for life.
@@ -19,3 +21,13 @@ class Address(NamedTuple):
         if ":" in self.host:
             return f"[{self.host}]:{self.port}"
         return f"{self.host}:{self.port}"
+
+
+@functools.lru_cache(maxsize=4096)
+def is_ip(host: str) -> bool:
+    """Whether `host` is a literal IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sentinel.config import is_ip, usable_host
 from sentinel.context import SentinelContext
 from sentinel.core.events import (
     FailoverRequested,
@@ -30,7 +29,7 @@ from vedette.conf import BadValueError
 from vedette.conf.quoting import decode_word, encode_word
 from vedette.errors import CommandError
 from vedette.resp.replies import OK, MapReply, Reply
-from vedette.types import Address
+from vedette.types import Address, is_ip
 
 from .arguments import has_control_characters, require_master
 from .options import ScriptRules, parse_options
@@ -57,21 +56,23 @@ def sentinel_monitor(context: SentinelContext, argv: list[bytes]) -> Reply | Blo
         raise CommandError(b"ERR Quorum must be 1 or greater.")
     if has_control_characters(name) or not name or b" " in name:
         raise CommandError(b"ERR Invalid master name: it must not contain control characters")
-    word, options = decode_word(host), context.state.options
+    word = decode_word(host)
 
-    def monitor(usable: str | None) -> Reply | Block:
-        return _monitor(context, decode_word(name), usable, port, quorum)
+    def monitor(found: str | None) -> Reply | Block:
+        if found is None:
+            raise CommandError(b"ERR Invalid IP address or hostname specified")
+        return _monitor(context, decode_word(name), word, port, quorum)
 
-    if is_ip(word) or options.announce_hostnames or not options.resolve_hostnames:
-        return monitor(usable_host(word, options, lambda host: None))
+    if is_ip(word):
+        return monitor(word)
+    if not context.state.options.resolve_hostnames or has_control_characters(host):
+        return monitor(None)
     return context.resolve(word, monitor)
 
 
 def _monitor(
-    context: SentinelContext, name: str, host: str | None, port: int, quorum: int
+    context: SentinelContext, name: str, host: str, port: int, quorum: int
 ) -> Reply | Block:
-    if host is None:
-        raise CommandError(b"ERR Invalid IP address or hostname specified")
     if not 0 <= port <= 65535:
         raise CommandError(b"ERR Invalid port number.")
     if name in context.state.masters:

@@ -23,6 +23,7 @@ from . import (
     failover,
     gossip,
     links,
+    notices,
     opinions,
     orders,
     probes,
@@ -122,7 +123,7 @@ def _handle(machine: Machine, event: Event) -> None:
         case VoteRequested():
             election.on_vote_requested(machine, event)
         case Persisted():
-            machine.on_persisted(event.save_id, event.is_saved)
+            _on_persisted(machine, event)
         case Started():
             _on_started(machine)
         case MonitorRequested():
@@ -160,6 +161,18 @@ def _on_started(machine: Machine) -> None:
             links.open_link(machine, links.peer_owner(peer_link))
 
     machine.hold(begin)
+
+
+def _on_persisted(machine: Machine, event: Persisted) -> None:
+    """Say so when saving begins to fail, and when it works again; then let go of what waited."""
+    state = machine.state
+    was_failing = bool(state.save_error)
+    state.save_error = "" if event.is_saved else event.error or "unknown error"
+    if state.save_error and not was_failing:
+        notices.about(machine, "+save-failed", state.save_error)
+    elif was_failing and not state.save_error:
+        notices.about(machine, "-save-failed", "the state is saved again")
+    machine.on_persisted(event.save_id, event.is_saved)
 
 
 def _on_link_down(machine: Machine, event: LinkDown) -> None:

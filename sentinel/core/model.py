@@ -405,6 +405,8 @@ class SentinelState:
     requested_id: int = 0
     #: The epoch in the newest record on disk: the highest that may be spoken.
     saved_epoch: int = 0
+    #: Why the last save failed, "" if it did not. Meanwhile no vote is cast.
+    save_error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

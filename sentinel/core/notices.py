@@ -61,6 +61,8 @@ LEVELS: Final[dict[str, Level]] = {
     "+fix-slave-config": _N,
     "+tilt": _W,
     "-tilt": _W,
+    "+save-failed": _W,
+    "-save-failed": _W,
 }
 
 

@@ -1,4 +1,4 @@
-"""The sentinel's memory on disk: its configuration file, rewritten whole at every change.
+"""The sentinel's memory on disk: one file, rewritten whole at every change.
 
 Owns the file's path, and the task that saves. One save runs at a time, in a worker thread, so that
 a stalled disk does not stop the machine; requests that come meanwhile are replaced by the newest,
@@ -9,29 +9,40 @@ The file is read anew before each save: what an administrator adds while the sen
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import structlog
 import trio
 
+from sentinel.config import Outside
 from sentinel.core.actions import Persist
 from sentinel.core.events import Event, Persisted
 from sentinel.core.model import DurableState
 from sentinel.state_lines import key_of, state_lines
 from vedette.conf import rewrite_text
 from vedette.conf.quoting import decode_word, encode_word
-from vedette.runtime.durable_file import write_durably
+from vedette.runtime.durable_file import remove_leftovers, write_durably
 
 log = structlog.get_logger()
 
+#: Failures that end without anybody changing how the sentinel is set up.
+_PASSING: Final = {errno.ENOSPC, errno.EDQUOT}
+
+_NEW_FILE: Final = (
+    "# The state of a Vedette sentinel, which writes this file: change it only while none runs.\n"
+)
+
 
 class StateFile:
-    """The configuration file that holds the state."""
+    """The file that holds the state: the configuration file, or one of its own."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, outside: Outside | None = None) -> None:
         self.path = path
-        self._text = ""
+        self._outside = outside or Outside()
+        self._text = _NEW_FILE
 
     def write(self, state: DurableState) -> None:
         """Make `state` durable in the file. Blocks on the disk.
@@ -42,9 +53,35 @@ class StateFile:
         try:
             self._text = decode_word(Path(self.path).read_bytes())
         except FileNotFoundError:
-            pass  # removed under our feet: written anew from what we last saw
-        self._text = rewrite_text(self._text, state_lines(state), key_of)
+            pass  # a first start, or removed under our feet: written from what we last saw
+        self._text = rewrite_text(self._text, state_lines(state, self._outside), key_of)
         write_durably(self.path, encode_word(self._text))
+
+    def prove(self, state: DurableState) -> None:
+        """Write `state` before anything depends on it, and tidy up after a crash.
+
+        A full disk passes: that may end by itself, and until then the machine casts no vote.
+
+        Raises:
+            OSError: the file can never be written as things are.
+        """
+        remove_leftovers(self.path)
+        try:
+            self.write(state)
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
+            log.error("sentinel.state_not_saved", path=self.path, error=reason_of(error))
+
+
+def reason_of(error: OSError) -> str:
+    """Return why the file could not be written, for whoever has to change that."""
+    if error.errno == errno.EBUSY:
+        return (
+            "it is mounted as a single file and cannot be replaced; mount its directory, or have "
+            "the state kept elsewhere by `sentinel state-file <path>`"
+        )
+    return error.strerror or str(error)
 
 
 class Saver:
@@ -80,7 +117,7 @@ class Saver:
         try:
             await trio.to_thread.run_sync(self._file.write, action.state)
         except OSError as error:
-            error_text = error.strerror or str(error)
+            error_text = reason_of(error)
             self.failed_count += 1
             log.error("sentinel.state_not_saved", path=self._file.path, error=error_text)
         else:

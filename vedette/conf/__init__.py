@@ -37,10 +37,12 @@ from .quoting import (
     split_words,
 )
 from .reading import (
+    COMMAND_LINE,
     CommandLine,
     ConfigFileMissingError,
     fatal_message,
     parse_command_line,
+    read_file,
     read_statements,
 )
 from .rewrite import SIGNATURE, ConfigLine, rewrite_text
@@ -57,8 +59,10 @@ from .statements import Statement, parse_text
 __all__ = [
     "Statement",
     "parse_text",
+    "COMMAND_LINE",
     "CommandLine",
     "parse_command_line",
+    "read_file",
     "read_statements",
     "fatal_message",
     "ConfigFileMissingError",

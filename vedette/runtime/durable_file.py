@@ -6,11 +6,14 @@ directory. It blocks for as long as the disk takes; callers in the loop decide o
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import stat
 import tempfile
 
 _NEW_FILE_MODE = 0o644
+_TEMPORARY_SUFFIX = ".tmp"
 
 
 def write_durably(path: str | os.PathLike[str], data: bytes) -> None:
@@ -26,7 +29,7 @@ def write_durably(path: str | os.PathLike[str], data: bytes) -> None:
     directory = os.path.dirname(target)
     mode = _mode_of(target)
     descriptor, temporary = tempfile.mkstemp(
-        prefix=f".{os.path.basename(target)}-", suffix=".tmp", dir=directory
+        prefix=_temporary_prefix(target), suffix=_TEMPORARY_SUFFIX, dir=directory
     )
     try:
         try:
@@ -40,6 +43,23 @@ def write_durably(path: str | os.PathLike[str], data: bytes) -> None:
         os.unlink(temporary)
         raise
     sync_directory(directory)
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that crashes have left beside `path`; nobody may be writing it.
+
+    One that cannot be removed does no harm and stays.
+    """
+    target = os.path.realpath(path)
+    directory = glob.escape(os.path.dirname(target))
+    pattern = f"{glob.escape(_temporary_prefix(target))}*{_TEMPORARY_SUFFIX}"
+    for name in glob.glob(os.path.join(directory, pattern), include_hidden=True):
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+
+
+def _temporary_prefix(target: str) -> str:
+    return f".{os.path.basename(target)}-"
 
 
 def _mode_of(path: str) -> int:

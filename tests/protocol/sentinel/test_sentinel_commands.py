@@ -67,7 +67,7 @@ class Desk:
     """One client of an engine over a recording machine."""
 
     def __init__(self, config: str = CONFIG) -> None:
-        world = World(lambda: RunId("f" * 40), lambda path: False, lambda host: None)
+        world = World(lambda: RunId("f" * 40), lambda path: False)
         read = read_config(parse_text(config, "x"), world)
         self.machine = RecordingMachine(initial_state(read.durable))
         self.stops = 0
@@ -424,7 +424,7 @@ def test_host_name_is_looked_up_without_blocking() -> None:
     assert waiting == b""
     assert host == "db.example"
     assert isinstance(named.event, MonitorRequested)
-    assert named.event.address == Address("10.0.0.9", 7000)
+    assert named.event.address == Address("db.example", 7000)
     named.engine.answer(named.event.request, OK)
     named.engine.end_batch()
     assert named.take() == b"+OK\r\n"

@@ -201,3 +201,31 @@ def test_configuration_may_come_from_standard_input_and_options_too(tmp_path: Pa
     finally:
         process.kill()
         process.wait(10)
+
+
+def test_with_a_state_file_the_configuration_is_never_written(tmp_path: Path) -> None:
+    """So it may be mounted read-only; votes, switches and settings survive all the same."""
+    state = tmp_path / "state" / "sentinel.state"
+    state.parent.mkdir()
+    lines = [*watching(free_port(), down_after_ms=60_000), f"sentinel state-file {state}"]
+    with VedetteSentinel(extra_lines=lines) as sentinel:
+        path = sentinel.config_path
+        path.chmod(0o444)
+        before = path.read_bytes()
+        port = int(sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[1])
+        vote = sentinel.call("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, 7, b"a" * 40)
+        sentinel.call("SENTINEL", "SET", "mymaster", "quorum", "5")
+        sentinel.call("SENTINEL", "MONITOR", "other", "127.0.0.1", free_port(), 1)
+        my_id = sentinel.call("SENTINEL", "MYID")
+
+        sentinel.kill()
+        after = path.read_bytes()
+        sentinel.start()
+
+        assert vote == [0, b"a" * 40, 7]
+        assert after == before
+        assert sentinel.call("SENTINEL", "MYID") == my_id
+        assert sentinel.call("ROLE") == [b"sentinel", [b"mymaster", b"other"]]
+        rival = ("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, 7, b"b" * 40)
+        assert sentinel.call(*rival)[1:] != [b"b" * 40, 7]
+        assert f"sentinel monitor mymaster 127.0.0.1 {port} 5" in state.read_text()

@@ -132,6 +132,7 @@ class Saves:
     saved_count: int = 4
     failed_count: int = 1
     last_duration_s: float = 0.25
+    is_failing: bool = False
 
 
 @dataclass

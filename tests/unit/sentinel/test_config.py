@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from sentinel.config import SentinelConfig, World, read_config
+from sentinel.config import Outside, SentinelConfig, World, read_config
 from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
 from sentinel.state_lines import key_of, state_lines
 from vedette.conf import parse_text, rewrite_text
@@ -19,7 +19,6 @@ PEER_ID = RunId("a" * 40)
 WORLD = World(
     draw_id=lambda: FRESH_ID,
     is_executable=lambda path: path == "/bin/notify",
-    resolve={"db.example": "10.0.0.9"}.get,
 )
 
 
@@ -187,15 +186,13 @@ def test_bad_line_stops_the_start_with_redis_reason(lines: str, reason: str) -> 
     assert caught.value.line == len(lines.splitlines())
 
 
-def test_host_names_are_resolved_or_kept_as_the_options_say() -> None:
-    """With announced names a master is known by its name, else by the address it resolves to."""
-    line = "sentinel resolve-hostnames yes\nsentinel monitor m db.example 6379 1\n"
+def test_host_name_stays_a_name_where_names_are_allowed() -> None:
+    """The name is what the administrator wrote; its address may be another tomorrow."""
+    (master,) = read(
+        "sentinel monitor m db.example 6379 1\nsentinel resolve-hostnames yes\n"
+    ).durable.masters
 
-    (resolved,) = read(line).durable.masters
-    (kept,) = read(f"{line}sentinel announce-hostnames yes\n").durable.masters
-
-    assert resolved.address == Address("10.0.0.9", 6379)
-    assert kept.address == Address("db.example", 6379)
+    assert master.address == Address("db.example", 6379)
 
 
 def test_user_line_that_redis_sentinel_writes_is_taken() -> None:
@@ -225,7 +222,7 @@ FULL = (
 
 def written(text: str, state: DurableState) -> str:
     """Return `text` with `state` saved into it."""
-    return rewrite_text(text, state_lines(state), key_of)
+    return rewrite_text(text, state_lines(state, Outside()), key_of)
 
 
 def test_saved_state_is_read_back_the_same() -> None:
@@ -301,7 +298,7 @@ def test_password_taken_from_requirepass_is_not_written_as_sentinel_pass() -> No
     """Else a changed requirepass would leave the old password for fellow sentinels."""
     config = read("requirepass x\n")
 
-    text = rewrite_text("", state_lines(config.durable), key_of)
+    text = rewrite_text("", state_lines(config.durable, Outside()), key_of)
 
     assert "sentinel-pass" not in text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 import structlog
 
 from sentinel.__main__ import run
+from tests.support.processes import free_port
 from vedette import __version__
 
 
@@ -122,3 +124,51 @@ def test_file_that_cannot_be_written_is_refused(
     path.chmod(0o400)
 
     check_refused([str(path)], capsys, "is not writable")
+
+
+def test_file_that_cannot_be_replaced_is_refused_with_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container's single-file mount: redis-sentinel goes on and forgets its votes."""
+    path = tmp_path / "sentinel.conf"
+    text = f"port {free_port()}\nbind 127.0.0.1\n"
+    path.write_text(text)
+
+    def rename(source: str, target: str) -> None:
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(os, "rename", rename)
+    check_refused([str(path)], capsys, str(path), "mounted as a single file", "state-file <path>")
+
+    assert path.read_text() == text
+    assert [each.name for each in tmp_path.iterdir()] == ["sentinel.conf"]
+
+
+def test_state_file_without_a_directory_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found at the start, not at the first vote; the path is relative to `dir`."""
+    path = tmp_path / "sentinel.conf"
+    text = f"port {free_port()}\nbind 127.0.0.1\ndir {tmp_path}\nsentinel state-file none/state\n"
+    path.write_text(text)
+    here = os.getcwd()
+    try:
+        check_refused([str(path)], capsys, f"cannot write {tmp_path}/none/state: No such file")
+    finally:
+        os.chdir(here)
+
+
+def test_directives_in_a_state_file_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is the sentinel's; what an administrator says belongs into the configuration."""
+    (tmp_path / "state").write_text("port 5\n")
+    path = tmp_path / "sentinel.conf"
+    path.write_text(f"sentinel state-file {tmp_path}/state\n")
+
+    check_refused(
+        [str(path)],
+        capsys,
+        f"at line 1 of {tmp_path}/state",
+        "A state file holds nothing but the state of a sentinel",
+    )

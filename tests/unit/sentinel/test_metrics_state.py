@@ -7,7 +7,7 @@ from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, Mast
 from sentinel.metrics_state import MetricsState, SaveMetrics, metrics_state
 from vedette.types import Address, RunId
 
-SAVES = SaveMetrics(saved_count=1, failed_count=2, last_duration_s=0.5)
+SAVES = SaveMetrics(saved_count=1, failed_count=2, last_duration_s=0.5, is_failing=False)
 
 
 def measured(*, lost_peers: int) -> MetricsState:

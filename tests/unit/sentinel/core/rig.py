@@ -202,7 +202,9 @@ class Rig:
         for save in saves:
             if is_saved:
                 self.disk = save.state
-            self.step(Persisted(self.now_ms, save.save_id, is_saved))
+            self.step(
+                Persisted(self.now_ms, save.save_id, is_saved, "" if is_saved else "disk full")
+            )
 
     # -- what others do --------------------------------------------------------------------------
 
@@ -334,7 +336,10 @@ class Rig:
         is_saved = not self.is_disk_broken
         if is_saved:
             self.disk = save.state
-        self._queue.append(lambda: self._step(Persisted(self.now_ms, save.save_id, is_saved)))
+        error = "" if is_saved else "disk full"
+        self._queue.append(
+            lambda: self._step(Persisted(self.now_ms, save.save_id, is_saved, error))
+        )
 
     def _reply(self, address: Address, command: Command) -> object:
         match command:

@@ -175,3 +175,21 @@ def test_unknown_name_is_refused(kind: type[RemoveRequested]) -> None:
     """With Redis' text."""
     rig = Rig()
     assert ordered(rig, kind(rig.now_ms, R, "unknown")) == admin.NO_SUCH_MASTER
+
+
+def test_failing_saves_are_announced_once_and_so_is_their_end() -> None:
+    """An operator has to act; the sentinel tries again by itself every second."""
+    rig = Rig()
+    rig.is_disk_broken = True
+    rig.ask_vote(PEER_A, 1)
+    rig.advance(3_000)
+    rig.is_disk_broken = False
+    rig.advance(2_000)
+
+    about_saves = [
+        (notice.event, notice.payload) for notice in rig.notices if b"save-failed" in notice.event
+    ]
+    assert about_saves == [
+        (b"+save-failed", b"disk full"),
+        (b"-save-failed", b"the state is saved again"),
+    ]

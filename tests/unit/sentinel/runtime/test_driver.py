@@ -31,7 +31,7 @@ from vedette.conf import parse_text
 from vedette.errors import ConfigError
 from vedette.types import Address, RunId
 
-WORLD = World(lambda: RunId("f" * 40), lambda path: False, lambda host: None)
+WORLD = World(lambda: RunId("f" * 40), lambda path: False)
 LINK = LinkId(1)
 
 

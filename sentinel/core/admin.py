@@ -97,6 +97,8 @@ def on_options(machine: Machine, event: OptionsRequested) -> None:
     new_credentials = (event.options.auth_user, event.options.auth_pass)
     if new_credentials != (old.auth_user, old.auth_pass):
         for node in master.nodes():
+            links.mark_sound(node.link)
+            links.mark_sound(node.pubsub)
             links.close_node(machine, node)
     for node in master.nodes():
         detection.check_node(machine, node)

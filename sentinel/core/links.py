@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vedette.resp.exchange import Received
+from vedette.resp.exchange import Received, ReplyError
 
 from .actions import Connect, Disconnect
 from .machine import LinkOwner, Machine, Request, RequestKind
@@ -20,6 +20,7 @@ from .model import Link, LinkKind, LinkStatus, Node, PeerLink, PeerSentinel
 from .timers import Timer, TimerKind
 from .timing import (
     CONNECT_GUARD_MS,
+    RECONNECT_MEDIUM_ATTEMPTS,
     connect_timeout_ms,
     reconnect_delay_ms,
 )
@@ -95,10 +96,19 @@ def on_up(machine: Machine, owner: LinkOwner, local_host: str) -> None:
         open_link(machine, pubsub_owner(owner.node))
 
 
-def on_set_up(owner: LinkOwner, replies: tuple[Received, ...]) -> None:
-    """The replies to what `on_up` sent. What was refused shows in the replies to PING."""
-    if owner.link.kind is LinkKind.PUBSUB:
-        mark_sound(owner.link)
+def on_set_up(machine: Machine, owner: LinkOwner, replies: tuple[Received, ...]) -> None:
+    """The replies to what `on_up` sent.
+
+    What was refused shows in the replies to PING; a hello channel, over which none go, is closed,
+    so that the node shows as disconnected, and tried again at the slowest pace.
+    """
+    link = owner.link
+    if link.kind is LinkKind.PUBSUB:
+        if isinstance(replies[-1], ReplyError):
+            link.failed_attempts = max(link.failed_attempts, RECONNECT_MEDIUM_ATTEMPTS)
+            close(machine, owner)
+        else:
+            mark_sound(link)
     elif owner.peer_link is not None and isinstance(replies[-1], bytes):
         owner.peer_link.is_vedette = b"vedette_version:" in replies[-1]
 

@@ -133,6 +133,8 @@ class Rig:
             REPLICA_2: replica_info(run_id=run_id_of(REPLICA_2)),
         }
         self.pong: dict[Address, object] = {}
+        #: What SUBSCRIBE is answered with where that is an error.
+        self.subscribe_error: dict[Address, ReplyError] = {}
         #: What a fellow answers to a down query: (down, leader, epoch), by its address.
         self.opinion: dict[Address, Callable[[Command], list[object]]] = {}
         #: Which master's address a fellow names.
@@ -349,6 +351,8 @@ class Rig:
                 return self.info.get(address, b"")
             case (b"INFO", b"server"):
                 return b"" if address in self.strangers else b"vedette_version:1\r\n"
+            case (b"SUBSCRIBE", _):
+                return self.subscribe_error.get(address, [b"subscribe", b"__sentinel__:hello", 1])
             case (b"PUBLISH", *_):
                 return 1
             case (b"EXEC",):

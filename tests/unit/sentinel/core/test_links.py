@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.core.events import LinkDown, LinkLoss, LinkUp, MessageReceived, RepliesReceived
+from sentinel.core.events import (
+    LinkDown,
+    LinkLoss,
+    LinkUp,
+    MessageReceived,
+    OptionsRequested,
+    RepliesReceived,
+    Started,
+)
 from sentinel.core.model import LinkId, LinkKind
 from sentinel.core.timing import reconnect_delay_ms
 from tests.unit.sentinel.core.rig import (
@@ -18,6 +26,7 @@ from tests.unit.sentinel.core.rig import (
     REPLICA_1,
     Rig,
     durable,
+    error,
 )
 
 
@@ -140,3 +149,37 @@ def test_requests_to_a_stopped_node_do_not_pile_up() -> None:
     rig.advance(10_000)
     assert len(rig.commands_to(MASTER)) < 10
     assert rig.core.state.masters[NAME].node.link.pending_count < 10
+
+
+def test_hello_channel_that_is_refused_is_no_link() -> None:
+    """With a wrong password the node shows as disconnected, and it is tried once a second."""
+    rig = Rig(is_started=False)
+    rig.subscribe_error[MASTER] = error("NOAUTH Authentication required.")
+    rig.step(Started(rig.now_ms))
+    rig.advance(10)
+    assert not rig.master.node.is_connected
+    rig.forget()
+    rig.advance(10_000)
+    attempts = [each for each in rig.connects if each.address == MASTER]
+    assert 9 <= len(attempts) <= 11
+    assert {each.kind for each in attempts} == {LinkKind.PUBSUB}
+    rig.subscribe_error.clear()
+    rig.advance(1_100)
+
+    assert rig.master.node.is_connected
+
+
+def test_new_password_is_tried_at_once() -> None:
+    """Whatever the pace was that the old one had led to."""
+    rig = Rig(is_started=False)
+    rig.subscribe_error[MASTER] = error("NOAUTH Authentication required.")
+    rig.step(Started(rig.now_ms))
+    rig.advance(10)
+    rig.subscribe_error.clear()
+    options = replace(OPTIONS, auth_pass=b"pass")
+    rig.step(
+        OptionsRequested(rig.now_ms, rig.new_request(), NAME, options, ((b"auth-pass", b"***"),))
+    )
+    rig.advance(10)
+
+    assert rig.master.node.is_connected

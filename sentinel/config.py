@@ -74,11 +74,22 @@ MASTER_STATEMENTS: Final = frozenset(
         "known-replica",
         "known-sentinel",
         "removed",
+        "leaving-sentinel",
+        "forgotten-sentinel",
     }
 )
 #: Statements about a master that say what it is, not how it is to be treated.
 _FACTS: Final = frozenset(
-    {"monitor", "known-replica", "known-sentinel", "config-epoch", "leader-epoch", "removed"}
+    {
+        "monitor",
+        "known-replica",
+        "known-sentinel",
+        "leaving-sentinel",
+        "forgotten-sentinel",
+        "config-epoch",
+        "leader-epoch",
+        "removed",
+    }
 )
 #: Statements about a master that are not about one that is already known.
 _WHOLE: Final = frozenset({"monitor", "removed"})
@@ -135,6 +146,8 @@ class _MasterDraft:
     leader_epoch: int = 0
     replicas: list[Address] = field(default_factory=list)
     sentinels: dict[RunId, Address] = field(default_factory=dict)
+    leaving: dict[RunId, Address] = field(default_factory=dict)
+    forgotten: list[RunId] = field(default_factory=list)
 
 
 def read_config(
@@ -284,6 +297,8 @@ class _Reader:
                     leader_epoch=draft.leader_epoch,
                     replicas=tuple(draft.replicas),
                     sentinels=tuple(draft.sentinels.items()),
+                    leaving=tuple(draft.leaving.items()),
+                    forgotten=tuple(draft.forgotten),
                 )
                 for draft in self._masters.values()
             ),
@@ -313,7 +328,7 @@ class _Reader:
     def _read_global(self, name: str, value: str) -> None:
         match name:
             case "myid":
-                if not _RUN_ID.match(value):
+                if not is_run_id(value):
                     raise BadValueError("Malformed Sentinel id in myid option.")
                 self._my_id = RunId(value)
             case "current-epoch":
@@ -376,6 +391,10 @@ class _Reader:
             case "known-sentinel", (host, port, run_id):
                 self._say_once("Duplicate runid for sentinel.", name, draft.name, run_id)
                 draft.sentinels[RunId(run_id)] = self._address(host, port)
+            case "leaving-sentinel", (host, port, run_id):
+                draft.leaving[RunId(run_id)] = self._address(host, port)
+            case "forgotten-sentinel", (run_id,):
+                draft.forgotten.append(RunId(run_id))
             case "rename-command", (old, new):
                 reason = "Same command renamed multiple times with rename-command."
                 self._say_once(reason, name, draft.name, old.upper())
@@ -418,6 +437,11 @@ class _Reader:
         if path and not self._world.is_executable(path):
             raise BadValueError(f"{what} seems non existing or non executable.")
         return path or None
+
+
+def is_run_id(word: str) -> bool:
+    """Whether `word` is a sentinel's id as it is written: 40 letters and digits."""
+    return _RUN_ID.match(word) is not None
 
 
 def _reading_order(entry: tuple[_Layer, Statement]) -> tuple[int, _Layer]:

@@ -22,7 +22,7 @@ from vedette.errors import VedetteError
 from vedette.resp.exchange import ReplyError
 from vedette.types import Address
 
-from .core.events import Event, LinkLoss
+from .core.events import Event, ForgetStep, LinkLoss
 from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
 from .core.timing import Periods
 
@@ -87,6 +87,8 @@ def _encode(value: Any) -> Any:
             return {"bytes": decode_word(value)}
         case Address(host, port):
             return {"address": [host, port]}
+        case ForgetStep():
+            return {"step": value.value}
         case LinkLoss():
             return {"loss": value.value}
         case ReplyError():
@@ -134,6 +136,8 @@ def _decode(value: Any) -> Any:
             return encode_word(text)
         case {"address": [host, port]}:
             return Address(host, port)
+        case {"step": name}:
+            return ForgetStep(name)
         case {"loss": name}:
             return LinkLoss(name)
         case {"error": text}:

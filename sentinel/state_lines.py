@@ -70,6 +70,9 @@ def _master_lines(master: DurableMaster, usual: MasterOptions) -> list[ConfigLin
         lines.append(_line("known-replica", name, host, str(port)))
     for run_id, (host, port) in master.sentinels:
         lines.append(_line("known-sentinel", name, host, str(port), run_id))
+    for run_id, (host, port) in master.leaving:
+        lines.append(_line("leaving-sentinel", name, host, str(port), run_id))
+    lines += [_line("forgotten-sentinel", name, run_id) for run_id in master.forgotten]
     return lines
 
 

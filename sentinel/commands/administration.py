@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sentinel.config import is_run_id
 from sentinel.context import SentinelContext
 from sentinel.core.events import (
     FailoverRequested,
+    ForgetRequested,
+    ForgetStep,
+    ForgetStepRequested,
     GlobalOptionsRequested,
     MonitorRequested,
     OptionsRequested,
@@ -29,7 +33,7 @@ from vedette.conf import BadValueError
 from vedette.conf.quoting import decode_word, encode_word
 from vedette.errors import CommandError
 from vedette.resp.replies import OK, MapReply, Reply
-from vedette.types import Address, is_ip
+from vedette.types import Address, RunId, is_ip
 
 from .arguments import has_control_characters, require_master
 from .options import ScriptRules, parse_options
@@ -146,6 +150,79 @@ def sentinel_reset(context: SentinelContext, argv: list[bytes]) -> Reply | Block
 def sentinel_failover(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
     name = require_master(context, argv[2]).name
     return context.ask(lambda now_ms, request: FailoverRequested(now_ms, request, name))
+
+
+@command(
+    "SENTINEL|FORGET",
+    arity=-4,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="0.1.0",
+    summary="Forget replicas, or sentinels if all that stay agree",
+)
+def sentinel_forget(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    master = require_master(context, argv[2])
+    sentinels: list[RunId] = []
+    replicas: list[Address] = []
+    names = {str(address).encode(): address for address in master.replicas}
+    for word in dict.fromkeys(argv[3:]):
+        run_id = RunId(decode_word(word))
+        if run_id in master.peers or run_id in master.leaving:
+            sentinels.append(run_id)
+        elif word in names:
+            replicas.append(names[word])
+        else:
+            raise CommandError(b"ERR No such replica or sentinel: '%b'" % word[:128])
+    if sentinels and replicas:
+        raise CommandError(b"ERR Forget replicas and sentinels one after the other")
+    name = master.name
+    return context.ask(
+        lambda now_ms, request: ForgetRequested(
+            now_ms, request, name, tuple(sentinels), tuple(replicas)
+        )
+    )
+
+
+@command(
+    "SENTINEL|FORGET-STEP",
+    arity=9,
+    flags=Flag.ADMIN,
+    group="sentinel",
+    since="0.1.0",
+    summary="What sentinels tell one another about those to be forgotten",
+    is_hidden=True,
+)
+def sentinel_forget_step(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    """SENTINEL FORGET-STEP name agree|done|withdraw asker epoch targets known forgotten.
+
+    The last three are run ids with commas between, or `-` for none.
+    """
+    name = require_master(context, argv[2]).name
+    try:
+        step = ForgetStep(decode_word(argv[3]).lower())
+    except ValueError:
+        raise CommandError(b"ERR syntax error") from None
+    asker, epoch = RunId(decode_word(argv[4])), parse_integer(argv[5])
+    targets, known, forgotten = (_run_ids(word) for word in argv[6:9])
+    return context.ask(
+        lambda now_ms, request: ForgetStepRequested(
+            now_ms, request, name, step, asker, epoch, targets, known, forgotten
+        )
+    )
+
+
+def _run_ids(word: bytes) -> tuple[RunId, ...]:
+    """Return the ids in a list with commas.
+
+    Raises:
+        CommandError: one of them is none: they are going to stand in the file.
+    """
+    if word == b"-":
+        return ()
+    ids = tuple(RunId(each) for each in decode_word(word).split(","))
+    if not all(is_run_id(each) for each in ids):
+        raise CommandError(b"ERR Invalid run id")
+    return ids
 
 
 @command(

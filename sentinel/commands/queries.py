@@ -46,6 +46,8 @@ _HELP = (
     "    Fail over without asking the other Sentinels.",
     "FLUSHCONFIG",
     "    Write configuration and state to disk.",
+    "FORGET <master-name> <runid>|<ip:port> [<runid>|<ip:port> ...]",
+    "    Forget replicas; or Sentinels, if all that stay agree.",
     "GET-MASTER-ADDR-BY-NAME <master-name>",
     "    Return ip and port of the master with that name.",
     "HISTORY <master-name> [COUNT <n>]",

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from vedette.resp.replies import OK, ErrorReply, Reply
 
-from . import detection, election, links, notices, opinions, probes, selection, stall, switch
+from . import (
+    detection,
+    election,
+    links,
+    membership,
+    notices,
+    opinions,
+    probes,
+    selection,
+    stall,
+    switch,
+)
 from .actions import Answer
 from .events import (
     FailoverRequested,
@@ -73,6 +84,7 @@ def on_remove(machine: Machine, event: RemoveRequested) -> None:
         machine.act(Answer(event.request, NO_SUCH_MASTER))
         return
     notices.about_master(machine, "-monitor", master)
+    membership.cancel(machine, master)
     switch.forget_past(machine, master)
     for peer in list(master.peers.values()):
         links.forget_peer(machine, peer)
@@ -140,6 +152,7 @@ def on_reset(machine: Machine, event: ResetRequested) -> None:
 
 
 def _reset(machine: Machine, master: Master) -> None:
+    membership.cancel(machine, master)
     switch.forget_past(machine, master)
     for peer in list(master.peers.values()):
         links.forget_peer(machine, peer)

@@ -23,6 +23,7 @@ from . import (
     failover,
     gossip,
     links,
+    membership,
     notices,
     opinions,
     orders,
@@ -36,6 +37,8 @@ from .events import (
     Event,
     FailoverRequested,
     FailureSimulated,
+    ForgetRequested,
+    ForgetStepRequested,
     GlobalOptionsRequested,
     HelloReceived,
     LinkDown,
@@ -138,6 +141,10 @@ def _handle(machine: Machine, event: Event) -> None:
             admin.on_reset(machine, event)
         case FailoverRequested():
             admin.on_failover(machine, event)
+        case ForgetRequested():
+            membership.on_forget(machine, event)
+        case ForgetStepRequested():
+            membership.on_step(machine, event)
         case SaveRequested():
             admin.on_save(machine, event)
         case PeriodsChanged():
@@ -198,7 +205,7 @@ def _on_replies(machine: Machine, event: RepliesReceived) -> None:
         case RequestKind.INFO:
             assert owner.node is not None
             discovery.on_info(machine, owner.node, event.replies[0])
-        case RequestKind.ASK | RequestKind.CONFIRM:
+        case RequestKind.ASK | RequestKind.CONFIRM | RequestKind.FORGET:
             _on_peer_answer(machine, request, event)
         case RequestKind.PROMOTE | RequestKind.FOLLOW:
             _on_order_answered(machine, owner, request, event)
@@ -207,7 +214,7 @@ def _on_replies(machine: Machine, event: RepliesReceived) -> None:
             if owner.link.kind is LinkKind.PUBSUB and owner.node is not None and owner.link.is_up:
                 # Whoever subscribes last is heard by all, and they introduce themselves to it.
                 probes.send_hello_to_node(machine, owner.node)
-        case RequestKind.HELLO | RequestKind.SCRIPT_KILL:
+        case RequestKind.HELLO | RequestKind.SCRIPT_KILL | RequestKind.FORGET_NEWS:
             pass
         case _:
             assert_never(request.kind)
@@ -221,6 +228,9 @@ def _on_peer_answer(machine: Machine, request: Request, event: RepliesReceived) 
         return
     if request.kind is RequestKind.CONFIRM:
         repair.on_confirmation(machine, master, request, peer, event.replies)
+        return
+    if request.kind is RequestKind.FORGET:
+        membership.on_answer(machine, master, peer, event.replies[0])
         return
     opinions.on_answer(machine, master, peer, request, event.replies[0])
     if master.is_s_down:
@@ -257,6 +267,7 @@ _OF_MASTER: Final[dict[TimerKind, Callable[[Machine, Master], None]]] = {
     TimerKind.ELECTION: election.on_election_timer,
     TimerKind.FAILOVER: failover.on_timer,
     TimerKind.RECONF: reconfiguration.on_timer,
+    TimerKind.FORGET: membership.on_timer,
 }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from vedette.resp.exchange import Received
 from vedette.types import Address
 
-from . import detection, failover, links, notices, probes, repair
+from . import detection, failover, links, membership, notices, probes, repair
 from .facts import Facts, read_facts
 from .machine import Machine
 from .model import Master, Node, Role, new_node
@@ -31,7 +31,8 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
     _note_run(machine, master, node, facts)
     if is_master_node and facts.role is Role.MASTER:
         for address in facts.replicas:
-            add_replica(machine, master, address)
+            if not membership.is_stale_listing(master, address):
+                add_replica(machine, master, address)
     _note_role(machine, master, node, facts.role)
     if facts.role is Role.REPLICA:
         _note_replica(machine, node, facts)

@@ -75,7 +75,7 @@ def on_vote_requested(machine: Machine, event: VoteRequested) -> None:
             opinions.ask_back(machine, master)
         return
     adopt_epoch(machine, event.epoch, master)
-    if may_vote(master, event.epoch):
+    if may_vote(master, event.epoch) and not master.is_out(event.candidate):
         _vote(machine, master, event.candidate, event.epoch)
     _answer_with_vote(machine, master, event, is_down)
 
@@ -249,7 +249,7 @@ def on_election_timer(machine: Machine, master: Master) -> None:
 
 def needed_votes(master: Master) -> int:
     """A majority of all sentinels ever heard of, and never less than the quorum."""
-    majority = (1 + len(master.peers)) // 2 + 1
+    majority = master.known_sentinels // 2 + 1
     return max(majority, master.options.quorum)
 
 

@@ -207,6 +207,44 @@ class FailoverRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetRequested:
+    """SENTINEL FORGET; either `sentinels` or `replicas` holds something, none of them unknown."""
+
+    now_ms: int
+    request: RequestId
+    name: str
+    sentinels: tuple[RunId, ...] = ()
+    replicas: tuple[Address, ...] = ()
+
+
+class ForgetStep(Enum):
+    """What a fellow says about forgetting sentinels; the value is the word on the wire."""
+
+    AGREE = "agree"
+    DONE = "done"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetStepRequested:
+    """SENTINEL FORGET-STEP from a fellow sentinel.
+
+    `known` are all sentinels that the asker knows, itself included, `forgotten` those it has
+    forgotten before. AGREE is answered by our epoch once our agreement is on disk.
+    """
+
+    now_ms: int
+    request: RequestId
+    name: str
+    step: ForgetStep
+    asker: RunId
+    epoch: int
+    targets: tuple[RunId, ...]
+    known: tuple[RunId, ...]
+    forgotten: tuple[RunId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SaveRequested:
     """SENTINEL FLUSHCONFIG."""
 
@@ -246,6 +284,8 @@ Event: TypeAlias = (
     | GlobalOptionsRequested
     | ResetRequested
     | FailoverRequested
+    | ForgetRequested
+    | ForgetStepRequested
     | SaveRequested
     | PeriodsChanged
     | FailureSimulated

@@ -24,13 +24,15 @@ def on_hello(machine: Machine, payload: bytes) -> None:
     master = state.masters.get(hello.master_name)
     if master is None:
         return
-    peer = _meet(machine, master, hello)
+    # Who was forgotten is not met again, but may well know a newer configuration.
+    peer = None if master.is_out(hello.run_id) else _meet(machine, master, hello)
     election.adopt_epoch(machine, hello.current_epoch, master)
-    peer.last_hello_ms = machine.now_ms
-    peer.hello_config_epoch = hello.config_epoch
-    peer.hello_master_address = hello.master_address
+    if peer is not None:
+        peer.last_hello_ms = machine.now_ms
+        peer.hello_config_epoch = hello.config_epoch
+        peer.hello_master_address = hello.master_address
     if hello.config_epoch > master.config_epoch:
-        _adopt_configuration(machine, master, peer, hello)
+        _adopt_configuration(machine, master, hello)
 
 
 def _meet(machine: Machine, master: Master, hello: Hello) -> PeerSentinel:
@@ -96,15 +98,14 @@ def _evict_namesakes(machine: Machine, master: Master, hello: Hello) -> None:
                     detection.check_quorum(machine, other)
 
 
-def _adopt_configuration(
-    machine: Machine, master: Master, peer: PeerSentinel, hello: Hello
-) -> None:
+def _adopt_configuration(machine: Machine, master: Master, hello: Hello) -> None:
     """Somebody else's failover has succeeded (or an operator's order): follow."""
     if hello.master_address == master.address:
         master.config_epoch = hello.config_epoch
         machine.mark_dirty()
         return
-    notices.about_peer(machine, "+config-update-from", peer)
+    sender = notices.describe_sentinel(master, hello.run_id, hello.address)
+    notices.about(machine, "+config-update-from", sender, master)
     new = master.replicas.get(hello.master_address)
     if new is None:
         new = new_node(master.name, hello.master_address)

@@ -242,4 +242,4 @@ def _votes_for(master: Master, my_id: RunId) -> int:
 
 
 def _needed_votes(master: Master) -> int:
-    return max((1 + len(master.peers)) // 2 + 1, master.options.quorum)
+    return max(master.known_sentinels // 2 + 1, master.options.quorum)

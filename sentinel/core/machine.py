@@ -45,6 +45,8 @@ class RequestKind(Enum):
     PROMOTE = auto()
     FOLLOW = auto()  # SLAVEOF <master> in its transaction, INFO behind it
     CONFIRM = auto()
+    FORGET = auto()  # a fellow's agreement to forget sentinels
+    FORGET_NEWS = auto()
     SCRIPT_KILL = auto()
 
 

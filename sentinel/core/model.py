@@ -335,6 +335,34 @@ class Failover:
     is_waiting_for_replica: bool = False
 
 
+#: Stands for whoever asked to forget a sentinel before our start, and may have gone on from it.
+UNKNOWN_ASKER: Final = RunId("")
+
+
+@dataclass(slots=True)
+class Leaving:
+    """A fellow sentinel that we agreed to forget: out of the view, but in the majority's sum."""
+
+    address: Address
+    #: Who asked for it; only a sole asker can take it back.
+    asked_by: set[RunId]
+
+
+@dataclass(slots=True, kw_only=True)
+class Forgetting:
+    """Our own order to forget fellow sentinels, until all that stay have agreed."""
+
+    #: The client's request that is to be answered; a `RequestId`.
+    request: int
+    targets: tuple[RunId, ...]
+    #: All sentinels known when it began, ourselves included.
+    known: tuple[RunId, ...]
+    #: Who has not agreed yet.
+    waiting: set[RunId]
+    #: The highest epoch told by who has.
+    epoch: int
+
+
 @dataclass(slots=True)
 class Master:
     """One monitored name."""
@@ -346,6 +374,13 @@ class Master:
     vote: Vote = field(default_factory=Vote)
     replicas: dict[Address, Node] = field(default_factory=dict)
     peers: dict[RunId, PeerSentinel] = field(default_factory=dict)
+    #: Fellows on their way out, those that are out (an ordered set), and our own order under way.
+    #: Written by `membership.py`, as the next.
+    leaving: dict[RunId, Leaving] = field(default_factory=dict)
+    forgotten: dict[RunId, None] = field(default_factory=dict)
+    forgetting: Forgetting | None = None
+    #: Replicas that were forgotten, and when.
+    forgotten_replicas: dict[Address, int] = field(default_factory=dict)
     #: Objectively down since. Written by `detection.py`.
     o_down_since_ms: int | None = None
     failover: Failover = field(default_factory=Failover)
@@ -370,6 +405,15 @@ class Master:
     def is_o_down(self) -> bool:
         """Whether a quorum believes the master down."""
         return self.o_down_since_ms is not None
+
+    @property
+    def known_sentinels(self) -> int:
+        """All sentinels that a majority is taken of, ourselves included."""
+        return 1 + len(self.peers) + len(self.leaving)
+
+    def is_out(self, run_id: RunId) -> bool:
+        """Whether a sentinel gets no vote of ours, and is not met again: see `membership.py`."""
+        return run_id in self.leaving or run_id in self.forgotten
 
     def nodes(self) -> Iterator[Node]:
         """The master's node, then the replicas in the order in which they became known."""
@@ -420,6 +464,9 @@ class DurableMaster:
     leader_epoch: int = 0
     replicas: tuple[Address, ...] = ()
     sentinels: tuple[tuple[RunId, Address], ...] = ()
+    #: Sentinels that count for the majority alone, and those that were forgotten.
+    leaving: tuple[tuple[RunId, Address], ...] = ()
+    forgotten: tuple[RunId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,6 +494,8 @@ def durable_state(state: SentinelState) -> DurableState:
                 leader_epoch=master.vote.leader_epoch,
                 replicas=tuple(master.replicas),
                 sentinels=tuple((peer.run_id, peer.address) for peer in master.peers.values()),
+                leaving=tuple((run_id, each.address) for run_id, each in master.leaving.items()),
+                forgotten=tuple(master.forgotten),
             )
             for master in state.masters.values()
         ),
@@ -483,8 +532,12 @@ def initial_state(durable: DurableState) -> SentinelState:
         for address in record.replicas:
             if address != record.address:
                 master.replicas[address] = new_node(record.name, address)
+        master.leaving = {
+            run_id: Leaving(address, {UNKNOWN_ASKER}) for run_id, address in record.leaving
+        }
+        master.forgotten = dict.fromkeys(record.forgotten)
         for run_id, address in record.sentinels:
-            if run_id != durable.my_id:
+            if run_id != durable.my_id and not master.is_out(run_id):
                 add_peer(state, master, run_id, address)
         state.masters[master.name] = master
         highest = max(master.config_epoch, master.vote.leader_epoch)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from vedette.types import Address, RunId
+
 from . import history
 from .actions import Level, Publish, RunScript
 from .machine import Machine
@@ -24,7 +26,11 @@ LEVELS: Final[dict[str, Level]] = {
     "+set": _W,
     "+reset-master": _W,
     "+slave": _N,
+    "-slave": _N,
     "+sentinel": _N,
+    "-sentinel": _N,
+    "+sentinel-leaving": _N,
+    "-sentinel-leaving": _N,
     "+sentinel-address-switch": _N,
     "+sentinel-address-update": _N,
     "+sentinel-invalid-addr": _N,
@@ -81,7 +87,12 @@ def describe_node(master: Master, node: Node) -> str:
 
 def describe_peer(master: Master, peer: PeerSentinel) -> str:
     """`sentinel <run id> <ip> <port> @ <master> <ip> <port>`."""
-    return f"sentinel {peer.run_id} {peer.address.host} {peer.address.port} @ {_at(master)}"
+    return describe_sentinel(master, peer.run_id, peer.address)
+
+
+def describe_sentinel(master: Master, run_id: RunId, address: Address) -> str:
+    """The same of one that is not known any more."""
+    return f"sentinel {run_id} {address.host} {address.port} @ {_at(master)}"
 
 
 def _at(master: Master) -> str:

@@ -110,7 +110,7 @@ def _consider_conversion(machine: Machine, master: Master, node: Node) -> None:
     is_returned = node.is_former_master and node.turned_master_ms is None
     confirmations = 1 + len(node.confirmed_by & master.peers.keys())
     is_confirmed = (
-        confirmations >= (1 + len(master.peers)) // 2 + 1
+        confirmations >= master.known_sentinels // 2 + 1
         and master.vote.leader_epoch <= master.config_epoch
     )
     if has_waited or (is_returned and is_confirmed):

@@ -28,6 +28,7 @@ class TimerKind(IntEnum):
     ELECTION = auto()
     FAILOVER = auto()
     RECONF = auto()
+    FORGET = auto()
     SAVE = auto()
     TILT = auto()
 

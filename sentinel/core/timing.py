@@ -133,6 +133,9 @@ PROMOTION_LINK_PATIENCE_MS: Final = 1_000
 PROMOTION_RESEND_MS: Final = 500
 REFUSED_FOR_MS: Final = 30_000
 
+#: How long the fellows have to agree to SENTINEL FORGET.
+FORGET_TIMEOUT_MS: Final = 3_000
+
 #: A failed save is tried again after this.
 SAVE_RETRY_MS: Final = 1_000
 

@@ -100,7 +100,7 @@ class QuorumCheck:
 def quorum_check(master: Master) -> QuorumCheck:
     """Count the sentinels that are not subjectively down."""
     usable = 1 + sum(not peer.is_s_down for peer in master.peers.values())
-    return QuorumCheck(usable, 1 + len(master.peers), master.options.quorum)
+    return QuorumCheck(usable, master.known_sentinels, master.options.quorum)
 
 
 def tilt_since_seconds(state: SentinelState, now_ms: int) -> int:

@@ -324,7 +324,9 @@ def _set_leaving(machine: Machine, master: Master, targets: Iterable[RunId], ask
 def _set_forgotten(machine: Machine, master: Master, targets: Iterable[RunId], epoch: int) -> None:
     """Let the majority shrink. No election under it may use an epoch voted in under the old one."""
     for run_id in targets:
-        leaving = master.leaving.pop(run_id)
+        leaving = master.leaving.pop(run_id, None)
+        if leaving is None:
+            continue  # another's conclusion came first
         master.forgotten[run_id] = None
         election.adopt_epoch(machine, epoch, master)
         payload = notices.describe_sentinel(master, run_id, leaving.address)
@@ -333,10 +335,13 @@ def _set_forgotten(machine: Machine, master: Master, targets: Iterable[RunId], e
 
 
 def _withdraw(machine: Machine, master: Master, targets: Iterable[RunId], asker: RunId) -> None:
-    """Take an agreement back, unless another asker may have made use of it."""
+    """Take an agreement back, unless another has asked for it and may go on from it."""
     for run_id in targets:
         leaving = master.leaving.get(run_id)
-        if leaving is None or leaving.asked_by != {asker}:
+        if leaving is None:
+            continue
+        leaving.asked_by.discard(asker)
+        if leaving.asked_by:
             continue
         del master.leaving[run_id]
         peer = add_peer(machine.state, master, run_id, leaving.address)

@@ -344,7 +344,7 @@ class Leaving:
     """A fellow sentinel that we agreed to forget: out of the view, but in the majority's sum."""
 
     address: Address
-    #: Who asked for it; only a sole asker can take it back.
+    #: Who asked for it and has not taken that back; with the last it comes back into the view.
     asked_by: set[RunId]
 
 

@@ -113,7 +113,7 @@ class Cluster:
         if master.life is not Life.RUNNING or master.master is not None:
             return f"{master.label} is no master"
         for entry, view in zip(alive, views, strict=True):
-            known = len(view.peers) + 1, len(view.replicas) + 1
+            known = view.known_sentinels + len(view.forgotten), len(view.replicas) + 1
             if known != (len(self.sentinels), len(self.nodes)):
                 return f"{entry.label} knows {known}"
             if view.is_s_down or view.failover.state is not FailoverState.NONE:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sentinel.core.events import FailoverRequested, RequestId
+from sentinel.core.events import FailoverRequested, ForgetRequested, RequestId
 from tests.sim.cluster import NAME, Cluster, Shape
 from tests.sim.network import Life, Process
 from tests.sim.sentinels import Bug, SimSentinel
@@ -118,6 +118,7 @@ class Mischief:
             self.undo_some,
             self.refuse_orders,
             self.order_failover,
+            self.order_to_forget,
         ]
         while self.cluster.world.now_ms < end_ms:
             self.random.choice(faults)()
@@ -232,6 +233,36 @@ class Mischief:
             self.requests += 1
             self.cluster.world.note("mischief", f"orders {sentinel.label} to fail over")
             sentinel.step(FailoverRequested(sentinel.clock_ms(), RequestId(self.requests), NAME))
+
+    def order_to_forget(self) -> None:
+        """Take one or two sentinels away, and have another forget them, now or when they are down.
+
+        Some of them live on behind a partition, and all come back in the end.
+        """
+        sentinels = self.cluster.sentinels
+        gone = self.random.sample(sentinels, self.random.choice((1, 1, 2)))
+        for sentinel in gone:
+            if self.random.random() < 0.5:
+                self._isolate(sentinel)
+            else:
+                sentinel.crash()
+        if self.random.random() < 0.8:
+            self.cluster.run_for(self.cluster.shape.down_after_ms + self.random.randint(50, 600))
+        asker = self.random.choice([entry for entry in sentinels if entry not in gone])
+        if asker.life is not Life.RUNNING:
+            return
+        view = self.cluster.view(asker)
+        known = [
+            entry.run_id
+            for entry in gone
+            if entry.run_id in view.peers or entry.run_id in view.leaving
+        ]
+        if known:
+            self.requests += 1
+            labels = ", ".join(entry.label for entry in gone)
+            self.cluster.world.note("mischief", f"orders {asker.label} to forget {labels}")
+            request = RequestId(self.requests)
+            asker.step(ForgetRequested(asker.clock_ms(), request, NAME, sentinels=tuple(known)))
 
     # -- helpers ---------------------------------------------------------------------------------
 

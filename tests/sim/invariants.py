@@ -38,6 +38,9 @@ class Judge:
         self.failovers = 0
         #: Per sentinel and start: the epochs seen last, to be monotone.
         self._epochs: dict[tuple[RunId, int], dict[str, tuple[int, int, int]]] = {}
+        #: Whom some sentinel has forgotten; they count for no majority any more.
+        self.forgotten: set[RunId] = set()
+        self._everybody: dict[RunId, SimSentinel] = {}
         self._vote_requests: dict[tuple[RunId, int, int], VoteRequested] = {}
 
     def on_step(self, sentinel: SimSentinel, event: Event, actions: list[Action]) -> None:
@@ -57,6 +60,8 @@ class Judge:
                     self._check_notice(sentinel, action)
         self._check_epochs(sentinel)
         self._check_configurations(sentinel)
+        self._everybody[sentinel.run_id] = sentinel
+        self._check_forgotten(sentinel, actions)
 
     # -- what is spoken --------------------------------------------------------------------------
 
@@ -126,7 +131,7 @@ class Judge:
                 candidate == sentinel.run_id and (name, voted) == (master.name, epoch)
                 for (_, name, voted), candidate in self.votes.items()
             )
-            needed = max(self.sentinel_count // 2 + 1, self.quorum)
+            needed = max((self.sentinel_count - len(self.forgotten)) // 2 + 1, self.quorum)
             _require(
                 votes >= needed,
                 f"{sentinel.label} promotes in {epoch} with {votes} of {needed} votes",
@@ -159,6 +164,28 @@ class Judge:
             master = sentinel.core.state.masters[event.name]
             if master.failover.is_forced:
                 self.forced.add((master.name, master.failover.epoch))
+
+    def _check_forgotten(self, sentinel: SimSentinel, actions: list[Action]) -> None:
+        """A majority shrinks when all that stay, a majority, have it on disk whom they let go."""
+        gone = {
+            RunId(action.payload.decode().split()[1])
+            for action in actions
+            if isinstance(action, Publish) and action.event == b"-sentinel"
+        }
+        if gone <= self.forgotten:
+            return
+        counted = self._everybody.keys() - self.forgotten
+        staying = counted - gone
+        _require(
+            len(staying) >= len(counted) // 2 + 1,
+            f"{sentinel.label} shrinks {len(counted)} sentinels to {len(staying)}",
+        )
+        for run_id in staying:
+            other = self._everybody[run_id]
+            (record,) = other.durable.masters
+            out = {*record.forgotten, *(each for each, _ in record.leaving)}
+            _require(gone <= out, f"{sentinel.label} forgets {gone} without {other.label}")
+        self.forgotten |= gone
 
     # -- epochs ----------------------------------------------------------------------------------
 

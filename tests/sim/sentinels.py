@@ -26,6 +26,8 @@ from sentinel.core.actions import (
 )
 from sentinel.core.events import (
     Event,
+    ForgetStep,
+    ForgetStepRequested,
     HelloReceived,
     LinkDown,
     LinkLoss,
@@ -70,6 +72,27 @@ class Slot:
     token: int
     replies: list[object | None]
     missing: int
+
+
+def forget_step(
+    now_ms: int, request: RequestId, name: bytes, words: list[bytes]
+) -> ForgetStepRequested:
+    """What SENTINEL FORGET-STEP makes of its arguments."""
+    step, asker, epoch, *lists = (word.decode() for word in words)
+    targets, known, forgotten = (
+        tuple(RunId(each) for each in text.split(",") if each != "-") for text in lists
+    )
+    return ForgetStepRequested(
+        now_ms,
+        request,
+        name.decode(),
+        ForgetStep(step),
+        RunId(asker),
+        int(epoch),
+        targets,
+        known,
+        forgotten,
+    )
 
 
 class SimLink:
@@ -303,6 +326,11 @@ class SimSentinel(Process):
                         None if candidate == b"*" else RunId(candidate.decode()),
                     )
                 )
+            case (b"SENTINEL", b"forget-step", name, *words):
+                self._last_request += 1
+                request = RequestId(self._last_request)
+                self._answers[request] = connection, slot, index
+                self.step(forget_step(self.clock_ms(), request, name, words))
             case (b"SENTINEL", b"get-master-addr-by-name", name):
                 master = self.core.state.masters.get(name.decode())
                 reply: list[bytes] | None = None

@@ -9,7 +9,7 @@ import statistics
 
 import pytest
 
-from sentinel.core.events import FailoverRequested, RequestId
+from sentinel.core.events import FailoverRequested, ForgetRequested, RequestId
 from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
 from tests.sim.__main__ import replay_command
 from tests.sim.cluster import NAME, Cluster, Shape
@@ -218,6 +218,31 @@ def test_masters_that_die_together_are_replaced_in_one_round() -> None:
     assert judge.failovers == count
     world.run_until(world.now_us + 10_000_000)
     assert judge.failovers == count
+
+
+@pytest.mark.parametrize("are_forgotten", [True, False])
+def test_forgetting_the_dead_brings_back_the_majority(are_forgotten: bool) -> None:
+    """Of five sentinels two are gone for good: once they are forgotten one more may be lost."""
+    cluster = started(10, Shape(sentinels=5))
+    *staying, first, second = cluster.sentinels
+    first.crash()
+    second.crash()
+    cluster.run_for(1_500)
+    if are_forgotten:
+        asker, gone = staying[0], (first.run_id, second.run_id)
+        asker.step(ForgetRequested(asker.clock_ms(), RequestId(78), NAME, sentinels=gone))
+        cluster.run_for(100)
+        assert [cluster.view(entry).known_sentinels for entry in staying] == [3, 3, 3]
+    staying.pop().crash()
+    cluster.master.crash()
+
+    cluster.run_for(2_000)
+
+    assert cluster.judge.failovers == int(are_forgotten)
+    for sentinel in cluster.sentinels:
+        sentinel.restart()
+    cluster.run_for(3_000)
+    assert len({cluster.view(entry).address for entry in cluster.sentinels}) == 1
 
 
 def started(seed: int, shape: Shape | None = None) -> Cluster:

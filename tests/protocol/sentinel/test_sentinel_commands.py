@@ -14,6 +14,9 @@ from sentinel.core import initial_state
 from sentinel.core.events import (
     Event,
     FailoverRequested,
+    ForgetRequested,
+    ForgetStep,
+    ForgetStepRequested,
     GlobalOptionsRequested,
     HelloReceived,
     MonitorRequested,
@@ -534,3 +537,48 @@ def test_shutdown_stops_without_a_reply(desk: Desk) -> None:
     """The connection just ends, as clients expect."""
     assert desk.send("SHUTDOWN NOSAVE") == b""
     assert desk.stops == 1
+
+
+# --- FORGET ---------------------------------------------------------------------------------------
+
+
+def test_forget_takes_run_ids_or_replicas_addresses(desk: Desk) -> None:
+    """As SENTINEL SENTINELS and REPLICAS name them."""
+    desk.send(f"SENTINEL FORGET m {PEER_ID} {PEER_ID}")
+    assert desk.event == ForgetRequested(NOW_MS, desk.event.request, "m", (RunId(PEER_ID),))  # type: ignore[union-attr]  # a request of ours
+
+    desk.send("SENTINEL FORGET m 10.0.0.2:6379", other := desk.open())
+    assert isinstance(desk.event, ForgetRequested)
+    assert desk.event.replicas == (Address("10.0.0.2", 6379),)
+    assert other.blocked is not None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ("nobody x", "ERR No such master with that name"),
+        ("m x", "ERR No such replica or sentinel: 'x'"),
+        ("m 10.0.0.1:6379", "ERR No such replica or sentinel: '10.0.0.1:6379'"),
+        (f"m {PEER_ID} 10.0.0.2:6379", "ERR Forget replicas and sentinels one after the other"),
+    ],
+)
+def test_forget_refuses_what_is_not_known(desk: Desk, arguments: str, error: str) -> None:
+    """The machine is not asked."""
+    assert desk.send(f"SENTINEL FORGET {arguments}") == f"-{error}\r\n".encode()
+    assert desk.machine.events == []
+
+
+def test_step_of_a_fellow_is_read(desk: Desk) -> None:
+    """Ids that could break the file are refused."""
+    ids = f"{PEER_ID},{MY_ID}"
+    desk.send(f"SENTINEL FORGET-STEP m AGREE {PEER_ID} 3 {'d' * 40} {ids} -")
+    event = desk.event
+    assert isinstance(event, ForgetStepRequested)
+    assert (event.step, event.epoch, event.forgotten) == (ForgetStep.AGREE, 3, ())
+    assert event.known == (RunId(PEER_ID), RunId(MY_ID))
+
+    client = desk.open()
+    line = f"SENTINEL FORGET-STEP m agree {PEER_ID} 3 x {ids} -"
+    assert desk.send(line, client) == b"-ERR Invalid run id\r\n"
+    line = f"SENTINEL FORGET-STEP m leave {PEER_ID} 3 {ids} {ids} -"
+    assert desk.send(line, client) == b"-ERR syntax error\r\n"

@@ -229,6 +229,8 @@ def test_saved_state_is_read_back_the_same() -> None:
     """A restart must forget nothing: epochs, votes, replicas, sentinels, options."""
     before = read(
         FULL + f"sentinel known-sentinel m 10.0.0.3 26379 {PEER_ID}\n"
+        f"sentinel leaving-sentinel m 10.0.0.4 26379 {'b' * 40}\n"
+        f"sentinel forgotten-sentinel m {'c' * 40}\n"
         "sentinel leader-epoch m 9\nsentinel current-epoch 9\nsentinel config-epoch m 8\n"
     )
 
@@ -236,6 +238,9 @@ def test_saved_state_is_read_back_the_same() -> None:
 
     after = read(text)
     assert after.durable == before.durable
+    (master,) = after.durable.masters
+    assert master.leaving == ((RunId("b" * 40), Address("10.0.0.4", 26379)),)
+    assert master.forgotten == (RunId("c" * 40),)
     assert not after.denies_scripts_reconfig
 
 

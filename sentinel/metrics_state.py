@@ -135,7 +135,7 @@ def _master(master: Master, now_ms: int) -> MasterMetrics:
         config_epoch=master.config_epoch,
         leader_epoch=master.vote.leader_epoch,
         failover_state=master.failover.state.value,
-        last_ok_ping_age_ms=now_ms - master.node.link.last_valid_pong_ms,
+        last_ok_ping_age_ms=views.ok_pong_age_ms(master.node.link, now_ms),
         usable_sentinels=check.usable,
         known_sentinels=check.voters,
         needed_sentinels=max(check.quorum, check.voters // 2 + 1),

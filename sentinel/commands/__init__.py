@@ -43,14 +43,16 @@ _OF_REDIS_SENTINEL: Final = frozenset(
     }
 )
 #: Other commands that it has not, or (QUIT) has not in its table.
-_ADDED: Final = ("quit", "client|no-touch", "client|setinfo")
+_ADDED: Final = ("quit", "client|setinfo")
 
 
 def command_table() -> CommandTable:
     """Return all commands of the sentinel, in a table with statistics of its own."""
     own = (queries, administration, diagnostics, explanations, info, process)
     table = CommandTable.of([*COMMON_MODULES, tracking, *own])
-    return CommandTable(row for row in table if row.full_name not in _NOT_OF_A_SENTINEL)
+    table = CommandTable(row for row in table if row.full_name not in _NOT_OF_A_SENTINEL)
+    del _row(table, "client").subcommands[b"NO-TOUCH"]  # there are no keys to touch
+    return table
 
 
 def served_table() -> CommandTable:

@@ -110,8 +110,8 @@ def _identity(node: Node, flags: tuple[str, ...]) -> Iterator[Field]:
 def _health(link: Link, s_down_since_ms: int | None, now_ms: int) -> Iterator[Field]:
     suspect_ms = link.suspect_since_ms
     yield "last-ping-sent", 0 if suspect_ms is None else now_ms - suspect_ms
-    yield "last-ok-ping-reply", now_ms - link.last_valid_pong_ms
-    yield "last-ping-reply", now_ms - link.last_pong_ms
+    yield "last-ok-ping-reply", views.ok_pong_age_ms(link, now_ms)
+    yield "last-ping-reply", views.pong_age_ms(link, now_ms)
     if s_down_since_ms is not None:
         yield "s-down-time", now_ms - s_down_since_ms
 

@@ -159,6 +159,8 @@ def _on_started(machine: Machine) -> None:
     """Save what we start with (a fresh id above all), then begin to speak."""
     for master in machine.state.masters.values():
         admin.announce(machine, master)
+        for peer in master.peers.values():
+            peer.last_hello_ms = machine.now_ms  # as if it had just introduced itself
 
     def begin(is_saved: bool) -> None:
         for master in machine.state.masters.values():

@@ -75,6 +75,7 @@ def open_link(machine: Machine, owner: LinkOwner) -> None:
     if link.status is not LinkStatus.DOWN:
         return
     _become(machine, link, LinkStatus.CONNECTING)
+    link.opened_ms = link.opened_ms or machine.now_ms
     link.id = machine.new_link_id(owner)
     timeout_ms = connect_timeout_ms(down_after_ms(machine, owner))
     machine.act(Connect(link.id, link.kind, link.address, timeout_ms))

@@ -163,6 +163,8 @@ class Link:
     #: Last reply to a PING of any kind, and last acceptable one.
     last_pong_ms: int = 0
     last_valid_pong_ms: int = 0
+    #: The first attempt to connect: ages of replies count from here until there is one.
+    opened_ms: int = 0
     #: Last message over a PUBSUB link.
     last_activity_ms: int = 0
     #: First unanswered PING, or the loss of the connection that kept one from being sent; what

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .model import FailoverState, Master, Node, PeerSentinel, ReconfState, Role, SentinelState
+from .model import FailoverState, Link, Master, Node, PeerSentinel, ReconfState, Role, SentinelState
 
 #: States in which SENTINEL FAILOVER is refused and the flag failover_in_progress is shown.
 _IN_PROGRESS = frozenset(FailoverState) - {FailoverState.NONE}
@@ -108,3 +108,13 @@ def tilt_since_seconds(state: SentinelState, now_ms: int) -> int:
     if state.tilt_since_ms is None:
         return -1
     return (now_ms - state.tilt_since_ms) // 1000
+
+
+def ok_pong_age_ms(link: Link, now_ms: int) -> int:
+    """How long ago a PING was last answered acceptably; never: since the first attempt."""
+    return now_ms - (link.last_valid_pong_ms or link.opened_ms or now_ms)
+
+
+def pong_age_ms(link: Link, now_ms: int) -> int:
+    """The same for an answer of any kind."""
+    return now_ms - (link.last_pong_ms or link.opened_ms or now_ms)

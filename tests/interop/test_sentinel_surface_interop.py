@@ -149,6 +149,10 @@ SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 x 0 *
 SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 1 x *
 SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 1 0
 SENTINEL IS-MASTER-DOWN-BY-ADDR localhost MPORT 0 *
+SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 MPORT 5 0123456789012345678901234567890123456789
+SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 MPORT 5 0123456789012345678901234567890123456780
+SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 MPORT 4 0123456789012345678901234567890123456780
+SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 MPORT 5 *
 SENTINEL MYID
 SENTINEL MYID x
 SENTINEL CKQUORUM mymaster
@@ -372,6 +376,7 @@ CLIENT UNBLOCK
 CLIENT UNBLOCK x
 CLIENT UNBLOCK 999999
 CLIENT UNBLOCK 999999 x
+CLIENT NO-TOUCH on
 COMMAND x
 COMMAND COUNT x
 COMMAND LIST x
@@ -388,7 +393,12 @@ COMMAND DOCS nosuch
 SUBSCRIBE
 PSUBSCRIBE
 SUBSCRIBE a
+PING
+PING a
+UNSUBSCRIBE nosuch
+PSUBSCRIBE b*
 UNSUBSCRIBE a
+PUNSUBSCRIBE b*
 UNSUBSCRIBE
 PSUBSCRIBE a*
 PUNSUBSCRIBE a*
@@ -417,6 +427,18 @@ SHUTDOWN abort
 SHUTDOWN save nosave
 SHUTDOWN abort now
 """
+
+#: Orders, each of which is announced.
+ORDERS: Final = """
+SENTINEL MONITOR noted 127.0.0.1 1 3
+SENTINEL SET noted Quorum 2
+SENTINEL SET noted auth-pass secret auth-user somebody
+SENTINEL SET noted rename-command PING PONG
+SENTINEL RESET not*
+SENTINEL REMOVE noted
+"""
+
+LAST_MESSAGE: Final = b"-monitor\r\n$24\r\nmaster noted 127.0.0.1 1\r\n"
 
 #: What differs on purpose: line -> (our reply, why).
 OURS: Final = {
@@ -456,6 +478,33 @@ def test_replies_are_redis_sentinels_byte_for_byte(pair: Pair, protocol: int) ->
             words = shlex.split(line.replace("MPORT", str(pair.master.port)))
 
             assert (line, ours.masked(*words)) == (line, theirs.masked(*words))
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_orders_are_announced_byte_for_byte(pair: Pair, protocol: int) -> None:
+    """Channel, payload and shape of every message; a password is not told."""
+    heard = []
+    for process in (pair.vedette, pair.redis):
+        with Side(process, protocol).socket as orders, Side(process, protocol).socket as listener:
+            listener.sendall(encode(("PSUBSCRIBE", "?monitor", "+set", "+reset-master")))
+            data = _receive_until(listener, b"+reset-master\r\n:3\r\n")
+            for line in ORDERS.strip().splitlines():
+                orders.sendall(encode(tuple(line.split())))
+                assert orders.recv(65536)[:1] in b"+:"
+            heard.append(data + _receive_until(listener, LAST_MESSAGE))
+
+    assert heard[0] == heard[1]
+    assert b"secret" not in heard[0]
+
+
+def _receive_until(connection: socket.socket, end: bytes) -> bytes:
+    """Receive up to `end`, which must come."""
+    data = b""
+    while not data.endswith(end):
+        received = connection.recv(65536)
+        assert received, data
+        data += received
+    return data
 
 
 def test_differences_are_those_that_are_listed(pair: Pair) -> None:

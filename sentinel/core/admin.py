@@ -22,6 +22,7 @@ from . import (
     switch,
 )
 from .actions import Answer
+from .dataset import Lineage
 from .events import (
     FailoverRequested,
     FailureSimulated,
@@ -160,6 +161,7 @@ def _reset(machine: Machine, master: Master) -> None:
         links.close_node(machine, node, forever=True)
     machine.timers.cancel_master(master.name)
     master.replicas.clear()
+    master.lineage = Lineage()
     master.node = new_node(master.name, master.address)
     notices.about_master(machine, "+reset-master", master)
     links.open_node(machine, master.node)

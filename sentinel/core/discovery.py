@@ -10,7 +10,7 @@ from __future__ import annotations
 from vedette.resp.exchange import Received
 from vedette.types import Address
 
-from . import detection, failover, links, membership, notices, probes, repair
+from . import detection, failover, lineage, links, membership, notices, probes, repair
 from .facts import Facts, read_facts
 from .machine import Machine
 from .model import Master, Node, Role, new_node
@@ -36,6 +36,11 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
     _note_role(machine, master, node, facts.role)
     if facts.role is Role.REPLICA:
         _note_replica(machine, node, facts)
+    node.dataset = facts.dataset
+    if is_master_node:
+        lineage.note_master(machine, master)
+    else:
+        lineage.note_replica(machine, master, node)
     if was_urgent:
         probes.schedule_info(machine, node)
     if is_master_node:

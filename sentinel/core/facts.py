@@ -13,12 +13,17 @@ from typing import Final
 from vedette.info import parse_info, parse_info_line
 from vedette.types import Address
 
+from .dataset import UNKNOWN, Dataset
 from .model import Role
 
 _RUN_ID_LENGTH: Final = 40
 _PORT_MAX: Final = 65535
 #: How the lines begin that are read below. INFO has ten times as many, and is most of what arrives.
-_BEGINNINGS: Final = frozenset({b"run_", b"role", b"mast", b"slav", b"repl"})
+_BEGINNINGS: Final = frozenset(
+    {b"run_", b"role", b"mast", b"slav", b"repl", b"seco", b"load", b"asyn", b"aof_"}
+)
+_KEYSPACE: Final = b"# Keyspace"
+_NO_REPLID: Final = "0" * _RUN_ID_LENGTH
 _ROLES: Final = {role.value: role for role in Role}
 
 
@@ -36,6 +41,7 @@ class Facts:
     priority: int | None = None
     repl_offset: int | None = None
     is_announced: bool | None = None
+    dataset: Dataset = UNKNOWN
 
 
 def read_facts(text: bytes) -> Facts:
@@ -45,17 +51,57 @@ def read_facts(text: bytes) -> Facts:
     link_status = fields.get("master_link_status")
     down_since_s = _number(fields.get("master_link_down_since_seconds"))
     announced = fields.get("replica_announced")
+    replicas = _listed_replicas(fields)
     return Facts(
         run_id=run_id if len(run_id) == _RUN_ID_LENGTH else None,
         role=_ROLES.get(fields.get("role", "")),
-        replicas=_listed_replicas(fields),
+        replicas=replicas,
         master_address=_address(fields.get("master_host"), fields.get("master_port")),
         is_master_link_up=None if link_status is None else link_status == "up",
         master_link_down_ms=max(down_since_s or 0, 0) * 1000,
         priority=_number(fields.get("slave_priority")),
         repl_offset=_number(fields.get("slave_repl_offset")),
         is_announced=None if announced is None else announced != "0",
+        dataset=Dataset(
+            replid=_replid(fields.get("master_replid")),
+            replid2=_replid(fields.get("master_replid2")),
+            end_of_previous=_offset(fields.get("second_repl_offset")),
+            offset=_offset(fields.get("master_repl_offset")),
+            key_count=_key_count(text),
+            has_aof=fields.get("aof_enabled") == "1",
+            is_loading="1" in (fields.get("loading"), fields.get("async_loading")),
+            is_syncing=fields.get("master_sync_in_progress") == "1",
+            is_never_linked=down_since_s == -1,
+            has_replicas=bool(replicas),
+        ),
     )
+
+
+def _replid(text: str | None) -> str:
+    """A replication id, "" for none."""
+    if text is None or len(text) != _RUN_ID_LENGTH or text == _NO_REPLID:
+        return ""
+    return text
+
+
+def _offset(text: str | None) -> int | None:
+    number = _number(text)
+    return number if number is not None and number >= 0 else None
+
+
+def _key_count(text: bytes) -> int | None:
+    """The keys in all databases; a section without a line means none, no section: not known."""
+    start = text.find(_KEYSPACE)
+    if start < 0:
+        return None
+    count = 0
+    for line in text[start + len(_KEYSPACE) :].splitlines():
+        if line.startswith(b"#"):
+            break
+        if line.startswith(b"db"):
+            pairs = parse_info_line(line.partition(b":")[2].decode("utf-8", "replace"))
+            count += _number(pairs.get("keys")) or 0
+    return count
 
 
 def _listed_replicas(fields: dict[str, str]) -> tuple[Address, ...]:

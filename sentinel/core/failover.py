@@ -12,7 +12,7 @@ sentinelFailoverStateMachine`.
 
 from __future__ import annotations
 
-from . import notices, orders, probes, reconfiguration, selection, transitions
+from . import history, lineage, notices, orders, probes, reconfiguration, selection, transitions
 from .actions import Crash, RunScript
 from .machine import Machine, RequestKind
 from .model import Failover, FailoverState, Master, Node, Role, SimulatedFailure
@@ -157,6 +157,7 @@ def on_promoted(machine: Machine, master: Master, node: Node) -> None:
     notices.about_node(machine, "+promoted-slave", node)
     if _crashes(machine, SimulatedFailure.CRASH_AFTER_PROMOTION):
         return
+    _note_loss(machine, master, node)
     transitions.become(machine, master, FailoverState.RECONF_SLAVES)
     old_address = master.address
     run_reconfig_script(machine, master, node, "leader")
@@ -169,6 +170,16 @@ def on_promoted(machine: Machine, master: Master, node: Node) -> None:
         old_address=old_address,
     )
     reconfiguration.start(machine, master, old)
+
+
+def _note_loss(machine: Machine, master: Master, node: Node) -> None:
+    lost_bytes = lineage.estimate_lost_bytes(master, node)
+    if lost_bytes is None:
+        return
+    record = history.current(master)
+    if record is not None:
+        record.estimated_lost_bytes = lost_bytes
+    notices.about_node(machine, "+estimated-loss", node, f" bytes {lost_bytes}")
 
 
 def run_reconfig_script(machine: Machine, master: Master, new: Node, role: str) -> None:

@@ -24,6 +24,7 @@ from typing import Final, NewType
 
 from vedette.types import Address, RunId
 
+from .dataset import UNKNOWN, Dataset, Lineage
 from .history import FailoverRecord, new_history
 from .timing import DEFAULT_DOWN_AFTER_MS, DEFAULT_FAILOVER_TIMEOUT_MS, DEFAULT_PERIODS, Periods
 
@@ -225,6 +226,12 @@ class Node:
     priority: int = DEFAULT_PRIORITY
     repl_offset: int = 0
     is_announced: bool = True
+    #: What it holds, by its last INFO.
+    dataset: Dataset = UNKNOWN
+    #: The same as of when that was last known to be the master's data. Written by `lineage.py`.
+    kin_dataset: Dataset = UNKNOWN
+    #: It holds somebody else's data. Written by `lineage.py`.
+    is_foreign: bool = False
     #: Subjectively down since. Written by `detection.py`.
     s_down_since_ms: int | None = None
     #: A new run_id was seen and no PONG since (`master_reboot`). Written by `detection.py`.
@@ -390,6 +397,8 @@ class Master:
     generation: int = 0
     #: When the current address was adopted.
     switched_ms: int = 0
+    #: Whose data these are. Written by `lineage.py`.
+    lineage: Lineage = field(default_factory=Lineage)
     #: The last failovers, oldest first. Written by `history.py`.
     history: deque[FailoverRecord] = field(default_factory=new_history)
 

@@ -9,7 +9,7 @@ as long as it believes itself master, clients may lose what they write to it. Re
 
 from __future__ import annotations
 
-from . import notices, orders, probes, transitions
+from . import lineage, notices, orders, probes, transitions
 from .machine import Machine, RequestKind
 from .model import FailoverState, Master, Node, ReconfState, Role
 from .timers import Timer, TimerKind
@@ -21,7 +21,7 @@ _UNDER_WAY = frozenset({ReconfState.SENT, ReconfState.IN_PROGRESS})
 def start(machine: Machine, master: Master, old: Node) -> None:
     """Begin; `old` is the node that was master until now."""
     assert master.failover.state is FailoverState.RECONF_SLAVES
-    if old.link.is_up:
+    if lineage.may_be_ordered(old):
         # A process that is merely stopped finds this in its socket when it wakes, before any
         # client's next request.
         notices.about_node(machine, "+convert-to-slave", old)
@@ -45,7 +45,8 @@ def advance(machine: Machine, master: Master) -> None:
     for node in waiting:
         if under_way >= master.options.parallel_syncs:
             break
-        if node.reconf is ReconfState.NONE and node.link.is_up and not node.is_s_down:
+        is_willing = lineage.may_be_ordered(node) and not node.is_s_down
+        if node.reconf is ReconfState.NONE and is_willing:
             orders.send_slaveof(machine, node, master.address, RequestKind.FOLLOW)
             node.reconf = ReconfState.SENT
             node.reconf_sent_ms = machine.now_ms
@@ -91,7 +92,11 @@ def abandon(machine: Machine, master: Master) -> None:
 
 def _replicas_to_move(master: Master) -> list[Node]:
     old_address = master.failover.old_address
-    return [node for node in master.replicas.values() if node.address != old_address]
+    return [
+        node
+        for node in master.replicas.values()
+        if node.address != old_address and not node.is_foreign
+    ]
 
 
 def _give_up(machine: Machine, master: Master) -> None:
@@ -99,6 +104,6 @@ def _give_up(machine: Machine, master: Master) -> None:
     left = [node for node in _replicas_to_move(master) if node.reconf is ReconfState.NONE]
     transitions.finish(machine, master, "+failover-end-for-timeout")
     for node in left:
-        if node.link.is_up:
+        if lineage.may_be_ordered(node):
             orders.send_slaveof(machine, node, master.address, RequestKind.FOLLOW)
             notices.about_node(machine, "+slave-reconf-sent-be", node)

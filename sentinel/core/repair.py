@@ -26,7 +26,7 @@ import math
 
 from vedette.resp.exchange import Received
 
-from . import election, notices, orders
+from . import election, lineage, notices, orders
 from .machine import Machine, Request, RequestKind
 from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timing import (
@@ -82,7 +82,7 @@ def _last_vote_epoch(reply: Received) -> float:
 
 
 def _is_repairable(machine: Machine, master: Master, node: Node) -> bool:
-    if machine.state.tilt_since_ms is not None or not node.link.is_up:
+    if machine.state.tilt_since_ms is not None or not lineage.may_be_ordered(node):
         return False
     if master.replicas.get(node.address) is not node:
         return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from . import lineage
 from .model import Master, Node, Role
 from .timing import DEFAULT_PERIODS, Periods
 
@@ -24,6 +25,10 @@ class Unfit(Enum):
     SILENT = "no acceptable reply to PING in 5 s"
     NEVER = "priority 0"
     INFO_STALE = "INFO too old"
+    FOREIGN = "holds data of another master"
+    UNSYNCED = "has not got the master's data"
+    LOADING = "is loading its data"
+    SYNCING = "is in the middle of a full synchronisation"
     LINK_DOWN_TOO_LONG = "was cut from the master long before the master failed"
     REFUSED = "refused or missed a promotion a moment ago"
 
@@ -50,11 +55,35 @@ def unfit(
     )
     if replica.info_refresh_ms is None or now_ms - replica.info_refresh_ms > info_age_max_ms:
         return Unfit.INFO_STALE
+    if (why := _unfit_data(master, replica)) is not None:
+        return why
     if replica.master_link_down_ms > _link_down_max_ms(master, now_ms):
         return Unfit.LINK_DOWN_TOO_LONG
     if master.failover.refused.get(replica.address, now_ms) > now_ms:
         return Unfit.REFUSED
     return None
+
+
+def _unfit_data(master: Master, replica: Node) -> Unfit | None:
+    """What is wrong with the data it holds; Redis looks at offsets alone.
+
+    A replica gets the id of its master's history with its first full synchronisation, so one that
+    shares none has never ended one. Its word is taken if it has had its link to our master up: a
+    master begins a new history for its first replica, and may die before it told us.
+    """
+    dataset = replica.dataset
+    if dataset.is_loading:
+        return Unfit.LOADING
+    if dataset.is_syncing:
+        return Unfit.SYNCING
+    if not (dataset.replid and master.lineage.current) or master.lineage.has(dataset):
+        return None
+    if replica.is_foreign:
+        return Unfit.FOREIGN
+    if replica.role_reported is Role.MASTER:
+        return None if dataset.key_count else Unfit.UNSYNCED
+    has_followed = lineage.is_ours(master, replica.master_address) and not dataset.is_never_linked
+    return None if has_followed else Unfit.UNSYNCED
 
 
 def _link_down_max_ms(master: Master, now_ms: int) -> int:
@@ -80,12 +109,13 @@ def candidates(master: Master, now_ms: int, periods: Periods = DEFAULT_PERIODS) 
     return sorted(fit, key=lambda node: _rank(master, node))
 
 
-def _rank(master: Master, node: Node) -> tuple[int, int, int, bool, str, str]:
+def _rank(master: Master, node: Node) -> tuple[int, bool, int, int, bool, str, str]:
     """Sort key: Redis' priority, offset, run id; then the address, so that no two are equal.
 
     (3) Before all that comes what role the node has. One that was promoted since the master went
     down, by a leader that died over it, is the master already for whoever asks it. One that claims
-    the role otherwise is a stray whose offset says nothing; it comes last.
+    the role otherwise is a stray whose offset says nothing; it comes last. Then, who has the
+    master's present history: offsets in an older one are no measure of what was acknowledged in it.
     """
     if node.role_reported is Role.MASTER:
         down_since_ms = master.node.s_down_since_ms
@@ -99,6 +129,7 @@ def _rank(master: Master, node: Node) -> tuple[int, int, int, bool, str, str]:
         role_rank = 1
     return (
         role_rank,
+        not lineage.is_level(master, node.dataset),
         node.priority,
         -node.repl_offset,
         not node.run_id,

@@ -44,6 +44,7 @@ def switch_master(machine: Machine, master: Master, address: Address, config_epo
         _start_afresh(machine, node)
     old.is_former_master = True
     new.is_former_master = False
+    new.is_foreign = False
     old.run_id = ""  # comes back as a stranger, not as a reboot
     notices.about(machine, "+switch-master", event, master)
     for node in master.replicas.values():

@@ -2,12 +2,14 @@
 
 Role, run id, offset, replication link, the hello channel, transactions, CLIENT KILL, and a
 configuration that survives a restart once CONFIG REWRITE was run. Replication is a model: a replica
-whose master is reachable copies its offset a few times a second.
+whose master is reachable copies its offset a few times a second. The data are one number, their
+keys, and whose history they are: replication ids as Redis draws and shifts them. A restart keeps
+the data, as if they were saved with their id, unless `loses_data` says otherwise.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.sim.network import Connection, Life, Message, Process, World
 from vedette.resp.exchange import ReplyError
@@ -17,6 +19,8 @@ _REPLICATION_US = 20_000
 _SYNC_US = 30_000
 #: A replica's own time-out on its master's link.
 _LINK_TIMEOUT_US = 400_000
+
+NO_REPLID = "0" * 40
 
 Command = tuple[bytes, ...]
 
@@ -69,6 +73,17 @@ class Offsets:
     link_up_since_us: int | None = None
     link_down_since_us: int = 0
     last_heard_us: int = 0
+    was_ever_linked: bool = False
+
+
+@dataclass
+class History:
+    """Whose data the node holds, and how many keys they are."""
+
+    replid: str
+    replid2: str = NO_REPLID
+    end_of_previous: int = -1
+    key_count: int = 0
 
 
 class SimNode(Process):
@@ -85,6 +100,12 @@ class SimNode(Process):
         self.priority = 100
         #: SLAVEOF is answered with NOPERM (a drill for the reading of replies).
         self.refuses_orders = False
+        #: A restart comes up empty: nothing was saved.
+        self.loses_data = False
+        self.has_aof = False
+        #: Ids are unique to the node: where it draws them from nobody else does.
+        self._ids = 0
+        self.history = History(self._draw_replid())
         self.on_start()
         world.at(world.random.randint(0, _REPLICATION_US), self._replicate)
 
@@ -97,6 +118,22 @@ class SimNode(Process):
         self.priority = self.saved.priority
         self.offsets.link_up_since_us = None
         self.offsets.link_down_since_us = self.world.now_us
+        self.offsets.was_ever_linked = False
+        if self.starts > 1 and self.loses_data:
+            self.offsets.offset = 0
+            self.history = History(self._draw_replid())
+        elif self.starts > 1 and self.master is None:
+            self._begin_history()
+
+    def _draw_replid(self) -> str:
+        self._ids += 1
+        return f"{self.address.host}-{self.address.port}-{self._ids}-".ljust(40, "d")
+
+    def _begin_history(self) -> None:
+        """A promotion, or the restart of a master: the old id becomes the second."""
+        old = self.history
+        end = self.offsets.offset + 1
+        self.history = History(self._draw_replid(), old.replid, end, old.key_count)
 
     def on_crash(self) -> None:
         self.sessions.clear()
@@ -113,6 +150,12 @@ class SimNode(Process):
     # -- replication -----------------------------------------------------------------------------
 
     @property
+    def _is_syncing(self) -> bool:
+        return (
+            self.master is not None and not self.is_link_up and self._reachable_master() is not None
+        )
+
+    @property
     def is_link_up(self) -> bool:
         return self.offsets.link_up_since_us is not None
 
@@ -120,6 +163,8 @@ class SimNode(Process):
         """SLAVEOF."""
         if master == self.master:
             return
+        if master is None:
+            self._begin_history()
         self.master = master
         self.offsets.link_up_since_us = None
         self.offsets.link_down_since_us = self.world.now_us
@@ -144,6 +189,7 @@ class SimNode(Process):
         offsets = self.offsets
         if self.master is None:
             offsets.offset += 20
+            self.history.key_count += 1
             return
         master = self._reachable_master()
         if master is None or (master.master is not None and not master.is_link_up):
@@ -156,7 +202,9 @@ class SimNode(Process):
             if now_us - offsets.link_down_since_us < _SYNC_US:
                 return
             offsets.link_up_since_us = now_us
+            offsets.was_ever_linked = True
         offsets.offset = master.offsets.offset
+        self.history = replace(master.history)
 
     # -- commands --------------------------------------------------------------------------------
 
@@ -252,8 +300,23 @@ class SimNode(Process):
             ]
             if not self.is_link_up:
                 down_s = (self.world.now_us - offsets.link_down_since_us) // 1_000_000
+                down_s = down_s if offsets.was_ever_linked else -1
                 lines.append(f"master_link_down_since_seconds:{down_s}")
             lines += [f"slave_repl_offset:{offsets.offset}", f"slave_priority:{self.priority}"]
+        history = self.history
+        lines += [
+            f"master_replid:{history.replid}",
+            f"master_replid2:{history.replid2}",
+            f"master_repl_offset:{offsets.offset}",
+            f"second_repl_offset:{history.end_of_previous}",
+            f"master_sync_in_progress:{int(self._is_syncing)}",
+            "# Persistence",
+            "loading:0",
+            f"aof_enabled:{int(self.has_aof)}",
+            "# Keyspace",
+        ]
+        if history.key_count:
+            lines.append(f"db0:keys={history.key_count},expires=0,avg_ttl=0")
         return "\r\n".join(lines).encode() + b"\r\n"
 
 

@@ -1,0 +1,128 @@
+"""Is this node one of ours? Told by its data, not by its address, which others may come to use.
+
+Theory of operation. A master's lineage (`dataset.py`) is learnt from the INFO of the node in
+office, and from nobody else. A node is *kin* if its replication ids share it, or if its process was
+kin before: a replica gets its master's id with its first full synchronisation, so ids prove that
+one was completed. Without that a node may still be ours. It is not taken for a stranger if
+
+1. it follows one of our nodes: an operator pointed it there, and it is about to become kin;
+2. it holds no keys: it is new, or came back empty, and has nothing to lose;
+3. it came back from its own append-only file, which keeps no replication id: it had one when it was
+   kin, holds about as many keys as then, and leads no replicas.
+
+All others are strangers: they are announced (`+foreign-node`) and left alone. They are never
+promoted, and never told to follow, for that would erase what they hold.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vedette.types import Address
+
+from . import notices, probes
+from .dataset import Dataset
+from .machine import Machine
+from .model import Master, Node, Role
+
+#: A count of keys is about the same as another up to this factor.
+_SIMILAR_FACTOR: Final = 2
+
+
+def note_master(machine: Machine, master: Master) -> None:
+    """The INFO of the node in office was read: its data are the master's, by definition."""
+    node = master.node
+    if node.dataset.replid and node.role_reported is Role.MASTER:
+        master.lineage.learn(node.dataset)
+        note_kin(master, node)
+
+
+def note_replica(machine: Machine, master: Master, node: Node) -> None:
+    """A replica's INFO was read: see whose data it holds."""
+    lineage, dataset = master.lineage, node.dataset
+    if not dataset.replid or not lineage.current:
+        return
+    if lineage.has(dataset):
+        note_kin(master, node)
+    elif node.is_master_link_up and node.master_address == master.address:
+        # A master that gets its first replica begins a new history.
+        probes.info_now(machine, master.node)
+    is_foreign = is_stranger(master, node)
+    if is_foreign is not node.is_foreign:
+        node.is_foreign = is_foreign
+        event = "+foreign-node" if is_foreign else "-foreign-node"
+        notices.about_node(machine, event, node, f" replid {dataset.replid}")
+
+
+def note_kin(master: Master, node: Node) -> None:
+    """Remember the process, and what it held, for when it comes back as another."""
+    master.lineage.note_run(node.run_id)
+    node.kin_dataset = node.dataset
+
+
+def is_stranger(master: Master, node: Node) -> bool:
+    """Whether the node holds data that have nothing to do with the master's; see above."""
+    lineage, dataset = master.lineage, node.dataset
+    if not (dataset.replid and lineage.current) or lineage.has(dataset):
+        return False
+    if node.run_id in lineage.run_ids or not dataset.key_count:
+        return False
+    if node.role_reported is Role.REPLICA and is_ours(master, node.master_address):
+        return False
+    return not _came_back_from_file(master, node)
+
+
+def is_ours(master: Master, address: Address | None) -> bool:
+    """Whether an address is that of one of the master's nodes."""
+    return address is not None and master.find_node(address) is not None
+
+
+def may_be_ordered(node: Node) -> bool:
+    """Whether a node may be told whom to follow: not before we know who answers there now."""
+    link = node.link
+    if not link.is_up or node.is_foreign:
+        return False
+    return node.info_refresh_ms is not None and node.info_refresh_ms >= link.status_since_ms
+
+
+def is_level(master: Master, dataset: Dataset) -> bool:
+    """Whether the data belong to the master's present history, or began where that ended."""
+    current = master.lineage.current
+    return not current or current in (dataset.replid, dataset.replid2)
+
+
+def estimate_lost_bytes(master: Master, promoted: Node) -> int | None:
+    """What of the master's stream the promoted node lacks, by the offsets that were last seen.
+
+    A lower bound: what the master took in after its last INFO, nobody saw. None: nothing is known.
+    """
+    known = [node.repl_offset for node in master.replicas.values() if _follows(master, node)]
+    if master.node.kin_dataset.offset is not None:
+        known.append(master.node.kin_dataset.offset)
+    if not known or not master.lineage.current:
+        return None
+    dataset = promoted.dataset
+    if dataset.replid2 == master.lineage.current and dataset.end_of_previous is not None:
+        has_bytes = dataset.end_of_previous - 1  # exactly where the old history ended for it
+    else:
+        has_bytes = promoted.repl_offset
+    return max(max(known) - has_bytes, 0)
+
+
+def _follows(master: Master, node: Node) -> bool:
+    return node.role_reported is Role.REPLICA and node.dataset.replid == master.lineage.current
+
+
+def _came_back_from_file(master: Master, node: Node) -> bool:
+    now = node.dataset
+    if not now.has_aof or now.has_replicas:
+        return False
+    # A sentinel that was restarted in between does not know what the node held; nor that it had
+    # a file. Then its like in office serves for the comparison.
+    before = node.kin_dataset if node.kin_dataset.replid else master.node.dataset
+    if node.kin_dataset.replid and not before.has_aof:
+        return False
+    if not before.key_count or not now.key_count:
+        return False
+    low, high = sorted((before.key_count, now.key_count))
+    return high <= low * _SIMILAR_FACTOR

@@ -60,7 +60,14 @@ VOTES: Final = Spec(
     ("candidate",),
 )
 
-SPECS: Final = (FAILOVERS, SWITCHES, LAST_SWITCH, DURATION, PHASE, VOTES)
+LOST_BYTES: Final = Spec(
+    "vedette_estimated_lost_bytes_total",
+    _C,
+    "What promoted replicas lacked of their masters' streams, as far as the leader knows",
+    ("master_name",),
+)
+
+SPECS: Final = (FAILOVERS, SWITCHES, LAST_SWITCH, DURATION, PHASE, VOTES, LOST_BYTES)
 
 DURATION_BOUNDS: Final = (
     0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0,
@@ -103,6 +110,7 @@ class _MasterLog:
     failovers: Counter[tuple[str, str]] = field(default_factory=Counter)
     switches: Counter[str] = field(default_factory=Counter)
     last_switch_unix_s: float | None = None
+    lost_bytes: int = 0
     durations: dict[str, Histogram] = field(default_factory=dict)
     phases: dict[str, Histogram] = field(default_factory=dict)
     #: When the events came that began a phase which has not ended.
@@ -165,6 +173,8 @@ class FailoverLog:
         self._end_phase(log, event, now_s)
         if event in _MARKS:
             log.marks[event] = now_s
+        if event == "+estimated-loss":
+            log.lost_bytes += int(payload.split()[-1])
         self._change(log, event, now_s, unix_s, suspected_s)
 
     @staticmethod
@@ -212,6 +222,7 @@ class FailoverLog:
                     families.add(FAILOVERS, log.failovers[trigger, result], name, trigger, result)
             for role in (LEADER, OBSERVER):
                 families.add(SWITCHES, log.switches[role], name, role)
+            families.add(LOST_BYTES, log.lost_bytes, name)
             if log.last_switch_unix_s is not None:
                 families.add(LAST_SWITCH, log.last_switch_unix_s, name)
             for role, histogram in log.durations.items():
@@ -251,6 +262,6 @@ def _master_of(event: str, payload: str) -> str | None:
         return words[0] if words else None
     if len(words) >= 2 and words[0] == "master":
         return words[1]
-    if event in ("+selected-slave", "+promoted-slave") and "@" in words[:-1]:
+    if event in ("+selected-slave", "+promoted-slave", "+estimated-loss") and "@" in words[:-1]:
         return words[words.index("@") + 1]
     return None

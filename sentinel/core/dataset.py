@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from vedette.types import Address
+
 #: How many ids and runs a lineage remembers; the oldest are forgotten first.
 REPLIDS_MAX: Final = 64
 RUNS_MAX: Final = 256
@@ -30,13 +32,15 @@ class Dataset:
     #: Keys in all databases.
     key_count: int | None = None
     has_aof: bool = False
+    #: The process was started seconds ago and found nothing to load.
+    is_newborn: bool = False
     is_loading: bool = False
     #: A full synchronisation is being received.
     is_syncing: bool = False
     #: Its link to its master has never been up (`master_link_down_since_seconds` of -1).
     is_never_linked: bool = False
-    #: The replicas that it lists, if it is a master.
-    has_replicas: bool = False
+    #: Those that it lists as its replicas.
+    replicas: tuple[Address, ...] = ()
 
 
 UNKNOWN: Final = Dataset()

@@ -20,9 +20,12 @@ _RUN_ID_LENGTH: Final = 40
 _PORT_MAX: Final = 65535
 #: How the lines begin that are read below. INFO has ten times as many, and is most of what arrives.
 _BEGINNINGS: Final = frozenset(
-    {b"run_", b"role", b"mast", b"slav", b"repl", b"seco", b"load", b"asyn", b"aof_"}
+    {b"run_", b"role", b"mast", b"slav", b"repl", b"seco", b"load", b"asyn", b"aof_", b"rdb_"}
+    | {b"upti"}
 )
 _KEYSPACE: Final = b"# Keyspace"
+#: For so long the data of a process that loaded none are no more than what it was sent since.
+_NEWBORN_S: Final = 3
 _NO_REPLID: Final = "0" * _RUN_ID_LENGTH
 _ROLES: Final = {role.value: role for role in Role}
 
@@ -69,12 +72,19 @@ def read_facts(text: bytes) -> Facts:
             offset=_offset(fields.get("master_repl_offset")),
             key_count=_key_count(text),
             has_aof=fields.get("aof_enabled") == "1",
+            is_newborn=_is_newborn(fields),
             is_loading="1" in (fields.get("loading"), fields.get("async_loading")),
             is_syncing=fields.get("master_sync_in_progress") == "1",
             is_never_linked=down_since_s == -1,
-            has_replicas=bool(replicas),
+            replicas=replicas,
         ),
     )
+
+
+def _is_newborn(fields: dict[str, str]) -> bool:
+    uptime_s = _number(fields.get("uptime_in_seconds"))
+    loaded = _number(fields.get("rdb_last_load_keys_loaded"))
+    return uptime_s is not None and uptime_s <= _NEWBORN_S and loaded == 0
 
 
 def _replid(text: str | None) -> str:

@@ -6,9 +6,12 @@ kin before: a replica gets its master's id with its first full synchronisation, 
 one was completed. Without that a node may still be ours. It is not taken for a stranger if
 
 1. it follows one of our nodes: an operator pointed it there, and it is about to become kin;
-2. it holds no keys: it is new, or came back empty, and has nothing to lose;
+2. it holds no keys, or none but what it was sent since it started seconds ago: it is new, or came
+   back empty, and has nothing to lose; once taken in, its process is known;
 3. it came back from its own append-only file, which keeps no replication id: it had one when it was
-   kin, holds about as many keys as then, and leads no replicas.
+   kin, holds about as many keys as then, and leads no strange replicas. A sentinel that was
+   restarted itself does not know what the node was; then it is enough that it leads none and holds
+   about as many keys as the master in office.
 
 All others are strangers: they are announced (`+foreign-node`) and left alone. They are never
 promoted, and never told to follow, for that would erase what they hold.
@@ -47,6 +50,8 @@ def note_replica(machine: Machine, master: Master, node: Node) -> None:
     elif node.is_master_link_up and node.master_address == master.address:
         # A master that gets its first replica begins a new history.
         probes.info_now(machine, master.node)
+    elif _has_nothing_to_lose(dataset):
+        lineage.note_run(node.run_id)
     is_foreign = is_stranger(master, node)
     if is_foreign is not node.is_foreign:
         node.is_foreign = is_foreign
@@ -65,11 +70,11 @@ def is_stranger(master: Master, node: Node) -> bool:
     lineage, dataset = master.lineage, node.dataset
     if not (dataset.replid and lineage.current) or lineage.has(dataset):
         return False
-    if node.run_id in lineage.run_ids or not dataset.key_count:
+    if node.run_id in lineage.run_ids or dataset.key_count is None or _has_nothing_to_lose(dataset):
         return False
     if node.role_reported is Role.REPLICA and is_ours(master, node.master_address):
         return False
-    return not _came_back_from_file(master, node)
+    return not _came_back(master, node)
 
 
 def is_ours(master: Master, address: Address | None) -> bool:
@@ -113,14 +118,18 @@ def _follows(master: Master, node: Node) -> bool:
     return node.role_reported is Role.REPLICA and node.dataset.replid == master.lineage.current
 
 
-def _came_back_from_file(master: Master, node: Node) -> bool:
-    now = node.dataset
-    if not now.has_aof or now.has_replicas:
+def _has_nothing_to_lose(dataset: Dataset) -> bool:
+    return dataset.key_count == 0 or (dataset.is_newborn and not dataset.has_aof)
+
+
+def _came_back(master: Master, node: Node) -> bool:
+    """Whether it may well be the node that we knew at this address, or would have known."""
+    now, before = node.dataset, node.kin_dataset
+    if not all(is_ours(master, address) for address in now.replicas):
         return False
-    # A sentinel that was restarted in between does not know what the node held; nor that it had
-    # a file. Then its like in office serves for the comparison.
-    before = node.kin_dataset if node.kin_dataset.replid else master.node.dataset
-    if node.kin_dataset.replid and not before.has_aof:
+    if not before.replid:
+        before = master.node.dataset
+    elif not (before.has_aof and now.has_aof):
         return False
     if not before.key_count or not now.key_count:
         return False

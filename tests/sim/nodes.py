@@ -21,6 +21,8 @@ _SYNC_US = 30_000
 _LINK_TIMEOUT_US = 400_000
 
 NO_REPLID = "0" * 40
+#: Many, so that a day's writes change little about the order of their number.
+_FIRST_KEYS = 10_000
 
 Command = tuple[bytes, ...]
 
@@ -105,7 +107,7 @@ class SimNode(Process):
         self.has_aof = False
         #: Ids are unique to the node: where it draws them from nobody else does.
         self._ids = 0
-        self.history = History(self._draw_replid())
+        self.history = History(self._draw_replid(), key_count=0 if master else _FIRST_KEYS)
         self.on_start()
         world.at(world.random.randint(0, _REPLICATION_US), self._replicate)
 
@@ -119,7 +121,10 @@ class SimNode(Process):
         self.offsets.link_up_since_us = None
         self.offsets.link_down_since_us = self.world.now_us
         self.offsets.was_ever_linked = False
+        self._started_us = self.world.now_us
+        self._loaded_keys = self.history.key_count
         if self.starts > 1 and self.loses_data:
+            self._loaded_keys = 0
             self.offsets.offset = 0
             self.history = History(self._draw_replid())
         elif self.starts > 1 and self.master is None:
@@ -313,6 +318,8 @@ class SimNode(Process):
             "# Persistence",
             "loading:0",
             f"aof_enabled:{int(self.has_aof)}",
+            f"rdb_last_load_keys_loaded:{self._loaded_keys}",
+            f"uptime_in_seconds:{(self.world.now_us - self._started_us) // 1_000_000}",
             "# Keyspace",
         ]
         if history.key_count:

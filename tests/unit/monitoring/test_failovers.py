@@ -223,5 +223,14 @@ def test_counters_of_a_watched_master_begin_at_zero() -> None:
     assert counts == {
         "vedette_votes_cast": 2,
         "vedette_failovers": 12,
+        "vedette_estimated_lost_bytes": 1,
         "vedette_master_switches": 2,
     }
+
+
+def test_estimated_losses_add_up() -> None:
+    """Rare and dear: each should raise the counter."""
+    about = f"slave 10.0.0.2:6379 10.0.0.2 6379 @ {' '.join(MASTER.split()[1:])}"
+    events = [(1.0, "+estimated-loss", f"{about} bytes {lost}") for lost in (40, 2)]
+
+    assert told(events)["vedette_estimated_lost_bytes_total{m}"] == 42

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sentinel.core.dataset import Dataset
 from sentinel.core.facts import Facts, read_facts
 from sentinel.core.model import Role
 from vedette.types import Address
@@ -36,7 +37,53 @@ def info(*lines: str) -> bytes:
             Facts(
                 role=Role.MASTER,
                 replicas=(Address("10.0.0.2", 6380), Address("10.0.0.4", 6381)),
+                dataset=Dataset(replicas=(Address("10.0.0.2", 6380), Address("10.0.0.4", 6381))),
             ),
+        ),
+        (
+            info(
+                "role:master",
+                f"master_replid:{'a' * 40}",
+                f"master_replid2:{'b' * 40}",
+                "master_repl_offset:4711",
+                "second_repl_offset:17",
+                "aof_enabled:1",
+                "loading:1",
+                "# Keyspace",
+                "db0:keys=3,expires=0,avg_ttl=0",
+                "db12:keys=4,expires=1,avg_ttl=9",
+            ),
+            Facts(
+                role=Role.MASTER,
+                dataset=Dataset(
+                    replid="a" * 40,
+                    replid2="b" * 40,
+                    end_of_previous=17,
+                    offset=4711,
+                    key_count=7,
+                    has_aof=True,
+                    is_loading=True,
+                ),
+            ),
+        ),
+        (
+            info(
+                "uptime_in_seconds:2",
+                "role:master",
+                f"master_replid:{'a' * 40}",
+                f"master_replid2:{'0' * 40}",
+                "second_repl_offset:-1",
+                "rdb_last_load_keys_loaded:0",
+                "# Keyspace",
+            ),
+            Facts(
+                role=Role.MASTER,
+                dataset=Dataset(replid="a" * 40, key_count=0, is_newborn=True),
+            ),
+        ),
+        (
+            info("role:slave", "master_sync_in_progress:1", "master_replid:short"),
+            Facts(role=Role.REPLICA, dataset=Dataset(is_syncing=True)),
         ),
         (
             info(
@@ -61,7 +108,11 @@ def info(*lines: str) -> bytes:
         ),
         (
             info("role:slave", "master_link_status:up", "master_link_down_since_seconds:-1"),
-            Facts(role=Role.REPLICA, is_master_link_up=True),
+            Facts(
+                role=Role.REPLICA,
+                is_master_link_up=True,
+                dataset=Dataset(is_never_linked=True),
+            ),
         ),
         (info("role:slave", "master_host:?", "master_port:0"), Facts(role=Role.REPLICA)),
         (

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sentinel.core.dataset import Dataset
 from sentinel.core.model import LinkStatus, Master, MasterOptions, Node, Role, new_node
 from sentinel.core.selection import Unfit, candidates, unfit
 from vedette.types import Address
@@ -139,3 +140,73 @@ def test_best_replica_comes_first(
     ranked = [int(node.address.host[-1]) for node in candidates(master, NOW_MS)]
 
     assert ranked == expected
+
+
+OURS, EARLIER, THEIRS = "a" * 40, "b" * 40, "f" * 40
+
+
+def learn_lineage(master: Master) -> None:
+    """The master had one history before the present one."""
+    master.lineage.learn(Dataset(replid=OURS, replid2=EARLIER))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "reason"),
+    [
+        (Dataset(replid=OURS), None),
+        (Dataset(replid=EARLIER), None),
+        (Dataset(replid=THEIRS, replid2=OURS), None),
+        (Dataset(), None),
+        (Dataset(replid=OURS, is_syncing=True), Unfit.SYNCING),
+        (Dataset(replid=OURS, is_loading=True), Unfit.LOADING),
+        (Dataset(replid=THEIRS, key_count=0, is_never_linked=True), Unfit.UNSYNCED),
+        (Dataset(replid=THEIRS, key_count=9), None),
+    ],
+)
+def test_replica_must_have_the_masters_data(dataset: Dataset, reason: Unfit | None) -> None:
+    """By replication ids; Redis promotes whoever answers at the address.
+
+    The last: it follows our master and had its link up, so its master began a new history that we
+    have not read of yet.
+    """
+    master = a_master()
+    learn_lineage(master)
+    node = add_replica(master, 2)
+    node.master_address = master.address
+    node.dataset = dataset
+
+    assert unfit(master, node, NOW_MS) is reason
+
+
+def test_replica_of_a_stranger_is_unfit() -> None:
+    """Its link was up, but to whom?"""
+    master = a_master()
+    learn_lineage(master)
+    node = add_replica(master, 2)
+    node.master_address = Address("10.9.9.9", 6379)
+    node.dataset = Dataset(replid=THEIRS, key_count=9)
+    assert unfit(master, node, NOW_MS) is Unfit.UNSYNCED
+
+    node.is_foreign = True
+
+    assert unfit(master, node, NOW_MS) is Unfit.FOREIGN
+
+
+def test_without_a_known_lineage_nobody_is_refused() -> None:
+    """A sentinel that started after the master's death goes by offsets, as Redis does."""
+    master = a_master()
+    node = add_replica(master, 2)
+    node.dataset = Dataset(replid=THEIRS)
+
+    assert unfit(master, node, NOW_MS) is None
+
+
+def test_present_history_comes_before_priority_and_offset() -> None:
+    """An offset in an older history measures writes that the present one never had."""
+    master = a_master()
+    learn_lineage(master)
+    old, present = add_replica(master, 2), add_replica(master, 3)
+    old.priority, old.repl_offset, old.dataset = 1, 9_000, Dataset(replid=EARLIER)
+    present.repl_offset, present.dataset = 8_000, Dataset(replid=OURS)
+
+    assert candidates(master, NOW_MS) == [present, old]

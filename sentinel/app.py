@@ -50,6 +50,7 @@ from .metrics_state import MetricsState, SaveMetrics, metrics_state, suspected_s
 from .runtime.driver import Driver
 from .runtime.journal import JournalFile
 from .runtime.state_file import StateFile, reason_of
+from .sources import Sources
 
 log = structlog.get_logger()
 
@@ -128,7 +129,10 @@ class _Sentinel:
         self.driver = Driver(
             SentinelCore(initial_state(config.durable), random.Random(seed)),
             state_file,
-            source_host=config.settings.value_of(directives.BIND_SOURCE_ADDRESS) or None,
+            sources=Sources(
+                config.settings.value_of(directives.BIND_SOURCE_ADDRESS),
+                config.settings.value_of(directives.BIND),
+            ),
             observe=journal.write if config.settings.value_of(directives.JOURNAL) else None,
             on_publish=self._note_event,
         )

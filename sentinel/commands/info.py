@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from sentinel.context import SentinelContext
 from sentinel.core import views
+from sentinel.core.hosts import shown
 from sentinel.directives import MAX_CLIENTS
 from vedette import REDIS_VERSION, __version__
 from vedette.clients import info_sections
@@ -180,7 +181,7 @@ def _sentinel(context: SentinelContext) -> Fields:
         "sentinel_simulate_failure_flags": int(state.simulated_failures),
     }
     for index, master in enumerate(state.masters.values()):
-        host, port = master.address
+        host, port = shown(state, master.address)
         fields[f"master{index}"] = (
             f"name={master.name},status={views.master_status(master)},address={host}:{port},"
             f"slaves={len(master.replicas)},sentinels={len(master.peers) + 1}"

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from typing import TypeAlias
 
 from sentinel.core import views
+from sentinel.core.hosts import shown
 from sentinel.core.model import (
     FailoverState,
     Link,
     Master,
     Node,
     PeerSentinel,
+    SentinelState,
 )
 from vedette.conf.quoting import encode_word
 from vedette.resp.replies import MapReply
@@ -23,29 +25,29 @@ from vedette.resp.replies import MapReply
 Field: TypeAlias = tuple[str, str | int]
 
 
-def master_map(master: Master, now_ms: int) -> MapReply:
+def master_map(state: SentinelState, master: Master, now_ms: int) -> MapReply:
     """Return a master as SENTINEL MASTER shows it."""
-    return _map(_master_fields(master, now_ms))
+    return _map(_master_fields(state, master, now_ms))
 
 
-def replica_map(master: Master, replica: Node, now_ms: int) -> MapReply:
+def replica_map(state: SentinelState, master: Master, replica: Node, now_ms: int) -> MapReply:
     """Return a replica as SENTINEL REPLICAS shows it."""
-    return _map(_replica_fields(master, replica, now_ms))
+    return _map(_replica_fields(state, master, replica, now_ms))
 
 
-def peer_map(master: Master, peer: PeerSentinel, now_ms: int) -> MapReply:
+def peer_map(state: SentinelState, master: Master, peer: PeerSentinel, now_ms: int) -> MapReply:
     """Return a fellow sentinel as SENTINEL SENTINELS shows it."""
-    return _map(_peer_fields(master, peer, now_ms))
+    return _map(_peer_fields(state, master, peer, now_ms))
 
 
 def _map(fields: Iterator[Field]) -> MapReply:
     return MapReply([(name.encode(), encode_word(str(value))) for name, value in fields])
 
 
-def _master_fields(master: Master, now_ms: int) -> Iterator[Field]:
+def _master_fields(state: SentinelState, master: Master, now_ms: int) -> Iterator[Field]:
     node, options = master.node, master.options
     yield "name", master.name
-    yield from _identity(node, views.master_flags(master))
+    yield from _identity(state, node, views.master_flags(master))
     yield "link-pending-commands", node.link.pending_count
     yield "link-refcount", 1
     if master.failover.state is not FailoverState.NONE:
@@ -67,10 +69,13 @@ def _master_fields(master: Master, now_ms: int) -> Iterator[Field]:
         yield "client-reconfig-script", options.client_reconfig_script
 
 
-def _replica_fields(master: Master, replica: Node, now_ms: int) -> Iterator[Field]:
-    host, port = replica.master_address or ("?", 0)
-    yield "name", str(replica.address)
-    yield from _identity(replica, views.replica_flags(master, replica))
+def _replica_fields(
+    state: SentinelState, master: Master, replica: Node, now_ms: int
+) -> Iterator[Field]:
+    followed = replica.master_address
+    host, port = ("?", 0) if followed is None else shown(state, followed)
+    yield "name", str(shown(state, replica.address))
+    yield from _identity(state, replica, views.replica_flags(master, replica))
     yield "link-pending-commands", replica.link.pending_count
     yield "link-refcount", 1
     yield from _health(replica.link, replica.s_down_since_ms, now_ms)
@@ -85,10 +90,13 @@ def _replica_fields(master: Master, replica: Node, now_ms: int) -> Iterator[Fiel
     yield "replica-announced", int(replica.is_announced)
 
 
-def _peer_fields(master: Master, peer: PeerSentinel, now_ms: int) -> Iterator[Field]:
+def _peer_fields(
+    state: SentinelState, master: Master, peer: PeerSentinel, now_ms: int
+) -> Iterator[Field]:
     yield "name", peer.run_id
-    yield "ip", peer.address.host
-    yield "port", peer.address.port
+    host, port = shown(state, peer.address)
+    yield "ip", host
+    yield "port", port
     yield "runid", peer.run_id
     yield "flags", ",".join(views.peer_flags(peer))
     yield "link-pending-commands", peer.link.pending_count
@@ -100,9 +108,10 @@ def _peer_fields(master: Master, peer: PeerSentinel, now_ms: int) -> Iterator[Fi
     yield "voted-leader-epoch", peer.voted_leader_epoch
 
 
-def _identity(node: Node, flags: tuple[str, ...]) -> Iterator[Field]:
-    yield "ip", node.address.host
-    yield "port", node.address.port
+def _identity(state: SentinelState, node: Node, flags: tuple[str, ...]) -> Iterator[Field]:
+    host, port = shown(state, node.address)
+    yield "ip", host
+    yield "port", port
     yield "runid", node.run_id
     yield "flags", ",".join(flags)
 

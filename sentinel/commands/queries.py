@@ -8,6 +8,7 @@ from __future__ import annotations
 from sentinel.context import PendingScript, SentinelContext
 from sentinel.core import views
 from sentinel.core.events import VoteRequested
+from sentinel.core.hosts import shown
 from vedette.clients import Block
 from vedette.clients.commands.arguments import parse_integer
 from vedette.cmdspec import Flag, command, container
@@ -114,7 +115,7 @@ def sentinel_help(context: SentinelContext, argv: list[bytes]) -> Reply:
 )
 def sentinel_masters(context: SentinelContext, argv: list[bytes]) -> Reply:
     now_ms = context.machine_now_ms
-    return [master_map(master, now_ms) for master in context.state.masters.values()]
+    return [master_map(context.state, master, now_ms) for master in context.state.masters.values()]
 
 
 @command(
@@ -135,7 +136,7 @@ def sentinel_masters(context: SentinelContext, argv: list[bytes]) -> Reply:
     is_hidden=True,
 )
 def sentinel_master(context: SentinelContext, argv: list[bytes]) -> Reply:
-    return master_map(require_master(context, argv[2]), context.machine_now_ms)
+    return master_map(context.state, require_master(context, argv[2]), context.machine_now_ms)
 
 
 @command(
@@ -158,7 +159,7 @@ def sentinel_replicas(context: SentinelContext, argv: list[bytes]) -> Reply:
     master = require_master(context, argv[2])
     now_ms = context.machine_now_ms
     return [
-        replica_map(master, replica, now_ms)
+        replica_map(context.state, master, replica, now_ms)
         for replica in master.replicas.values()
         if replica.is_announced
     ]
@@ -175,7 +176,7 @@ def sentinel_replicas(context: SentinelContext, argv: list[bytes]) -> Reply:
 def sentinel_sentinels(context: SentinelContext, argv: list[bytes]) -> Reply:
     master = require_master(context, argv[2])
     now_ms = context.machine_now_ms
-    return [peer_map(master, peer, now_ms) for peer in master.peers.values()]
+    return [peer_map(context.state, master, peer, now_ms) for peer in master.peers.values()]
 
 
 @command(
@@ -199,7 +200,8 @@ def sentinel_get_master_addr_by_name(context: SentinelContext, argv: list[bytes]
     master = context.state.masters.get(decode_word(argv[2]))
     if master is None:
         return NULL_ARRAY
-    return [encode_word(master.address.host), b"%d" % master.address.port]
+    host, port = shown(context.state, master.address)
+    return [encode_word(host), b"%d" % port]
 
 
 @command(

@@ -30,7 +30,8 @@ class Connect:
 
     COMMAND and PEER links carry requests and replies. A PUBSUB link is sent one SUBSCRIBE (to
     `__sentinel__:hello`, by the machine, after LinkUp) whose confirmation is reported as any reply;
-    messages are reported as `MessageReceived`. Connections use the first `bind` address as their
+    messages are reported as `MessageReceived`. `address` is an IP, or a host name of which the
+    machine does not know yet where it leads. Connections use the first `bind` address as their
     source, TLS if `tls-replication` is on, and never wait longer than `connect_timeout_ms`.
     """
 
@@ -107,8 +108,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolve:
+    """Look a host name up and report `NameResolved`, in time of its own: nothing waits for it."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Crash:
     """End the process at once, as SENTINEL SIMULATE-FAILURE ordered; carry out nothing more."""
 
 
-Action: TypeAlias = Connect | Disconnect | Send | Persist | Publish | RunScript | Answer | Crash
+Action: TypeAlias = (
+    Connect | Disconnect | Send | Persist | Publish | RunScript | Answer | Resolve | Crash
+)

@@ -14,6 +14,7 @@ from . import (
     election,
     links,
     membership,
+    names,
     notices,
     opinions,
     probes,
@@ -69,6 +70,7 @@ def on_monitor(machine: Machine, event: MonitorRequested) -> None:
     )
     state.masters[master.name] = master
     _answer_when_saved(machine, event.request, OK)
+    names.use(machine, event.address.host)
     announce(machine, master)
     links.open_node(machine, master.node)
 
@@ -131,6 +133,7 @@ def on_global_options(machine: Machine, event: GlobalOptionsRequested) -> None:
     state = machine.state
     old = state.options
     state.options = event.options
+    names.start(machine)
     if event.options.peer_credentials != old.peer_credentials:
         for peer_link in state.peer_links.values():
             links.close(machine, links.peer_owner(peer_link))

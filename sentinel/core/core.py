@@ -24,6 +24,7 @@ from . import (
     gossip,
     links,
     membership,
+    names,
     notices,
     opinions,
     orders,
@@ -45,6 +46,7 @@ from .events import (
     LinkUp,
     MessageReceived,
     MonitorRequested,
+    NameResolved,
     OptionsRequested,
     PeriodsChanged,
     Persisted,
@@ -127,6 +129,8 @@ def _handle(machine: Machine, event: Event) -> None:
             election.on_vote_requested(machine, event)
         case Persisted():
             _on_persisted(machine, event)
+        case NameResolved():
+            names.on_resolved(machine, event)
         case Started():
             _on_started(machine)
         case MonitorRequested():
@@ -157,6 +161,7 @@ def _handle(machine: Machine, event: Event) -> None:
 
 def _on_started(machine: Machine) -> None:
     """Save what we start with (a fresh id above all), then begin to speak."""
+    names.start(machine)
     for master in machine.state.masters.values():
         admin.announce(machine, master)
         for peer in master.peers.values():
@@ -189,6 +194,7 @@ def _on_link_down(machine: Machine, event: LinkDown) -> None:
     if owner is None:
         return
     links.on_down(machine, owner)
+    names.on_link_down(machine, owner)
     if owner.node is not None and owner.link.kind is LinkKind.COMMAND:
         owner.node.confirmed_by.clear()
 
@@ -261,6 +267,7 @@ def _on_save_timer(machine: Machine) -> None:
 _OF_MACHINE: Final[dict[TimerKind, Callable[[Machine], None]]] = {
     TimerKind.SAVE: _on_save_timer,
     TimerKind.TILT: stall.end_tilt,
+    TimerKind.NAMES: names.on_timer,
 }
 
 _OF_MASTER: Final[dict[TimerKind, Callable[[Machine, Master], None]]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from vedette.resp.exchange import Received
 from vedette.types import Address
 
-from . import detection, failover, lineage, links, membership, notices, probes, repair
+from . import detection, failover, lineage, links, membership, names, notices, probes, repair
 from .facts import Facts, read_facts
 from .machine import Machine
 from .model import Master, Node, Role, new_node
@@ -54,10 +54,11 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
 
 def add_replica(machine: Machine, master: Master, address: Address) -> None:
     """A replica that the master lists; new ones are saved, announced and connected to."""
-    if master.find_node(address) is not None:
+    known_as = names.recognise(machine, master, address)
+    if known_as is None or master.find_node(known_as) is not None:
         return
-    node = new_node(master.name, address)
-    master.replicas[address] = node
+    node = new_node(master.name, known_as)
+    master.replicas[known_as] = node
     notices.about_node(machine, "+slave", node)
     machine.mark_dirty()
     links.open_node(machine, node)
@@ -93,8 +94,13 @@ def _note_role(machine: Machine, master: Master, node: Node, role: Role) -> None
 
 def _note_replica(machine: Machine, node: Node, facts: Facts) -> None:
     node.is_former_master = False
-    if facts.master_address != node.master_address:
-        node.master_address = facts.master_address
+    master_address = facts.master_address
+    if master_address is not None:
+        master = machine.master_of(node)
+        # What cannot be placed is compared as it stands.
+        master_address = names.recognise(machine, master, master_address) or master_address
+    if master_address != node.master_address:
+        node.master_address = master_address
         node.master_address_ms = machine.now_ms
     node.is_master_link_up = bool(facts.is_master_link_up)
     node.master_link_down_ms = 0 if node.is_master_link_up else facts.master_link_down_ms

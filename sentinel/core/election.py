@@ -27,6 +27,7 @@ from . import failover as leading
 from . import notices, opinions, probes, selection, transitions
 from .actions import Answer
 from .events import VoteRequested
+from .hosts import find_master
 from .machine import Machine
 from .model import FailoverState, Master, PeerSentinel
 from .timers import Timer, TimerKind
@@ -61,10 +62,7 @@ def adopt_epoch(machine: Machine, epoch: int, master: Master) -> None:
 
 def on_vote_requested(machine: Machine, event: VoteRequested) -> None:
     """Answer a fellow's query about an address: our opinion, and a vote if it stands."""
-    master = next(
-        (entry for entry in machine.state.masters.values() if entry.address == event.address),
-        None,
-    )
+    master = find_master(machine.state, event.address)
     if master is None:
         machine.act(Answer(event.request, [0, b"*", 0]))
         return

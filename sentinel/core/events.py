@@ -125,6 +125,15 @@ class Persisted:
 
 
 @dataclass(frozen=True, slots=True)
+class NameResolved:
+    """A look-up of a host name ended; `ips` is empty if it failed."""
+
+    now_ms: int
+    host: str
+    ips: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class VoteRequested:
     """SENTINEL IS-MASTER-DOWN-BY-ADDR from a fellow sentinel (or anybody).
 
@@ -277,6 +286,7 @@ Event: TypeAlias = (
     | MessageReceived
     | HelloReceived
     | Persisted
+    | NameResolved
     | VoteRequested
     | MonitorRequested
     | RemoveRequested

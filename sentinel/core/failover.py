@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from . import history, lineage, notices, orders, probes, reconfiguration, selection, transitions
 from .actions import Crash, RunScript
+from .hosts import shown
 from .machine import Machine, RequestKind
 from .model import Failover, FailoverState, Master, Node, Role, SimulatedFailure
 from .switch import switch_master
@@ -187,8 +188,8 @@ def run_reconfig_script(machine: Machine, master: Master, new: Node, role: str) 
     script = master.options.client_reconfig_script
     if script is None:
         return
-    old_host, old_port = master.address
-    new_host, new_port = new.address
+    old_host, old_port = shown(machine.state, master.address)
+    new_host, new_port = shown(machine.state, new.address)
     words = (master.name, role, "start", old_host, str(old_port), new_host, str(new_port))
     machine.act(RunScript(script, words))
 

@@ -8,8 +8,9 @@ sentinelProcessHelloMessage`.
 
 from __future__ import annotations
 
-from . import detection, election, failover, links, notices
+from . import detection, election, failover, links, names, notices
 from .hello import Hello, parse_hello
+from .hosts import same
 from .machine import Machine
 from .model import Master, PeerSentinel, add_peer, new_node
 from .switch import forget_opinion, switch_master
@@ -25,7 +26,8 @@ def on_hello(machine: Machine, payload: bytes) -> None:
     if master is None:
         return
     # Who was forgotten is not met again, but may well know a newer configuration.
-    peer = None if master.is_out(hello.run_id) else _meet(machine, master, hello)
+    may_meet = not master.is_out(hello.run_id) and _can_be_placed(machine, master, hello)
+    peer = _meet(machine, master, hello) if may_meet else None
     election.adopt_epoch(machine, hello.current_epoch, master)
     if peer is not None:
         peer.last_hello_ms = machine.now_ms
@@ -35,10 +37,17 @@ def on_hello(machine: Machine, payload: bytes) -> None:
         _adopt_configuration(machine, master, hello)
 
 
+def _can_be_placed(machine: Machine, master: Master, hello: Hello) -> bool:
+    """Whether it is known where the sender's address leads; if not, it will say hello again."""
+    known = master.peers.get(hello.run_id)
+    is_where_it_was = known is not None and known.address == hello.address
+    return is_where_it_was or names.may_place(machine, hello.address)
+
+
 def _meet(machine: Machine, master: Master, hello: Hello) -> PeerSentinel:
     """The sender's record in this master's view; new, moved or as it was."""
     peer = master.peers.get(hello.run_id)
-    if peer is not None and peer.address == hello.address:
+    if peer is not None and same(machine.state, peer.address, hello.address):
         return peer
     if peer is not None:
         _move(machine, master, peer, hello)
@@ -78,7 +87,7 @@ def _move(machine: Machine, master: Master, peer: PeerSentinel, hello: Hello) ->
         notices.about(
             machine,
             "+sentinel-address-update",
-            f"{notices.describe_peer(master, peer)}{instances}",
+            f"{notices.describe_peer(machine, master, peer)}{instances}",
             master,
         )
     machine.mark_dirty()
@@ -100,14 +109,17 @@ def _evict_namesakes(machine: Machine, master: Master, hello: Hello) -> None:
 
 def _adopt_configuration(machine: Machine, master: Master, hello: Hello) -> None:
     """Somebody else's failover has succeeded (or an operator's order): follow."""
-    if hello.master_address == master.address:
+    address = names.recognise(machine, master, hello.master_address)
+    if address is None:
+        return  # a name that leads nowhere yet; it is said again in two seconds
+    if address == master.address:
         master.config_epoch = hello.config_epoch
         machine.mark_dirty()
         return
-    sender = notices.describe_sentinel(master, hello.run_id, hello.address)
+    sender = notices.describe_sentinel(machine, master, hello.run_id, hello.address)
     notices.about(machine, "+config-update-from", sender, master)
-    new = master.replicas.get(hello.master_address)
+    new = master.replicas.get(address)
     if new is None:
-        new = new_node(master.name, hello.master_address)
+        new = new_node(master.name, address)
     failover.run_reconfig_script(machine, master, new, "observer")
-    switch_master(machine, master, hello.master_address, hello.config_epoch)
+    switch_master(machine, master, address, hello.config_epoch)

@@ -15,6 +15,7 @@ from typing import Final
 from vedette.resp.exchange import Received, ReplyError
 
 from .actions import Connect, Disconnect
+from .hosts import target
 from .machine import LinkOwner, Machine, Request, RequestKind
 from .model import Link, LinkKind, LinkStatus, Node, PeerLink, PeerSentinel
 from .timers import Timer, TimerKind
@@ -78,7 +79,7 @@ def open_link(machine: Machine, owner: LinkOwner) -> None:
     link.opened_ms = link.opened_ms or machine.now_ms
     link.id = machine.new_link_id(owner)
     timeout_ms = connect_timeout_ms(down_after_ms(machine, owner))
-    machine.act(Connect(link.id, link.kind, link.address, timeout_ms))
+    machine.act(Connect(link.id, link.kind, target(machine.state, link.address), timeout_ms))
     # The runtime reports every outcome; this only bounds what a bug of its would cost.
     machine.timers.set(owner.timer, machine.now_ms + timeout_ms + CONNECT_GUARD_MS)
 

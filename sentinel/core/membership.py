@@ -329,7 +329,7 @@ def _set_forgotten(machine: Machine, master: Master, targets: Iterable[RunId], e
             continue  # another's conclusion came first
         master.forgotten[run_id] = None
         election.adopt_epoch(machine, epoch, master)
-        payload = notices.describe_sentinel(master, run_id, leaving.address)
+        payload = notices.describe_sentinel(machine, master, run_id, leaving.address)
         notices.about(machine, "-sentinel", payload, master)
         machine.mark_dirty()
 

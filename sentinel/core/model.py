@@ -439,6 +439,15 @@ class Master:
 
 
 @dataclass(slots=True)
+class HostName:
+    """Where a host name leads."""
+
+    #: "" until a first look-up has succeeded; a failed one changes nothing.
+    ip: str = ""
+    asked_ms: int | None = None
+
+
+@dataclass(slots=True)
 class SentinelState:
     """All that one sentinel knows."""
 
@@ -454,6 +463,8 @@ class SentinelState:
     #: Since when the machine distrusts its own clock after a stall; None normally (`+tilt`).
     tilt_since_ms: int | None = None
     tilt_count: int = 0
+    #: Host names that instances are known by. Written by `names.py`.
+    host_names: dict[str, HostName] = field(default_factory=dict)
     #: The last save that succeeded, the last that ended, the last that was asked for.
     saved_id: int = 0
     settled_id: int = 0

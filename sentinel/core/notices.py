@@ -14,6 +14,7 @@ from vedette.types import Address, RunId
 
 from . import history
 from .actions import Level, Publish, RunScript
+from .hosts import shown
 from .machine import Machine
 from .model import Master, Node, PeerSentinel
 
@@ -34,6 +35,7 @@ LEVELS: Final[dict[str, Level]] = {
     "+sentinel-address-switch": _N,
     "+sentinel-address-update": _N,
     "+sentinel-invalid-addr": _N,
+    "+address-change": _N,
     "+reboot": _N,
     "+role-change": _V,
     "-role-change": _V,
@@ -75,48 +77,50 @@ LEVELS: Final[dict[str, Level]] = {
 }
 
 
-def describe_master(master: Master) -> str:
+def describe_master(machine: Machine, master: Master) -> str:
     """`master <name> <ip> <port>`."""
-    return f"master {master.name} {master.address.host} {master.address.port}"
+    return f"master {_at(machine, master)}"
 
 
-def describe_node(master: Master, node: Node) -> str:
+def describe_node(machine: Machine, master: Master, node: Node) -> str:
     """The node as master or as replica, whichever it is to us."""
     if node is master.node:
-        return describe_master(master)
-    host, port = node.address
-    return f"slave {node.address} {host} {port} @ {_at(master)}"
+        return describe_master(machine, master)
+    address = shown(machine.state, node.address)
+    return f"slave {address} {address.host} {address.port} @ {_at(machine, master)}"
 
 
-def describe_peer(master: Master, peer: PeerSentinel) -> str:
+def describe_peer(machine: Machine, master: Master, peer: PeerSentinel) -> str:
     """`sentinel <run id> <ip> <port> @ <master> <ip> <port>`."""
-    return describe_sentinel(master, peer.run_id, peer.address)
+    return describe_sentinel(machine, master, peer.run_id, peer.address)
 
 
-def describe_sentinel(master: Master, run_id: RunId, address: Address) -> str:
+def describe_sentinel(machine: Machine, master: Master, run_id: RunId, address: Address) -> str:
     """The same of one that is not known any more."""
-    return f"sentinel {run_id} {address.host} {address.port} @ {_at(master)}"
+    host, port = shown(machine.state, address)
+    return f"sentinel {run_id} {host} {port} @ {_at(machine, master)}"
 
 
-def _at(master: Master) -> str:
-    return f"{master.name} {master.address.host} {master.address.port}"
+def _at(machine: Machine, master: Master) -> str:
+    host, port = shown(machine.state, master.address)
+    return f"{master.name} {host} {port}"
 
 
 def about_master(machine: Machine, event: str, master: Master, extra: str = "") -> None:
     """Emit an event about a master; `extra` follows its description."""
-    about(machine, event, f"{describe_master(master)}{extra}", master)
+    about(machine, event, f"{describe_master(machine, master)}{extra}", master)
 
 
 def about_node(machine: Machine, event: str, node: Node, extra: str = "") -> None:
     """Emit an event about a master's or replica's process."""
     master = machine.master_of(node)
-    about(machine, event, f"{describe_node(master, node)}{extra}", master)
+    about(machine, event, f"{describe_node(machine, master, node)}{extra}", master)
 
 
 def about_peer(machine: Machine, event: str, peer: PeerSentinel) -> None:
     """Emit an event about a fellow sentinel."""
     master = machine.master_of(peer)
-    about(machine, event, describe_peer(master, peer), master)
+    about(machine, event, describe_peer(machine, master, peer), master)
 
 
 def about(machine: Machine, event: str, payload: str, master: Master | None = None) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from vedette.resp.exchange import Received
 from vedette.types import RunId
 
+from .hosts import shown
 from .machine import Machine, Request, RequestKind
 from .model import FailoverState, Master, PeerSentinel
 from .timers import Timer, TimerKind
@@ -102,11 +103,12 @@ def _ask(machine: Machine, master: Master, peer: PeerSentinel) -> None:
     )
     state = machine.state
     epoch = failover.epoch if is_candidate else state.saved_epoch
+    host, port = shown(state, master.address)
     command = (
         b"SENTINEL",
         b"is-master-down-by-addr",
-        master.address.host.encode(),
-        str(master.address.port).encode(),
+        host.encode(),
+        str(port).encode(),
         str(epoch).encode(),
         state.my_id.encode() if is_candidate else b"*",
     )

@@ -12,6 +12,7 @@ from vedette.resp.exchange import Received, ReplyError
 from vedette.types import Address
 
 from . import links
+from .hosts import same, shown
 from .machine import Machine, Request, RequestKind
 from .model import Node
 
@@ -19,12 +20,18 @@ from .model import Node
 def send_slaveof(
     machine: Machine, node: Node, target: Address | None, kind: RequestKind, epoch: int = 0
 ) -> None:
-    """Tell a node to follow `target`, or to become master; its link must be up."""
+    """Tell a node to follow `target`, or to become master; its link must be up.
+
+    Nothing is sent to a node that by its name would be sent to itself.
+    """
     if target is None:
         slaveof = (b"SLAVEOF", b"NO", b"ONE")
     else:
         assert target != node.address, "a node cannot follow itself"
-        slaveof = (b"SLAVEOF", target.host.encode(), str(target.port).encode())
+        if same(machine.state, target, node.address):
+            return  # two names that lead to one place: one of them is out of date
+        host, port = shown(machine.state, target)
+        slaveof = (b"SLAVEOF", host.encode(), str(port).encode())
     commands = (
         (b"MULTI",),
         slaveof,

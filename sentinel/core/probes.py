@@ -11,6 +11,7 @@ from vedette.types import Address
 
 from . import links
 from .hello import Hello, format_hello
+from .hosts import shown
 from .links import HELLO_CHANNEL
 from .machine import LinkOwner, Machine, Request, RequestKind
 from .model import FailoverState, LinkKind, LinkStatus, Master, Node, PeerSentinel, Role
@@ -275,7 +276,7 @@ def _hello_body(machine: Machine, master: Master, local_host: str) -> bytes:
             run_id=state.my_id,
             current_epoch=state.saved_epoch,
             master_name=master.name,
-            master_address=master.address,
+            master_address=shown(state, master.address),
             config_epoch=master.config_epoch,
         )
     )

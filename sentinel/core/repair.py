@@ -25,8 +25,10 @@ from __future__ import annotations
 import math
 
 from vedette.resp.exchange import Received
+from vedette.types import Address
 
 from . import election, lineage, notices, orders
+from .hosts import same, shown
 from .machine import Machine, Request, RequestKind
 from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timing import (
@@ -67,11 +69,20 @@ def on_confirmation(
     # An answer to a question from before the node's return would prove nothing.
     if request.sent_ms < max(node.role_reported_ms, node.link.status_since_ms):
         return
-    expected = [master.address.host.encode(), str(master.address.port).encode()]
     address, vote = replies
-    if address == expected and _last_vote_epoch(vote) <= master.config_epoch:
+    if _names(machine, master, address) and _last_vote_epoch(vote) <= master.config_epoch:
         node.confirmed_by.add(peer.run_id)
         on_replica_info(machine, master, node)
+
+
+def _names(machine: Machine, master: Master, reply: Received) -> bool:
+    """Whether a fellow's answer names the address that we hold for the master."""
+    match reply:
+        case [bytes(host), bytes(port)] if port.isdigit():
+            told = Address(host.decode("utf-8", "replace"), int(port))
+            return same(machine.state, told, master.address)
+        case _:
+            return False
 
 
 def _last_vote_epoch(reply: Received) -> float:
@@ -86,6 +97,8 @@ def _is_repairable(machine: Machine, master: Master, node: Node) -> bool:
         return False
     if master.replicas.get(node.address) is not node:
         return False
+    if same(machine.state, node.address, master.address):
+        return False  # two names that lead to one place: one of them is out of date
     if master.failover.state not in (FailoverState.NONE, FailoverState.RECONF_SLAVES):
         return False
     if node.repaired_ms is not None and machine.now_ms - node.repaired_ms < REPAIR_GAP_MS:
@@ -120,7 +133,8 @@ def _consider_conversion(machine: Machine, master: Master, node: Node) -> None:
 
 
 def _ask_for_confirmation(machine: Machine, master: Master, node: Node) -> None:
-    host, port = master.address.host.encode(), str(master.address.port).encode()
+    address = shown(machine.state, master.address)
+    host, port = address.host.encode(), str(address.port).encode()
     my_id = machine.state.my_id.encode()
     commands = (
         (b"SENTINEL", b"get-master-addr-by-name", master.name.encode()),

@@ -14,6 +14,7 @@ from __future__ import annotations
 from vedette.types import Address
 
 from . import links, notices, probes
+from .hosts import shown
 from .machine import Machine
 from .model import Failover, Master, Node, PeerSentinel, ReconfState, new_node
 from .timers import Timer, TimerKind
@@ -30,7 +31,9 @@ def switch_master(machine: Machine, master: Master, address: Address, config_epo
     assert address != master.address
     assert config_epoch > master.config_epoch
     old = master.node
-    event = f"{master.name} {old.address.host} {old.address.port} {address.host} {address.port}"
+    from_host, from_port = shown(machine.state, old.address)
+    to_host, to_port = shown(machine.state, address)
+    event = f"{master.name} {from_host} {from_port} {to_host} {to_port}"
     new = master.replicas.pop(address, None)
     is_known = new is not None
     if new is None:

@@ -31,6 +31,7 @@ class TimerKind(IntEnum):
     FORGET = auto()
     SAVE = auto()
     TILT = auto()
+    NAMES = auto()
 
 
 class Timer(NamedTuple):

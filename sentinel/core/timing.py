@@ -152,6 +152,10 @@ RECONNECT_MEDIUM_MS: Final = 250
 RECONNECT_MEDIUM_ATTEMPTS: Final = 100
 RECONNECT_SLOW_MS: Final = 1_000
 
+#: How often host names are looked up again, and how soon at the earliest.
+RESOLVE_PERIOD_MS: Final = 5_000
+RESOLVE_GAP_MS: Final = 1_000
+
 #: Beyond an attempt's own time-out, before it is given up as never to be reported.
 CONNECT_GUARD_MS: Final = 5_000
 

@@ -31,15 +31,18 @@ from sentinel.core.actions import (
     Level,
     Persist,
     Publish,
+    Resolve,
     RunScript,
     Send,
 )
-from sentinel.core.events import Event, LinkDown, Started, TimePassed
+from sentinel.core.events import Event, LinkDown, NameResolved, Started, TimePassed
 from sentinel.core.model import LinkId, SentinelState
 from sentinel.event_log import EventLog
+from sentinel.sources import Sources
 
 from .link import Link
 from .poller import Poller
+from .resolver import Resolver
 from .scripts import ScriptRunner
 from .state_file import Saver, StateFile
 
@@ -50,9 +53,6 @@ INBOX_MAX: Final = 10_000
 
 #: Exit code of a process that SENTINEL SIMULATE-FAILURE has crash, as Redis'.
 SIMULATED_CRASH_CODE: Final = 99
-
-#: How long a client waits for a host name to be looked up.
-RESOLVE_TIMEOUT_S: Final = 5.0
 
 
 class Driver:
@@ -68,12 +68,14 @@ class Driver:
         core: SentinelCore,
         file: StateFile,
         *,
-        source_host: str | None = None,
+        sources: Sources | None = None,
+        resolver: Resolver | None = None,
         observe: Callable[[Event], None] | None = None,
         on_publish: Callable[[Publish], None] = lambda action: None,
     ) -> None:
         self._core = core
-        self._source_host = source_host
+        self._sources = sources or Sources()
+        self._resolver = resolver or Resolver()
         self._observe = observe
         self._on_publish = on_publish
         self._engine: SentinelEngine | None = None
@@ -147,15 +149,16 @@ class Driver:
         self._nursery.start_soon(self._resolve, host, on_found, name=f"look up {host}")
 
     async def _resolve(self, host: str, on_found: Callable[[str | None], None]) -> None:
-        address: str | None = None
-        with trio.move_on_after(RESOLVE_TIMEOUT_S):
-            try:
-                found = await trio.socket.getaddrinfo(host, None, type=trio.socket.SOCK_STREAM)
-                address = str(found[0][4][0])
-            except (OSError, UnicodeError) as error:
-                log.warning("sentinel.name_not_resolved", host=host, error=str(error))
-        on_found(address)
+        ips = await self._resolver.resolve(host)
+        if ips:
+            # Before anything is done with the name, so that it is told by its address at once.
+            self.step(lambda now_ms: NameResolved(now_ms, host, ips))
+        on_found(ips[0] if ips else None)
         self._settle()
+
+    async def _follow_name(self, host: str) -> None:
+        ips = await self._resolver.resolve(host)
+        self.handle(lambda now_ms: NameResolved(now_ms, host, ips))
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Start the machine and keep it going until cancelled."""
@@ -214,6 +217,9 @@ class Driver:
             case Answer(request, reply):
                 assert self._engine is not None
                 self._engine.answer(request, reply)
+            case Resolve(host):
+                assert self._nursery is not None
+                self._nursery.start_soon(self._follow_name, host, name=f"look up {host}")
             case Crash():
                 log.warning("sentinel.crash_simulated")
                 os._exit(SIMULATED_CRASH_CODE)
@@ -222,7 +228,13 @@ class Driver:
 
     def _connect(self, action: Connect) -> None:
         assert self._nursery is not None
-        link = Link(action, self.step, self._poller, source_host=self._source_host)
+        link = Link(
+            action,
+            self.step,
+            self._poller,
+            sources=self._sources,
+            resolve=self._resolver.resolve,
+        )
         self._links[link.id] = link
         self._nursery.start_soon(self._open_link, link, name=f"{action.kind.value} {link.address}")
 

@@ -15,15 +15,16 @@ from __future__ import annotations
 import errno
 import select
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 
 from sentinel.core.actions import Connect
 from sentinel.core.events import Event, LinkDown, LinkLoss, LinkUp, MessageReceived, RepliesReceived
 from sentinel.core.model import LinkId
+from sentinel.sources import Sources
 from vedette.errors import ProtocolError
 from vedette.resp.exchange import (
     Answer,
@@ -33,9 +34,13 @@ from vedette.resp.exchange import (
     Received,
     TooManyPendingError,
 )
-from vedette.types import Address
+from vedette.types import Address, is_ip
 
 from .poller import Poller
+from .resolver import Resolver
+
+#: Returns the IPs of a host name, none if they cannot be found in time.
+Resolve: TypeAlias = Callable[[str], Awaitable[tuple[str, ...]]]
 
 RECEIVE_BYTES: Final = 64 * 1024
 #: A peer that does not read is given up when this much waits for it.
@@ -77,12 +82,14 @@ class Link:
         report: Callable[[Callable[[int], Event]], None],
         poller: Poller,
         *,
-        source_host: str | None = None,
+        sources: Sources | None = None,
+        resolve: Resolve | None = None,
     ) -> None:
         self.id: LinkId = connect.link
         self.address: Address = connect.address
         self._connect_timeout_s = connect.connect_timeout_ms / 1000
-        self._source_host = source_host
+        self._sources = sources or Sources()
+        self._resolve = resolve or Resolver().resolve
         self._report = report
         self._poller = poller
         #: Around the connecting.
@@ -106,7 +113,7 @@ class Link:
         with self._scope:
             try:
                 with trio.move_on_after(self._connect_timeout_s):
-                    connection = await open_socket(self.address, self._source_host)
+                    connection = await self._connect()
             except OSError as error:
                 self._lose(classify(error))
                 return
@@ -121,6 +128,20 @@ class Link:
         self._poller.add(connection, self.on_ready)
         local_host: str = connection.getsockname()[0]
         self._report(lambda now_ms: LinkUp(now_ms, self.id, local_host))
+
+    async def _connect(self) -> socket.socket:
+        """Connect to the address, looking it up first if it is a name.
+
+        Raises:
+            OSError: the name does not resolve, or the connection was not made.
+        """
+        host, port = self.address
+        if not is_ip(host):
+            found = await self._resolve(host)
+            if not found:
+                raise OSError(errno.EHOSTUNREACH, f"{host} does not resolve")
+            host = found[0]
+        return await open_socket(Address(host, port), self._sources)
 
     def close(self) -> None:
         """End the connection without reporting it: the machine has asked for it."""
@@ -230,22 +251,20 @@ class Link:
             self._report(lambda now_ms: MessageReceived(now_ms, self.id, payload))
 
 
-async def open_socket(address: Address, source_host: str | None) -> socket.socket:
-    """Return a connected non-blocking socket, which the caller closes.
+async def open_socket(address: Address, sources: Sources) -> socket.socket:
+    """Return a non-blocking socket connected to an IP and port, which the caller closes.
 
     Raises:
-        OSError: the name does not resolve, or the connection was not accepted.
+        OSError: the connection was not made, or the ordered source is not this machine's.
     """
-    found = await trio.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    family, _, _, _, target = found[0]
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if source_host is not None and (":" in source_host) == (family == socket.AF_INET6):
-            connection.bind((source_host, 0))
+        _bind_source(connection, sources.choose(address.host), is_order=bool(sources.ordered))
         try:
-            connection.connect(target)
+            connection.connect(address)
         except BlockingIOError:
             await trio.lowlevel.wait_writable(connection)
         code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -255,6 +274,17 @@ async def open_socket(address: Address, source_host: str | None) -> socket.socke
         connection.close()
         raise
     return connection
+
+
+def _bind_source(connection: socket.socket, source: str | None, *, is_order: bool) -> None:
+    """Bind to the source; one that merely follows from `bind` may be missing on this machine."""
+    if source is None:
+        return
+    try:
+        connection.bind((source, 0))
+    except OSError as error:
+        if is_order or error.errno != errno.EADDRNOTAVAIL:
+            raise
 
 
 def classify(error: OSError) -> LinkLoss:

@@ -20,6 +20,7 @@ from sentinel.core.actions import (
     Disconnect,
     Persist,
     Publish,
+    Resolve,
     RunScript,
     Send,
 )
@@ -29,6 +30,7 @@ from sentinel.core.events import (
     LinkDown,
     LinkLoss,
     LinkUp,
+    NameResolved,
     Persisted,
     RepliesReceived,
     RequestId,
@@ -135,6 +137,8 @@ class Rig:
         self.pong: dict[Address, object] = {}
         #: What SUBSCRIBE is answered with where that is an error.
         self.subscribe_error: dict[Address, ReplyError] = {}
+        #: What the resolver finds; other names do not resolve.
+        self.host_names: dict[str, tuple[str, ...]] = {}
         #: What a fellow answers to a down query: (down, leader, epoch), by its address.
         self.opinion: dict[Address, Callable[[Command], list[object]]] = {}
         #: Which master's address a fellow names.
@@ -186,7 +190,7 @@ class Rig:
     def break_links(self, address: Address, reason: LinkLoss = LinkLoss.EOF) -> None:
         """Lose all connections to an address."""
         for link, connect in list(self._links.items()):
-            if connect.address == address:
+            if connect.address == address and link in self._links:
                 del self._links[link]
                 self.step(LinkDown(self.now_ms, link, reason))
 
@@ -304,6 +308,9 @@ class Rig:
                 self._persist(action)
             case Publish():
                 self.notices.append(action)
+            case Resolve(host):
+                ips = self.host_names.get(host, ())
+                self._queue.append(lambda: self._step(NameResolved(self.now_ms, host, ips)))
             case RunScript():
                 self.scripts.append(action)
             case Crash():

@@ -27,7 +27,7 @@ from .timing import (
 def on_link_up(machine: Machine, owner: LinkOwner) -> None:
     """Probe what is behind a connection that has just come up, and introduce ourselves."""
     if owner.link.kind is LinkKind.PUBSUB:
-        machine.timers.set(owner.timer, machine.now_ms + machine.state.periods.pubsub_silence_ms)
+        machine.timers.set(owner.timer, _link_due_ms(machine, owner))
         return
     send_ping(machine, owner)
     if owner.node is not None:
@@ -50,11 +50,10 @@ def on_link_timer(machine: Machine, owner: LinkOwner) -> None:
         links.close(machine, owner)
         return
     if link.kind is LinkKind.PUBSUB:
-        silent_ms = link.last_activity_ms + machine.state.periods.pubsub_silence_ms
-        if machine.now_ms >= silent_ms:
+        if machine.now_ms >= _link_due_ms(machine, owner):
             links.close(machine, owner)
         else:
-            machine.timers.set(owner.timer, silent_ms)
+            machine.timers.set(owner.timer, _link_due_ms(machine, owner))
         return
     if link.ping_waiting_since_ms is None:
         send_ping(machine, owner)
@@ -131,7 +130,9 @@ def _link_due_ms(machine: Machine, owner: LinkOwner) -> int:
     """When the timer of a link that is up has something to do."""
     link = owner.link
     if link.kind is LinkKind.PUBSUB:
-        return link.last_activity_ms + machine.state.periods.pubsub_silence_ms
+        periods = machine.state.periods
+        silent_ms = link.last_activity_ms + periods.pubsub_silence_ms
+        return max(silent_ms, link.status_since_ms + periods.min_link_reconnect_period_ms)
     if link.ping_waiting_since_ms is None:
         return link.last_ping_sent_ms + _ping_period_ms(machine, owner)
     return _half_dead_ms(machine, owner)

@@ -33,6 +33,10 @@ def notice_stall(machine: Machine, due_ms: int | None) -> None:
     for link in _probed_links(machine):
         if link.suspect_since_ms is not None:
             link.suspect_since_ms = min(link.suspect_since_ms + late_ms, machine.now_ms)
+    for master in machine.state.masters.values():
+        for node in master.nodes():
+            silent_since_ms = node.pubsub.last_activity_ms
+            node.pubsub.last_activity_ms = min(silent_since_ms + late_ms, machine.now_ms)
     if late_ms < STALL_ABORT_MS:
         return
     for master in machine.state.masters.values():

@@ -36,7 +36,8 @@ class Periods:
     tilt_period_ms: int = 1_000
     #: A replica that does not confirm SLAVEOF in this time is passed over.
     slave_reconf_timeout_ms: int = 10_000
-    #: A connection this old whose PING is overdue by half of down-after is replaced.
+    #: A connection this old is replaced if its PING is overdue by half of down-after, or if it is
+    #: a hello channel and silent.
     min_link_reconnect_period_ms: int = 15_000
     #: One election; Redis allows 10 s because it counts votes by timer.
     election_timeout_ms: int = 2_000

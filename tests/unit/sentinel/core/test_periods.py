@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.core.events import MonitorRequested, PeriodsChanged
+from sentinel.core.events import MessageReceived, MonitorRequested, PeriodsChanged
+from sentinel.core.model import LinkKind
 from sentinel.core.selection import candidates
 from sentinel.core.timing import DEFAULT_PERIODS
 from tests.unit.sentinel.core.rig import (
@@ -18,7 +19,6 @@ from tests.unit.sentinel.core.rig import (
     REPLICA_2,
     Rig,
     durable,
-    master_info,
     replica_info,
     run_id_of,
 )
@@ -59,7 +59,7 @@ def test_shorter_period_begins_at_once(period: str, command: bytes, address: Add
     """An operator who shortens it does not want to wait for the end of the longer one first."""
     rig = settled_rig()
     change(rig, **{period: 400})
-    rig.advance(1_150)  # less than it takes to find a hello channel silent
+    rig.advance(1_150)
 
     assert count(rig, address, command) in (2, 3)
 
@@ -149,11 +149,28 @@ def test_half_dead_link_is_replaced_after_the_reconnect_period() -> None:
 def test_silent_hello_channel_is_replaced_after_three_publish_periods() -> None:
     """Our own hello ought to have come back over it."""
     rig = settled_rig()
-    rig.info[MASTER] = master_info((REPLICA_1, REPLICA_2))
     change(rig, publish_period_ms=200)
-    rig.advance(700)
+    rig.advance(5_000)
+    assert rig.connects == []  # too young to be given up
+    change(rig, min_link_reconnect_period_ms=100)
+    rig.advance(1)
 
-    assert any(connect.kind.value == "pubsub" for connect in rig.connects)
+    assert {connect.kind for connect in rig.connects} == {LinkKind.PUBSUB}
+
+
+def test_silence_while_the_sentinel_itself_stood_still_does_not_count() -> None:
+    """The messages may be lying in the socket."""
+    rig = settled_rig()
+    change(rig, min_link_reconnect_period_ms=6_000, publish_period_ms=1_000)
+    pubsub = rig.master.node.pubsub
+    assert pubsub.id is not None
+    rig.step(MessageReceived(rig.now_ms, pubsub.id, b"anything"))
+    rig.forget()
+    rig.stall(2_900)
+    assert MASTER not in {connect.address for connect in rig.connects}
+    rig.advance(3_000)
+
+    assert MASTER in {connect.address for connect in rig.connects}
 
 
 def test_election_ends_with_its_timeout() -> None:

@@ -271,6 +271,7 @@ class _Sentinel:
             is_executable=is_executable,
             start_resolving=self.driver.start_resolving,
             request_shutdown=self.request_stop,
+            start_examination=self.driver.start_examination,
             events=self.driver.events,
             set_log_level=lambda level: configure_logging(
                 level, self._settings.value_of(directives.LOG_FILE)

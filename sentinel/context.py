@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from vedette.clients import WAITING, Block, Context, Engine, ServingSettings, Session
 from vedette.clients.blocking import Waiting
@@ -21,7 +22,10 @@ from vedette.types import RunId
 
 from .core.events import Event, RequestId
 from .core.model import SentinelState
+from .doctor import Facts
 from .event_log import EventLog
+
+T = TypeVar("T")
 
 #: `Block.reason` of requests that wait for the machine; one for each, since one answer ends one.
 _ANSWER_REASON = "answer"
@@ -87,6 +91,8 @@ class Surroundings:
     start_resolving: Callable[[str, Callable[[str | None], None]], None]
     request_shutdown: Callable[[], None]
     set_log_level: Callable[[str], None]
+    #: Examine a master that is known, and call back with what was found, later.
+    start_examination: Callable[[str, Callable[[Facts], None]], None]
     #: What has been published; whoever appends to it wakes `EVENTS_REASON`.
     events: EventLog
 
@@ -126,7 +132,13 @@ class SentinelContext(Context):
 
     def resolve(self, host: str, then: Callable[[str | None], Reply | Block]) -> Block:
         """Wait for the look-up of a host name; the reply is what `then` makes of its address."""
-        return self.engine.resolve(host, self.session, then)
+        start = partial(self.around.start_resolving, host)
+        return self.engine.wait_until_told(self.session, start, then)
+
+    def examine(self, name: str, then: Callable[[Facts], Reply | Block]) -> Block:
+        """Wait for the examination of a master; the reply is what `then` makes of the facts."""
+        start = partial(self.around.start_examination, name)
+        return self.engine.wait_until_told(self.session, start, then)
 
 
 class SentinelEngine(Engine):
@@ -148,7 +160,7 @@ class SentinelEngine(Engine):
         #: Requests the machine has not answered, with the client that waits.
         self._asked: dict[RequestId, Session] = {}
         self._answers: dict[RequestId, Reply] = {}
-        self._lookup_count = 0
+        self._told_count = 0
         #: Sampled whenever clients are served: there is no timer that runs for nothing.
         self.rates = Rates()
         super().__init__(table, settings or ServingSettings(mode="sentinel"), on_crash=on_crash)
@@ -184,16 +196,19 @@ class SentinelEngine(Engine):
 
         return Block(f"{_ANSWER_REASON} {request}", retry)
 
-    def resolve(
-        self, host: str, session: Session, then: Callable[[str | None], Reply | Block]
+    def wait_until_told(
+        self,
+        session: Session,
+        start: Callable[[Callable[[T], None]], None],
+        then: Callable[[T], Reply | Block],
     ) -> Block:
-        """Return the wait for the address of `host`, which goes on with `then` as `session`."""
-        self._lookup_count += 1
-        reason = f"look-up {self._lookup_count}"
-        found: list[str | None] = []
+        """Return the wait for what `start` hands to its callback; `then` goes on as `session`."""
+        self._told_count += 1
+        reason = f"told {self._told_count}"
+        found: list[T] = []
 
-        def on_found(address: str | None) -> None:
-            found.append(address)
+        def on_found(what: T) -> None:
+            found.append(what)
             self.wake(reason)
 
         def retry(now_ms: int) -> Reply | Waiting:
@@ -206,7 +221,7 @@ class SentinelEngine(Engine):
             except CommandError as error:
                 return self.error_reply(error.text)
 
-        self.surroundings.start_resolving(host, on_found)
+        start(on_found)
         return Block(reason, retry)
 
     def answer(self, request: RequestId, reply: Reply) -> None:

@@ -1,4 +1,4 @@
-"""SENTINEL subcommands that tell why and what happened: EXPLAIN, HISTORY, EVENTS.
+"""SENTINEL subcommands that tell why and what happened: EXPLAIN, DOCTOR, HISTORY, EVENTS.
 
 Vedette's own. Maps are flat arrays in RESP2; numbers are integers, what is not known is null, yes
 and no are words. docs/sentinel.md has the shapes.
@@ -14,6 +14,7 @@ from sentinel.core.explain import Candidate, Explanation, Opinion, explain
 from sentinel.core.history import FailoverRecord, Phase
 from sentinel.core.model import Master
 from sentinel.core.views import master_status
+from sentinel.doctor import Facts, Finding, diagnose
 from sentinel.event_log import EVENTS_MAX, LoggedEvent
 from vedette.clients import WAITING, Block
 from vedette.clients.blocking import Waiting
@@ -127,6 +128,42 @@ def _candidate_map(candidate: Candidate) -> MapReply:
             "priority": candidate.priority,
             "offset": candidate.repl_offset,
             "info-ms-ago": candidate.info_age_ms,
+        }
+    )
+
+
+# --- DOCTOR ---------------------------------------------------------------------------------------
+
+
+@command(
+    "SENTINEL|DOCTOR",
+    arity=3,
+    flags=Flag.ADMIN | Flag.BLOCKING,
+    group="sentinel",
+    since="0.1.0",
+    summary="Look for what would make a failover fail",
+)
+def sentinel_doctor(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    """Ask all nodes and fellows; takes a few seconds if some are silent."""
+    name = require_master(context, argv[2]).name
+
+    def tell(facts: Facts) -> Reply:
+        master = require_master(context, argv[2])  # it may be gone by now
+        found = diagnose(context.state, master, facts, context.machine_now_ms)
+        return [_finding_map(finding) for finding in found]
+
+    return context.examine(name, tell)
+
+
+def _finding_map(finding: Finding) -> MapReply:
+    return map_of(
+        {
+            "severity": finding.severity.name.lower(),
+            "check": finding.check,
+            "subject": finding.subject,
+            "finding": finding.finding,
+            "meaning": finding.meaning,
+            "advice": finding.advice,
         }
     )
 

@@ -39,6 +39,8 @@ _HELP = (
     "    Show parameters of the whole Sentinel.",
     "DEBUG [<param> <milliseconds> ...]",
     "    Show the Sentinel's periods, or change some until its next start.",
+    "DOCTOR <master-name>",
+    "    Look for what would make a failover of the master fail.",
     "EVENTS SINCE <id>|$ [COUNT <n>] [BLOCK <ms>]",
     "    Return the events after the one with that id, or wait for the next.",
     "EXPLAIN <master-name>",

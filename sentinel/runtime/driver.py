@@ -37,9 +37,11 @@ from sentinel.core.actions import (
 )
 from sentinel.core.events import Event, LinkDown, NameResolved, Started, TimePassed
 from sentinel.core.model import LinkId, SentinelState
+from sentinel.doctor import Facts
 from sentinel.event_log import EventLog
 from sentinel.sources import Sources
 
+from .examination import Patient, examine, patient_of
 from .link import Link
 from .poller import Poller
 from .resolver import Resolver
@@ -147,6 +149,17 @@ class Driver:
         """Look `host` up, and call `on_found` with one of its addresses, or None."""
         assert self._nursery is not None
         self._nursery.start_soon(self._resolve, host, on_found, name=f"look up {host}")
+
+    def start_examination(self, name: str, on_found: Callable[[Facts], None]) -> None:
+        """Examine a master that is known, and call `on_found` with what was found out."""
+        assert self._nursery is not None
+        patient = patient_of(self.state, name)
+        self._nursery.start_soon(self._examine, patient, on_found, name=f"examine {name}")
+
+    async def _examine(self, patient: Patient, on_found: Callable[[Facts], None]) -> None:
+        path, failed = self.saver.path, self.saver.failed_count
+        on_found(await examine(patient, path, failed, self._source_host))
+        self._settle()
 
     async def _resolve(self, host: str, on_found: Callable[[str | None], None]) -> None:
         ips = await self._resolver.resolve(host)

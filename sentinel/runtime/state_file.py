@@ -97,6 +97,11 @@ class Saver:
         self.saved_count = 0
         self.failed_count = 0
 
+    @property
+    def path(self) -> str:
+        """Where the state is saved."""
+        return self._file.path
+
     def request(self, action: Persist) -> None:
         """Have the state of `action` saved; it takes the place of one that has not begun."""
         self._waiting = action

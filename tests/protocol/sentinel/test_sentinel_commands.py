@@ -27,6 +27,7 @@ from sentinel.core.events import (
     VoteRequested,
 )
 from sentinel.core.model import SentinelState
+from sentinel.doctor import Facts
 from sentinel.event_log import EventLog
 from vedette.clients import Session
 from vedette.conf import parse_text
@@ -76,6 +77,7 @@ class Desk:
         self.stops = 0
         self.log_levels: list[str] = []
         self.events = EventLog(START_US, size_max=4)
+        self.examinations: list[tuple[str, Callable[[Facts], None]]] = []
         self.lookups: list[tuple[str, Callable[[str | None], None]]] = []
         self.engine = SentinelEngine(
             command_table(),
@@ -102,6 +104,7 @@ class Desk:
                 start_resolving=lambda host, on_found: self.lookups.append((host, on_found)),
                 request_shutdown=self._stop,
                 set_log_level=self.log_levels.append,
+                start_examination=lambda name, on_found: self.examinations.append((name, on_found)),
                 events=self.events,
             ),
         )

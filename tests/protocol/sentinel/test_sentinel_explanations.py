@@ -1,4 +1,4 @@
-"""SENTINEL EXPLAIN, HISTORY and EVENTS, bytes in and bytes out, in RESP2 and RESP3."""
+"""SENTINEL EXPLAIN, DOCTOR, HISTORY and EVENTS, bytes in and bytes out, in RESP2 and RESP3."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import pytest
 from sentinel.context import EVENTS_REASON
 from sentinel.core.actions import Level, Publish
 from sentinel.core.history import Cause, FailoverRecord, Phase, Result
+from sentinel.doctor import DiskFacts, Facts
 from tests.protocol.sentinel.test_sentinel_commands import MY_ID, NOW_MS, PEER_ID, START_US, Desk
 from vedette.types import Address, RunId
+
+DISK = DiskFacts(path="/x", error="", fsync_ms=1.0, failed_saves=0)
+#: An examination of nobody.
+NOTHING = Facts(nodes=[], peers=[], names=[], disk=DISK)
 
 
 def decoded(data: bytes) -> Any:  # Any: whatever a reply is
@@ -228,3 +233,35 @@ def test_client_that_leaves_waits_no_longer() -> None:
 def test_wrong_arguments_are_refused(line: str, error: str) -> None:
     """With Redis' texts where it has them."""
     assert Desk().send(f"SENTINEL EVENTS {line}") == f"-{error}\r\n".encode()
+
+
+# --- DOCTOR ---------------------------------------------------------------------------------------
+
+
+def test_doctor_answers_when_the_examination_has_ended() -> None:
+    """The worst finding first."""
+    desk = Desk()
+    reader = desk.open(3)
+    assert desk.send("SENTINEL DOCTOR m", reader) == b""
+    ((name, tell),) = desk.examinations
+
+    tell(NOTHING)
+    desk.engine.end_batch()
+
+    found = decoded(desk.take(reader))
+    assert name == "m"
+    assert list(found[0]) == ["severity", "check", "subject", "finding", "meaning", "advice"]
+    assert (found[0]["severity"], found[-1]["severity"]) == ("fault", "ok")
+
+
+def test_doctor_has_nothing_to_say_of_a_master_that_went_meanwhile() -> None:
+    """It may be removed while its nodes are asked."""
+    desk = Desk()
+    desk.send("SENTINEL DOCTOR m")
+    ((_, tell),) = desk.examinations
+    desk.machine.state.masters.clear()
+
+    tell(NOTHING)
+    desk.engine.end_batch()
+
+    assert desk.take() == b"-ERR No such master with that name\r\n"

@@ -1,0 +1,232 @@
+"""What SENTINEL DOCTOR asks of nodes, fellows, name servers and the disk.
+
+Connections of its own, a few at a time, so that the links of the machine are not disturbed; each
+with a time limit. It only asks; what the answers mean is `sentinel.doctor`'s to say.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import trio
+
+from sentinel import doctor
+from sentinel.core.model import GlobalOptions, MasterOptions, SentinelState
+from sentinel.doctor import Command, DiskFacts, Facts, NameFacts, NodeFacts, PeerFacts
+from vedette.errors import ProtocolError, VedetteError
+from vedette.resp.exchange import Answer, Exchange, Received, ReplyError
+from vedette.types import Address, RunId, is_ip
+
+from .link import open_socket
+
+#: For one node or fellow, one name, and the disk.
+TIME_LIMIT_S: Final = 3.0
+#: How many are asked at the same time.
+PARALLEL: Final = 16
+_RECEIVE_BYTES: Final = 64 * 1024
+
+
+T = TypeVar("T")
+
+
+class ExaminationError(VedetteError):
+    """Somebody could not be asked; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is to be examined: copied, for the state may change meanwhile."""
+
+    name: str
+    options: MasterOptions
+    own: GlobalOptions
+    nodes: tuple[Address, ...]
+    peers: tuple[tuple[RunId, Address], ...]
+
+
+def patient_of(state: SentinelState, name: str) -> Patient:
+    """What there is to examine of a master that is known."""
+    master = state.masters[name]
+    return Patient(
+        name,
+        master.options,
+        state.options,
+        tuple(node.address for node in master.nodes()),
+        tuple((peer.run_id, peer.address) for peer in master.peers.values()),
+    )
+
+
+async def examine(patient: Patient, path: str, failed_saves: int, source_host: str | None) -> Facts:
+    """Ask everybody; never raises for what is wrong with them."""
+    limiter = trio.CapacityLimiter(PARALLEL)
+    nodes: dict[Address, NodeFacts] = {}
+    peers: dict[RunId, PeerFacts] = {}
+    names: dict[str, NameFacts] = {}
+    disks: list[DiskFacts] = []
+
+    async def ask_node(address: Address) -> None:
+        try:
+            nodes[address] = await _in_time(_ask_node, patient.options, address, source_host)
+        except ExaminationError as error:
+            nodes[address] = NodeFacts(address=address, error=str(error))
+
+    async def ask_peer(run_id: RunId, address: Address) -> None:
+        try:
+            peers[run_id] = await _in_time(_ask_peer, patient, run_id, address, source_host)
+        except ExaminationError as error:
+            peers[run_id] = PeerFacts(run_id=run_id, address=address, error=str(error))
+
+    async def look_up(host: str) -> None:
+        names[host] = await _look_up(host)
+
+    async def try_disk() -> None:
+        disk = DiskFacts(path=path, error="it hangs", fsync_ms=0, failed_saves=failed_saves)
+        with trio.move_on_after(TIME_LIMIT_S):
+            # The thread is left behind if the disk never answers.
+            disk = await trio.to_thread.run_sync(
+                _try_disk, path, failed_saves, abandon_on_cancel=True
+            )
+        disks.append(disk)
+
+    async def limited(run: Callable[..., Awaitable[None]], *words: object) -> None:
+        async with limiter:
+            await run(*words)
+
+    known = [*patient.nodes, *(address for _, address in patient.peers)]
+    async with trio.open_nursery() as nursery:
+        for address in patient.nodes:
+            nursery.start_soon(limited, ask_node, address)
+        for run_id, address in patient.peers:
+            nursery.start_soon(limited, ask_peer, run_id, address)
+        for host in {address.host for address in known if not is_ip(address.host)}:
+            nursery.start_soon(limited, look_up, host)
+        nursery.start_soon(try_disk)
+    return Facts(
+        nodes=[nodes[address] for address in patient.nodes],
+        peers=[peers[run_id] for run_id, _ in patient.peers],
+        names=[names[host] for host in sorted(names)],
+        disk=disks[0],
+    )
+
+
+async def _in_time(ask: Callable[..., Awaitable[T]], *words: object) -> T:
+    """Run a question within its time. Raises ExaminationError for whatever goes wrong."""
+    try:
+        with trio.fail_after(TIME_LIMIT_S):
+            return await ask(*words)
+    except trio.TooSlowError as error:
+        raise ExaminationError(f"no answer within {TIME_LIMIT_S:.0f} s") from error
+    except OSError as error:
+        text = os.strerror(error.errno) if (error.errno or 0) > 0 else str(error)
+        raise ExaminationError(text) from error
+    except ProtocolError as error:
+        raise ExaminationError(f"does not speak the protocol: {error}") from error
+
+
+async def _ask_node(options: MasterOptions, address: Address, source: str | None) -> NodeFacts:
+    stream = await _connect(address, source)
+    async with stream:
+        conversation = _Conversation(stream)
+        await conversation.authenticate(options.auth_user, options.auth_pass)
+        asked_ms = time.time_ns() // 1_000_000
+        answers = await conversation.ask(doctor.questions(options))
+        refused = [each.text for each in answers if _is_refused(each)]
+        if len(refused) == len(answers):
+            raise ExaminationError(refused[0])
+        user = doctor.user_of(answers[0], options)
+        permissions = await conversation.ask(doctor.permission_questions(options, user))
+    return doctor.read_node(address, options, answers, permissions, asked_ms)
+
+
+def _is_refused(reply: Received) -> bool:
+    return isinstance(reply, ReplyError) and reply.code == "NOAUTH"
+
+
+async def _ask_peer(
+    patient: Patient, run_id: RunId, address: Address, source: str | None
+) -> PeerFacts:
+    stream = await _connect(address, source)
+    async with stream:
+        conversation = _Conversation(stream)
+        await conversation.authenticate(patient.own.sentinel_user, patient.own.sentinel_pass)
+        asked_ms = time.time_ns() // 1_000_000
+        name = patient.name.encode("utf-8", "surrogateescape")
+        answers = await conversation.ask([(b"SENTINEL", b"MASTER", name), (b"INFO", b"server")])
+    return doctor.read_peer(run_id, address, answers, asked_ms)
+
+
+async def _connect(address: Address, source: str | None) -> trio.SocketStream:
+    connection = await open_socket(address, source)
+    return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
+
+
+class _Conversation:
+    """Questions and answers over one stream."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._exchange: Exchange[None] = Exchange()
+
+    async def authenticate(self, user: bytes | None, password: bytes | None) -> None:
+        """Log in, if there is a password. Raises ExaminationError when it is refused."""
+        if password is None:
+            return
+        words = (b"AUTH", password) if user is None else (b"AUTH", user, password)
+        (reply,) = await self.ask([words])
+        # ERR: it wants no password, so that the links of the machine work as well.
+        if isinstance(reply, ReplyError) and reply.code != "ERR":
+            raise ExaminationError(reply.text)
+
+    async def ask(self, commands: Sequence[Command]) -> list[Received]:
+        """Return one reply to each command."""
+        await self._stream.send_all(
+            b"".join(self._exchange.request(command, None) for command in commands)
+        )
+        replies: list[Received] = []
+        while len(replies) < len(commands):
+            data = await self._stream.receive_some(_RECEIVE_BYTES)
+            if not data:
+                raise ExaminationError("closed the connection")
+            events = self._exchange.receive(data)
+            replies += [event.reply for event in events if isinstance(event, Answer)]
+        return replies
+
+
+async def _look_up(host: str) -> NameFacts:
+    began = trio.current_time()
+    address: str | None = None
+    with trio.move_on_after(TIME_LIMIT_S):
+        try:
+            found = await trio.socket.getaddrinfo(host, None, type=trio.socket.SOCK_STREAM)
+            address = str(found[0][4][0])
+        except (OSError, UnicodeError):
+            pass  # that is the finding
+    return NameFacts(host=host, address=address, took_ms=(trio.current_time() - began) * 1_000)
+
+
+def _try_disk(path: str, failed_saves: int) -> DiskFacts:
+    """Write and fsync beside the state file, as a save does. Blocks."""
+    error_text = ""
+    began = time.perf_counter()
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=os.path.dirname(path) or ".", prefix=".vedette-doctor-"
+        ) as file:
+            file.write(b"x" * 4_096)
+            file.flush()
+            os.fsync(file.fileno())
+        if not os.access(path, os.W_OK):
+            error_text = "permission denied"
+    except OSError as error:
+        error_text = error.strerror or str(error)
+    return DiskFacts(
+        path=path,
+        error=error_text,
+        fsync_ms=(time.perf_counter() - began) * 1_000,
+        failed_saves=failed_saves,
+    )

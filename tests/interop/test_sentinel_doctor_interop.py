@@ -1,0 +1,70 @@
+"""SENTINEL DOCTOR beside real nodes: what ACL, renamed commands and silence look like there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+
+from sentinel.core.model import GlobalOptions, MasterOptions
+from sentinel.doctor import Facts
+from sentinel.runtime.examination import Patient, examine
+from tests.support.processes import free_port
+from tests.support.redis import RedisServer
+from vedette.types import Address, RunId
+
+#: What Redis' documentation gives a sentinel, and what the doctor asks with; no SLAVEOF.
+RULES = (
+    "allchannels -@all +multi +ping +exec +subscribe +config|rewrite +publish +info "
+    "+client|setname +client|kill +script|kill +acl|dryrun +acl|whoami +time +command|info"
+)
+
+
+def examined(tmp_path: Path, options: MasterOptions, *nodes: Address) -> Facts:
+    peers = ((RunId("a" * 40), nodes[0]),)
+    patient = Patient("m", options, GlobalOptions(), nodes, peers)
+    state_file = tmp_path / "sentinel.conf"
+    state_file.touch()
+    return trio.run(examine, patient, str(state_file), 0, None)
+
+
+def test_missing_permission_and_renamed_command_are_found_on_the_node(tmp_path: Path) -> None:
+    """And the node that misses nothing is found sound, though it is a real server."""
+    options = MasterOptions(quorum=1, auth_user=b"watcher", auth_pass=b"pw")
+    user = f"user watcher on >pw {RULES}"
+    with (
+        RedisServer(extra_lines=[f"{user} +slaveof"]) as sound,
+        RedisServer(extra_lines=[user, 'rename-command CONFIG "GUESS"']) as odd,
+    ):
+        nodes = [Address("127.0.0.1", server.port) for server in (sound, odd)]
+        facts = examined(tmp_path, options, *nodes)
+        wrong = MasterOptions(quorum=1, auth_user=b"watcher", auth_pass=b"no")
+        refused = examined(tmp_path, wrong, nodes[0])
+
+    first, second = facts.nodes
+    assert (first.error, first.user, first.unknown, first.denied, first.unchecked) == (
+        ("", "watcher", (), (), "")
+    )
+    assert first.skew_ms is not None
+    assert abs(first.skew_ms) < 1_000
+    assert second.unknown == ("CONFIG",)
+    assert second.denied == ("SLAVEOF",)
+    assert refused.nodes[0].error.startswith("WRONGPASS")
+    assert facts.disk.error == ""
+    assert facts.disk.fsync_ms > 0
+    assert list(tmp_path.iterdir()) == [tmp_path / "sentinel.conf"]
+    (peer,) = facts.peers  # which is no sentinel
+    assert peer.error.startswith("NOAUTH") or "unknown command" in peer.error
+
+
+def test_node_that_is_not_there_is_a_fact_and_no_failure(tmp_path: Path) -> None:
+    """So is a name that does not resolve, and a directory that is gone."""
+    gone = Address("127.0.0.1", free_port())
+    nameless = Address("nobody.invalid", 6379)
+
+    facts = examined(tmp_path, MasterOptions(quorum=1), gone, nameless)
+
+    assert facts.nodes[0].error == "Connection refused"
+    assert facts.nodes[1].error != ""
+    (name,) = facts.names
+    assert (name.host, name.address) == ("nobody.invalid", None)

@@ -158,7 +158,7 @@ class Driver:
 
     async def _examine(self, patient: Patient, on_found: Callable[[Facts], None]) -> None:
         path, failed = self.saver.path, self.saver.failed_count
-        on_found(await examine(patient, path, failed, self._source_host))
+        on_found(await examine(patient, path, failed, self._sources))
         self._settle()
 
     async def _resolve(self, host: str, on_found: Callable[[str | None], None]) -> None:

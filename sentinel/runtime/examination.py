@@ -18,6 +18,7 @@ import trio
 from sentinel import doctor
 from sentinel.core.model import GlobalOptions, MasterOptions, SentinelState
 from sentinel.doctor import Command, DiskFacts, Facts, NameFacts, NodeFacts, PeerFacts
+from sentinel.sources import Sources
 from vedette.errors import ProtocolError, VedetteError
 from vedette.resp.exchange import Answer, Exchange, Received, ReplyError
 from vedette.types import Address, RunId, is_ip
@@ -61,7 +62,7 @@ def patient_of(state: SentinelState, name: str) -> Patient:
     )
 
 
-async def examine(patient: Patient, path: str, failed_saves: int, source_host: str | None) -> Facts:
+async def examine(patient: Patient, path: str, failed_saves: int, sources: Sources) -> Facts:
     """Ask everybody; never raises for what is wrong with them."""
     limiter = trio.CapacityLimiter(PARALLEL)
     nodes: dict[Address, NodeFacts] = {}
@@ -71,13 +72,13 @@ async def examine(patient: Patient, path: str, failed_saves: int, source_host: s
 
     async def ask_node(address: Address) -> None:
         try:
-            nodes[address] = await _in_time(_ask_node, patient.options, address, source_host)
+            nodes[address] = await _in_time(_ask_node, patient.options, address, sources)
         except ExaminationError as error:
             nodes[address] = NodeFacts(address=address, error=str(error))
 
     async def ask_peer(run_id: RunId, address: Address) -> None:
         try:
-            peers[run_id] = await _in_time(_ask_peer, patient, run_id, address, source_host)
+            peers[run_id] = await _in_time(_ask_peer, patient, run_id, address, sources)
         except ExaminationError as error:
             peers[run_id] = PeerFacts(run_id=run_id, address=address, error=str(error))
 
@@ -122,14 +123,14 @@ async def _in_time(ask: Callable[..., Awaitable[T]], *words: object) -> T:
     except trio.TooSlowError as error:
         raise ExaminationError(f"no answer within {TIME_LIMIT_S:.0f} s") from error
     except OSError as error:
-        text = os.strerror(error.errno) if (error.errno or 0) > 0 else str(error)
+        text = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise ExaminationError(text) from error
     except ProtocolError as error:
         raise ExaminationError(f"does not speak the protocol: {error}") from error
 
 
-async def _ask_node(options: MasterOptions, address: Address, source: str | None) -> NodeFacts:
-    stream = await _connect(address, source)
+async def _ask_node(options: MasterOptions, address: Address, sources: Sources) -> NodeFacts:
+    stream = await _connect(address, sources)
     async with stream:
         conversation = _Conversation(stream)
         await conversation.authenticate(options.auth_user, options.auth_pass)
@@ -148,9 +149,9 @@ def _is_refused(reply: Received) -> bool:
 
 
 async def _ask_peer(
-    patient: Patient, run_id: RunId, address: Address, source: str | None
+    patient: Patient, run_id: RunId, address: Address, sources: Sources
 ) -> PeerFacts:
-    stream = await _connect(address, source)
+    stream = await _connect(address, sources)
     async with stream:
         conversation = _Conversation(stream)
         await conversation.authenticate(patient.own.sentinel_user, patient.own.sentinel_pass)
@@ -160,8 +161,8 @@ async def _ask_peer(
     return doctor.read_peer(run_id, address, answers, asked_ms)
 
 
-async def _connect(address: Address, source: str | None) -> trio.SocketStream:
-    connection = await open_socket(address, source)
+async def _connect(address: Address, sources: Sources) -> trio.SocketStream:
+    connection = await open_socket(address, sources)
     return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
 
 

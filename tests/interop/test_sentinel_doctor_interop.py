@@ -9,6 +9,7 @@ import trio
 from sentinel.core.model import GlobalOptions, MasterOptions
 from sentinel.doctor import Facts
 from sentinel.runtime.examination import Patient, examine
+from sentinel.sources import Sources
 from tests.support.processes import free_port
 from tests.support.redis import RedisServer
 from vedette.types import Address, RunId
@@ -25,7 +26,7 @@ def examined(tmp_path: Path, options: MasterOptions, *nodes: Address) -> Facts:
     patient = Patient("m", options, GlobalOptions(), nodes, peers)
     state_file = tmp_path / "sentinel.conf"
     state_file.touch()
-    return trio.run(examine, patient, str(state_file), 0, None)
+    return trio.run(examine, patient, str(state_file), 0, Sources())
 
 
 def test_missing_permission_and_renamed_command_are_found_on_the_node(tmp_path: Path) -> None:

@@ -162,7 +162,8 @@ async def _ask_peer(
 
 
 async def _connect(address: Address, sources: Sources) -> trio.SocketStream:
-    connection = await open_socket(address, sources)
+    host = await _ip_of(address.host)
+    connection = await open_socket(Address(host, address.port), sources)
     return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
 
 
@@ -198,14 +199,24 @@ class _Conversation:
         return replies
 
 
+async def _ip_of(host: str) -> str:
+    """Return an address of `host`. Raises ExaminationError if it does not resolve."""
+    if is_ip(host):
+        return host
+    try:
+        found = await trio.socket.getaddrinfo(host, None, type=trio.socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ExaminationError("its name does not resolve") from error
+    return str(found[0][4][0])
+
+
 async def _look_up(host: str) -> NameFacts:
     began = trio.current_time()
     address: str | None = None
     with trio.move_on_after(TIME_LIMIT_S):
         try:
-            found = await trio.socket.getaddrinfo(host, None, type=trio.socket.SOCK_STREAM)
-            address = str(found[0][4][0])
-        except (OSError, UnicodeError):
+            address = await _ip_of(host)
+        except ExaminationError:
             pass  # that is the finding
     return NameFacts(host=host, address=address, took_ms=(trio.current_time() - began) * 1_000)
 

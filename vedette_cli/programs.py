@@ -40,7 +40,12 @@ def server(ctx: click.Context) -> None:
 @click.command(cls=RawCommand, add_help_option=False)
 @click.pass_context
 def sentinel(ctx: click.Context) -> None:
-    """Run a sentinel; takes what redis-sentinel takes."""
+    """Run a sentinel; takes what redis-sentinel takes. `replay FILE` runs a journal instead."""
+    if ctx.args[:1] == ["replay"]:
+        # Loaded only when called, as all programs are.
+        from vedette_cli.replay import replay
+
+        replay.main(ctx.args[1:], prog_name="vedette sentinel replay")
     _run("sentinel.__main__", "vedette-sentinel", ctx.args)
 
 

@@ -48,6 +48,7 @@ drill: venv ## rehearse a failover on real processes
 bench: venv ## measure beside redis-server and redis-sentinel (needs both)
 	$(BIN)/python -m benchmarks.server
 	$(BIN)/python -m benchmarks.failover --runs $(RUNS)
+	$(BIN)/python -m benchmarks.scale
 
 clean: ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+from .processes import vedette_program
 
 FAULTS = ("master-crash", "master-hang")
 SENTINELS = ("vedette", "redis")
@@ -37,7 +38,7 @@ DRILL_TIMEOUT_S = 180.0
 
 def run_drill(fault: str, sentinels: str, nodes: str, down_after_ms: int) -> dict[str, Any]:
     """Run one drill and return its report; raises SystemExit if it could not be run."""
-    program = os.path.join(os.path.dirname(sys.executable), "vedette")
+    program = vedette_program("vedette")
     command = [program, "drill", "run", fault, "--sentinels", sentinels, "--nodes", nodes]
     command += ["--down-after", str(down_after_ms), "--json"]
     result = subprocess.run(

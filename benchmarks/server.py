@@ -16,19 +16,17 @@ import csv
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+from .processes import cpu_seconds, free_ports, vedette_program, wait_until_listening
+
 CLIENTS = 50
 KEYS = 100_000
-START_TIMEOUT_S = 20.0
 RUN_TIMEOUT_S = 120.0
 
 
@@ -60,22 +58,16 @@ class Server:
         self.process = process
         self.port = port
 
-    def cpu_seconds(self) -> float:
-        """Return the CPU time, user and system, that the process has used."""
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
-
     def measure(self, test: str, pipeline: int, requests: int) -> Measurement:
         """Run one test of redis-benchmark; raises CalledProcessError or TimeoutExpired."""
-        before_s = self.cpu_seconds()
+        before_s = cpu_seconds(self.process)
         command = ["redis-benchmark", "-p", str(self.port), "-t", test, "-n", str(requests)]
         command += ["-c", str(CLIENTS), "-P", str(pipeline), "-r", str(KEYS), "--csv"]
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=RUN_TIMEOUT_S, check=True
         )
         rows = [row for row in csv.reader(result.stdout.splitlines()) if row and row[0] != "test"]
-        cpu_us = (self.cpu_seconds() - before_s) / requests * 1e6
+        cpu_us = (cpu_seconds(self.process) - before_s) / requests * 1e6
         return Measurement(float(rows[-1][1]), cpu_us)
 
 
@@ -83,13 +75,12 @@ class Server:
 def running_servers(directory: str) -> Iterator[tuple[Server, Server]]:
     """Start both servers with the same configuration, and end them with the block."""
     programs = {
-        "vedette": [os.path.join(os.path.dirname(sys.executable), "vedette-server")],
+        "vedette": [vedette_program("vedette-server")],
         "redis": ["redis-server"],
     }
     with contextlib.ExitStack() as stack:
         servers = []
-        for name, program in programs.items():
-            port = _free_port()
+        for (name, program), port in zip(programs.items(), free_ports(2), strict=True):
             home = os.path.join(directory, name)
             os.makedirs(home)
             options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", home]
@@ -98,27 +89,9 @@ def running_servers(directory: str) -> Iterator[tuple[Server, Server]]:
             )
             stack.callback(process.wait)
             stack.callback(process.terminate)
-            _wait_until_listening(name, process, port)
+            wait_until_listening(name, process, port)
             servers.append(Server(name, process, port))
         yield servers[0], servers[1]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_until_listening(name: str, process: subprocess.Popen[bytes], port: int) -> None:
-    deadline_s = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline_s and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit(f"{name} did not begin to listen on port {port}")
 
 
 def compare(

@@ -196,7 +196,7 @@ class Driver:
                 await trio.sleep_forever()
             # Replies that came while we slept (or while the process was stopped) are read before
             # the machine may conclude that they did not come.
-            await trio.lowlevel.checkpoint()
+            self._poller.serve_ready()
             self.handle(TimePassed)
 
     def _set_alarm(self) -> None:

@@ -10,12 +10,8 @@ from __future__ import annotations
 import select
 import socket
 from collections.abc import Callable
-from typing import Final
 
 import trio
-
-#: Sockets served before other tasks have their turn.
-BATCH_MAX: Final = 256
 
 
 class Poller:
@@ -52,12 +48,19 @@ class Poller:
         """Give the epoll back, once `run` has ended and all sockets are removed."""
         self._epoll.close()
 
+    def serve_ready(self) -> None:
+        """Serve every socket that is ready now, once each.
+
+        All of them in one go: until the last has been read, nobody can tell who did not answer.
+        """
+        for descriptor, mask in self._epoll.poll(0, len(self._handlers) + 1):
+            on_ready = self._handlers.get(descriptor)
+            if on_ready is not None:  # else removed by what another's bytes led to
+                on_ready(mask)
+        self._after_batch()
+
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
-            for descriptor, mask in self._epoll.poll(0, BATCH_MAX):
-                on_ready = self._handlers.get(descriptor)
-                if on_ready is not None:  # else removed by what another's bytes led to
-                    on_ready(mask)
-            self._after_batch()
+            self.serve_ready()

@@ -112,6 +112,10 @@ class _Special(Generic[TokenT]):
         self.confirmations: list[Received] = []
 
 
+#: What an idle connection keeps of its reader's buffer. A sentinel has thousands of them, each of which
+#: has once received an INFO.
+IDLE_BUFFER_BYTES: Final = 4096
+
 _SPECIAL_NAMES: Final = _CONFIRMATIONS | {b"hello", b"reset"}
 
 
@@ -125,6 +129,7 @@ class Exchange(Generic[TokenT]):
         #: 2, or 3 once HELLO has agreed on it.
         self.protocol = 2
         self._reader = hiredis.Reader(replyError=ReplyError, notEnoughData=_NOTHING)
+        self._reader.setmaxbuf(IDLE_BUFFER_BYTES)
         self._gets = self._reader.gets
         self._pending: deque[TokenT | _Special[TokenT]] = deque()
         #: What is subscribed, by kind: the prefix `""`, `"p"` or `"s"` of the command's name.

@@ -1,0 +1,55 @@
+"""What the benchmarks need of processes: free ports, waiting for one to listen, CPU and memory."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+START_TIMEOUT_S = 20.0
+
+
+def vedette_program(name: str) -> str:
+    """Return the path of one of Vedette's programs, as installed beside this Python."""
+    return os.path.join(os.path.dirname(sys.executable), name)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback interface that nobody listens on, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def wait_until_listening(name: str, process: subprocess.Popen[bytes], port: int) -> None:
+    """Return once `process` accepts connections; raises SystemExit if it does not."""
+    deadline_s = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline_s and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"{name} did not begin to listen on port {port}")
+
+
+def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
+    """Return the CPU time, user and system, that the process has used."""
+    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def resident_bytes(process: subprocess.Popen[bytes]) -> int:
+    """Return how much of the process is in memory."""
+    with open(f"/proc/{process.pid}/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -60,7 +60,7 @@ def add_replica(machine: Machine, master: Master, address: Address) -> None:
     node = new_node(master.name, known_as)
     master.replicas[known_as] = node
     notices.about_node(machine, "+slave", node)
-    machine.mark_dirty()
+    machine.mark_found()
     links.open_node(machine, node)
 
 

@@ -63,7 +63,7 @@ def _meet(machine: Machine, master: Master, hello: Hello) -> PeerSentinel:
     peer = add_peer(machine.state, master, hello.run_id, hello.address)
     peer.last_hello_ms = machine.now_ms
     notices.about_peer(machine, "+sentinel", peer)
-    machine.mark_dirty()
+    machine.mark_found()
     links.open_link(machine, links.peer_owner(peer.peer_link))
     return peer
 

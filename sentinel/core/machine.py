@@ -31,7 +31,7 @@ from .model import (
     durable_state,
 )
 from .timers import Timer, TimerKind, Timers
-from .timing import MAX_PENDING, SAVE_RETRY_MS
+from .timing import FOUND_SAVE_DELAY_MS, MAX_PENDING, SAVE_RETRY_MS
 
 
 class RequestKind(Enum):
@@ -164,6 +164,15 @@ class Machine:
     def mark_dirty(self) -> None:
         """Have the state saved at the end of this step."""
         self._is_dirty = True
+
+    def mark_found(self) -> None:
+        """Have the state saved before long: a node or fellow was found.
+
+        Whoever is lost with a crash before that is found again, and a sentinel that meets a
+        thousand masters' fellows must not write its whole file for each of them.
+        """
+        delay_ms = FOUND_SAVE_DELAY_MS + len(self.state.masters)
+        self.timers.set_earlier(Timer(TimerKind.SAVE), self.now_ms + delay_ms)
 
     def hold(self, then: Callable[[bool], None]) -> int:
         """Save at the end of this step, call `then(is_saved)` afterwards; return the save's id."""

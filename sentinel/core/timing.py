@@ -137,6 +137,8 @@ REFUSED_FOR_MS: Final = 30_000
 #: How long the fellows have to agree to SENTINEL FORGET.
 FORGET_TIMEOUT_MS: Final = 3_000
 
+#: Who was found is saved together with who is found next, after this and a millisecond a master.
+FOUND_SAVE_DELAY_MS: Final = 50
 #: A failed save is tried again after this.
 SAVE_RETRY_MS: Final = 1_000
 

@@ -60,8 +60,21 @@ def test_new_fellow_is_saved_and_greeted() -> None:
     rig.hello(PEER_C, address=ADDRESS_C)
 
     assert rig.lines() == [f"+sentinel sentinel {PEER_C} 10.0.1.3 26379 @ mymaster 10.0.0.1 6379"]
-    assert (PEER_C, ADDRESS_C) in rig.disk.masters[0].sentinels
     assert any(line.startswith(b"PUBLISH") for line in rig.commands_to(ADDRESS_C))
+    rig.advance(100)
+    assert (PEER_C, ADDRESS_C) in rig.disk.masters[0].sentinels
+
+
+def test_fellows_found_together_are_saved_together() -> None:
+    """A thousand masters' fellows would else mean thousands of rewrites of a large file."""
+    rig = Rig()
+    saves_count = rig.core.state.requested_id
+    rig.hello(PEER_C, address=ADDRESS_C)
+    rig.hello(RunId("e" * 40), address=Address("10.0.1.5", 26379))
+    rig.advance(100)
+
+    assert rig.core.state.requested_id == saves_count + 1
+    assert len(rig.disk.masters[0].sentinels) == 4
 
 
 def test_same_hello_again_changes_nothing() -> None:

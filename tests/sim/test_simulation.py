@@ -246,7 +246,8 @@ def test_forgetting_the_dead_brings_back_the_majority(are_forgotten: bool) -> No
 
 
 def started(seed: int, shape: Shape | None = None) -> Cluster:
-    """A cluster whose sentinels all know one another."""
+    """A cluster whose sentinels all know one another, also after a restart."""
     cluster = Cluster(seed, shape or Shape())
     cluster.start_up()
+    cluster.run_for(100)
     return cluster

@@ -112,8 +112,8 @@ class _Special(Generic[TokenT]):
         self.confirmations: list[Received] = []
 
 
-#: What an idle connection keeps of its reader's buffer. A sentinel has thousands of them, and each has
-#: received an INFO once.
+#: What an idle connection keeps of its reader's buffer. A sentinel has thousands of them, and each
+#: has received an INFO once.
 IDLE_BUFFER_BYTES: Final = 4096
 
 _SPECIAL_NAMES: Final = _CONFIRMATIONS | {b"hello", b"reset"}

@@ -63,6 +63,8 @@ class Topology:
     down_after_ms: int = 1000
     failover_timeout_ms: int = 10_000
     parallel_syncs: int = 1
+    #: `refused-after-milliseconds` of the sentinels of our own; 0 leaves it off.
+    refused_after_ms: int = 0
 
     @property
     def node_count(self) -> int:
@@ -249,6 +251,10 @@ def _plan_sentinel(
         f"sentinel failover-timeout {MASTER_NAME} {topology.failover_timeout_ms}",
         f"sentinel parallel-syncs {MASTER_NAME} {topology.parallel_syncs}",
     ]
+    if topology.refused_after_ms and kind is Kind.VEDETTE:
+        lines.append(
+            f"sentinel refused-after-milliseconds {MASTER_NAME} {topology.refused_after_ms}"
+        )
     return ProcessPlan(
         name=name,
         part=Part.SENTINEL,

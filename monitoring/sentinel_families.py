@@ -238,6 +238,7 @@ EVENTS_FROM_ZERO: Final = (
     "+vote-for-leader",
     "+elected-leader",
     "+selected-slave",
+    "-selected-slave",
     "+promoted-slave",
     "+switch-master",
     "+failover-end",

@@ -69,6 +69,7 @@ MASTER_STATEMENTS: Final = frozenset(
         "auth-user",
         "rename-command",
         "master-reboot-down-after-period",
+        "refused-after-milliseconds",
         "config-epoch",
         "leader-epoch",
         "known-replica",
@@ -420,6 +421,11 @@ class _Reader:
                 if period_ms < 0:
                     raise BadValueError("negative time parameter.")
                 return replace(options, reboot_down_after_ms=period_ms)
+            case "refused-after-milliseconds":
+                refused_after_ms = leading_number(value)
+                if refused_after_ms < 0:
+                    raise BadValueError("negative time parameter.")
+                return replace(options, refused_after_ms=refused_after_ms)
             case "auth-pass":
                 return replace(options, auth_pass=encode_word(value) or None)
             case "auth-user":

@@ -54,6 +54,7 @@ def _master_lines(master: DurableMaster, usual: MasterOptions) -> list[ConfigLin
             options.reboot_down_after_ms,
             usual.reboot_down_after_ms,
         ),
+        ("refused-after-milliseconds", options.refused_after_ms, usual.refused_after_ms),
     ):
         lines.append(_line(statement, name, str(number), is_needed=number != usual_number))
     for statement, text, usual_text in (

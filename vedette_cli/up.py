@@ -40,6 +40,15 @@ from .lab_options import EXIT_FAILED, EXIT_UNABLE, lab_options
     help="Port of the first /metrics of our own programs; 0 switches metrics off.",
 )
 @click.option(
+    "--refused-after",
+    "refused_after_ms",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    metavar="MS",
+    help="Refused connections for so long count as a dead master; 0: only silence does.",
+)
+@click.option(
     "--dir",
     "directory",
     type=click.Path(file_okay=False, path_type=Path),
@@ -57,6 +66,7 @@ def up(
     port: int,
     sentinel_port: int,
     metrics_port: int,
+    refused_after_ms: int,
     directory: Path | None,
     no_table: bool,
 ) -> None:
@@ -72,6 +82,7 @@ def up(
         down_after_ms=down_after_ms,
         failover_timeout_ms=failover_timeout_ms,
         parallel_syncs=parallel_syncs,
+        refused_after_ms=refused_after_ms,
     )
     ports = PortBases(node=port, sentinel=sentinel_port, metrics=metrics_port or None)
     console = Console()

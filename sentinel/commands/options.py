@@ -142,6 +142,13 @@ def _set_reboot_down_after(
     return replace(o, reboot_down_after_ms=period_ms)
 
 
+def _set_refused_after(o: MasterOptions, values: list[bytes], rules: ScriptRules) -> MasterOptions:
+    refused_after_ms = _number(values[0])
+    if refused_after_ms < 0:
+        raise _BadArgumentError
+    return replace(o, refused_after_ms=refused_after_ms)
+
+
 def _set_notification_script(
     o: MasterOptions, values: list[bytes], rules: ScriptRules
 ) -> MasterOptions:
@@ -182,6 +189,7 @@ _PARSERS: Mapping[bytes, _Parser] = {
     b"quorum": _set_quorum,
     b"master-reboot-down-after-period": _set_reboot_down_after,
     b"primary-reboot-down-after-period": _set_reboot_down_after,
+    b"refused-after-milliseconds": _set_refused_after,
     b"notification-script": _set_notification_script,
     b"client-reconfig-script": _set_client_reconfig_script,
     b"auth-pass": _set_auth_pass,

@@ -43,6 +43,7 @@ from .events import (
     GlobalOptionsRequested,
     HelloReceived,
     LinkDown,
+    LinkLoss,
     LinkUp,
     MessageReceived,
     MonitorRequested,
@@ -193,10 +194,12 @@ def _on_link_down(machine: Machine, event: LinkDown) -> None:
     owner = machine.owners.get(event.link)
     if owner is None:
         return
-    links.on_down(machine, owner)
+    links.on_down(machine, owner, event.reason)
     names.on_link_down(machine, owner)
     if owner.node is not None and owner.link.kind is LinkKind.COMMAND:
         owner.node.confirmed_by.clear()
+        if event.reason is LinkLoss.REFUSED:
+            detection.check_node(machine, owner.node)
 
 
 def _on_replies(machine: Machine, event: RepliesReceived) -> None:
@@ -253,8 +256,9 @@ def _on_order_answered(
     assert node is not None
     discovery.on_info(machine, node, event.replies[-1])
     master = machine.master_of(node)
-    if request.kind is RequestKind.PROMOTE and orders.refusal(event.replies) is not None:
-        failover.on_promotion_refused(machine, master, node, request.epoch)
+    reason = orders.refusal(event.replies)
+    if request.kind is RequestKind.PROMOTE and reason is not None:
+        failover.on_promotion_refused(machine, master, node, request.epoch, reason)
 
 
 # -- timers ----------------------------------------------------------------------------------------

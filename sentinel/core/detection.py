@@ -1,9 +1,10 @@
 """Is it down? First by our own lights (SDOWN), then by a quorum's (ODOWN).
 
-SDOWN: `down-after` has passed since the first PING that got no acceptable reply, or since the
-connection broke and no PING could be sent; nothing else starts or ends that clock (`links.suspect`,
-`on_pong`). Two more reasons hold for a master: it has said for long that it is a replica, or it
-rebooted and does not finish loading. ODOWN: SDOWN, and enough fellows said the same a moment ago.
+SDOWN: there is a PING without an acceptable reply, or no connection to send one over, and the
+silence has lasted for `down-after` (`links.suspect`, `links.silence_began_ms`, `on_pong`). Three
+more reasons hold for a master: it has said for long that it is a replica, it rebooted and does not
+finish loading, or, if `refused-after-milliseconds` is set, every attempt to connect was refused for
+that long. ODOWN: SDOWN, and enough fellows said the same a moment ago.
 
 Timers are set lazily: one per instance, at the earliest moment it could be down, and looked at
 again then. Reference: `sentinel.c: sentinelCheckSubjectivelyDown, sentinelCheckObjectivelyDown`.
@@ -108,9 +109,12 @@ def _deadline_ms(machine: Machine, node: Node) -> int | None:
     master = machine.master_of(node)
     options = master.options
     deadlines = []
-    if node.link.suspect_since_ms is not None:
-        deadlines.append(node.link.suspect_since_ms + options.down_after_ms)
+    silent_since_ms = links.silence_began_ms(machine, node)
+    if silent_since_ms is not None:
+        deadlines.append(silent_since_ms + options.down_after_ms)
     if node is master.node:
+        if links.refused_long_enough(node.link, options.refused_after_ms):
+            deadlines.append(node.link.refused_last_ms)
         if node.role_reported is Role.REPLICA:
             patience_ms = options.down_after_ms + 2 * machine.state.periods.info_period_ms
             deadlines.append(node.role_reported_ms + patience_ms)

@@ -5,11 +5,13 @@ is spoken, our own included. So at most one sentinel can collect a majority in a
 lost, delayed, paused or restarted. All else here is about being quick without harm:
 
 - Sentinels that reach ODOWN at the same moment do not all stand: their candidacies are spread by a
-  rank that all can work out alike (a checksum over master, epoch and run id).
+  rank that all can work out alike (a checksum over master, epoch and run id). Who has not said yet
+  that it holds the master down is not waited for: it could not stand.
 - Votes are counted as they arrive, by the epoch of *this master's* election; other masters' epochs,
   which move the shared `current_epoch`, void nothing.
 - A lost election ends when the last answer makes it hopeless and is repeated after a short random
-  time, in a new epoch. Who voted for another waits for that leader while its link lives.
+  time, in a new epoch. Who voted for another waits for that leader while it answers, pings it often
+  meanwhile, and stands itself a fraction of a second after it was lost.
 - A sentinel that cannot reach a majority does not stand, so it mints no epochs while cut off.
 
 Stock sentinels grant any higher epoch at once and wait 2 x failover-timeout after each vote, so
@@ -32,16 +34,20 @@ from .machine import Machine
 from .model import FailoverState, Master, PeerSentinel
 from .timers import Timer, TimerKind
 from .timing import (
-    ABORT_PAUSE_MS,
+    LEADER_CUT_MS,
+    LEADER_PATIENCE_KIN_MS,
     LEADER_PATIENCE_MS,
     LEADER_PATIENCE_SPREAD_MS,
+    LEADER_PING_PERIOD_MS,
     LEADER_SILENCE_MS,
     NO_REPLICA_WAIT_MS,
+    RANK_COURTESY_MS,
     RANK_DELAY_MS,
     RECHECK_MS,
     RETRY_DOUBLINGS_MAX,
     RETRY_MAX_MS,
     RETRY_MIN_MS,
+    UNSAVED_PAUSE_MS,
 )
 
 # -- epochs ----------------------------------------------------------------------------------------
@@ -137,7 +143,12 @@ def _await_leader(machine: Machine, master: Master, leader: RunId) -> None:
     failover.awaited_leader = leader
     failover.awaited_since_ms = machine.now_ms
     spread_ms = machine.random_ms(0, LEADER_PATIENCE_SPREAD_MS)
-    failover.not_before_ms = machine.now_ms + LEADER_PATIENCE_MS + spread_ms
+    peer = master.peers.get(leader)
+    is_kin = peer is not None and peer.peer_link.is_vedette
+    patience_ms = LEADER_PATIENCE_KIN_MS if is_kin else LEADER_PATIENCE_MS
+    failover.not_before_ms = machine.now_ms + patience_ms + spread_ms
+    if peer is not None:
+        probes.watch_leader(machine, peer.peer_link, failover.not_before_ms)
     if master.is_o_down:
         consider(machine, master)
 
@@ -151,9 +162,11 @@ def consider(machine: Machine, master: Master) -> None:
         return
     earliest_ms = _earliest_ms(machine, master)
     if earliest_ms > machine.now_ms:
-        at_ms = min(earliest_ms, machine.now_ms + RECHECK_MS)
+        # What is waited for may cease to be worth it meanwhile.
+        recheck_ms = LEADER_PING_PERIOD_MS if master.failover.awaited_leader else RECHECK_MS
+        at_ms = min(earliest_ms, machine.now_ms + recheck_ms)
     else:
-        at_ms = machine.now_ms + rank(machine, master) * RANK_DELAY_MS
+        at_ms = machine.now_ms + _candidacy_delay_ms(machine, master)
     machine.timers.set(Timer(TimerKind.CANDIDACY, master.name), at_ms)
 
 
@@ -162,7 +175,7 @@ def on_candidacy_timer(machine: Machine, master: Master) -> None:
     if not master.is_o_down or master.failover.state is not FailoverState.NONE:
         return
     if _earliest_ms(machine, master) > machine.now_ms:
-        consider(machine, master)  # what is waited for may cease to be worth it at any time
+        consider(machine, master)
         return
     is_alone = 1 + len(machine.live_peers(master)) < needed_votes(master)
     if (
@@ -226,7 +239,7 @@ def stand(machine: Machine, master: Master, *, is_forced: bool = False) -> None:
 def _on_own_vote(machine: Machine, master: Master, *, is_saved: bool) -> None:
     """Our own vote is on disk and counts from now on, or it is not and we may not stand."""
     if not is_saved:
-        master.failover.not_before_ms = machine.now_ms + ABORT_PAUSE_MS
+        master.failover.not_before_ms = machine.now_ms + UNSAVED_PAUSE_MS
         transitions.finish(machine, master, "-failover-abort-not-elected")
         return
     if master.failover.is_forced:
@@ -321,15 +334,29 @@ def rank(machine: Machine, master: Master) -> int:
     Only pace hangs on it, never safety. The epoch turns the order, so that a first in rank whose
     disk is broken does not hold up every retry.
     """
+    return len(_ahead(machine, master))
+
+
+def _candidacy_delay_ms(machine: Machine, master: Master) -> int:
+    """How long to let those stand who are ahead in rank: long who can, a moment who may soon."""
+    ahead = _ahead(machine, master)
+    ready = sum(peer.says_down for peer in ahead)
+    if opinions.count_down(master) < needed_votes(master):
+        ready = len(ahead)  # the quorum is less than a majority: who asks for votes is anybody
+    return ready * RANK_DELAY_MS + (len(ahead) - ready) * RANK_COURTESY_MS
+
+
+def _ahead(machine: Machine, master: Master) -> list[PeerSentinel]:
+    """Those of our kind that live and are ahead of us in rank."""
     state = machine.state
     epoch = state.current_epoch + 1
 
     def order(run_id: RunId) -> tuple[int, RunId]:
         return zlib.crc32(f"{master.name} {epoch} {run_id}".encode()), run_id
 
+    ours = order(state.my_id)
     kin = [run_id for run_id in machine.live_peers(master) if state.peer_links[run_id].is_vedette]
-    everybody = sorted([state.my_id, *kin], key=order)
-    return everybody.index(state.my_id)
+    return [master.peers[run_id] for run_id in kin if order(run_id) < ours]
 
 
 def _earliest_ms(machine: Machine, master: Master) -> int:
@@ -340,14 +367,11 @@ def _earliest_ms(machine: Machine, master: Master) -> int:
     leader = master.peers.get(failover.awaited_leader)
     if leader is None:
         return failover.not_before_ms
-    silent_since_ms = _silent_since_ms(leader)
+    # A PING just sent starts it, too, and a connection lost.
+    silent_since_ms = leader.link.suspect_since_ms
     if silent_since_ms is None:
         return failover.not_before_ms
+    patience_ms = LEADER_SILENCE_MS if leader.link.is_up else LEADER_CUT_MS
     rank_delay_ms = rank(machine, master) * RANK_DELAY_MS
-    lost_ms = max(silent_since_ms, failover.awaited_since_ms) + LEADER_SILENCE_MS + rank_delay_ms
+    lost_ms = max(silent_since_ms, failover.awaited_since_ms) + patience_ms + rank_delay_ms
     return min(failover.not_before_ms, lost_ms)
-
-
-def _silent_since_ms(peer: PeerSentinel) -> int | None:
-    """Since when a fellow has not answered; a PING just sent is no silence yet."""
-    return peer.link.suspect_since_ms

@@ -3,7 +3,7 @@
 One function per state; each is entered through `transitions.become`. Nothing waits for a tick: the
 choice follows the election in the same step, INFO rides behind the promotion, and the switch is
 announced in the step that reads role:master in it. A replica that refuses, falls silent or loses
-its link is passed over for the next best within the same epoch.
+its link is passed over for the next best within the same epoch, with an event that says why.
 
 Safety: only an elected (or ordered) leader gets here, with an epoch of its own; the config epoch is
 that epoch, and it is bound to an address once, in `on_promoted`. Reference: `sentinel.c:
@@ -22,6 +22,7 @@ from .timers import Timer, TimerKind
 from .timing import (
     ABORT_PAUSE_MS,
     FRESH_INFO_WAIT_MS,
+    MISSED_FOR_MS,
     PROMOTION_LINK_PATIENCE_MS,
     PROMOTION_PATIENCE_MS,
     PROMOTION_POLL_MS,
@@ -98,7 +99,8 @@ def watch_promotion(machine: Machine, master: Master) -> None:
     if link.suspect_since_ms is not None and not link.is_up:
         is_cut = machine.now_ms - link.suspect_since_ms > PROMOTION_LINK_PATIENCE_MS
     if replica.is_s_down or is_cut or waited_ms > PROMOTION_PATIENCE_MS:
-        pass_over(machine, master, replica)
+        reason = "no connection" if not link.is_up else "no answer"
+        pass_over(machine, master, replica, reason, MISSED_FOR_MS)
         return
     if link.is_up:
         is_order_waiting = machine.has_request(link, RequestKind.PROMOTE)
@@ -109,9 +111,12 @@ def watch_promotion(machine: Machine, master: Master) -> None:
     machine.timers.set(Timer(TimerKind.FAILOVER, master.name), machine.now_ms + PROMOTION_POLL_MS)
 
 
-def pass_over(machine: Machine, master: Master, replica: Node) -> None:
-    """The replica did not become master: try the next."""
-    master.failover.refused[replica.address] = machine.now_ms + REFUSED_FOR_MS
+def pass_over(
+    machine: Machine, master: Master, replica: Node, reason: str, set_aside_ms: int
+) -> None:
+    """The replica did not become master: say why, set it aside for a while, try the next."""
+    notices.about_node(machine, "-selected-slave", replica, f" #{reason}")
+    master.failover.refused[replica.address] = machine.now_ms + set_aside_ms
     master.failover.promoted = None
     transitions.become(machine, master, FailoverState.SELECT_SLAVE)
     select_replica(machine, master)
@@ -140,7 +145,9 @@ def on_replica_info(machine: Machine, master: Master, node: Node) -> None:
         reconfiguration.on_info(machine, master, node)
 
 
-def on_promotion_refused(machine: Machine, master: Master, node: Node, epoch: int) -> None:
+def on_promotion_refused(
+    machine: Machine, master: Master, node: Node, epoch: int, reason: str
+) -> None:
     """The transaction failed, and the INFO behind it showed no master."""
     failover = master.failover
     if (
@@ -148,7 +155,7 @@ def on_promotion_refused(machine: Machine, master: Master, node: Node, epoch: in
         and failover.epoch == epoch
         and failover.promoted == node.address
     ):
-        pass_over(machine, master, node)
+        pass_over(machine, master, node, reason, REFUSED_FOR_MS)
 
 
 def on_promoted(machine: Machine, master: Master, node: Node) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from vedette.resp.exchange import Received, ReplyError
 
 from .actions import Connect, Disconnect
+from .events import LinkLoss
 from .hosts import target
 from .machine import LinkOwner, Machine, Request, RequestKind
 from .model import Link, LinkKind, LinkStatus, Node, PeerLink, PeerSentinel
@@ -22,7 +23,9 @@ from .timers import Timer, TimerKind
 from .timing import (
     CONNECT_GUARD_MS,
     RECONNECT_MEDIUM_ATTEMPTS,
+    REFUSALS_MIN,
     connect_timeout_ms,
+    master_ping_period_ms,
     reconnect_delay_ms,
 )
 
@@ -89,6 +92,7 @@ def on_up(machine: Machine, owner: LinkOwner, local_host: str) -> None:
     link = owner.link
     machine.timers.cancel(owner.timer)
     _become(machine, link, LinkStatus.UP)
+    end_refusals(link)
     link.local_host = local_host
     link.last_activity_ms = machine.now_ms
     commands = _setup_commands(machine, owner)
@@ -115,9 +119,16 @@ def on_set_up(machine: Machine, owner: LinkOwner, replies: tuple[Received, ...])
         owner.peer_link.is_vedette = b"vedette_version:" in replies[-1]
 
 
-def on_down(machine: Machine, owner: LinkOwner) -> None:
+def on_down(machine: Machine, owner: LinkOwner, reason: LinkLoss) -> None:
     """The connection is gone or was not made: suspect what is behind it, and try again."""
     link = owner.link
+    if link.status is LinkStatus.CONNECTING and reason is LinkLoss.REFUSED:
+        if link.refused_since_ms is None:
+            link.refused_since_ms = machine.now_ms
+        link.refused_last_ms = machine.now_ms
+        link.refusal_count += 1
+    else:
+        end_refusals(link)  # nobody said that nobody listens
     machine.forget_link(link)
     _become(machine, link, LinkStatus.DOWN)
     if link.kind is not LinkKind.PUBSUB:
@@ -137,7 +148,9 @@ def suspect(machine: Machine, owner: LinkOwner) -> None:
     masters = machine.state.masters
     if owner.node is not None:
         node = owner.node
-        deadline_ms = link.suspect_since_ms + masters[node.name].options.down_after_ms
+        silent_since_ms = silence_began_ms(machine, node)
+        assert silent_since_ms is not None
+        deadline_ms = silent_since_ms + masters[node.name].options.down_after_ms
         machine.timers.set_earlier(Timer(TimerKind.NODE_DOWN, node.name, node.address), deadline_ms)
         return
     assert owner.peer_link is not None
@@ -145,6 +158,47 @@ def suspect(machine: Machine, owner: LinkOwner) -> None:
         deadline_ms = link.suspect_since_ms + masters[name].options.down_after_ms
         timer = Timer(TimerKind.PEER_DOWN, name, owner.peer_link.run_id)
         machine.timers.set_earlier(timer, deadline_ms)
+
+
+def silence_began_ms(machine: Machine, node: Node) -> int | None:
+    """When down-after began to run for a node; None while every PING was answered in its time.
+
+    For a replica that is the first unanswered PING. A master's last answer was its last sign of
+    life, so for it that counts; but never more than one period before the unanswered PING, lest a
+    PING that *we* sent late be held against it. The pause of a healthy master must therefore last
+    nine tenths of down-after before it can be taken for a death.
+    """
+    link = node.link
+    suspect_since_ms = link.suspect_since_ms
+    master = machine.master_of(node)
+    if suspect_since_ms is None or master.node is not node:
+        return suspect_since_ms
+    answered_ms = max(link.last_valid_pong_ms, master.switched_ms)
+    if answered_ms == 0:
+        return suspect_since_ms  # never since we started
+    longest_ms = machine.state.periods.ping_period_ms
+    period_ms = master_ping_period_ms(master.options.down_after_ms, longest_ms)
+    return min(suspect_since_ms, max(answered_ms, suspect_since_ms - period_ms))
+
+
+def refused_long_enough(link: Link, refused_after_ms: int) -> bool:
+    """Whether connections were refused often enough, and over a long enough time, to prove it."""
+    if refused_after_ms == 0 or link.refused_since_ms is None:
+        return False
+    refused_for_ms = link.refused_last_ms - link.refused_since_ms
+    return link.refusal_count >= REFUSALS_MIN and refused_for_ms >= refused_after_ms
+
+
+def restart_refusals(machine: Machine, link: Link) -> None:
+    """Have the time of a row of refusals begin now: what lies before proves nothing."""
+    if link.refused_since_ms is not None:
+        link.refused_since_ms = link.refused_last_ms = machine.now_ms
+
+
+def end_refusals(link: Link) -> None:
+    """Forget a row of refusals."""
+    link.refused_since_ms = None
+    link.refusal_count = 0
 
 
 def close(machine: Machine, owner: LinkOwner, *, forever: bool = False) -> None:

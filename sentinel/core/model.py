@@ -101,6 +101,8 @@ class MasterOptions:
     parallel_syncs: int = DEFAULT_PARALLEL_SYNCS
     #: A rebooted master must answer PONG within this time; 0 turns the check off.
     reboot_down_after_ms: int = 0
+    #: A master that refuses connections for this long is down; 0 turns the check off.
+    refused_after_ms: int = 0
     notification_script: str | None = None
     client_reconfig_script: str | None = None
     auth_user: bytes | None = None
@@ -168,9 +170,14 @@ class Link:
     opened_ms: int = 0
     #: Last message over a PUBSUB link.
     last_activity_ms: int = 0
-    #: First unanswered PING, or the loss of the connection that kept one from being sent; what
-    #: down-after counts from. Only an acceptable reply to PING clears it.
+    #: First unanswered PING, or the loss of the connection that kept one from being sent. Only an
+    #: acceptable reply to PING clears it.
     suspect_since_ms: int | None = None
+    #: The first and the last of the refusals in a row that attempts to connect met with, and their
+    #: number. A connection that was accepted, or an attempt that failed otherwise, ends the row.
+    refused_since_ms: int | None = None
+    refused_last_ms: int = 0
+    refusal_count: int = 0
 
     @property
     def is_up(self) -> bool:
@@ -186,6 +193,8 @@ class PeerLink:
     link: Link
     #: It works as we do, by its INFO; taken for granted until that is known. Sets the pace only.
     is_vedette: bool = True
+    #: It leads a failover as far as we know, and is pinged often, until then.
+    awaited_until_ms: int = 0
     #: Names of the masters whose view holds this peer; the link ends with the last of them.
     masters: set[str] = field(default_factory=set)
 

@@ -52,6 +52,7 @@ LEVELS: Final[dict[str, Level]] = {
     "-failover-abort-no-good-slave": _W,
     "-failover-abort-slave-timeout": _W,
     "+selected-slave": _W,
+    "-selected-slave": _W,
     "+failover-state-send-slaveof-noone": _N,
     "+failover-state-wait-promotion": _N,
     "+promoted-slave": _W,

@@ -50,11 +50,12 @@ def send_slaveof(
 def refusal(replies: tuple[Received, ...]) -> str | None:
     """Why the SLAVEOF of `send_slaveof` did not happen, or None if it did.
 
-    A CONFIG REWRITE that fails (there is no file) is no refusal.
+    A CONFIG REWRITE that fails (there is no file) is no refusal. A transaction is aborted because
+    one of its commands was not even queued (no permission, renamed, unknown): that is the reason.
     """
-    outcome = replies[-2]
+    *queued, outcome, _ = replies
     if isinstance(outcome, ReplyError):
-        return outcome.text
+        return next((reply.text for reply in queued if isinstance(reply, ReplyError)), outcome.text)
     if not isinstance(outcome, list) or not outcome:
         return "transaction aborted"
     if isinstance(outcome[0], ReplyError):

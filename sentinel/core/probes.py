@@ -14,9 +14,19 @@ from .hello import Hello, format_hello
 from .hosts import shown
 from .links import HELLO_CHANNEL
 from .machine import LinkOwner, Machine, Request, RequestKind
-from .model import FailoverState, LinkKind, LinkStatus, Master, Node, PeerSentinel, Role
+from .model import (
+    FailoverState,
+    LinkKind,
+    LinkStatus,
+    Master,
+    Node,
+    PeerLink,
+    PeerSentinel,
+    Role,
+)
 from .timers import Timer, TimerKind
 from .timing import (
+    LEADER_PING_PERIOD_MS,
     STRANGERS_HASTE_MS,
     STRANGERS_HOLD_MS,
     master_ping_period_ms,
@@ -86,10 +96,21 @@ def schedule_ping(machine: Machine, owner: LinkOwner) -> None:
     machine.timers.set_periodic(owner.timer, due_ms, period_ms, machine.now_ms)
 
 
+def watch_leader(machine: Machine, peer_link: PeerLink, until_ms: int) -> None:
+    """Ping a fellow more often for a while: we voted for it, and stand ourselves if it is lost."""
+    peer_link.awaited_until_ms = max(peer_link.awaited_until_ms, until_ms)
+    link = peer_link.link
+    if link.is_up and link.ping_waiting_since_ms is None:
+        due_ms = max(link.last_ping_sent_ms + LEADER_PING_PERIOD_MS, machine.now_ms + 1)
+        machine.timers.set_earlier(links.peer_owner(peer_link).timer, due_ms)
+
+
 def _ping_period_ms(machine: Machine, owner: LinkOwner) -> int:
     down_after_ms = links.down_after_ms(machine, owner)
     longest_ms = machine.state.periods.ping_period_ms
     node = owner.node
+    if owner.peer_link is not None and machine.now_ms < owner.peer_link.awaited_until_ms:
+        return min(LEADER_PING_PERIOD_MS, longest_ms)
     if node is not None and machine.master_of(node).node is node:
         return master_ping_period_ms(down_after_ms, longest_ms)
     return ping_period_ms(down_after_ms, longest_ms)

@@ -8,7 +8,7 @@ A failover that was under way across a long stall is given up: the others have l
 
 from __future__ import annotations
 
-from . import detection, failover, notices
+from . import detection, failover, links, notices
 from .machine import Machine
 from .model import FailoverState, Link
 from .timers import Timer, TimerKind
@@ -33,6 +33,7 @@ def notice_stall(machine: Machine, due_ms: int | None) -> None:
     for link in _probed_links(machine):
         if link.suspect_since_ms is not None:
             link.suspect_since_ms = min(link.suspect_since_ms + late_ms, machine.now_ms)
+        links.restart_refusals(machine, link)
     for master in machine.state.masters.values():
         for node in master.nodes():
             silent_since_ms = node.pubsub.last_activity_ms

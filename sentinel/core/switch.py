@@ -89,6 +89,7 @@ def _start_afresh(machine: Machine, node: Node) -> None:
     machine.timers.cancel(Timer(TimerKind.NODE_DOWN, node.name, node.address))
     node.s_down_since_ms = None
     node.link.suspect_since_ms = None
+    links.end_refusals(node.link)
     if not node.link.is_up or node.link.ping_waiting_since_ms is not None:
         links.suspect(machine, links.command_owner(node))
     node.link.failed_attempts = 0

@@ -106,33 +106,45 @@ FIX_TURN_MS: Final = 1_000
 
 #: Between the candidacies of sentinels that reach ODOWN at the same moment, by rank.
 RANK_DELAY_MS: Final = 30
-#: A lost election is repeated after a random time in this range, doubled with each loss.
+#: What each better one in rank is allowed that has not said yet that it holds the master down.
+RANK_COURTESY_MS: Final = 3
+#: A lost election is repeated after a random time in this range, doubled once it was lost twice.
 RETRY_MIN_MS: Final = 20
-RETRY_MAX_MS: Final = 150
-RETRY_DOUBLINGS_MAX: Final = 4
+RETRY_MAX_MS: Final = 140
+RETRY_DOUBLINGS_MAX: Final = 1
 #: How long we wait for the leader that we voted for. A redis-sentinel needs 1.3 s from election to
-#: announcement; a leader whose link is dead is not waited for.
+#: announcement, one of our kind a few round trips.
 LEADER_PATIENCE_MS: Final = 5_000
+LEADER_PATIENCE_KIN_MS: Final = 2_000
 LEADER_PATIENCE_SPREAD_MS: Final = 1_000
-LEADER_SILENCE_MS: Final = 700
+#: A leader is lost that was silent, or could not be connected to, for this long. So that silence
+#: shows it is pinged this often meanwhile.
+LEADER_SILENCE_MS: Final = 200
+LEADER_CUT_MS: Final = 100
+LEADER_PING_PERIOD_MS: Final = 50
 #: With no replica fit to be promoted a sentinel does not stand for election at first.
 NO_REPLICA_WAIT_MS: Final = 10_000
 #: How often something awaited is looked at when no event can announce it.
 RECHECK_MS: Final = 200
 #: After a failover ended without promotion.
-ABORT_PAUSE_MS: Final = 1_000
+ABORT_PAUSE_MS: Final = 250
+#: After our own vote could not be saved: a disk does not recover as fast.
+UNSAVED_PAUSE_MS: Final = 1_000
 
 #: The leader waits this long at most for INFO that is already on its way.
 FRESH_INFO_WAIT_MS: Final = 100
 #: INFO while a promotion or a reconfiguration is awaited.
 PROMOTION_POLL_MS: Final = 100
 RECONF_POLL_MS: Final = 200
-#: A replica that has not become master after this is given up for the next one.
-PROMOTION_PATIENCE_MS: Final = 5_000
-PROMOTION_LINK_PATIENCE_MS: Final = 1_000
+#: A replica that has not become master after this is given up for the next one, and one that cannot
+#: be connected to, after this.
+PROMOTION_PATIENCE_MS: Final = 1_000
+PROMOTION_LINK_PATIENCE_MS: Final = 250
 #: SLAVEOF NO ONE is repeated this often if it seems lost.
-PROMOTION_RESEND_MS: Final = 500
+PROMOTION_RESEND_MS: Final = 250
+#: A replica that refused its promotion is set aside for the first, one that missed it for the last.
 REFUSED_FOR_MS: Final = 30_000
+MISSED_FOR_MS: Final = 2_000
 
 #: How long the fellows have to agree to SENTINEL FORGET.
 FORGET_TIMEOUT_MS: Final = 3_000
@@ -162,16 +174,20 @@ RESOLVE_GAP_MS: Final = 1_000
 #: Beyond an attempt's own time-out, before it is given up as never to be reported.
 CONNECT_GUARD_MS: Final = 5_000
 
+#: This many refusals in a row, at least, make `refused-after-milliseconds`.
+REFUSALS_MIN: Final = 3
+
 PING_PERIOD_MIN_MS: Final = 50
+MASTER_PING_PERIOD_MIN_MS: Final = 10
 
 
 def master_ping_period_ms(down_after_ms: int, longest_ms: int) -> int:
     """How often a master is pinged: ten times in down-after, so that sentinels agree closely.
 
-    The first unanswered PING of the slowest of a quorum decides; Redis pings once in down-after and
-    loses up to as much.
+    The last answer that the second of a quorum got decides; Redis pings once in down-after, counts
+    from the next PING and loses up to as much.
     """
-    return min(max(down_after_ms // 10, PING_PERIOD_MIN_MS), longest_ms)
+    return min(max(down_after_ms // 10, MASTER_PING_PERIOD_MIN_MS), longest_ms)
 
 
 def ping_period_ms(down_after_ms: int, longest_ms: int) -> int:

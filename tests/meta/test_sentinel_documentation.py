@@ -155,6 +155,7 @@ def test_every_statement_of_the_file_is_described() -> None:
         ("failover-timeout", MasterOptions(quorum=1).failover_timeout_ms),
         ("parallel-syncs", MasterOptions(quorum=1).parallel_syncs),
         ("master-reboot-down-after-period", MasterOptions(quorum=1).reboot_down_after_ms),
+        ("refused-after-milliseconds", MasterOptions(quorum=1).refused_after_ms),
         ("resolve-hostnames", GlobalOptions(announce_port=1).resolve_hostnames),
         ("announce-hostnames", GlobalOptions(announce_port=1).announce_hostnames),
     ],

@@ -41,6 +41,7 @@ def test_all_statements_are_read_whatever_their_order() -> None:
         "sentinel client-reconfig-script m /bin/notify\n"
         "sentinel rename-command m config GUESSME\n"
         "sentinel master-reboot-down-after-period m 77\n"
+        "sentinel refused-after-milliseconds m 88\n"
         "sentinel config-epoch m 4\n"
         "sentinel leader-epoch m 5\n"
         f"sentinel known-sentinel m 10.0.0.3 26379 {PEER_ID}\n"
@@ -76,6 +77,7 @@ def test_all_statements_are_read_whatever_their_order() -> None:
                     failover_timeout_ms=2000,
                     parallel_syncs=3,
                     reboot_down_after_ms=77,
+                    refused_after_ms=88,
                     notification_script="/bin/notify",
                     client_reconfig_script="/bin/notify",
                     auth_user=b"user",
@@ -133,6 +135,10 @@ def test_requirepass_opens_fellow_sentinels_unless_they_have_their_own_password(
         (
             "sentinel monitor m 10.0.0.1 1 1\nsentinel failover-timeout m abc",
             "negative or zero time parameter.",
+        ),
+        (
+            "sentinel monitor m 10.0.0.1 1 1\nsentinel refused-after-milliseconds m -1",
+            "negative time parameter.",
         ),
         (
             "sentinel monitor m 10.0.0.1 1 1\nsentinel master-reboot-down-after-period m -1",

@@ -25,6 +25,7 @@ def parse(*arguments: bytes, rules: ScriptRules = OPEN) -> ParsedOptions:
         ((b"parallel-syncs", b"7"), "parallel_syncs", 7),
         ((b"quorum", b"8"), "quorum", 8),
         ((b"master-reboot-down-after-period", b"0"), "reboot_down_after_ms", 0),
+        ((b"refused-after-milliseconds", b"100"), "refused_after_ms", 100),
         ((b"auth-pass", b""), "auth_pass", None),
         ((b"auth-user", b"u"), "auth_user", b"u"),
         ((b"notification-script", b"/bin/ok"), "notification_script", "/bin/ok"),
@@ -54,6 +55,10 @@ def test_option_is_set(arguments: tuple[bytes, ...], field: str, value: object) 
         (
             (b"master-reboot-down-after-period", b"-1"),
             b"ERR Invalid argument '-1' for SENTINEL SET 'master-reboot-down-after-period'",
+        ),
+        (
+            (b"refused-after-milliseconds", b"-1"),
+            b"ERR Invalid argument '-1' for SENTINEL SET 'refused-after-milliseconds'",
         ),
         (
             (b"foo", b"1"),

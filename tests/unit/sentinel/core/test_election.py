@@ -157,7 +157,7 @@ def test_candidate_counts_its_own_vote_only_when_saved() -> None:
     """It is a voter like any other."""
     rig = candidate_rig()
     rig.agree_down()
-    rig.advance(990)
+    rig.advance(880)
     rig.holds_saves = True
     advance_to(rig, "+try-failover")
     rig.advance(300)
@@ -174,7 +174,7 @@ def test_candidate_whose_disk_fails_withdraws() -> None:
     """And tries again after a pause, in another epoch."""
     rig = candidate_rig()
     rig.agree_down()
-    rig.advance(990)
+    rig.advance(880)
     rig.is_disk_broken = True
     advance_to(rig, "-failover-abort-not-elected")
     rig.advance(100)
@@ -206,7 +206,7 @@ def test_loser_waits_for_the_winner_it_learns_of() -> None:
     rig.opinion[PEER_ADDRESSES[PEER_A]] = refuse
     rig.opinion[PEER_ADDRESSES[PEER_B]] = refuse
     advance_to(rig, "-failover-abort-not-elected")
-    rig.advance(4_900)
+    rig.advance(1_900)
     assert rig.events().count("+try-failover") == 1
     rig.advance(1_500)
     assert rig.events().count("+try-failover") == 2
@@ -278,12 +278,13 @@ def test_leader_at_work_votes_for_nobody() -> None:
 
 
 def test_voter_waits_for_its_leader_but_not_for_ever() -> None:
-    """Five to six seconds, against Redis' two failover timeouts."""
+    """Two to three seconds, against Redis' two failover timeouts."""
     rig = candidate_rig()
     rig.agree_down()
     rig.advance(500)
     rig.ask_vote(PEER_A, 1)
-    rig.advance(5_000)
+    rig.advance(1_900)
+    assert "+odown" in rig.events()
     assert "+try-failover" not in rig.events()
     rig.advance(1_600)
     assert "+elected-leader" in rig.events()
@@ -293,7 +294,7 @@ def test_voter_does_not_wait_for_a_dead_leader() -> None:
     """Its link says so at once."""
     rig = candidate_rig()
     rig.agree_down()
-    rig.advance(990)
+    rig.advance(880)
     rig.ask_vote(PEER_A, 1)
     rig.kill(PEER_ADDRESSES[PEER_A])
     rig.advance(1_000)

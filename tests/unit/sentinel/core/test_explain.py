@@ -104,15 +104,15 @@ def test_voter_waits_for_whom_it_voted_and_says_until_when() -> None:
     for address in PEER_ADDRESSES.values():
         rig.opinion[address] = lambda command: [1, b"*", 0]
     rig.kill(MASTER)
-    rig.advance(990)
+    rig.advance(880)
     rig.ask_vote(PEER_A, 7)
-    rig.advance(30)
+    rig.advance(120)
 
     found = explained(rig)
 
     assert found.prospect.text == f"we voted for {PEER_A} and wait for it"
     assert found.prospect.next_attempt_in_ms is not None
-    assert 4_000 < found.prospect.next_attempt_in_ms <= 6_000
+    assert 1_500 < found.prospect.next_attempt_in_ms <= 3_000
 
 
 def test_candidate_shows_the_votes_it_has() -> None:

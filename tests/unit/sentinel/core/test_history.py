@@ -46,7 +46,7 @@ def test_led_failover_has_all_its_moments_in_order() -> None:
     record = only(rig)
     assert list(record.phases) == list(Phase)
     assert list(record.phases.values()) == sorted(record.phases.values())
-    assert record.phases[Phase.SDOWN] - record.phases[Phase.SUSPECTED] == 1_000
+    assert 900 <= record.phases[Phase.SDOWN] - record.phases[Phase.SUSPECTED] <= 1_000
     assert (record.cause, record.result) == (Cause.ODOWN, Result.COMPLETED)
     assert (record.leader, record.epoch) == (ME, 1)
     assert (record.votes, record.needed_votes) == (2, 2)

@@ -33,6 +33,7 @@ from vedette.conf.quoting import encode_word
 from vedette.errors import VedetteError
 from vedette.log import configure_logging
 from vedette.runtime.metrics_endpoint import serve_metrics
+from vedette.runtime.orphans import keep_reaping
 from vedette.runtime.process import allow_clients, close_idle_clients, stop_signals
 from vedette.runtime.pump import Pump, open_listeners
 from vedette.types import RunId
@@ -169,6 +170,8 @@ class _Sentinel:
             await nursery.start(self._watch_signals, name="signals")
             await nursery.start(self.pump.serve, listeners, name="client port")
             await nursery.start(self.driver.run, name="machine")
+            if os.getpid() == 1:
+                nursery.start_soon(keep_reaping, self.driver.scripts.process_ids, name="orphans")
             if metrics_listeners:
                 await nursery.start(
                     serve_metrics, metrics_listeners, self._metrics, name="metrics port"

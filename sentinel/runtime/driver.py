@@ -180,6 +180,7 @@ class Driver:
                 self._nursery = nursery
                 nursery.start_soon(self.saver.run, name="save state")
                 nursery.start_soon(self._poller.run, name="links")
+                nursery.start_soon(self.scripts.run, name="scripts")
                 self.handle(Started)
                 task_status.started()
                 await self._keep_time()
@@ -225,8 +226,7 @@ class Driver:
             case Publish():
                 self._publish(action)
             case RunScript():
-                assert self._nursery is not None
-                self.scripts.start(action, self._nursery)
+                self.scripts.request(action)
             case Answer(request, reply):
                 assert self._engine is not None
                 self._engine.answer(request, reply)

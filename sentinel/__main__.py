@@ -28,12 +28,11 @@ from vedette.conf import (
 )
 from vedette.conf.quoting import decode_word
 from vedette.errors import ConfigError, VedetteError
-from vedette.log import configure_logging
-from vedette.runtime.process import become_daemon, pid_file
+from vedette.runtime.process import Supervisor, become_daemon, find_supervisor, pid_file
 from vedette.types import RunId
 
 from . import directives
-from .app import ListenError, StateError, is_executable, run_sentinel
+from .app import ListenError, StateError, is_executable, run_sentinel, start_logging
 from .config import SentinelConfig, World, parse_state_file, read_config, state_file_of
 
 log = structlog.get_logger()
@@ -72,14 +71,14 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.write(str(error))
         return 1
     settings = loaded.config.settings
-    if settings.value_of(directives.DAEMONIZE) and not become_daemon():
+    supervisor = find_supervisor(settings.value_of(directives.SUPERVISED))
+    is_daemon = settings.value_of(directives.DAEMONIZE) and supervisor is Supervisor.NOBODY
+    if is_daemon and not become_daemon():
         return 0
     try:
-        configure_logging(
-            settings.value_of(directives.LOG_LEVEL), settings.value_of(directives.LOG_FILE)
-        )
+        start_logging(settings)
         with pid_file(settings.value_of(directives.PID_FILE)):
-            trio.run(run_sentinel, loaded.config, loaded.path, loaded.state_path)
+            trio.run(run_sentinel, loaded.config, loaded.path, loaded.state_path, supervisor)
     except (ListenError, StateError, OSError) as error:
         log.error("sentinel.not_started", error=str(error))
         sys.stderr.write(f"Vedette sentinel: {error}\n")

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -31,10 +31,16 @@ from vedette.conf import Settings
 from vedette.conf.kinds import BufferLimit, ClientClass
 from vedette.conf.quoting import encode_word
 from vedette.errors import VedetteError
-from vedette.log import configure_logging
+from vedette.log import Syslog, configure_logging
 from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.orphans import keep_reaping
-from vedette.runtime.process import allow_clients, close_idle_clients, stop_signals
+from vedette.runtime.process import (
+    Supervisor,
+    allow_clients,
+    close_idle_clients,
+    stop_signals,
+    tell_supervisor,
+)
 from vedette.runtime.pump import Pump, open_listeners
 from vedette.types import RunId
 
@@ -70,11 +76,35 @@ class StateError(VedetteError):
     """The state cannot be kept; the text says where and why."""
 
 
-async def run_sentinel(config: SentinelConfig, file: str, state_path: str) -> None:
+def start_logging(settings: Settings, level: str | None = None) -> None:
+    """Log as the configuration says, or at another `level`.
+
+    Raises:
+        OSError: the log's file cannot be opened.
+    """
+    system = None
+    if settings.value_of(directives.SYSLOG_ENABLED):
+        system = Syslog(
+            settings.value_of(directives.SYSLOG_IDENT),
+            settings.value_of(directives.SYSLOG_FACILITY),
+        )
+    configure_logging(
+        level or settings.value_of(directives.LOG_LEVEL),
+        settings.value_of(directives.LOG_FILE),
+        system,
+    )
+
+
+async def run_sentinel(
+    config: SentinelConfig,
+    file: str,
+    state_path: str,
+    supervisor: Supervisor = Supervisor.NOBODY,
+) -> None:
     """Run a sentinel until it is told to stop.
 
     Both paths are absolute: of the configuration file, and of the one that keeps the state from now
-    on, which may be the same.
+    on, which may be the same. `supervisor` is told when the sentinel is ready and when it stops.
 
     Raises:
         ListenError: a port or an address of `bind` cannot be had.
@@ -98,7 +128,10 @@ async def run_sentinel(config: SentinelConfig, file: str, state_path: str) -> No
             state_file.prove(config.durable)
         except OSError as error:
             raise StateError(f"cannot write {state_path}: {reason_of(error)}") from error
-        await _Sentinel(config, file, state_file, journal).run(listeners, metrics_listeners)
+        sentinel = _Sentinel(config, file, state_file, journal)
+        await sentinel.run(
+            listeners, metrics_listeners, lambda state: tell_supervisor(supervisor, state)
+        )
 
 
 def _listen(stack: contextlib.ExitStack, settings: Settings, port: int) -> list[socket.socket]:
@@ -155,9 +188,15 @@ class _Sentinel:
         self.driver.attach(self.engine, self.pump.settle)
 
     async def run(
-        self, listeners: list[socket.socket], metrics_listeners: list[socket.socket]
+        self,
+        listeners: list[socket.socket],
+        metrics_listeners: list[socket.socket],
+        tell: Callable[[str], None],
     ) -> None:
-        """Serve clients and scrapers on their listeners until told to stop."""
+        """Serve clients and scrapers on their listeners until told to stop.
+
+        `tell` hears `READY=1` once the machine runs, and `STOPPING=1`.
+        """
         log.info(
             "sentinel.started",
             version=__version__,
@@ -182,7 +221,9 @@ class _Sentinel:
                 lambda: self._settings.value_of(directives.TIMEOUT),
                 name="idle clients",
             )
+            tell("READY=1")
             await self._stop.wait()
+            tell("STOPPING=1")
             self.pump.stop_accepting()
             nursery.cancel_scope.cancel()
         log.info("sentinel.stopped")
@@ -276,9 +317,7 @@ class _Sentinel:
             request_shutdown=self.request_stop,
             start_examination=self.driver.start_examination,
             events=self.driver.events,
-            set_log_level=lambda level: configure_logging(
-                level, self._settings.value_of(directives.LOG_FILE)
-            ),
+            set_log_level=lambda level: start_logging(self._settings, level),
         )
 
     def _process_facts(self) -> ProcessFacts:

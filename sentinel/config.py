@@ -164,6 +164,7 @@ def read_config(
     settings = Settings(directives.TABLE)
     queue: list[Statement] = []
     users: list[Statement] = []
+    statements = [each for each in statements if not _asks_for_nothing(each)]
     settings.load(statements, {"sentinel": queue.append, "user": users.append})
     for statement in users:
         _check_user(statement, settings.value_of(directives.REQUIRE_PASS))
@@ -176,6 +177,18 @@ def read_config(
         denies_scripts_reconfig=reader.denies_scripts_reconfig,
         outside=_read_outside(layered, settings, world),
     )
+
+
+def _asks_for_nothing(statement: Statement) -> bool:
+    """Whether a directive is one that a sentinel cannot follow, with the value that needs nothing.
+
+    Raises:
+        ConfigError: it has another value.
+    """
+    reason = directives.refusal(statement.name, statement.values)
+    if reason:
+        raise statement.error(reason)
+    return reason is not None
 
 
 def _layer(statement: Statement, memory: str | None) -> _Layer:

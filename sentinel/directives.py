@@ -7,6 +7,7 @@ unknown here, but for those that stand in files made for redis-sentinel, or that
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from vedette.conf import (
@@ -23,6 +24,7 @@ from vedette.conf import (
     YesNo,
 )
 from vedette.conf.kinds import ClientClass
+from vedette.log import FACILITIES
 
 _MEGABYTE = 1024 * 1024
 
@@ -52,14 +54,16 @@ OUTPUT_LIMITS: Final = Directive(
 )
 QUERY_LIMIT: Final = Directive("client-query-buffer-limit", Memory(_MEGABYTE), 1024 * _MEGABYTE)
 BULK_LIMIT: Final = Directive("proto-max-bulk-len", Memory(_MEGABYTE), 512 * _MEGABYTE)
+SUPERVISED: Final = Directive(
+    "supervised", Choice("no", "auto", "systemd", "upstart"), "no", Flag.IMMUTABLE
+)
+SYSLOG_ENABLED: Final = Directive("syslog-enabled", YesNo(), False, Flag.IMMUTABLE)
+SYSLOG_IDENT: Final = Directive("syslog-ident", Text(), "redis", Flag.IMMUTABLE)
+SYSLOG_FACILITY: Final = Directive("syslog-facility", Choice(*FACILITIES), "local0", Flag.IMMUTABLE)
 JOURNAL: Final = Directive("journal", Text(), "", Flag.IMMUTABLE)
 
 #: Taken so that a file made for redis-sentinel starts here; they change nothing.
 _WITHOUT_EFFECT: Final = (
-    Directive("supervised", Choice("no", "auto", "systemd", "upstart"), "no", Flag.IMMUTABLE),
-    Directive("syslog-enabled", YesNo(), False, Flag.IMMUTABLE),
-    Directive("syslog-ident", Text(), "redis", Flag.IMMUTABLE),
-    Directive("syslog-facility", Text(), "local0", Flag.IMMUTABLE),
     Directive("always-show-logo", YesNo(), False, Flag.IMMUTABLE),
     Directive("set-proc-title", YesNo(), True, Flag.IMMUTABLE),
     Directive("proc-title-template", Text(), "{title} {listen-addr} {server-mode}"),
@@ -78,6 +82,78 @@ _WITHOUT_EFFECT: Final = (
     Directive("locale-collate", Text(), ""),
 )
 
+#: Directives of a datastore, which redis-sentinel takes and has no use for either.
+OF_A_DATASTORE: Final = """
+    active-defrag-cycle-max active-defrag-cycle-min active-defrag-ignore-bytes
+    active-defrag-max-scan-fields active-defrag-threshold-lower
+    active-defrag-threshold-upper active-expire-effort activedefrag activerehashing
+    aof-load-truncated aof-rewrite-incremental-fsync aof-timestamp-enabled
+    aof-use-rdb-preamble aof_rewrite_cpulist appenddirname appendfilename appendfsync
+    auto-aof-rewrite-min-size auto-aof-rewrite-percentage bgsave_cpulist bio_cpulist
+    busy-reply-threshold cluster-allow-pubsubshard-when-down cluster-allow-reads-when-down
+    cluster-allow-replica-migration cluster-announce-bus-port cluster-announce-hostname
+    cluster-announce-ip cluster-announce-port cluster-announce-tls-port cluster-config-file
+    cluster-link-sendbuf-limit cluster-migration-barrier cluster-node-timeout cluster-port
+    cluster-preferred-endpoint-type cluster-replica-no-failover
+    cluster-replica-validity-factor cluster-require-full-coverage cluster-slave-no-failover
+    cluster-slave-validity-factor crash-memcheck-enabled dbfilename enable-debug-command
+    enable-module-command enable-protected-configs hash-max-listpack-entries
+    hash-max-listpack-value hash-max-ziplist-entries hash-max-ziplist-value
+    hll-sparse-max-bytes ignore-warnings io-threads-do-reads jemalloc-bg-thread
+    latency-monitor-threshold lazyfree-lazy-eviction lazyfree-lazy-expire
+    lazyfree-lazy-server-del lazyfree-lazy-user-del lazyfree-lazy-user-flush lfu-decay-time
+    lfu-log-factor list-compress-depth list-max-listpack-size list-max-ziplist-size
+    lua-time-limit masterauth masteruser maxmemory maxmemory-clients
+    maxmemory-eviction-tenacity maxmemory-policy maxmemory-samples min-replicas-max-lag
+    min-replicas-to-write min-slaves-max-lag min-slaves-to-write no-appendfsync-on-rewrite
+    notify-keyspace-events oom-score-adj-values propagation-error-behavior
+    rdb-del-sync-files rdb-save-incremental-fsync rdbchecksum rdbcompression
+    repl-backlog-size repl-backlog-ttl repl-disable-tcp-nodelay repl-diskless-load
+    repl-diskless-sync repl-diskless-sync-delay repl-diskless-sync-max-replicas
+    repl-ping-replica-period repl-ping-slave-period repl-timeout replica-announce-ip
+    replica-announce-port replica-announced replica-ignore-disk-write-errors
+    replica-ignore-maxmemory replica-lazy-flush replica-priority replica-read-only
+    replica-serve-stale-data sanitize-dump-payload server_cpulist set-max-intset-entries
+    shutdown-on-sigint shutdown-on-sigterm shutdown-timeout slave-announce-ip
+    slave-announce-port slave-ignore-maxmemory slave-lazy-flush slave-priority
+    slave-read-only slave-serve-stale-data slowlog-log-slower-than slowlog-max-len
+    socket-mark-id stop-writes-on-bgsave-error stream-node-max-bytes stream-node-max-entries
+    tracking-table-max-keys unixsocketperm zset-max-listpack-entries zset-max-listpack-value
+    zset-max-ziplist-entries zset-max-ziplist-value
+""".split()  # noqa: SIM905 (as a list it would take 150 lines)
+
+_TLS_IS_MISSING: Final = "TLS is not supported: links and clients would not be encrypted"
+#: What a sentinel would have to do something for that it cannot: the one value that asks for
+#: nothing (None: there is none), and why others stop the start.
+REFUSED: Final[dict[str, tuple[str | None, str]]] = {
+    "tls-port": ("0", _TLS_IS_MISSING),
+    "tls-replication": ("no", _TLS_IS_MISSING),
+    "tls-cluster": ("no", _TLS_IS_MISSING),
+    "unixsocket": ("", "Unix sockets are not supported: a sentinel listens on TCP ports"),
+    "cluster-enabled": ("no", "A sentinel is no node of a cluster"),
+    "replicaof": (None, "A sentinel follows no master"),
+    "slaveof": (None, "A sentinel follows no master"),
+    "loadmodule": (None, "Modules are not supported"),
+    "rename-command": (
+        None,
+        "The sentinel's own commands cannot be renamed; those of the nodes: `sentinel "
+        "rename-command <master> <command> <other>`",
+    ),
+}
+
+
+def refusal(name: str, values: Sequence[str]) -> str | None:
+    """Return why a directive stops the start: "" if it asks for nothing, None if it is none of
+    those that are refused.
+    """
+    harmless, reason = REFUSED.get(name, (None, ""))
+    if not reason and name.startswith("tls-"):
+        reason = _TLS_IS_MISSING
+    if not reason:
+        return None
+    return "" if list(values) == [harmless] else f"{name}: {reason}"
+
+
 TABLE: Final = DirectiveTable(
     [
         PORT,
@@ -94,11 +170,16 @@ TABLE: Final = DirectiveTable(
         LOG_LEVEL,
         DAEMONIZE,
         PID_FILE,
+        SUPERVISED,
+        SYSLOG_ENABLED,
+        SYSLOG_IDENT,
+        SYSLOG_FACILITY,
         METRICS_PORT,
         JOURNAL,
         OUTPUT_LIMITS,
         QUERY_LIMIT,
         BULK_LIMIT,
         *_WITHOUT_EFFECT,
+        *(Directive(name, WordList(), (), Flag.IMMUTABLE) for name in OF_A_DATASTORE),
     ]
 )

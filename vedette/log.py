@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import syslog
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
 import structlog
@@ -25,10 +27,32 @@ LEVELS: Final = {
 }
 
 
-def configure_logging(level: str = "notice", file: str = "") -> None:
+#: Names of `syslog-facility`, as Redis has them.
+FACILITIES: Final = {
+    "user": syslog.LOG_USER,
+    **{f"local{number}": syslog.LOG_LOCAL0 + 8 * number for number in range(8)},
+}
+_PRIORITIES: Final = {
+    "debug": syslog.LOG_DEBUG,
+    "info": syslog.LOG_INFO,
+    "warning": syslog.LOG_WARNING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Syslog:
+    """The system's log, as a second place for every line."""
+
+    ident: str
+    #: One of `FACILITIES`.
+    facility: str
+
+
+def configure_logging(level: str = "notice", file: str = "", system: Syslog | None = None) -> None:
     """Set up logging for the process: `level` as Redis names them, `file` empty for stdout.
 
-    May be called again (CONFIG SET loglevel).
+    With `system` every line goes to the system's log as well. May be called again (CONFIG SET
+    loglevel).
 
     Raises:
         OSError: `file` cannot be opened for appending.
@@ -41,13 +65,18 @@ def configure_logging(level: str = "notice", file: str = "") -> None:
         renderer = structlog.processors.LogfmtRenderer(
             key_order=["timestamp", "pid", "level", "event"], bool_as_flag=False
         )
+    copies = []
+    if system is not None:
+        syslog.openlog(system.ident, syslog.LOG_PID, FACILITIES[system.facility])
+        copies.append(_copy_to_syslog)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            *copies,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _add_pid,
-            structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -60,4 +89,18 @@ def _add_pid(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     event["pid"] = os.getpid()
+    return event
+
+
+_RENDER_FOR_SYSLOG = structlog.processors.LogfmtRenderer(
+    key_order=["level", "event"], bool_as_flag=False
+)
+
+
+def _copy_to_syslog(
+    logger: object, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Send a line to the system's log, which adds time and pid itself."""
+    line = _RENDER_FOR_SYSLOG(logger, method, dict(event))
+    syslog.syslog(_PRIORITIES.get(event["level"], syslog.LOG_ERR), str(line))
     return event

@@ -81,7 +81,14 @@ def test_every_directive_of_the_sentinel_is_described() -> None:
     ]
     described = {(row[0], row[1]) for row in rows if row[2]}
 
-    assert {expected_cells(each) for each in sentinel.directives.TABLE.directives} == described
+    ignored = sentinel.directives.OF_A_DATASTORE
+    expected = {
+        expected_cells(each)
+        for each in sentinel.directives.TABLE.directives
+        if each.name not in ignored
+    }
+    expected.add((", ".join(f"`{name}`" for name in ignored), ""))
+    assert described == expected
 
 
 def test_vedette_conf_starts_a_server_with_the_defaults() -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 
+import structlog
 import trio
 
 from .pump import Pump
+
+log = structlog.get_logger()
 
 #: Descriptors kept for everything but clients: files, listeners, links. Redis keeps as many.
 RESERVED_DESCRIPTORS = 32
@@ -31,6 +36,47 @@ def become_daemon() -> bool:
     if null > 2:
         os.close(null)
     return True
+
+
+class Supervisor(enum.Enum):
+    """Who has started us and waits to be told that we are ready (the directive `supervised`)."""
+
+    NOBODY = "no"
+    SYSTEMD = "systemd"
+    UPSTART = "upstart"
+
+
+#: Where each supervisor says that it is there.
+_SUPERVISOR_VARIABLES = {Supervisor.UPSTART: "UPSTART_JOB", Supervisor.SYSTEMD: "NOTIFY_SOCKET"}
+
+
+def find_supervisor(wanted: str) -> Supervisor:
+    """Return who supervises us, of those that `wanted` (`auto`, or one of them) allows for."""
+    for supervisor, variable in _SUPERVISOR_VARIABLES.items():
+        if wanted in ("auto", supervisor.value) and os.environ.get(variable):
+            return supervisor
+    if wanted not in ("auto", "no"):
+        log.warning("process.supervisor_missing", supervised=wanted)
+    return Supervisor.NOBODY
+
+
+def tell_supervisor(supervisor: Supervisor, state: str) -> None:
+    """Say `READY=1` or `STOPPING=1`, as `sd_notify` does; upstart knows the former as a stop.
+
+    A supervisor that cannot be told is worth a line in the log, and no failure.
+    """
+    if supervisor is Supervisor.UPSTART and state == "READY=1":
+        os.environ.pop("UPSTART_JOB", None)
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if supervisor is not Supervisor.SYSTEMD:
+        return
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as connection:
+            connection.connect(f"\0{path[1:]}" if path.startswith("@") else path)
+            connection.sendall(state.encode())
+    except OSError as error:
+        log.warning("process.supervisor_not_told", state=state, error=error.strerror)
 
 
 @contextlib.contextmanager

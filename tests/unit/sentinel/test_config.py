@@ -6,9 +6,11 @@ import hashlib
 
 import pytest
 
+from sentinel import directives
 from sentinel.config import Outside, SentinelConfig, World, read_config
 from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
 from sentinel.state_lines import key_of, state_lines
+from tests.support.redis import RedisServer
 from vedette.conf import parse_text, rewrite_text
 from vedette.errors import ConfigError
 from vedette.types import Address, RunId
@@ -172,7 +174,17 @@ def test_requirepass_opens_fellow_sentinels_unless_they_have_their_own_password(
             "Please specify yes or no for the resolve-hostnames option.",
         ),
         ("sentinel nonsense 1", "Unrecognized sentinel configuration statement."),
-        ("maxmemory 1gb", "Bad directive or wrong number of arguments"),
+        ("no-such-directive 1", "Bad directive or wrong number of arguments"),
+        ("tls-port 1", "tls-port: TLS is not supported: links and clients would not be encrypted"),
+        (
+            "tls-cert-file x",
+            "tls-cert-file: TLS is not supported: links and clients would not be encrypted",
+        ),
+        ("replicaof 10.0.0.1 1", "replicaof: A sentinel follows no master"),
+        (
+            "unixsocket /tmp/x",
+            "unixsocket: Unix sockets are not supported: a sentinel listens on TCP ports",
+        ),
         (
             "user alice on nopass ~* +@all",
             "Access control lists are not supported; use requirepass",
@@ -322,3 +334,28 @@ def test_annotated_configuration_of_the_project_is_valid() -> None:
     (master,) = config.durable.masters
     assert master.name == "mymaster"
     assert config.settings.get_int("port") == 26379
+
+
+def test_directives_of_a_datastore_and_those_that_ask_for_nothing_are_taken() -> None:
+    """As by redis-sentinel: one redis.conf is often the base of both."""
+    config = read(
+        "maxmemory 1gb\nappendfsync always\nclient-output-buffer-limit normal 0 0 0\n"
+        "tls-port 0\ntls-replication no\nunixsocket ''\ncluster-enabled no\n"
+        "save 900 1\nhash-max-listpack-entries 1\noom-score-adj-values 0 200 800\n"
+    )
+
+    assert config.settings.get_int("port") == 26379
+
+
+def test_every_directive_of_redis_is_taken_or_refused_by_name() -> None:
+    """None is called unknown: that would look like a misspelling."""
+    with RedisServer() as redis:
+        names = [name.decode() for name in redis.call("CONFIG", "GET", "*")[::2]]
+    unknown = [
+        name
+        for name in names
+        if directives.TABLE.find(name) is None and directives.refusal(name, ["x"]) is None
+    ]
+
+    # Described by others, or of a debug build alone.
+    assert set(unknown) <= {"aclfile", "acl-pubsub-default", "aof-disable-auto-gc"}

@@ -79,7 +79,7 @@ def test_bad_option_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path.write_text("port 1\n")
 
     check_refused(
-        [str(path), "--maxmemory", "1gb"],
+        [str(path), "--maxmaxmemory", "1gb"],
         capsys,
         "at line 1 of command line",
         "Bad directive or wrong number of arguments",

@@ -118,6 +118,14 @@ class SentinelView(Protocol):
     def masters(self) -> Sequence[MasterView]: ...
 
     @property
+    def conflicts(self) -> Mapping[str, bool]:
+        """By master: whether another sentinel names another address in the same epoch."""
+
+    @property
+    def foreign_nodes(self) -> Mapping[str, int]:
+        """By master: how many of its addresses are answered by another master's nodes."""
+
+    @property
     def saves(self) -> SavesView: ...
 
     @property
@@ -175,6 +183,18 @@ FAILOVER_STATE: Final = Spec(
     "1 for the state that this sentinel's own failover is in, 0 for the others",
     ("master_name", "state"),
 )
+CONFLICT: Final = Spec(
+    "vedette_config_conflict",
+    _G,
+    "1 while another sentinel names another master in the same epoch",
+    ("master_name",),
+)
+FOREIGN: Final = Spec(
+    "vedette_foreign_nodes",
+    _G,
+    "Addresses of the master's nodes at which another's data are found",
+    ("master_name",),
+)
 EPOCH: Final = Spec("vedette_current_epoch", _G, "The highest epoch this sentinel knows of")
 TILTS: Final = Spec("vedette_tilt_total", _C, "How often this sentinel came to distrust its clock")
 PERSISTS: Final = Spec(
@@ -209,6 +229,8 @@ SPECS: Final = (
     MARGIN,
     PROMOTABLE,
     FAILOVER_STATE,
+    CONFLICT,
+    FOREIGN,
     EPOCH,
     TILTS,
     PERSISTS,
@@ -247,6 +269,8 @@ EVENTS_FROM_ZERO: Final = (
     "-failover-abort-no-good-slave",
     "-failover-abort-slave-timeout",
     "+config-update-from",
+    "+config-conflict",
+    "+foreign-node",
     "+convert-to-slave",
     "+reboot",
     "+tilt",
@@ -295,6 +319,10 @@ def _add_margins(families: Families, master: MasterView) -> None:
 
 def add_own(families: Families, sentinel: SentinelView) -> None:
     """Add what a sentinel knows of itself and tells nobody over Redis' protocol."""
+    for name, is_in_conflict in sentinel.conflicts.items():
+        families.add(CONFLICT, float(is_in_conflict), name)
+    for name, count in sentinel.foreign_nodes.items():
+        families.add(FOREIGN, count, name)
     families.add(EPOCH, sentinel.current_epoch)
     families.add(TILTS, sentinel.tilt_count)
     families.add(PERSISTS, sentinel.saves.saved_count, "saved")

@@ -96,6 +96,10 @@ class MetricsState:
     #: The fields of this sentinel's own INFO.
     info: Mapping[str, str]
     masters: tuple[MasterMetrics, ...]
+    #: By master: whether a fellow names another address in the same epoch.
+    conflicts: Mapping[str, bool]
+    #: By master: its addresses at which another's data were found.
+    foreign_nodes: Mapping[str, int]
     saves: SaveMetrics
     #: Events since the start, by name (`+switch-master`).
     event_counts: Mapping[str, int]
@@ -116,6 +120,13 @@ def metrics_state(
         is_in_tilt=state.tilt_since_ms is not None,
         tilt_count=state.tilt_count,
         info=parse_info(info),
+        conflicts={
+            name: master.conflict_since_ms is not None for name, master in state.masters.items()
+        },
+        foreign_nodes={
+            name: sum(node.is_foreign for node in master.replicas.values())
+            for name, master in state.masters.items()
+        },
         masters=tuple(_master(master, now_ms) for master in state.masters.values()),
         saves=saves,
         event_counts=dict(event_counts),

@@ -17,6 +17,7 @@ from vedette.types import Address, RunId
 
 from . import (
     admin,
+    conflict,
     detection,
     discovery,
     election,
@@ -279,6 +280,7 @@ _OF_MASTER: Final[dict[TimerKind, Callable[[Machine, Master], None]]] = {
     TimerKind.CANDIDACY: election.on_candidacy_timer,
     TimerKind.ELECTION: election.on_election_timer,
     TimerKind.FAILOVER: failover.on_timer,
+    TimerKind.CONFLICT: conflict.on_timer,
     TimerKind.RECONF: reconfiguration.on_timer,
     TimerKind.FORGET: membership.on_timer,
 }

@@ -45,6 +45,7 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
         probes.schedule_info(machine, node)
     if is_master_node:
         detection.check_node(machine, node)
+        repair.on_master_info(machine, master)
     else:
         failover.on_replica_info(machine, master, node)
         repair.on_replica_info(machine, master, node)

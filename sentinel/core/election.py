@@ -202,8 +202,13 @@ def _should_wait_for_replica(machine: Machine, master: Master) -> bool:
     return master.failover.is_waiting_for_replica or not has_waited
 
 
-def stand(machine: Machine, master: Master, *, is_forced: bool = False) -> None:
-    """Begin a failover in a new epoch and vote for ourselves; ask for votes once that is saved."""
+def stand(
+    machine: Machine, master: Master, *, is_forced: bool = False, is_settling: bool = False
+) -> None:
+    """Begin a failover in a new epoch and vote for ourselves; ask for votes once that is saved.
+
+    `is_forced`: by an operator's order, which needs no votes. `is_settling`: to end a conflict.
+    """
     state = machine.state
     failover = master.failover
     epoch = state.current_epoch + 1
@@ -212,6 +217,7 @@ def stand(machine: Machine, master: Master, *, is_forced: bool = False) -> None:
     failover.epoch = epoch
     failover.started_ms = machine.now_ms
     failover.is_forced = is_forced
+    failover.is_settling = is_settling
     failover.promoted = None
     failover.old_address = master.address
     failover.awaited_leader = None

@@ -12,7 +12,17 @@ sentinelFailoverStateMachine`.
 
 from __future__ import annotations
 
-from . import history, lineage, notices, orders, probes, reconfiguration, selection, transitions
+from . import (
+    conflict,
+    history,
+    lineage,
+    notices,
+    orders,
+    probes,
+    reconfiguration,
+    selection,
+    transitions,
+)
 from .actions import Crash, RunScript
 from .hosts import shown
 from .machine import Machine, RequestKind
@@ -40,6 +50,9 @@ def become_leader(machine: Machine, master: Master) -> None:
     failover.attempts = 0
     failover.awaited_leader = None
     failover.is_waiting_for_replica = False
+    if failover.is_settling:
+        conflict.settle(machine, master)
+        return
     transitions.become(machine, master, FailoverState.SELECT_SLAVE)
     select_replica(machine, master)
 

@@ -8,7 +8,7 @@ sentinelProcessHelloMessage`.
 
 from __future__ import annotations
 
-from . import detection, election, failover, links, names, notices
+from . import conflict, detection, election, failover, links, names, notices
 from .hello import Hello, parse_hello
 from .hosts import same
 from .machine import Machine
@@ -31,10 +31,13 @@ def on_hello(machine: Machine, payload: bytes) -> None:
     election.adopt_epoch(machine, hello.current_epoch, master)
     if peer is not None:
         peer.last_hello_ms = machine.now_ms
+    # One that was held up on its way through a node says what is no longer so.
+    if peer is not None and hello.config_epoch >= peer.hello_config_epoch:
         peer.hello_config_epoch = hello.config_epoch
         peer.hello_master_address = hello.master_address
     if hello.config_epoch > master.config_epoch:
         _adopt_configuration(machine, master, hello)
+    conflict.check(machine, master)
 
 
 def _can_be_placed(machine: Machine, master: Master, hello: Hello) -> bool:

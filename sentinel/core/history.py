@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from vedette.types import Address, RunId
 
 if TYPE_CHECKING:  # `model.py` holds the records
-    from .model import Master
+    from .model import Failover, Master
 
 #: Records kept for each master.
 RECORDS_MAX: Final = 16
@@ -148,13 +148,15 @@ def note(master: Master, event: str, payload: str, my_id: RunId, now_ms: int) ->
         record.selections += 1
     elif event == "+promoted-slave":
         record.phases[Phase.PROMOTED] = now_ms
+    elif event == "-config-conflict" and record.cause is Cause.CONFLICT:
+        _end(record, Result.COMPLETED, event, now_ms)
     elif event in _ENDS or event.startswith(_ABORT):
         _end(record, _ENDS.get(event, Result.ABORTED), event, now_ms)
 
 
 def _begin(master: Master, my_id: RunId, now_ms: int) -> None:
     failover = master.failover
-    cause = Cause.ORDERED if failover.is_forced else Cause.ODOWN
+    cause = _cause(failover)
     record = _same_outage(master) if cause is Cause.ODOWN else None
     if record is None:
         record = _open(master, cause)
@@ -164,6 +166,12 @@ def _begin(master: Master, my_id: RunId, now_ms: int) -> None:
     record.attempts += 1
     record.votes = 0
     record.needed_votes = 0 if failover.is_forced else _needed_votes(master)
+
+
+def _cause(failover: Failover) -> Cause:
+    if failover.is_settling:
+        return Cause.CONFLICT
+    return Cause.ORDERED if failover.is_forced else Cause.ODOWN
 
 
 def _follow(master: Master, leader: RunId, now_ms: int) -> None:

@@ -338,6 +338,8 @@ class Failover:
     epoch: int = 0
     #: Begun by SENTINEL FAILOVER: needs neither ODOWN nor votes.
     is_forced: bool = False
+    #: Begun to end a conflict: promotes nobody.
+    is_settling: bool = False
     promoted: Address | None = None
     #: Replicas that refused or missed the promotion -> not chosen again before.
     refused: dict[Address, int] = field(default_factory=dict)
@@ -406,6 +408,8 @@ class Master:
     generation: int = 0
     #: When the current address was adopted.
     switched_ms: int = 0
+    #: Since when a fellow names another master in our epoch. Written by `conflict.py`.
+    conflict_since_ms: int | None = None
     #: Whose data these are. Written by `lineage.py`.
     lineage: Lineage = field(default_factory=Lineage)
     #: The last failovers, oldest first. Written by `history.py`.

@@ -67,6 +67,8 @@ LEVELS: Final[dict[str, Level]] = {
     "+estimated-loss": _N,
     "+switch-master": _W,
     "+config-update-from": _W,
+    "+config-conflict": _W,
+    "-config-conflict": _W,
     "+convert-to-slave": _N,
     "+fix-slave-config": _N,
     "+foreign-node": _W,

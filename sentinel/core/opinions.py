@@ -9,11 +9,11 @@ a switch. Reference: `sentinel.c: sentinelAskMasterStateToOtherSentinels`.
 from __future__ import annotations
 
 from vedette.resp.exchange import Received
-from vedette.types import RunId
+from vedette.types import Address, RunId
 
-from .hosts import shown
+from .hosts import same, shown
 from .machine import Machine, Request, RequestKind
-from .model import FailoverState, Master, PeerSentinel
+from .model import FailoverState, Master, PeerSentinel, SentinelState
 from .timers import Timer, TimerKind
 from .timing import ASK_BACK_GAP_MS, ASK_PERIOD_URGENT_MS
 
@@ -96,6 +96,14 @@ def count_down(master: Master) -> int:
     return int(master.is_s_down) + sum(peer.says_down for peer in master.peers.values())
 
 
+def named_address(state: SentinelState, master: Master, peer: PeerSentinel) -> Address:
+    """What a fellow calls this master: our address, unless it names another in our epoch."""
+    address = peer.hello_master_address
+    if address is None or peer.hello_config_epoch != master.config_epoch:
+        return master.address
+    return master.address if same(state, address, master.address) else address
+
+
 def _ask(machine: Machine, master: Master, peer: PeerSentinel) -> None:
     failover = master.failover
     is_candidate = failover.state is FailoverState.WAIT_START and machine.is_saved(
@@ -103,7 +111,9 @@ def _ask(machine: Machine, master: Master, peer: PeerSentinel) -> None:
     )
     state = machine.state
     epoch = failover.epoch if is_candidate else state.saved_epoch
-    host, port = shown(state, master.address)
+    # Who names another node finds the master by that one's address.
+    address = named_address(state, master, peer) if is_candidate else master.address
+    host, port = shown(state, address)
     command = (
         b"SENTINEL",
         b"is-master-down-by-addr",

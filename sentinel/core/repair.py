@@ -40,6 +40,13 @@ from .timing import (
 )
 
 
+def on_master_info(machine: Machine, master: Master) -> None:
+    """The master has just proved that it is one: strays that waited for that need not wait on."""
+    for node in master.replicas.values():
+        if node.role_reported is Role.MASTER:
+            on_replica_info(machine, master, node)
+
+
 def on_replica_info(machine: Machine, master: Master, node: Node) -> None:
     """Repair a replica, if it needs that and may be."""
     if not _is_repairable(machine, master, node):

@@ -27,6 +27,7 @@ class TimerKind(IntEnum):
     CANDIDACY = auto()
     ELECTION = auto()
     FAILOVER = auto()
+    CONFLICT = auto()
     RECONF = auto()
     FORGET = auto()
     SAVE = auto()

@@ -104,6 +104,12 @@ CONFIRM_GAP_MS: Final = 500
 FIX_WAIT_MS: Final = 4_000
 FIX_TURN_MS: Final = 1_000
 
+#: Before an election to end a conflict: the news that ends it may be on its way; then, for whose
+#: master has fewer sentinels behind it; and between two looks at it.
+CONFLICT_WAIT_MS: Final = 300
+CONFLICT_DEFER_MS: Final = 1_000
+CONFLICT_RETRY_MS: Final = 250
+
 #: Between the candidacies of sentinels that reach ODOWN at the same moment, by rank.
 RANK_DELAY_MS: Final = 30
 #: What each better one in rank is allowed that has not said yet that it holds the master down.

@@ -62,6 +62,7 @@ def finish(machine: Machine, master: Master, event: str) -> None:
     failover = master.failover
     failover.promoted = None
     failover.is_forced = False
+    failover.is_settling = False
     for kind in (TimerKind.ELECTION, TimerKind.FAILOVER, TimerKind.RECONF):
         machine.timers.cancel(Timer(kind, master.name))
     if master.is_o_down:

@@ -143,6 +143,8 @@ class Sentinel:
     tilt_count: int = 2
     info: dict[str, str] = field(default_factory=lambda: {"redis_mode": "sentinel"})
     masters: list[MasterSeen] = field(default_factory=list)
+    conflicts: dict[str, bool] = field(default_factory=lambda: {"m": True})
+    foreign_nodes: dict[str, int] = field(default_factory=lambda: {"m": 2})
     saves: Saves = field(default_factory=Saves)
     event_counts: dict[str, int] = field(default_factory=lambda: {"+sdown": 3, "+slave": 1})
 
@@ -156,6 +158,8 @@ def test_a_sentinel_tells_of_itself() -> None:
     }
 
     assert samples["vedette_current_epoch{}"] == 9
+    assert samples["vedette_config_conflict{m}"] == 1
+    assert samples["vedette_foreign_nodes{m}"] == 2
     assert samples["vedette_tilt_total{}"] == 2
     assert samples["vedette_config_persists_total{saved}"] == 4
     assert samples["vedette_config_persists_total{failed}"] == 1

@@ -242,3 +242,57 @@ def test_redis_sentinels_with_a_short_down_after_hear_of_a_switch_later() -> Non
     rig.advance(100)
     assert heard(stranger)
     assert heard(REPLICA_1)
+
+
+def test_conflict_with_a_stranger_is_reported_and_left_alone() -> None:
+    """Two deployments that share a name must not be made one."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.forget()
+    rig.hello(master=Address("10.9.9.9", 6379))
+    rig.advance(10_000)
+
+    conflict = f"+config-conflict master mymaster 10.0.0.1 6379 epoch 0 {PEER_A} names"
+    assert rig.lines() == [f"{conflict} 10.9.9.9 6379"]
+    assert rig.core.state.current_epoch == 0
+
+    rig.hello()
+
+    assert rig.events()[-1] == "-config-conflict"
+
+
+def test_hello_that_was_held_up_does_not_bring_a_conflict_back() -> None:
+    """The hello channel of a slow node repeats what a fellow said before it followed."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.hello(epoch=1, master=REPLICA_1, config_epoch=1)
+    rig.hello(PEER_B, epoch=1, master=REPLICA_2, config_epoch=1)
+    assert rig.events()[-1] == "+config-conflict"
+
+    rig.hello(PEER_B, epoch=1, master=MASTER, config_epoch=0)
+
+    assert rig.events()[-1] == "+config-conflict"
+
+
+def test_votes_in_a_conflict_are_asked_by_the_address_that_the_fellow_holds() -> None:
+    """It finds the master by address, and so do redis-sentinels."""
+    rig = Rig()
+    rig.agree_down()
+    rig.advance(1_000)
+    rig.forget()
+    rig.hello(master=REPLICA_1)
+    rig.advance(3_000)
+
+    asked = {
+        address: command.split()[2]
+        for address in PEER_ADDRESSES.values()
+        for command in rig.commands_to(address)
+        if b"is-master-down-by-addr" in command and ME.encode() in command
+    }
+    assert asked == {
+        PEER_ADDRESSES[PEER_A]: REPLICA_1.host.encode(),
+        PEER_ADDRESSES[PEER_B]: MASTER.host.encode(),
+    }
+    assert rig.events()[-1] == "-config-conflict"
+    assert rig.master.config_epoch == 1
+    assert rig.master.address == MASTER

@@ -67,7 +67,30 @@ LOST_BYTES: Final = Spec(
     ("master_name",),
 )
 
-SPECS: Final = (FAILOVERS, SWITCHES, LAST_SWITCH, DURATION, PHASE, VOTES, LOST_BYTES)
+ELECTIONS: Final = Spec(
+    "vedette_elections_total",
+    _C,
+    "Elections that this sentinel stood for, by outcome",
+    ("master_name", "result"),
+)
+SDOWNS: Final = Spec(
+    "vedette_sdown_total",
+    _C,
+    "How often an instance was held subjectively down, by what it is: what flaps shows here",
+    ("master_name", "kind"),
+)
+
+SPECS: Final = (
+    ELECTIONS,
+    SDOWNS,
+    FAILOVERS,
+    SWITCHES,
+    LAST_SWITCH,
+    DURATION,
+    PHASE,
+    VOTES,
+    LOST_BYTES,
+)
 
 DURATION_BOUNDS: Final = (
     0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0,
@@ -91,6 +114,11 @@ _RESULTS: Final = {
 _SUPERSEDED: Final = "superseded"
 RESULTS: Final = (*_RESULTS.values(), _SUPERSEDED)
 
+#: What an election came to, by the event that says so.
+_ELECTION_RESULTS: Final = {"+elected-leader": "won", "-failover-abort-not-elected": "lost"}
+#: What `+sdown` calls an instance, and what we do.
+_KINDS: Final = {"master": "master", "slave": "replica", "sentinel": "sentinel"}
+
 #: The phase that an event ends, and which events may have begun it, the likeliest first.
 _PHASES: Final = {
     "+odown": ("agree", ("+sdown",)),
@@ -109,6 +137,8 @@ class _MasterLog:
 
     failovers: Counter[tuple[str, str]] = field(default_factory=Counter)
     switches: Counter[str] = field(default_factory=Counter)
+    elections: Counter[str] = field(default_factory=Counter)
+    sdowns: Counter[str] = field(default_factory=Counter)
     last_switch_unix_s: float | None = None
     lost_bytes: int = 0
     durations: dict[str, Histogram] = field(default_factory=dict)
@@ -161,6 +191,9 @@ class FailoverLog:
         if event == "+vote-for-leader":
             self._votes["self" if payload.split()[:1] == [self._my_id] else "peer"] += 1
             return
+        if event == "+sdown":
+            kind, owner = payload.split()[0], _owner_of(payload)
+            self._masters.setdefault(owner, _MasterLog()).sdowns[_KINDS[kind]] += 1
         name = _master_of(event, payload)
         if name is None:
             return
@@ -170,6 +203,8 @@ class FailoverLog:
         log = self._masters.setdefault(name, _MasterLog())
         if event == "+sdown" and suspected_s is not None:
             _observe(log.phases, "detect", now_s - suspected_s, PHASE_BOUNDS)
+        if event in _ELECTION_RESULTS and log.trigger == "odown":
+            log.elections[_ELECTION_RESULTS[event]] += 1
         self._end_phase(log, event, now_s)
         if event in _MARKS:
             log.marks[event] = now_s
@@ -220,6 +255,10 @@ class FailoverLog:
             for trigger in TRIGGERS:
                 for result in RESULTS:
                     families.add(FAILOVERS, log.failovers[trigger, result], name, trigger, result)
+            for result in _ELECTION_RESULTS.values():
+                families.add(ELECTIONS, log.elections[result], name, result)
+            for kind in _KINDS.values():
+                families.add(SDOWNS, log.sdowns[kind], name, kind)
             for role in (LEADER, OBSERVER):
                 families.add(SWITCHES, log.switches[role], name, role)
             families.add(LOST_BYTES, log.lost_bytes, name)
@@ -250,6 +289,12 @@ def _observe(
     histograms: dict[str, Histogram], key: str, seconds: float, bounds: tuple[float, ...]
 ) -> None:
     histograms.setdefault(key, Histogram(bounds)).observe(max(0.0, seconds))
+
+
+def _owner_of(payload: str) -> str:
+    """Return the name of the master that an instance belongs to, or is."""
+    words = payload.split()
+    return words[words.index("@") + 1] if "@" in words else words[1]
 
 
 def _master_of(event: str, payload: str) -> str | None:

@@ -12,17 +12,28 @@ from typing import Final
 
 from prometheus_client.metrics_core import Metric
 
-from . import failovers, native, node_families, scrapes, sentinel_families
+from . import (
+    failovers,
+    native,
+    node_families,
+    scrapes,
+    sentinel_detail,
+    sentinel_families,
+    sentinel_meter,
+)
 from .failovers import FailoverLog
 from .families import Families, Spec
 from .info_table import CONFIG_ROWS
 from .replies import Answers
+from .sentinel_detail import MasterDetailView
 from .sentinel_families import SentinelView
+from .sentinel_meter import SentinelMeter
 
 __all__ = [
     "ALL_SPECS",
     "DIRECTIVES",
     "FailoverLog",
+    "SentinelMeter",
     "SentinelView",
     "add_target",
     "sentinel_metrics",
@@ -33,6 +44,8 @@ ALL_SPECS: Final[tuple[Spec, ...]] = (
     *node_families.SPECS,
     *native.SPECS,
     *sentinel_families.SPECS,
+    *sentinel_detail.SPECS,
+    *sentinel_meter.SPECS,
     *failovers.SPECS,
     *scrapes.SPECS,
 )
@@ -54,13 +67,22 @@ def server_metrics(
     return families.metrics()
 
 
-def sentinel_metrics(sentinel: SentinelView, log: FailoverLog, *, now_s: float) -> Iterable[Metric]:
-    """Return a sentinel's metrics; `now_s` is Unix time."""
+def sentinel_metrics(
+    sentinel: SentinelView,
+    log: FailoverLog,
+    *,
+    now_s: float,
+    detail: Iterable[MasterDetailView],
+    meter: SentinelMeter,
+) -> Iterable[Metric]:
+    """Return a sentinel's metrics; `now_s` is Unix time, `detail` its masters once more."""
     families = Families()
     node_families.add_node(families, sentinel.info, now_s=now_s)
     native.add_native(families, sentinel.info)
     sentinel_families.add_masters(families, sentinel.masters)
     sentinel_families.add_own(families, sentinel)
+    sentinel_detail.add_detail(families, detail, now_s)
+    meter.add_to(families)
     log.add_to(families)
     return families.metrics()
 

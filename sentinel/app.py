@@ -229,7 +229,14 @@ class _Sentinel:
         log.info("sentinel.stopped")
 
     def _metrics(self) -> Iterable[Metric]:
-        return sentinel_metrics(self.metrics_state(), self._failovers, now_s=time.time())
+        state = self.metrics_state()
+        return sentinel_metrics(
+            state,
+            self._failovers,
+            now_s=time.time(),
+            detail=state.masters,
+            meter=self.driver.meter,
+        )
 
     def _note_event(self, action: Publish) -> None:
         """Have failovers counted and timed by what is announced of them."""

@@ -6,14 +6,14 @@ import a sentinel and is handed these records. Pure; counted anew for every scra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from vedette.info import parse_info
 from vedette.types import Address, RunId
 
 from .commands.queries import quorum_text
-from .core import views
+from .core import opinions, selection, views
 from .core.actions import Publish
 from .core.model import FailoverState, Master, Node, PeerSentinel, SentinelState
 
@@ -39,6 +39,33 @@ class PeerMetrics:
     flags: str
     is_s_down: bool
     last_hello_age_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceMetrics:
+    """A node or fellow sentinel of a master."""
+
+    #: Its address, or a sentinel's run id.
+    name: str
+    #: `master`, `replica` or `sentinel`.
+    kind: str
+    is_s_down: bool
+    #: Connection -> whether it is up.
+    links: Mapping[str, bool]
+    #: Since its last INFO, or a sentinel's last hello.
+    heard_age_ms: int | None
+    #: Of a replica: by how much it is behind the one that has most.
+    behind_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastFailoverMetrics:
+    """The newest failover that has ended the old master's reign."""
+
+    votes: int
+    needed_votes: int
+    lost_bytes: int | None
+    pause_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +95,15 @@ class MasterMetrics:
     quorum_text: str
     replicas: tuple[ReplicaMetrics, ...]
     peers: tuple[PeerMetrics, ...]
+    #: Sentinels that hold it down, that do not answer, that are to be forgotten, that name another.
+    down_count: int
+    ghost_count: int
+    leaving_count: int
+    differing_count: int
+    instances: tuple[InstanceMetrics, ...]
+    #: Reason -> replicas that may not be promoted for it; all reasons there are.
+    excluded: Mapping[str, int]
+    last_failover: LastFailoverMetrics | None
 
     @property
     def is_failing_over(self) -> bool:
@@ -127,13 +163,13 @@ def metrics_state(
             name: sum(node.is_foreign for node in master.replicas.values())
             for name, master in state.masters.items()
         },
-        masters=tuple(_master(master, now_ms) for master in state.masters.values()),
+        masters=tuple(_master(state, master, now_ms) for master in state.masters.values()),
         saves=saves,
         event_counts=dict(event_counts),
     )
 
 
-def _master(master: Master, now_ms: int) -> MasterMetrics:
+def _master(state: SentinelState, master: Master, now_ms: int) -> MasterMetrics:
     check = views.quorum_check(master)
     return MasterMetrics(
         name=master.name,
@@ -155,7 +191,60 @@ def _master(master: Master, now_ms: int) -> MasterMetrics:
         quorum_text=quorum_text(check),
         replicas=tuple(_replica(replica) for replica in master.replicas.values()),
         peers=tuple(_peer(peer, now_ms) for peer in master.peers.values()),
+        down_count=opinions.count_down(master),
+        ghost_count=check.voters - check.usable,
+        leaving_count=len(master.leaving),
+        differing_count=sum(
+            peer.hello_master_address not in (None, master.address)
+            for peer in master.peers.values()
+        ),
+        instances=tuple(_instances(master, now_ms)),
+        excluded=_excluded(state, master, now_ms),
+        last_failover=_last_failover(master),
     )
+
+
+def _instances(master: Master, now_ms: int) -> Iterator[InstanceMetrics]:
+    most = max((node.repl_offset for node in master.replicas.values()), default=0)
+    for node in master.nodes():
+        is_master = node is master.node
+        yield InstanceMetrics(
+            name=str(node.address),
+            kind="master" if is_master else "replica",
+            is_s_down=node.is_s_down,
+            links={"command": node.link.is_up, "pubsub": node.pubsub.is_up},
+            heard_age_ms=None if node.info_refresh_ms is None else now_ms - node.info_refresh_ms,
+            behind_bytes=None if is_master else most - node.repl_offset,
+        )
+    for peer in master.peers.values():
+        yield InstanceMetrics(
+            name=peer.run_id,
+            kind="sentinel",
+            is_s_down=peer.is_s_down,
+            links={"command": peer.link.is_up},
+            heard_age_ms=now_ms - peer.last_hello_ms if peer.last_hello_ms else None,
+        )
+
+
+def _excluded(state: SentinelState, master: Master, now_ms: int) -> dict[str, int]:
+    counts = {reason.name.lower(): 0 for reason in selection.Unfit}
+    for node in master.replicas.values():
+        reason = selection.unfit(master, node, now_ms, state.periods)
+        if reason is not None:
+            counts[reason.name.lower()] += 1
+    return counts
+
+
+def _last_failover(master: Master) -> LastFailoverMetrics | None:
+    for record in reversed(master.history):
+        if record.has_switched:
+            return LastFailoverMetrics(
+                votes=record.votes,
+                needed_votes=record.needed_votes,
+                lost_bytes=record.estimated_lost_bytes,
+                pause_s=None if record.pause_ms is None else record.pause_ms / 1000,
+            )
+    return None
 
 
 def _replica(replica: Node) -> ReplicaMetrics:

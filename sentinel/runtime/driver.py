@@ -20,6 +20,7 @@ from typing import Final, assert_never
 import structlog
 import trio
 
+from monitoring.sentinel_meter import NODE, SENTINEL, SentinelMeter
 from sentinel.context import EVENTS_REASON, SentinelEngine
 from sentinel.core import SentinelCore
 from sentinel.core.actions import (
@@ -35,8 +36,16 @@ from sentinel.core.actions import (
     RunScript,
     Send,
 )
-from sentinel.core.events import Event, LinkDown, NameResolved, Started, TimePassed
-from sentinel.core.model import LinkId, SentinelState
+from sentinel.core.events import (
+    Event,
+    LinkDown,
+    NameResolved,
+    Persisted,
+    RepliesReceived,
+    Started,
+    TimePassed,
+)
+from sentinel.core.model import LinkId, LinkKind, SentinelState
 from sentinel.doctor import Facts
 from sentinel.event_log import EventLog
 from sentinel.sources import Sources
@@ -93,6 +102,8 @@ class Driver:
         self._sleep = trio.CancelScope()
         #: Events published or logged since the start, by name: for metrics.
         self.event_counts: Counter[str] = Counter()
+        #: What the work takes, for metrics as well.
+        self.meter = SentinelMeter()
         #: The last of them that were published, for SENTINEL EVENTS.
         self.events = EventLog(time.time_ns() // 1_000)
         self.saver = Saver(file, self.handle)
@@ -126,6 +137,7 @@ class Driver:
         try:
             while self._inbox:
                 event = self._inbox.popleft()(self.now_ms())
+                self._measure(event)
                 if isinstance(event, LinkDown):
                     self._links.pop(event.link, None)
                 if self._observe is not None:
@@ -139,6 +151,18 @@ class Driver:
         finally:
             self._is_stepping = False
         self._set_alarm()
+
+    def _measure(self, event: Event) -> None:
+        match event:
+            case RepliesReceived(_, link_id, token):
+                self.meter.on_replies(link_id, token, time.perf_counter())
+            case LinkDown(_, link_id, reason):
+                self.meter.on_link_ended(link_id)
+                link = self._links.get(link_id)
+                if link is not None:
+                    self.meter.on_link_lost(link.kind.value, reason.value)
+            case Persisted():
+                self.meter.on_saved(self.saver.last_save_s)
 
     def handle(self, make_event: Callable[[int], Event]) -> None:
         """Do as `step`, then send what clients are owed: for every task but the pump's."""
@@ -195,6 +219,7 @@ class Driver:
             self._set_alarm()
             with self._sleep:
                 await trio.sleep_forever()
+            self.meter.on_woken(trio.current_time() - self._sleep.deadline)
             # Replies that came while we slept (or while the process was stopped) are read before
             # the machine may conclude that they did not come.
             self._poller.serve_ready()
@@ -214,11 +239,15 @@ class Driver:
                 link = self._links.get(link_id)
                 if link is not None:
                     link.send(token, commands)
+                    if commands[0] == (b"PING",):
+                        kind = SENTINEL if link.kind is LinkKind.PEER else NODE
+                        self.meter.on_ping_sent(link_id, token, kind, time.perf_counter())
                     self._queued[link] = None
             case Connect():
                 self._connect(action)
             case Disconnect(link_id):
                 link = self._links.pop(link_id, None)
+                self.meter.on_link_ended(link_id)
                 if link is not None:
                     link.close()
             case Persist():

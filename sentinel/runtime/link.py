@@ -86,6 +86,7 @@ class Link:
         resolve: Resolve | None = None,
     ) -> None:
         self.id: LinkId = connect.link
+        self.kind = connect.kind
         self.address: Address = connect.address
         self._connect_timeout_s = connect.connect_timeout_ms / 1000
         self._sources = sources or Sources()

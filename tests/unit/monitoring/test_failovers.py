@@ -211,6 +211,34 @@ def test_a_master_no_longer_watched_is_forgotten() -> None:
     assert samples == {"vedette_votes_cast_total{self}": 1}
 
 
+def test_elections_are_counted_by_outcome() -> None:
+    """An order is no election, though its leader is called elected."""
+    lost = [
+        (1.0, "+odown", f"{MASTER} #quorum 2/2"),
+        (1.1, "+try-failover", MASTER),
+        (1.2, "-failover-abort-not-elected", MASTER),
+    ]
+    order = [(30.0, "+try-failover", MASTER), (30.0, "+elected-leader", MASTER)]
+
+    samples = told([*lost, *LEADER_EVENTS, *order])
+
+    elections = {name: value for name, value in samples.items() if "elections" in name}
+    assert elections == {
+        "vedette_elections_total{m,lost}": 1,
+        "vedette_elections_total{m,won}": 1,
+    }
+
+
+def test_downs_are_counted_by_what_is_down() -> None:
+    """A rising count with nothing down for long is a flap."""
+    peer = f"sentinel {PEER} 10.0.0.9 26379 @ m 10.0.0.1 6379"
+
+    samples = told([(1.0, "+sdown", REPLICA), (2.0, "+sdown", REPLICA), (3.0, "+sdown", peer)])
+
+    downs = {name: value for name, value in samples.items() if "sdown" in name}
+    assert downs == {"vedette_sdown_total{m,replica}": 2, "vedette_sdown_total{m,sentinel}": 1}
+
+
 def test_counters_of_a_watched_master_begin_at_zero() -> None:
     """A counter that first appears as 1 shows no rise, and alerts on it stay silent."""
     log = FailoverLog(ME)
@@ -225,6 +253,8 @@ def test_counters_of_a_watched_master_begin_at_zero() -> None:
         "vedette_failovers": 12,
         "vedette_estimated_lost_bytes": 1,
         "vedette_master_switches": 2,
+        "vedette_elections": 2,
+        "vedette_sdown": 3,
     }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from monitoring.failovers import FailoverLog
 from monitoring.families import Families
-from monitoring.metrics import sentinel_metrics
+from monitoring.metrics import SentinelMeter, sentinel_metrics
 from monitoring.replies import MasterSeen, ReplicaSeen
 from monitoring.sentinel_families import add_masters
 from vedette.types import Address
@@ -153,7 +153,9 @@ def test_a_sentinel_tells_of_itself() -> None:
     """Epoch, stalls, saves and events are nowhere in Redis' protocol."""
     samples = {
         f"{sample.name}{{{','.join(sample.labels.values())}}}": sample.value
-        for metric in sentinel_metrics(Sentinel(), FailoverLog("a"), now_s=0)
+        for metric in sentinel_metrics(
+            Sentinel(), FailoverLog("a"), now_s=0, detail=(), meter=SentinelMeter()
+        )
         for sample in metric.samples
     }
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from monitoring.families import Families
+from monitoring.sentinel_detail import add_detail
 from sentinel.core import initial_state
 from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
 from sentinel.metrics_state import MetricsState, SaveMetrics, metrics_state
+from tests.unit.sentinel.core.rig import (
+    MASTER,
+    PEER_A,
+    PEER_ADDRESSES,
+    PEER_B,
+    REPLICA_1,
+    REPLICA_2,
+    Rig,
+    replica_info,
+    run_id_of,
+)
 from vedette.types import Address, RunId
 
 SAVES = SaveMetrics(saved_count=1, failed_count=2, last_duration_s=0.5, is_failing=False)
@@ -68,3 +81,70 @@ def test_margin_of_a_failover_can_be_computed() -> None:
         outcomes.append((margin, master.has_quorum, master.has_majority))
 
     assert outcomes == [(1, True, True), (0, True, True), (-1, True, False)]
+
+
+def detail_of(rig: Rig) -> dict[str, float]:
+    """Return the samples of `rig`'s master by series."""
+    state = metrics_state(
+        rig.core.state, rig.now_ms, info="# Server\r\n", saves=SAVES, event_counts={}
+    )
+    families = Families()
+    add_detail(families, state.masters, now_s=1_000.0)
+    return {
+        f"{sample.name}{{{','.join(sample.labels.values())}}}": sample.value
+        for metric in families.metrics()
+        for sample in metric.samples
+    }
+
+
+def test_healthy_master_in_detail() -> None:
+    """Everybody is up; the replica that lags shows by how much."""
+    rig = Rig()
+    rig.info[REPLICA_2] = replica_info(offset=250, run_id=run_id_of(REPLICA_2))
+    rig.advance(11_000)
+
+    samples = detail_of(rig)
+
+    assert samples["vedette_master_down{mymaster,subjective}"] == 0
+    assert samples["vedette_replica_behind_bytes{mymaster,10.0.0.2:6379}"] == 150
+    assert samples["vedette_replica_behind_bytes{mymaster,10.0.0.3:6379}"] == 0
+    assert samples["vedette_link_up{mymaster,10.0.0.1:6379,master,pubsub}"] == 1
+    assert samples[f"vedette_instance_down{{mymaster,{PEER_A},sentinel}}"] == 0
+    assert samples["vedette_replicas_excluded{mymaster,never}"] == 0
+    assert samples["vedette_failover_authorizable{mymaster}"] == 1
+    assert samples["vedette_last_heard_timestamp_seconds{mymaster,10.0.0.1:6379,master}"] > 980
+    assert "vedette_last_election_votes{mymaster}" not in samples
+
+
+def test_trouble_shows_in_detail() -> None:
+    """A master that is down to us alone, a fellow gone, another that names a different master."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.hello(PEER_A, master=REPLICA_1)
+    rig.kill(MASTER)
+    rig.kill(PEER_ADDRESSES[PEER_B])
+    rig.advance(1_100)
+
+    samples = detail_of(rig)
+
+    assert samples["vedette_master_down{mymaster,subjective}"] == 1
+    assert samples["vedette_master_down{mymaster,objective}"] == 0
+    assert samples["vedette_down_opinions{mymaster}"] == 1
+    assert samples["vedette_split_config{mymaster}"] == 1
+    assert samples["vedette_ghost_sentinels{mymaster}"] == 1
+    assert samples["vedette_link_up{mymaster,10.0.0.1:6379,master,command}"] == 0
+
+
+def test_last_failover_shows_its_votes() -> None:
+    """As long as it is the last."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.agree_down()
+    rig.kill(MASTER)
+    rig.advance(1_200)
+
+    samples = detail_of(rig)
+
+    assert samples["vedette_last_election_votes{mymaster}"] == 2
+    assert samples["vedette_last_election_votes_needed{mymaster}"] == 2
+    assert samples["vedette_leader_epoch{mymaster}"] == 1

@@ -1,0 +1,63 @@
+"""What a sentinel's runtime counts and times."""
+
+from __future__ import annotations
+
+import pytest
+
+from monitoring.families import Families
+from monitoring.sentinel_meter import NODE, SENTINEL, SentinelMeter
+
+
+def samples_of(meter: SentinelMeter) -> dict[str, float]:
+    families = Families()
+    meter.add_to(families)
+    return {
+        f"{sample.name}{{{','.join(sample.labels.values())}}}": sample.value
+        for metric in families.metrics()
+        for sample in metric.samples
+        if not sample.name.endswith("_bucket")
+    }
+
+
+def test_ping_is_timed_until_its_own_reply() -> None:
+    """Replies to other requests on the link say nothing about it."""
+    meter = SentinelMeter()
+    meter.on_ping_sent(7, 1, NODE, 10.0)
+    meter.on_replies(7, 2, 10.1)
+    meter.on_replies(8, 1, 10.2)
+    meter.on_replies(7, 1, 10.25)
+    meter.on_replies(7, 1, 11.0)
+
+    samples = samples_of(meter)
+
+    assert samples["vedette_ping_rtt_seconds_count{node}"] == 1
+    assert samples["vedette_ping_rtt_seconds_sum{node}"] == pytest.approx(0.25)
+    assert samples["vedette_ping_rtt_seconds_count{sentinel}"] == 0
+
+
+def test_ping_of_a_link_that_ended_is_never_answered() -> None:
+    """Nor is it kept for ever."""
+    meter = SentinelMeter()
+    meter.on_ping_sent(7, 1, SENTINEL, 10.0)
+    meter.on_link_ended(7)
+    meter.on_replies(7, 1, 10.1)
+
+    assert samples_of(meter)["vedette_ping_rtt_seconds_count{sentinel}"] == 0
+    assert meter._pings == {}
+
+
+def test_delays_saves_and_losses_are_counted() -> None:
+    """Waking early is no delay."""
+    meter = SentinelMeter()
+    for late_s in (-0.001, 0.5):
+        meter.on_woken(late_s)
+    meter.on_saved(0.02)
+    meter.on_link_lost("cmd", "refused")
+    meter.on_link_lost("cmd", "refused")
+
+    samples = samples_of(meter)
+
+    assert samples["vedette_loop_lag_seconds_count{}"] == 2
+    assert samples["vedette_loop_lag_seconds_sum{}"] == pytest.approx(0.5)
+    assert samples["vedette_config_persist_seconds_count{}"] == 1
+    assert samples["vedette_link_losses_total{cmd,refused}"] == 2

@@ -92,6 +92,7 @@ def start_logging(settings: Settings, level: str | None = None) -> None:
         level or settings.value_of(directives.LOG_LEVEL),
         settings.value_of(directives.LOG_FILE),
         system,
+        settings.value_of(directives.LOG_FORMAT),
     )
 
 

@@ -24,7 +24,7 @@ from vedette.conf import (
     YesNo,
 )
 from vedette.conf.kinds import ClientClass
-from vedette.log import FACILITIES
+from vedette.log import FACILITIES, FORMATS
 
 _MEGABYTE = 1024 * 1024
 
@@ -39,6 +39,7 @@ MAX_CLIENTS: Final = Directive("maxclients", Integer(1), 10_000)
 REQUIRE_PASS: Final = Directive("requirepass", Text(), "", Flag.SENSITIVE)
 DIRECTORY: Final = Directive("dir", Text(), "", Flag.PROTECTED)
 LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
+LOG_FORMAT: Final = Directive("log-format", Choice(*FORMATS), "console", Flag.IMMUTABLE)
 LOG_LEVEL: Final = Directive("loglevel", Choice("debug", "verbose", "notice", "warning"), "notice")
 DAEMONIZE: Final = Directive("daemonize", YesNo(), False, Flag.IMMUTABLE)
 PID_FILE: Final = Directive("pidfile", Text(), "", Flag.IMMUTABLE)
@@ -167,6 +168,7 @@ TABLE: Final = DirectiveTable(
         REQUIRE_PASS,
         DIRECTORY,
         LOG_FILE,
+        LOG_FORMAT,
         LOG_LEVEL,
         DAEMONIZE,
         PID_FILE,

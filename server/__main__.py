@@ -93,7 +93,11 @@ def _load(arguments: Sequence[str]) -> Configuration:
 def _serve(configuration: Configuration) -> int:
     """Run the server; say on standard error why it could not."""
     try:
-        configure_logging(configuration[directives.LOG_LEVEL], configuration[directives.LOG_FILE])
+        configure_logging(
+            configuration[directives.LOG_LEVEL],
+            configuration[directives.LOG_FILE],
+            log_format=configuration[directives.LOG_FORMAT],
+        )
         with pid_file(configuration[directives.PID_FILE]):
             trio.run(run_server, configuration)
     except* (ListenError, LoadError, OSError) as group:

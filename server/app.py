@@ -244,9 +244,12 @@ class _Server:
         configuration = self._configuration
         configuration.on_change(
             lambda: configure_logging(
-                configuration[directives.LOG_LEVEL], configuration[directives.LOG_FILE]
+                configuration[directives.LOG_LEVEL],
+                configuration[directives.LOG_FILE],
+                log_format=configuration[directives.LOG_FORMAT],
             ),
             directives.LOG_LEVEL,
+            directives.LOG_FORMAT,
         )
 
     def _watch_directory(self) -> None:

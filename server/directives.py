@@ -31,6 +31,7 @@ from vedette.conf import (
     YesNo,
 )
 from vedette.conf.kinds import INT64_MAX, ClientClass
+from vedette.log import FORMATS
 from vedette.types import Address
 
 _KILOBYTE: Final = 1024
@@ -106,6 +107,7 @@ BULK_LIMIT: Final = Directive("proto-max-bulk-len", Memory(_MEGABYTE), 512 * _ME
 # --- the process ---------------------------------------------------------------------------------
 DAEMONIZE: Final = Directive("daemonize", YesNo(), False, Flag.IMMUTABLE)
 PID_FILE: Final = Directive("pidfile", Text(), "", Flag.IMMUTABLE)
+LOG_FORMAT: Final = Directive("log-format", Choice(*FORMATS), "console")
 LOG_LEVEL: Final = Directive("loglevel", Choice("debug", "verbose", "notice", "warning"), "notice")
 LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
 DATABASES: Final = Directive("databases", Integer(1), 16, Flag.IMMUTABLE)
@@ -209,6 +211,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     PID_FILE,
     LOG_LEVEL,
     LOG_FILE,
+    LOG_FORMAT,
     DATABASES,
     HZ,
     SHUTDOWN_TIMEOUT,

@@ -1,8 +1,8 @@
 """Logging of every program: structlog, one line an event, to standard output or a file.
 
 An event is a constant `noun.past_tense` with keys beside it. On a terminal the lines are coloured;
-elsewhere they are plain `key=value` text that `grep` and log shippers take. Values and passwords
-are never logged.
+elsewhere they are plain `key=value` text that `grep` and log shippers take, or JSON. Values and
+passwords are never logged.
 """
 
 from __future__ import annotations
@@ -48,9 +48,19 @@ class Syslog:
     facility: str
 
 
-def configure_logging(level: str = "notice", file: str = "", system: Syslog | None = None) -> None:
+#: Values of `log-format`.
+FORMATS: Final = ("console", "logfmt", "json")
+
+
+def configure_logging(
+    level: str = "notice",
+    file: str = "",
+    system: Syslog | None = None,
+    log_format: str = "console",
+) -> None:
     """Set up logging for the process: `level` as Redis names them, `file` empty for stdout.
 
+    `log_format` is one of `FORMATS`: `console` is coloured on a terminal and logfmt elsewhere.
     With `system` every line goes to the system's log as well. May be called again (CONFIG SET
     loglevel).
 
@@ -59,7 +69,9 @@ def configure_logging(level: str = "notice", file: str = "", system: Syslog | No
     """
     output: TextIO = open(file, "a", encoding="utf-8", buffering=1) if file else sys.stdout  # noqa: SIM115 (kept for the life of the process)
     renderer: Any  # structlog's renderers share no public type
-    if not file and sys.stdout.isatty():
+    if log_format == "json":
+        renderer = structlog.processors.JSONRenderer()
+    elif log_format == "console" and not file and sys.stdout.isatty():
         renderer = structlog.dev.ConsoleRenderer()
     else:
         renderer = structlog.processors.LogfmtRenderer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import syslog
 from collections.abc import Iterator
 
@@ -38,3 +39,35 @@ def test_lines_go_to_the_systems_log_as_well(
         (syslog.LOG_ERR, "level=error event=state.lost"),
     ]
     assert "event=link.lost" in capsys.readouterr().out
+
+
+def test_json_lines_hold_the_same_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    """So that a log shipper needs no pattern; exceptions are text in them."""
+    configure_logging(log_format="json")
+    log = structlog.get_logger()
+    log.warning("sentinel.event", sentinel_event="+sdown", payload='a "b"', event_id=7)
+    try:
+        raise ValueError("broken")
+    except ValueError as error:
+        log.error("client.command_crashed", exc_info=error)
+
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+
+    assert first["event"] == "sentinel.event"
+    assert (first["sentinel_event"], first["payload"], first["event_id"]) == ("+sdown", 'a "b"', 7)
+    assert {"timestamp", "pid", "level"} <= first.keys()
+    assert second["exception"].endswith("ValueError: broken")
+
+
+def test_logfmt_is_what_a_console_is_without_a_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`logfmt` insists on it where there is one."""
+    lines = []
+    for log_format in ("console", "logfmt"):
+        configure_logging(log_format=log_format)
+        structlog.get_logger().warning("link.lost", addr="x")
+        lines.append(capsys.readouterr().out.split(" ", 1)[1])
+
+    assert lines[0] == lines[1]
+    assert "level=warning event=link.lost addr=x" in lines[0]

@@ -39,7 +39,9 @@ MAX_CLIENTS: Final = Directive("maxclients", Integer(1), 10_000)
 REQUIRE_PASS: Final = Directive("requirepass", Text(), "", Flag.SENSITIVE)
 DIRECTORY: Final = Directive("dir", Text(), "", Flag.PROTECTED)
 LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
-LOG_FORMAT: Final = Directive("log-format", Choice(*FORMATS), "console", Flag.IMMUTABLE)
+LOG_FORMAT: Final = Directive(
+    "log-format", Choice("console", "logfmt", "json"), "console", Flag.IMMUTABLE
+)
 LOG_LEVEL: Final = Directive("loglevel", Choice("debug", "verbose", "notice", "warning"), "notice")
 DAEMONIZE: Final = Directive("daemonize", YesNo(), False, Flag.IMMUTABLE)
 PID_FILE: Final = Directive("pidfile", Text(), "", Flag.IMMUTABLE)

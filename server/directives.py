@@ -31,7 +31,6 @@ from vedette.conf import (
     YesNo,
 )
 from vedette.conf.kinds import INT64_MAX, ClientClass
-from vedette.log import FORMATS
 from vedette.types import Address
 
 _KILOBYTE: Final = 1024
@@ -107,7 +106,7 @@ BULK_LIMIT: Final = Directive("proto-max-bulk-len", Memory(_MEGABYTE), 512 * _ME
 # --- the process ---------------------------------------------------------------------------------
 DAEMONIZE: Final = Directive("daemonize", YesNo(), False, Flag.IMMUTABLE)
 PID_FILE: Final = Directive("pidfile", Text(), "", Flag.IMMUTABLE)
-LOG_FORMAT: Final = Directive("log-format", Choice(*FORMATS), "console")
+LOG_FORMAT: Final = Directive("log-format", Choice("console", "logfmt", "json"), "console")
 LOG_LEVEL: Final = Directive("loglevel", Choice("debug", "verbose", "notice", "warning"), "notice")
 LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
 DATABASES: Final = Directive("databases", Integer(1), 16, Flag.IMMUTABLE)

@@ -48,10 +48,6 @@ class Syslog:
     facility: str
 
 
-#: Values of `log-format`.
-FORMATS: Final = ("console", "logfmt", "json")
-
-
 def configure_logging(
     level: str = "notice",
     file: str = "",
@@ -60,7 +56,7 @@ def configure_logging(
 ) -> None:
     """Set up logging for the process: `level` as Redis names them, `file` empty for stdout.
 
-    `log_format` is one of `FORMATS`: `console` is coloured on a terminal and logfmt elsewhere.
+    `log_format` is `console` (coloured on a terminal, logfmt elsewhere), `logfmt` or `json`.
     With `system` every line goes to the system's log as well. May be called again (CONFIG SET
     loglevel).
 

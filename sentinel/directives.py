@@ -24,7 +24,7 @@ from vedette.conf import (
     YesNo,
 )
 from vedette.conf.kinds import ClientClass
-from vedette.log import FACILITIES, FORMATS
+from vedette.log import FACILITIES
 
 _MEGABYTE = 1024 * 1024
 

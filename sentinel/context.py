@@ -27,9 +27,9 @@ from .event_log import EventLog
 
 T = TypeVar("T")
 
-#: `Block.reason` of requests that wait for the machine; one for each, since one answer ends one.
+#: Reason of requests that wait for the machine; one for each, since one answer ends one.
 _ANSWER_REASON = "answer"
-#: `Block.reason` of clients that wait for the next event.
+#: Reason of clients that wait for the next event.
 EVENTS_REASON = "events"
 
 
@@ -194,7 +194,7 @@ class SentinelEngine(Engine):
         def retry(now_ms: int) -> Reply | Waiting:
             return self._answers.pop(request, WAITING)
 
-        return Block(f"{_ANSWER_REASON} {request}", retry)
+        return Block((f"{_ANSWER_REASON} {request}",), retry)
 
     def wait_until_told(
         self,
@@ -222,7 +222,7 @@ class SentinelEngine(Engine):
                 return self.error_reply(error.text)
 
         start(on_found)
-        return Block(reason, retry)
+        return Block((reason,), retry)
 
     def answer(self, request: RequestId, reply: Reply) -> None:
         """Take the machine's reply to `request`; dropped when its client has gone."""

@@ -263,7 +263,7 @@ def sentinel_events(context: SentinelContext, argv: list[bytes]) -> Reply | Bloc
     if block_ms is None or log.last_id > last_seen_id:
         return reply()
     deadline_ms = context.now_ms + block_ms if block_ms else None
-    return Block(EVENTS_REASON, retry, on_timeout=reply, deadline_ms=deadline_ms)
+    return Block((EVENTS_REASON,), retry, on_timeout=reply, deadline_ms=deadline_ms)
 
 
 def _events_options(words: list[bytes]) -> tuple[int, int | None]:

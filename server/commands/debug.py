@@ -5,7 +5,6 @@ Refused unless `enable-debug-command` allows it. Only subcommands that mean some
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Final
@@ -35,6 +34,7 @@ from ..persistence.rdb.payload import dump_payload
 from ..persistence.rdb.records import Entries, SelectDb
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
 from ..store.database import Database
+from ..store.digest import DIGEST_SIZE, mix_digest, xor_digest
 from .arguments import NO_SUCH_KEY, parse_integer
 from .introspection import encoding_of
 from .locality import is_allowed
@@ -170,32 +170,21 @@ def _digest(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 def dataset_digest(databases: list[Database]) -> bytes:
     """Return the 20 bytes by which Redis' DEBUG DIGEST names a dataset."""
-    total = bytes(20)
+    total = bytes(DIGEST_SIZE)
     for database in databases:
         if not database.values:
             continue
-        total = _mix(total, database.index.to_bytes(4, "big"))
+        total = mix_digest(total, database.index.to_bytes(4, "big"))
         for key, value in database.values.items():
-            digest = _mix(_mix(_mix(bytes(20), key), _STRING_TYPE), value)
+            digest = mix_digest(bytes(DIGEST_SIZE), key)
+            if isinstance(value, bytes):
+                digest = mix_digest(mix_digest(digest, _STRING_TYPE), value)
+            else:
+                digest = value.add_to_digest(digest)
             if key in database.expires:
-                digest = _xor(digest, b"!!expire!!")
-            total = _xor(total, digest)
+                digest = xor_digest(digest, b"!!expire!!")
+            total = xor_digest(total, digest)
     return total
-
-
-def _xor(digest: bytes, data: bytes) -> bytes:
-    """Combine so that the order of what is combined does not matter."""
-    number = int.from_bytes(digest, "big") ^ int.from_bytes(_sha1(data), "big")
-    return number.to_bytes(20, "big")
-
-
-def _mix(digest: bytes, data: bytes) -> bytes:
-    """Combine so that the order matters."""
-    return _sha1(_xor(digest, data))
-
-
-def _sha1(data: bytes) -> bytes:
-    return hashlib.sha1(data, usedforsecurity=False).digest()
 
 
 # --- DEBUG PROTOCOL ------------------------------------------------------------------------------

@@ -50,6 +50,8 @@ def object_encoding(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 def encoding_of(value: Value) -> bytes:
     """Return Redis' name for the encoding of `value`."""
+    if not isinstance(value, bytes):
+        return value.encoding()
     if is_canonical_integer(value):
         return b"int"
     return b"embstr" if len(value) <= _EMBEDDED_BYTES else b"raw"
@@ -69,8 +71,9 @@ def object_refcount(ctx: ServerContext, argv: list[bytes]) -> Reply:
     value = ctx.read(argv[2])
     if value is None:
         return None
-    is_shared = is_canonical_integer(value) and 0 <= int(value) < _SHARED_INTEGERS
-    return _SHARED_REFCOUNT if is_shared else 1
+    if isinstance(value, bytes) and is_canonical_integer(value):
+        return _SHARED_REFCOUNT if 0 <= int(value) < _SHARED_INTEGERS else 1
+    return 1
 
 
 @command(

@@ -11,7 +11,7 @@ from vedette.resp.replies import OK, Reply, SimpleString
 
 from ..engine import ServerContext
 from ..store.database import Database
-from ..store.values import TYPE_NAMES, Value
+from ..store.values import Value, type_name
 from .arguments import NO_SUCH_KEY, syntax_error
 from .databases import database_of
 
@@ -85,7 +85,7 @@ def exists(ctx: ServerContext, argv: list[bytes]) -> Reply:
 )
 def type_(ctx: ServerContext, argv: list[bytes]) -> Reply:
     value = ctx.read(argv[1])
-    return SimpleString(b"none" if value is None else TYPE_NAMES[type(value)])
+    return SimpleString(b"none" if value is None else type_name(value))
 
 
 @command(
@@ -187,7 +187,8 @@ def copy(ctx: ServerContext, argv: list[bytes]) -> Reply:
         return 0
     if _peek_in(ctx, target, new_key) is not None and not replaces:
         return 0
-    _put(target, new_key, value, ctx.db.expires.get(key))
+    copied = value if isinstance(value, bytes) else value.copy()
+    _put(target, new_key, copied, ctx.db.expires.get(key))
     ctx.changes = 1
     return 1
 

@@ -63,10 +63,7 @@ def _parse_options(words: list[bytes]) -> _Options:
     summary="Finds the longest common subsequence of two strings.",
 )
 def lcs(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    values = [ctx.read(key) for key in argv[1:3]]
-    if any(value is not None and type(value) is not bytes for value in values):
-        raise CommandError(b"ERR The specified keys must contain string values")
-    first, second = (value or b"" for value in values)
+    first, second = (_string_at(ctx, key) for key in argv[1:3])
     options = _parse_options(argv[3:])
     if (len(first) + 1) * (len(second) + 1) * _CELL_BYTES > ctx.settings.max_bulk_bytes:
         raise CommandError(
@@ -79,6 +76,15 @@ def lcs(ctx: ServerContext, argv: list[bytes]) -> Reply:
         return rows[-1].bit_count()
     pairs = _matched_pairs(first, second, rows)
     return bytes(first[index] for index, _ in pairs)[::-1]
+
+
+def _string_at(ctx: ServerContext, key: bytes) -> bytes:
+    value = ctx.read(key)
+    if value is None:
+        return b""
+    if isinstance(value, bytes):
+        return value
+    raise CommandError(b"ERR The specified keys must contain string values")
 
 
 def _table(first: bytes, second: bytes) -> list[int]:

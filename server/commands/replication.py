@@ -175,7 +175,7 @@ def wait(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
         return acknowledged if acknowledged >= count else WAITING
 
     return Block(
-        WAIT_REASON,
+        (WAIT_REASON,),
         retry,
         lambda: replication.count_acknowledged(offset),
         ctx.now_ms + timeout_ms if timeout_ms else None,

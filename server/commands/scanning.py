@@ -13,7 +13,7 @@ from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
-from ..store.values import TYPE_NAMES
+from ..store.values import type_name
 from .arguments import parse_integer, syntax_error
 
 _CURSOR: Final = re.compile(rb"([+-]?\d{1,20})?")
@@ -91,7 +91,7 @@ def scan(ctx: ServerContext, argv: list[bytes]) -> Reply:
         value = ctx.peek(key)
         if value is None:
             continue
-        if options.type_name is None or TYPE_NAMES[type(value)] == options.type_name:
+        if options.type_name is None or type_name(value) == options.type_name:
             found.append(key)
     return [b"%d" % cursor, found]
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vedette.clients import Context
 from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
 from ..store.database import Database
-from ..store.values import Value
+from ..store.values import Collection, Value
+from .keyspace_events import KeyspaceEvents
 
 if TYPE_CHECKING:
     from .engine import ServerEngine
+
+CollectionT = TypeVar("CollectionT", bound=Collection)
 
 WRONG_TYPE = b"WRONGTYPE Operation against a key holding the wrong kind of value"
 
@@ -77,6 +80,36 @@ class ServerContext(Context):
         if value is None or type(value) is bytes:
             return value
         raise CommandError(WRONG_TYPE)
+
+    def read_as(self, key: bytes, kind: type[CollectionT]) -> CollectionT | None:
+        """Return the value of type `kind` at `key` for a reader, counting a hit or a miss.
+
+        Raises:
+            CommandError: it is of another type.
+        """
+        value = self.read(key)
+        if value is None or type(value) is kind:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def peek_as(self, key: bytes, kind: type[CollectionT]) -> CollectionT | None:
+        """Return the value of type `kind` at `key`, without counting: for commands that write.
+
+        Raises:
+            CommandError: it is of another type.
+        """
+        value = self.peek(key)
+        if value is None or type(value) is kind:
+            return value
+        raise CommandError(WRONG_TYPE)
+
+    def notify(self, kind: KeyspaceEvents, event: bytes, key: bytes) -> None:
+        """Publish that `event` happened to `key` of the present database, if that is wanted.
+
+        Called by each command that changes a key, once it is changed, with Redis' own names.
+        """
+        if self.engine.notified_events & kind:
+            self.engine.publish_key_event(self.db.index, event, key)
 
     def _is_gone(self, db: Database, key: bytes) -> bool:
         """Return whether `key` has expired, deleting it where that is ours to do.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from vedette.clients import Engine, ServingSettings, Session
+from vedette.clients import Block, Engine, ServingSettings, Session
 from vedette.clients.rates import Rates, Totals
 from vedette.cmdspec import CommandRow, CommandTable, Flag
 from vedette.errors import CommandError
@@ -26,6 +26,7 @@ from ..store.keyspace import Keyspace
 from .binding import bind_configuration
 from .context import ServerContext
 from .host import Host, ProcessFacts
+from .keyspace_events import KeyspaceEvents
 
 READONLY = CommandError(b"READONLY You can't write against a read only replica.")
 LOADING = CommandError(b"LOADING Redis is loading the dataset in memory")
@@ -73,7 +74,7 @@ class ServerEngine(Engine):
         clock: Callable[[], float] = time.perf_counter,
         on_crash: Callable[[Session, CommandRow, Exception], None] | None = None,
     ) -> None:
-        self.keyspace = Keyspace(database_count)
+        self.keyspace = Keyspace(database_count, self.wake)
         self.host = host
         self.configuration = configuration or Configuration()
         self.facts = facts or ProcessFacts()
@@ -87,6 +88,8 @@ class ServerEngine(Engine):
         self._deletions: list[tuple[int, list[bytes]]] = []
         #: Effects collected while EXEC runs, or None outside.
         self._transaction: list[tuple[int, list[bytes]]] | None = None
+        #: What `notify-keyspace-events` asks for; 0 unless some channel is to be told.
+        self.notified_events = KeyspaceEvents.NONE
         self.is_replica = False
         self.is_replica_read_only = True
         self.is_loading = False
@@ -170,6 +173,25 @@ class ServerEngine(Engine):
             return MASTERDOWN
         return None
 
+    # --- keys: waited for, and their events -----------------------------------------------------
+
+    def on_wait_begun(self, wait: Block) -> None:
+        for reason in wait.reasons:
+            if isinstance(reason, tuple):
+                self.keyspace.await_change(reason)
+
+    def on_wait_ended(self, wait: Block) -> None:
+        for reason in wait.reasons:
+            if isinstance(reason, tuple) and not self.is_awaited(reason):
+                self.keyspace.await_change_no_more(reason)
+
+    def publish_key_event(self, database_index: int, event: bytes, key: bytes) -> None:
+        """Publish a keyspace event on the channels that are configured."""
+        if self.notified_events & KeyspaceEvents.KEYSPACE:
+            self.pubsub.publish(b"__keyspace@%d__:%b" % (database_index, key), event)
+        if self.notified_events & KeyspaceEvents.KEYEVENT:
+            self.pubsub.publish(b"__keyevent@%d__:%b" % (database_index, event), key)
+
     # --- time ------------------------------------------------------------------------------------
 
     def on_tick(self, now_ms: int) -> None:
@@ -225,6 +247,8 @@ class ServerEngine(Engine):
             if effects is not None:
                 context.effects = None
             self.keyspace.dirty += changes
+            if self.has_woken and self._transaction is None:
+                self.serve_woken()
             return
         context.effects = None
         index = context.db.index
@@ -232,10 +256,12 @@ class ServerEngine(Engine):
             is_unit = not row.flags & Flag.TOUCHES_ARBITRARY_KEYS
             commands = [argv] if effects is None else effects
             self._propagate_with_deletions(changes, index, commands, is_unit=is_unit)
-            return
-        self.keyspace.dirty += changes
-        for command in [argv] if effects is None else effects:
-            self.propagate(index, command)
+        else:
+            self.keyspace.dirty += changes
+            for command in [argv] if effects is None else effects:
+                self.propagate(index, command)
+        if self.has_woken and self._transaction is None:
+            self.serve_woken()
 
     def _propagate_with_deletions(
         self, changes: int, database_index: int, effects: list[list[bytes]], *, is_unit: bool
@@ -274,6 +300,8 @@ class ServerEngine(Engine):
         if effects and self.sinks and not self.is_replica:
             for sink in self.sinks:
                 sink.append(effects)
+        if self.has_woken:
+            self.serve_woken()
 
     def expire(self, database: Database, key: bytes) -> None:
         """Delete an expired key of a master and have its replicas do the same."""

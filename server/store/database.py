@@ -19,15 +19,15 @@ class Database:
     the methods, which keep `expires` a subset of `values` and tell the watchers.
     """
 
-    __slots__ = ("_on_touch", "_scan_order", "expires", "index", "values", "watched")
+    __slots__ = ("_on_touch", "_scan_order", "expires", "index", "observed", "values")
 
     def __init__(self, index: int, on_touch: Callable[[Database, bytes], None]) -> None:
         self.index = index
         self.values: dict[bytes, Value] = {}
         #: When a key expires, in milliseconds of the wall clock.
         self.expires: dict[bytes, int] = {}
-        #: Keys under WATCH; `on_touch` is called when one of them changes.
-        self.watched: set[bytes] = set()
+        #: Keys under WATCH or waited for; `on_touch` is called when one of them changes.
+        self.observed: set[bytes] = set()
         self._on_touch = on_touch
         self._scan_order: ScanOrder | None = None
 
@@ -44,13 +44,13 @@ class Database:
         self.values[key] = value
         if self.expires:
             self.expires.pop(key, None)
-        if self.watched:
+        if self.observed:
             self.touch(key)
 
     def replace(self, key: bytes, value: Value) -> None:
         """Set `key`, keeping its expiry time."""
         self.values[key] = value
-        if self.watched:
+        if self.observed:
             self.touch(key)
 
     def delete(self, key: bytes) -> bool:
@@ -59,7 +59,7 @@ class Database:
             return False
         if self.expires:
             self.expires.pop(key, None)
-        if self.watched:
+        if self.observed:
             self.touch(key)
         return True
 
@@ -70,18 +70,18 @@ class Database:
             self.expires.pop(key, None)
         else:
             self.expires[key] = expire_at_ms
-        if self.watched:
+        if self.observed:
             self.touch(key)
 
     def touch(self, key: bytes) -> None:
-        """Tell the watchers of `key` that it changed."""
-        if key in self.watched:
+        """Tell whom it concerns that `key` changed; to be called after a change in place."""
+        if key in self.observed:
             self._on_touch(self, key)
 
     def clear(self) -> int:
         """Delete every key; return how many there were. Watchers of keys that existed are told."""
         count = len(self.values)
-        touched = [key for key in self.watched if key in self.values]
+        touched = [key for key in self.observed if key in self.values]
         self.values = {}
         self.expires = {}
         for key in touched:
@@ -90,7 +90,7 @@ class Database:
 
     def adopt(self, values: dict[bytes, Value], expires: dict[bytes, int]) -> None:
         """Take over a loaded dataset in place of the present one, without a copy."""
-        touched = [key for key in self.watched if key in self.values or key in values]
+        touched = [key for key in self.observed if key in self.values or key in values]
         self.values = values
         self.expires = expires
         for key in touched:

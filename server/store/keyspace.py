@@ -6,6 +6,8 @@ while a key that expires under a watch breaks it (`multi.c: touchWatchedKey, isW
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vedette.clients import Session
 
 from .database import Database
@@ -14,13 +16,20 @@ from .database import Database
 class Keyspace:
     """`databases` by index. `dirty` counts changes since the last save."""
 
-    def __init__(self, database_count: int = 16) -> None:
+    def __init__(
+        self,
+        database_count: int = 16,
+        on_awaited_change: Callable[[tuple[int, bytes]], object] = lambda place: None,
+    ) -> None:
         self.databases = [Database(index, self._on_touch) for index in range(database_count)]
         self.dirty = 0
         #: Whether expired keys are looked for; DEBUG SET-ACTIVE-EXPIRE switches it for tests.
         self.is_active_expiry_on = True
         #: Who watches a key, and whether it had expired when the watch began.
         self._watchers: dict[tuple[int, bytes], dict[Session, bool]] = {}
+        #: Keys (database index, key) whose next change somebody waits for.
+        self._awaited: set[tuple[int, bytes]] = set()
+        self._on_awaited_change = on_awaited_change
 
     def clear(self) -> int:
         """Delete every key of every database; return how many there were."""
@@ -33,16 +42,19 @@ class Keyspace:
     def swap(self, first: Database, second: Database, now_ms: int) -> None:
         """Exchange the contents of two databases, breaking the watches that notice."""
         for database, replacement in ((first, second), (second, first)):
-            for key in database.watched:
+            for key in database.observed:
                 if key in database.values or key in replacement.values:
                     self._judge_replacement(database, replacement, key, now_ms)
         first.swap_contents(second)
+        for index, key in list(self._awaited):
+            if index in (first.index, second.index) and key in self.databases[index].values:
+                self._on_awaited_change((index, key))
 
     def _judge_replacement(
         self, database: Database, replacement: Database, key: bytes, now_ms: int
     ) -> None:
         """Break the watches of `key` unless it had expired, or was not there, and so it stays."""
-        watchers = self._watchers[database.index, key]
+        watchers = self._watchers.get((database.index, key), {})
         is_stale = replacement.is_expired(key, now_ms)
         for session, was_expired in watchers.items():
             if was_expired and key not in replacement.values:
@@ -61,7 +73,7 @@ class Keyspace:
             return
         session.watched.add(place)
         self._watchers.setdefault(place, {})[session] = is_expired
-        database.watched.add(key)
+        database.observed.add(key)
 
     def unwatch(self, session: Session) -> None:
         """End all watches of `session`."""
@@ -70,9 +82,23 @@ class Keyspace:
             del watchers[session]
             if not watchers:
                 del self._watchers[index, key]
-                self.databases[index].watched.discard(key)
+                self._observe_no_more((index, key))
         session.watched.clear()
         session.watch_is_broken = False
+
+    def await_change(self, place: tuple[int, bytes]) -> None:
+        """Have `on_awaited_change(place)` called when the key there is created or changes."""
+        self._awaited.add(place)
+        self.databases[place[0]].observed.add(place[1])
+
+    def await_change_no_more(self, place: tuple[int, bytes]) -> None:
+        """Undo `await_change`."""
+        self._awaited.discard(place)
+        self._observe_no_more(place)
+
+    def _observe_no_more(self, place: tuple[int, bytes]) -> None:
+        if place not in self._awaited and place not in self._watchers:
+            self.databases[place[0]].observed.discard(place[1])
 
     def has_watched_key_expired(self, session: Session, now_ms: int) -> bool:
         """Return whether a key has expired since `session` began to watch it."""
@@ -83,7 +109,10 @@ class Keyspace:
         )
 
     def _on_touch(self, database: Database, key: bytes) -> None:
-        watchers = self._watchers.get((database.index, key), {})
+        place = (database.index, key)
+        if place in self._awaited and key in database.values:
+            self._on_awaited_change(place)
+        watchers = self._watchers.get(place, {})
         for session, was_expired in watchers.items():
             if was_expired and key not in database.values:
                 watchers[session] = False  # what had gone before is gone for good

@@ -1,14 +1,45 @@
 """What a key may hold.
 
-A string is `bytes`. Each further type is to be a class of its own beside it, so that `type(value)`
-tells types apart and a string costs nothing beyond its bytes.
+A string is `bytes`. Each further type is a class of its own, a `Collection`, in a module of its own
+beside this one, so that `type(value)` tells types apart and a string costs nothing beyond its
+bytes.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import Sized
+from typing import ClassVar, TypeAlias
 
-Value: TypeAlias = bytes
 
-#: The name TYPE reports, by Python type.
-TYPE_NAMES: dict[type, bytes] = {bytes: b"string"}
+class Collection(ABC, Sized):
+    """A value that has elements, and is changed in place.
+
+    `Database` never holds an empty one (streams excepted): who takes the last element out deletes
+    the key. Whoever changes one in place calls `Database.touch` afterwards.
+    """
+
+    __slots__ = ()
+
+    #: What TYPE reports.
+    type_name: ClassVar[bytes]
+
+    @abstractmethod
+    def encoding(self) -> bytes:
+        """Return what OBJECT ENCODING reports."""
+
+    @abstractmethod
+    def add_to_digest(self, digest: bytes) -> bytes:
+        """Return `digest` with type and elements folded in, as Redis' DEBUG DIGEST does."""
+
+    @abstractmethod
+    def copy(self) -> Collection:
+        """Return an equal value that shares nothing that changes (COPY)."""
+
+
+Value: TypeAlias = bytes | Collection
+
+
+def type_name(value: Value) -> bytes:
+    """Return the name TYPE reports."""
+    return b"string" if type(value) is bytes else value.type_name  # type: ignore[union-attr]  # `type() is` narrows nothing

@@ -140,7 +140,7 @@ def _fetch(ctx: _ToyContext, argv: list[bytes]) -> Reply:
 def _hold(ctx: _ToyContext, argv: list[bytes]) -> Block:
     engine = ctx.engine
     deadline_ms = ctx.now_ms + int(argv[1]) if len(argv) > 1 else None
-    return Block("hold", lambda now_ms: engine.released, lambda: NULL_ARRAY, deadline_ms)
+    return Block(("hold",), lambda now_ms: engine.released, lambda: NULL_ARRAY, deadline_ms)
 
 
 @command(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from ..resp.replies import NO_REPLY, Reply
 
@@ -18,20 +18,24 @@ class Waiting:
 #: What `Block.retry` returns when the wait is not over.
 WAITING: Final = Waiting()
 
+#: What may end a wait: something by its name, or a change of a key (database index, key).
+Reason: TypeAlias = str | tuple[int, bytes]
+
 
 @dataclass(slots=True)
 class Block:
     """The client waits: later requests of the same client wait behind it.
 
-    `reason` groups waits that the same happening may end (`wait`, `pause`, ...):
-    `Engine.wake(reason)` retries just these, oldest first. `retry(now_ms)` returns the reply, or
-    `WAITING`. After `deadline_ms` (wall clock; None: no limit) the reply is `on_timeout()`.
+    `reasons` are the happenings that may end it (`"wait"`, `"pause"`, a key ...):
+    `Engine.wake(reason)` retries just the waits that have it, oldest first. `retry(now_ms)` returns
+    the reply, or `WAITING`; what it changes is propagated as it says itself (`propagate_as`). After
+    `deadline_ms` (wall clock; None: no limit) the reply is `on_timeout()`.
 
     With `is_repeated` the request itself has not been run: when the wait ends it is taken up again
     from the start, gates included, and the reply is to be `NO_REPLY`.
     """
 
-    reason: str
+    reasons: tuple[Reason, ...]
     retry: Callable[[int], Reply | Waiting]
     on_timeout: Callable[[], Reply] = lambda: NO_REPLY
     deadline_ms: int | None = None

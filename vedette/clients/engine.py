@@ -35,7 +35,7 @@ from ..resp.replies import (
     Reply,
     ReplySequence,
 )
-from .blocking import WAITING, Block, Waiting
+from .blocking import WAITING, Block, Reason, Waiting
 from .context import Context, ServingSettings
 from .pubsub import PubSub
 from .registry import ClientRegistry
@@ -98,9 +98,10 @@ class Engine:
         self._clock = clock
         self._rows = {name: row for name, row in table.by_usual_name.items() if not row.subcommands}
         #: Sessions that wait, oldest first, by reason.
-        self._blocked: dict[str, dict[Session, None]] = {}
+        self._blocked: dict[Reason, dict[Session, None]] = {}
         #: Reasons whose waits are to be retried, in the order of their waking.
-        self._woken: dict[str, None] = {}
+        self._woken: dict[Reason, None] = {}
+        self._is_serving_woken = False
         #: Sessions whose wait has ended and whose later requests are to be run.
         self._resumed: list[Session] = []
         #: CLIENT PAUSE: until when (wall ms; 0: not paused), and whether only writes wait.
@@ -146,6 +147,12 @@ class Engine:
 
     def on_disconnect(self, session: Session) -> None:
         """Forget whatever is held for a session that is gone."""
+
+    def on_wait_begun(self, wait: Block) -> None:
+        """Prepare for `wake` to be called with the wait's reasons."""
+
+    def on_wait_ended(self, wait: Block) -> None:
+        """Undo what `on_wait_begun` did; the wait's reasons may still be those of others."""
 
     # --- receiving -------------------------------------------------------------------------------
 
@@ -476,7 +483,7 @@ class Engine:
         def retry(now_ms: int) -> Reply | Waiting:
             return WAITING if now_ms < self.paused_until_ms else NO_REPLY
 
-        return Block(PAUSE, retry, deadline_ms=self.paused_until_ms, is_repeated=True)
+        return Block((PAUSE,), retry, deadline_ms=self.paused_until_ms, is_repeated=True)
 
     # --- waiting ---------------------------------------------------------------------------------
 
@@ -486,13 +493,19 @@ class Engine:
         session.waiting_requests = rest + session.waiting_requests
         session.waiting_bytes += sum(len(word) for argv in rest for word in argv)
         session.recheck()
-        self._blocked.setdefault(wait.reason, {})[session] = None
+        for reason in wait.reasons:
+            self._blocked.setdefault(reason, {})[session] = None
+        self.on_wait_begun(wait)
 
     def blocked_sessions(self) -> Iterable[Session]:
         """Return the sessions that wait."""
-        return [session for sessions in self._blocked.values() for session in sessions]
+        return dict.fromkeys(session for waits in self._blocked.values() for session in waits)
 
-    def wake(self, reason: str) -> None:
+    def is_awaited(self, reason: Reason) -> bool:
+        """Return whether any session waits for `reason`."""
+        return reason in self._blocked
+
+    def wake(self, reason: Reason) -> None:
         """Have the waits of `reason` retried at the end of the batch."""
         if reason in self._blocked:
             self._woken[reason] = None
@@ -503,21 +516,45 @@ class Engine:
         To be called after each batch, and after anything else that may end a wait, before sending.
         """
         while self._woken or self._resumed:
-            while self._woken:
-                reason = next(iter(self._woken))
-                del self._woken[reason]
-                for session in list(self._blocked.get(reason, ())):
-                    self._retry(session, reason)
+            self.serve_woken()
             resumed, self._resumed = self._resumed, []
             for session in resumed:
                 self._resume(session)
 
-    def _retry(self, session: Session, reason: str) -> None:
+    @property
+    def has_woken(self) -> bool:
+        """Whether some waits are to be retried."""
+        return bool(self._woken)
+
+    def serve_woken(self) -> None:
+        """Retry the waits that were woken, by reason in the order of the waking, oldest first.
+
+        A write that ends waits calls this before the next request runs: an element that a client
+        waits for is not to be had by those who come later. The context is as before afterwards.
+        """
+        if self._is_serving_woken:
+            return  # a retry has woken more: the loop below comes to them
+        self._is_serving_woken = True
+        session = self.context.session
+        try:
+            while self._woken:
+                reason = next(iter(self._woken))
+                del self._woken[reason]
+                for waiting in list(self._blocked.get(reason, ())):
+                    self._retry(waiting, reason)
+        finally:
+            self._is_serving_woken = False
+        if session is not None:
+            self.enter(session)
+
+    def _retry(self, session: Session, reason: Reason) -> None:
         wait = session.blocked
-        if wait is None or wait.reason != reason or session.is_close_requested:
+        if wait is None or reason not in wait.reasons or session.is_close_requested:
             return  # an earlier retry ended it
         self.enter(session)
         reply = wait.retry(self.context.now_ms)
+        if self.context.changes:
+            self.after_write(session, NO_ROW, [])
         if reply is not WAITING:
             self.unblock(session, reply)  # type: ignore[arg-type]  # not WAITING
 
@@ -565,11 +602,13 @@ class Engine:
         wait = session.blocked
         if wait is None:
             return
-        sessions = self._blocked[wait.reason]
-        del sessions[session]
-        if not sessions:
-            del self._blocked[wait.reason]
+        for reason in wait.reasons:
+            sessions = self._blocked[reason]
+            del sessions[session]
+            if not sessions:
+                del self._blocked[reason]
         session.blocked = None
+        self.on_wait_ended(wait)
         session.recheck()
 
     # --- the end ---------------------------------------------------------------------------------

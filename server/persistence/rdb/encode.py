@@ -6,7 +6,7 @@ speed: about a third of a microsecond for each key, most of it in joining and co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Final, assert_never
 
@@ -31,9 +31,10 @@ PARTS_PER_CHUNK: Final = 4096
 #: A single value of this size is handed out as it is, never copied into a larger chunk.
 LARGE_PART_SIZE: Final = 1 << 16
 
-ValueEncoder = Callable[..., tuple[bytes, ...]]
+ValueEncoder = Callable[..., Sequence[bytes]]
 
-#: For each Python type of a value its RDB type and `encoder(value, compress=)`.
+#: For each Python type of a value its RDB type and `encoder(value, compress=)`, which gives the
+#: parts that follow the key. Types other than strings are registered by `server.persistence`.
 VALUE_ENCODERS: Final[dict[type, tuple[int, ValueEncoder]]] = {
     bytes: (opcodes.STRING, encode_string),
 }
@@ -158,7 +159,7 @@ def _encode_entries(entries: Entries, compress: bool) -> Iterator[bytes]:
         yield b"".join(parts)
 
 
-def encode_value(value: Value, *, compress: bool) -> tuple[bytes, tuple[bytes, ...]]:
+def encode_value(value: Value, *, compress: bool) -> tuple[bytes, Sequence[bytes]]:
     """Return the type byte of `value` and the parts that follow its key.
 
     Raises:

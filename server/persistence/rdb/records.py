@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-#: A value as the codec hands it over. A further type is a row in `decode.VALUE_DECODERS` and one
-#: in `encode.VALUE_ENCODERS`.
-Value: TypeAlias = bytes
+#: A value as the codec hands it over: bytes for a string, for any other type what the decoder
+#: registered for it (`decode.VALUE_DECODERS`) makes, and the encoder (`encode.VALUE_ENCODERS`)
+#: takes. The codec looks into none of them: hence Any.
+Value: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def test_unwatching_forgets_everything(keyspace: Keyspace) -> None:
     keyspace.databases[0].set(b"live", b"3")
 
     assert not session.watch_is_broken
-    assert keyspace.databases[0].watched == set()
+    assert keyspace.databases[0].observed == set()
 
 
 def test_flushing_breaks_watches_of_keys_that_were_there(keyspace: Keyspace) -> None:
@@ -125,3 +125,43 @@ def test_adopting_a_dataset_breaks_watches_of_what_was_or_is_there(keyspace: Key
     keyspace.databases[0].adopt({b"coming": b"1"}, {})
 
     assert [each.watch_is_broken for each in (live, coming, absent)] == [True, True, False]
+
+
+def test_awaited_key_is_told_once_it_exists() -> None:
+    """Deleting what a client waits for gives it nothing."""
+    told: list[tuple[int, bytes]] = []
+    keyspace = Keyspace(2, told.append)
+    keyspace.await_change((1, b"k"))
+    keyspace.databases[0].set(b"k", b"elsewhere")
+    keyspace.databases[1].set(b"k", b"v")
+    keyspace.databases[1].delete(b"k")
+
+    assert told == [(1, b"k")]
+
+    keyspace.await_change_no_more((1, b"k"))
+    keyspace.databases[1].set(b"k", b"v")
+
+    assert told == [(1, b"k")]
+    assert keyspace.databases[1].observed == set()
+
+
+def test_awaited_key_may_come_with_a_swap() -> None:
+    """SWAPDB brings keys in without setting them."""
+    told: list[tuple[int, bytes]] = []
+    keyspace = Keyspace(2, told.append)
+    keyspace.databases[0].set(b"k", b"v")
+    keyspace.await_change((1, b"k"))
+    keyspace.swap(*keyspace.databases, NOW_MS)
+
+    assert told == [(1, b"k")]
+
+
+def test_a_watch_outlives_a_wait_for_the_same_key() -> None:
+    """Both hang on the same set of observed keys."""
+    keyspace = Keyspace(1)
+    session = watch(keyspace, b"k")
+    keyspace.await_change((0, b"k"))
+    keyspace.await_change_no_more((0, b"k"))
+    keyspace.databases[0].set(b"k", b"v")
+
+    assert session.watch_is_broken

@@ -31,7 +31,7 @@ def set_queue(session: Session) -> None:
 
 
 def set_blocked(session: Session) -> None:
-    session.blocked = Block("x", lambda now_ms: NO_REPLY)
+    session.blocked = Block(("x",), lambda now_ms: NO_REPLY)
 
 
 def set_closing(session: Session) -> None:

@@ -35,7 +35,7 @@ from vedette.errors import CommandError
 from vedette.resp.replies import OK, MapReply, Reply
 from vedette.types import Address, RunId, is_ip
 
-from .arguments import has_control_characters, require_master
+from .arguments import refuse_control_characters, require_master
 from .options import ScriptRules, parse_options
 
 _CONFIG_USAGE = (
@@ -53,13 +53,15 @@ _CONFIG_USAGE = (
     summary="Start monitoring a master",
 )
 def sentinel_monitor(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
+    refuse_control_characters(argv, 2, b"MONITOR")
     name, host, port_argument, quorum_argument = argv[2:]
     quorum = parse_integer(quorum_argument, b"ERR Invalid quorum")
     port = parse_integer(port_argument, b"ERR Invalid port")
     if quorum <= 0:
         raise CommandError(b"ERR Quorum must be 1 or greater.")
-    if has_control_characters(name) or not name or b" " in name:
-        raise CommandError(b"ERR Invalid master name: it must not contain control characters")
+    if not name or b" " in name or b"," in name:
+        # A hello has its fields between commas, events have theirs between spaces.
+        raise CommandError(b"ERR Invalid master name: it is empty, or has a space or a comma")
     word = decode_word(host)
 
     def monitor(found: str | None) -> Reply | Block:
@@ -69,7 +71,7 @@ def sentinel_monitor(context: SentinelContext, argv: list[bytes]) -> Reply | Blo
 
     if is_ip(word):
         return monitor(word)
-    if not context.state.options.resolve_hostnames or has_control_characters(host):
+    if not context.state.options.resolve_hostnames:
         return monitor(None)
     return context.resolve(word, monitor)
 
@@ -110,6 +112,7 @@ def sentinel_remove(context: SentinelContext, argv: list[bytes]) -> Reply | Bloc
 )
 def sentinel_set(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
     master = require_master(context, argv[2])
+    refuse_control_characters(argv, 3, b"SET")
     rules = ScriptRules(context.around.denies_scripts_reconfig, context.around.is_executable)
     parsed = parse_options(master.options, argv[3:], rules)
     if parsed.error is not None and not parsed.applied:
@@ -248,6 +251,7 @@ def sentinel_flushconfig(context: SentinelContext, argv: list[bytes]) -> Reply |
 def sentinel_config(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
     verb = argv[2].lower()
     if verb == b"set" and len(argv) >= 5:
+        refuse_control_characters(argv, 3, b"CONFIG SET")
         return _config_set(context, argv[3:])
     if verb == b"get" and len(argv) >= 4:
         return _config_get(context, argv[3:])
@@ -327,8 +331,6 @@ def _with_global(options: GlobalOptions, name: bytes, value: bytes) -> GlobalOpt
     Raises:
         BadValueError, CommandError: the value is wrong.
     """
-    if has_control_characters(value):
-        raise BadValueError("control characters are not allowed")
     match name:
         case b"resolve-hostnames":
             return replace(options, resolve_hostnames=_parse_yes_no(value))

@@ -20,6 +20,16 @@ def require_master(context: SentinelContext, name: bytes) -> Master:
     return master
 
 
-def has_control_characters(argument: bytes) -> bool:
-    """Whether `argument` holds bytes that have no place in a name or setting."""
-    return any(byte < 0x20 or byte == 0x7F for byte in argument)
+def refuse_control_characters(argv: list[bytes], first: int, command: bytes) -> None:
+    """Refuse a command that would have its arguments, from number `first` on, written to the file.
+
+    A line break in one must never become a line of sentinel.conf. The text is Valkey's; it names
+    the argument by number, counted from the command's first word, and does not repeat it.
+
+    Raises:
+        CommandError: an argument holds a control character.
+    """
+    for index in range(first, len(argv)):
+        if any(byte < 0x20 or byte == 0x7F for byte in argv[index]):
+            where = b"ERR Invalid argument at index %d for SENTINEL %b" % (index, command)
+            raise CommandError(where + b": control characters are not allowed")

@@ -14,8 +14,6 @@ from vedette.clients.commands.arguments import parse_integer
 from vedette.conf.quoting import decode_word
 from vedette.errors import CommandError
 
-from .arguments import has_control_characters
-
 _SCRIPTS_DENIED = (
     b"ERR Reconfiguration of scripts path is denied for security reasons. Check the "
     b"deny-scripts-reconfig configuration directive in your Sentinel configuration"
@@ -97,19 +95,10 @@ def _number(value: bytes) -> int:
         raise _BadArgumentError from error
 
 
-def _plain(value: bytes) -> bytes:
-    # A line break in a value must never become a line of sentinel.conf.
-    if has_control_characters(value):
-        raise _RefusedError(
-            b"ERR Invalid argument for SENTINEL SET: control characters are not allowed"
-        )
-    return value
-
-
 def _script(value: bytes, rules: ScriptRules, what: bytes) -> str | None:
     if rules.denies_reconfig:
         raise _RefusedError(_SCRIPTS_DENIED)
-    path = decode_word(_plain(value))
+    path = decode_word(value)
     if path and not rules.is_executable(path):
         raise _RefusedError(b"ERR %b seems non existing or non executable" % what)
     return path or None
@@ -163,15 +152,15 @@ def _set_client_reconfig_script(
 
 
 def _set_auth_pass(o: MasterOptions, values: list[bytes], rules: ScriptRules) -> MasterOptions:
-    return replace(o, auth_pass=_plain(values[0]) or None)
+    return replace(o, auth_pass=values[0] or None)
 
 
 def _set_auth_user(o: MasterOptions, values: list[bytes], rules: ScriptRules) -> MasterOptions:
-    return replace(o, auth_user=_plain(values[0]) or None)
+    return replace(o, auth_user=values[0] or None)
 
 
 def _set_rename(o: MasterOptions, values: list[bytes], rules: ScriptRules) -> MasterOptions:
-    old, new = (_plain(value) for value in values)
+    old, new = values
     if not (old and new):
         raise _BadArgumentError(b"")
     renamed = {name: to for name, to in o.renamed_commands.items() if name != old.upper()}

@@ -293,7 +293,25 @@ def test_ckquorum_says_what_is_missing(desk: Desk) -> None:
         ("SENTINEL MONITOR n 10.0.0.1 70000 1", "ERR Invalid port number."),
         (
             'SENTINEL MONITOR "n\\nport 1" 10.0.0.1 1 1',
-            "ERR Invalid master name: it must not contain control characters",
+            "ERR Invalid argument at index 2 for SENTINEL MONITOR: "
+            "control characters are not allowed",
+        ),
+        (
+            'SENTINEL SET m quorum 3 auth-pass "x\\nsentinel notification-script m /bin/sh"',
+            "ERR Invalid argument at index 6 for SENTINEL SET: control characters are not allowed",
+        ),
+        (
+            'SENTINEL SET m rename-command CONFIG "\\x7f"',
+            "ERR Invalid argument at index 5 for SENTINEL SET: control characters are not allowed",
+        ),
+        (
+            'SENTINEL CONFIG SET sentinel-pass "a\\rb"',
+            "ERR Invalid argument at index 4 for SENTINEL CONFIG SET: "
+            "control characters are not allowed",
+        ),
+        (
+            "SENTINEL MONITOR a,b 10.0.0.1 1 1",
+            "ERR Invalid master name: it is empty, or has a space or a comma",
         ),
         ("SENTINEL SET m quorum 0", "ERR Invalid argument '0' for SENTINEL SET 'quorum'"),
         (

@@ -353,7 +353,7 @@ class Rig:
         )
 
     def _reply(self, address: Address, command: Command) -> object:
-        match command:
+        match _plain(command):
             case (b"PING",):
                 return self.pong.get(address, b"PONG")
             case (b"INFO",):
@@ -385,14 +385,19 @@ class Rig:
         orders = [
             command
             for target, _, command in self.sent
-            if target == address and command[0] == b"SLAVEOF"
+            if target == address and _plain(command)[0] == b"SLAVEOF"
         ]
-        if orders[-1] == (b"SLAVEOF", b"NO", b"ONE"):
+        if orders[-1][1:] == (b"NO", b"ONE"):
             self.info[address] = master_info(run_id=run_id_of(address))
         else:
             target = Address(orders[-1][1].decode(), int(orders[-1][2]))
             run_id = run_id_of(address)
             self.info[address] = replica_info(target, is_up=False, run_id=run_id)
+
+
+def _plain(command: Command) -> Command:
+    """The command by its own name, where it was sent by the one of `sentinel rename-command`."""
+    return (command[0].removeprefix(b"X-"), *command[1:])
 
 
 def _grant(command: Command) -> list[object]:

@@ -24,6 +24,7 @@ from tests.unit.sentinel.core.rig import (
     PEER_A,
     PEER_ADDRESSES,
     REPLICA_1,
+    REPLICA_2,
     Rig,
     durable,
     error,
@@ -186,3 +187,21 @@ def test_new_password_is_tried_at_once() -> None:
     rig.advance(10)
 
     assert rig.master.node.is_connected
+
+
+def test_whatever_is_sent_to_a_node_goes_by_the_name_it_knows() -> None:
+    """One command that is forgotten here fails a failover on nodes that hide it."""
+    words = b"AUTH CLIENT SUBSCRIBE PING INFO PUBLISH MULTI SLAVEOF CONFIG EXEC SCRIPT".split()
+    options = replace(
+        OPTIONS, auth_pass=b"x", renamed_commands={word: b"X-" + word for word in words}
+    )
+    rig = Rig(durable(options=options))
+    rig.pong[REPLICA_2] = error("BUSY script")
+    rig.agree_down()
+    rig.advance(3_000)
+    rig.kill(MASTER)
+    rig.advance(3_000)
+
+    peers = set(PEER_ADDRESSES.values())
+    said = {command[0] for address, _, command in rig.sent if address not in peers}
+    assert said == {b"X-" + word for word in words}

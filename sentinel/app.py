@@ -1,7 +1,7 @@
 """The sentinel as a process: what is started, in which order, and how it ends.
 
 Puts the machine, its driver, the clients' engine and the pump together; owns the listeners, the
-signals and the process' facts. Start: listen, then run the machine. Stop (SIGTERM, SIGINT,
+signals and the process' facts. Start: listen, run the machine, serve. Stop (SIGTERM, SIGINT,
 SHUTDOWN): no new connections, a save that runs is finished, everything else is cancelled.
 """
 
@@ -208,8 +208,9 @@ class _Sentinel:
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals, name="signals")
-            await nursery.start(self.pump.serve, listeners, name="client port")
+            # Whoever connected early waits in the listeners' queue until the machine can answer.
             await nursery.start(self.driver.run, name="machine")
+            await nursery.start(self.pump.serve, listeners, name="client port")
             if os.getpid() == 1:
                 nursery.start_soon(keep_reaping, self.driver.scripts.process_ids, name="orphans")
             if metrics_listeners:

@@ -70,6 +70,7 @@ MASTER_STATEMENTS: Final = frozenset(
         "rename-command",
         "master-reboot-down-after-period",
         "refused-after-milliseconds",
+        "empty-restart-guard",
         "config-epoch",
         "leader-epoch",
         "known-replica",
@@ -439,6 +440,11 @@ class _Reader:
                 if refused_after_ms < 0:
                     raise BadValueError("negative time parameter.")
                 return replace(options, refused_after_ms=refused_after_ms)
+            case "empty-restart-guard":
+                answer = _yes_or_no(
+                    value, "Please specify yes or no for the empty-restart-guard option."
+                )
+                return replace(options, guards_empty_restart=answer)
             case "auth-pass":
                 return replace(options, auth_pass=encode_word(value) or None)
             case "auth-user":

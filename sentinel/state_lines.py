@@ -57,6 +57,9 @@ def _master_lines(master: DurableMaster, usual: MasterOptions) -> list[ConfigLin
         ("refused-after-milliseconds", options.refused_after_ms, usual.refused_after_ms),
     ):
         lines.append(_line(statement, name, str(number), is_needed=number != usual_number))
+    guards = options.guards_empty_restart
+    is_needed = guards != usual.guards_empty_restart
+    lines.append(_line("empty-restart-guard", name, "yes" if guards else "no", is_needed=is_needed))
     for statement, text, usual_text in (
         ("notification-script", options.notification_script, usual.notification_script),
         ("client-reconfig-script", options.client_reconfig_script, usual.client_reconfig_script),

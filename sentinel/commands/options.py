@@ -131,6 +131,15 @@ def _set_reboot_down_after(
     return replace(o, reboot_down_after_ms=period_ms)
 
 
+def _set_empty_restart_guard(
+    o: MasterOptions, values: list[bytes], rules: ScriptRules
+) -> MasterOptions:
+    word = values[0].lower()
+    if word not in (b"yes", b"no"):
+        raise _BadArgumentError
+    return replace(o, guards_empty_restart=word == b"yes")
+
+
 def _set_refused_after(o: MasterOptions, values: list[bytes], rules: ScriptRules) -> MasterOptions:
     refused_after_ms = _number(values[0])
     if refused_after_ms < 0:
@@ -179,6 +188,7 @@ _PARSERS: Mapping[bytes, _Parser] = {
     b"master-reboot-down-after-period": _set_reboot_down_after,
     b"primary-reboot-down-after-period": _set_reboot_down_after,
     b"refused-after-milliseconds": _set_refused_after,
+    b"empty-restart-guard": _set_empty_restart_guard,
     b"notification-script": _set_notification_script,
     b"client-reconfig-script": _set_client_reconfig_script,
     b"auth-pass": _set_auth_pass,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from vedette.resp.exchange import Received, ReplyError
 
-from . import election, failover, links, notices, opinions, probes, reconfiguration
+from . import election, failover, guard, links, notices, opinions, probes, reconfiguration
 from .machine import LinkOwner, Machine, Request, RequestKind
 from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timers import Timer, TimerKind
@@ -120,6 +120,10 @@ def _deadline_ms(machine: Machine, node: Node) -> int | None:
             deadlines.append(node.role_reported_ms + patience_ms)
         if node.rebooted_ms is not None and options.reboot_down_after_ms > 0:
             deadlines.append(node.rebooted_ms + options.reboot_down_after_ms)
+        if node.lost_data_ms is not None:
+            deadlines.append(node.lost_data_ms)
+        if node.s_down_since_ms is not None and guard.is_waiting_for_verdict(master, node):
+            deadlines.append(node.s_down_since_ms)
     return min(deadlines, default=None)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from vedette.resp.exchange import Received
 from vedette.types import Address
 
-from . import detection, failover, lineage, links, membership, names, notices, probes, repair
+from . import detection, failover, guard, lineage, links, membership, names, notices, probes, repair
 from .facts import Facts, read_facts
 from .machine import Machine
 from .model import Master, Node, Role, new_node
@@ -38,9 +38,10 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
         _note_replica(machine, node, facts)
     node.dataset = facts.dataset
     if is_master_node:
-        lineage.note_master(machine, master)
+        guard.on_master_info(machine, master)
     else:
         lineage.note_replica(machine, master, node)
+        guard.review(machine, master)
     if was_urgent:
         probes.schedule_info(machine, node)
     if is_master_node:
@@ -70,6 +71,7 @@ def _note_run(machine: Machine, master: Master, node: Node, facts: Facts) -> Non
         return
     if node.run_id:
         notices.about_node(machine, "+reboot", node)
+        guard.on_restart(master, node)
         node.turned_master_ms = None
         if node is master.node and master.options.reboot_down_after_ms > 0:
             node.rebooted_ms = machine.now_ms

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 from vedette.types import Address, RunId
 
 if TYPE_CHECKING:  # `model.py` holds the records
-    from .model import Failover, Master
+    from .model import Master
 
 #: Records kept for each master.
 RECORDS_MAX: Final = 16
@@ -156,8 +156,9 @@ def note(master: Master, event: str, payload: str, my_id: RunId, now_ms: int) ->
 
 def _begin(master: Master, my_id: RunId, now_ms: int) -> None:
     failover = master.failover
-    cause = _cause(failover)
-    record = _same_outage(master) if cause is Cause.ODOWN else None
+    cause = _cause(master)
+    is_about_outage = cause in (Cause.ODOWN, Cause.EMPTY_RESTART)
+    record = _same_outage(master) if is_about_outage else None
     if record is None:
         record = _open(master, cause)
         record.phases[Phase.STARTED] = now_ms
@@ -168,10 +169,12 @@ def _begin(master: Master, my_id: RunId, now_ms: int) -> None:
     record.needed_votes = 0 if failover.is_forced else _needed_votes(master)
 
 
-def _cause(failover: Failover) -> Cause:
-    if failover.is_settling:
+def _cause(master: Master) -> Cause:
+    if master.failover.is_settling:
         return Cause.CONFLICT
-    return Cause.ORDERED if failover.is_forced else Cause.ODOWN
+    if master.failover.is_forced:
+        return Cause.ORDERED
+    return Cause.ODOWN if master.node.lost_data_ms is None else Cause.EMPTY_RESTART
 
 
 def _follow(master: Master, leader: RunId, now_ms: int) -> None:

@@ -82,10 +82,10 @@ def is_ours(master: Master, address: Address | None) -> bool:
     return address is not None and master.find_node(address) is not None
 
 
-def may_be_ordered(node: Node) -> bool:
+def may_be_ordered(master: Master, node: Node) -> bool:
     """Whether a node may be told whom to follow: not before we know who answers there now."""
     link = node.link
-    if not link.is_up or node.is_foreign:
+    if not link.is_up or is_stranger(master, node):
         return False
     return node.info_refresh_ms is not None and node.info_refresh_ms >= link.status_since_ms
 

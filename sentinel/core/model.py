@@ -103,6 +103,8 @@ class MasterOptions:
     reboot_down_after_ms: int = 0
     #: A master that refuses connections for this long is down; 0 turns the check off.
     refused_after_ms: int = 0
+    #: A master that comes back without its data is down.
+    guards_empty_restart: bool = True
     notification_script: str | None = None
     client_reconfig_script: str | None = None
     auth_user: bytes | None = None
@@ -241,6 +243,10 @@ class Node:
     kin_dataset: Dataset = UNKNOWN
     #: It holds somebody else's data. Written by `lineage.py`.
     is_foreign: bool = False
+    #: A new run of the master, whose data were not seen yet. Written by `guard.py`.
+    is_unjudged: bool = False
+    #: When it was found to have come back without the master's data. Written by `guard.py`.
+    lost_data_ms: int | None = None
     #: Subjectively down since. Written by `detection.py`.
     s_down_since_ms: int | None = None
     #: A new run_id was seen and no PONG since (`master_reboot`). Written by `detection.py`.

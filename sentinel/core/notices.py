@@ -69,6 +69,7 @@ LEVELS: Final[dict[str, Level]] = {
     "+config-update-from": _W,
     "+config-conflict": _W,
     "-config-conflict": _W,
+    "+empty-restart": _W,
     "+convert-to-slave": _N,
     "+fix-slave-config": _N,
     "+foreign-node": _W,

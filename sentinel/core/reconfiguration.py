@@ -21,7 +21,7 @@ _UNDER_WAY = frozenset({ReconfState.SENT, ReconfState.IN_PROGRESS})
 def start(machine: Machine, master: Master, old: Node) -> None:
     """Begin; `old` is the node that was master until now."""
     assert master.failover.state is FailoverState.RECONF_SLAVES
-    if lineage.may_be_ordered(old):
+    if lineage.may_be_ordered(master, old):
         # A process that is merely stopped finds this in its socket when it wakes, before any
         # client's next request.
         notices.about_node(machine, "+convert-to-slave", old)
@@ -45,7 +45,7 @@ def advance(machine: Machine, master: Master) -> None:
     for node in waiting:
         if under_way >= master.options.parallel_syncs:
             break
-        is_willing = lineage.may_be_ordered(node) and not node.is_s_down
+        is_willing = lineage.may_be_ordered(master, node) and not node.is_s_down
         if node.reconf is ReconfState.NONE and is_willing:
             orders.send_slaveof(machine, node, master.address, RequestKind.FOLLOW)
             node.reconf = ReconfState.SENT
@@ -104,6 +104,6 @@ def _give_up(machine: Machine, master: Master) -> None:
     left = [node for node in _replicas_to_move(master) if node.reconf is ReconfState.NONE]
     transitions.finish(machine, master, "+failover-end-for-timeout")
     for node in left:
-        if lineage.may_be_ordered(node):
+        if lineage.may_be_ordered(master, node):
             orders.send_slaveof(machine, node, master.address, RequestKind.FOLLOW)
             notices.about_node(machine, "+slave-reconf-sent-be", node)

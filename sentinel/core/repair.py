@@ -100,7 +100,7 @@ def _last_vote_epoch(reply: Received) -> float:
 
 
 def _is_repairable(machine: Machine, master: Master, node: Node) -> bool:
-    if machine.state.tilt_since_ms is not None or not lineage.may_be_ordered(node):
+    if machine.state.tilt_since_ms is not None or not lineage.may_be_ordered(master, node):
         return False
     if master.replicas.get(node.address) is not node:
         return False

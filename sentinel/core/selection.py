@@ -74,12 +74,15 @@ def _unfit_data(master: Master, replica: Node) -> Unfit | None:
     dataset = replica.dataset
     if dataset.is_loading:
         return Unfit.LOADING
-    if dataset.is_syncing:
-        return Unfit.SYNCING
+    has_master_lost = master.node.lost_data_ms is not None
+    if dataset.is_syncing and not has_master_lost:
+        return Unfit.SYNCING  # from an empty master: while it transfers, the old data are there
     if not (dataset.replid and master.lineage.current) or master.lineage.has(dataset):
         return None
     if replica.is_foreign:
         return Unfit.FOREIGN
+    if has_master_lost:
+        return Unfit.UNSYNCED
     if replica.role_reported is Role.MASTER:
         return None if dataset.key_count else Unfit.UNSYNCED
     has_followed = lineage.is_ours(master, replica.master_address) and not dataset.is_never_linked

@@ -98,6 +98,8 @@ def _start_afresh(machine: Machine, node: Node) -> None:
     node.turned_master_ms = None
     node.master_address_ms = machine.now_ms
     node.rebooted_ms = None
+    node.is_unjudged = False
+    node.lost_data_ms = None
     node.is_script_kill_sent = False
     node.reconf = ReconfState.NONE
     node.repaired_ms = None

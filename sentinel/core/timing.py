@@ -104,6 +104,9 @@ CONFIRM_GAP_MS: Final = 500
 FIX_WAIT_MS: Final = 4_000
 FIX_TURN_MS: Final = 1_000
 
+#: How often a restarted master that is loading is asked whether it is done.
+JUDGE_AGAIN_MS: Final = 50
+
 #: Before an election to end a conflict: the news that ends it may be on its way; then, for whose
 #: master has fewer sentinels behind it; and between two looks at it.
 CONFLICT_WAIT_MS: Final = 300

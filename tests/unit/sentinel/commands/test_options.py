@@ -26,6 +26,7 @@ def parse(*arguments: bytes, rules: ScriptRules = OPEN) -> ParsedOptions:
         ((b"quorum", b"8"), "quorum", 8),
         ((b"master-reboot-down-after-period", b"0"), "reboot_down_after_ms", 0),
         ((b"refused-after-milliseconds", b"100"), "refused_after_ms", 100),
+        ((b"empty-restart-guard", b"No"), "guards_empty_restart", False),
         ((b"auth-pass", b""), "auth_pass", None),
         ((b"auth-user", b"u"), "auth_user", b"u"),
         ((b"notification-script", b"/bin/ok"), "notification_script", "/bin/ok"),

@@ -1,0 +1,109 @@
+"""A master that comes back without its data is failed over before its replicas copy the loss.
+
+Theory of operation. A master is killed and restarted within down-after: no failover is due, and its
+replicas come back to it as soon as they find it listening, at the latest a second later. If it lost
+its data they throw theirs away. So the first INFO of a new run, a round trip after it began to
+listen, is judged:
+
+    known run ──new run id──> unjudged ──not loading any more──> sound: a restart like any other
+                                 │ loading: asked again         └> lost its data (`+empty-restart`)
+
+Lost is what has no keys, or shares no history with the data it had and was not read from an
+append-only file (which keeps no id); from such a file, what has less than half the keys. But only
+while a replica still holds them. To *this* sentinel the master is then down at once; the quorum, the
+election and the choice of a replica are as ever, so one sentinel's error does nothing. Replicas
+that have copied the loss are no candidates, for their history is the empty one; those that have
+begun to and not thrown away theirs are. When none is left, what is there is taken for the truth.
+
+Until the new run is judged a master that was down is not up again: else the failover under way
+would be given up for an empty one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from . import lineage, notices
+from .machine import Machine
+from .model import Master, Node, Role
+from .timers import Timer, TimerKind
+from .timing import JUDGE_AGAIN_MS
+
+#: From an append-only file not less than this share of the keys is expected.
+_SHRINKING_FACTOR: Final = 2
+
+
+def on_restart(master: Master, node: Node) -> None:
+    """The INFO just read shows another run than before."""
+    if node is master.node:
+        node.lost_data_ms = None
+        node.is_unjudged = master.options.guards_empty_restart
+
+
+def on_master_info(machine: Machine, master: Master) -> None:
+    """The master's INFO was read: judge a new run, and learn whose data these are if it is sound."""
+    node = master.node
+    if node.role_reported is Role.MASTER and node.is_unjudged:
+        if node.dataset.is_loading:
+            timer = Timer(TimerKind.INFO, node.name, node.address)
+            machine.timers.set_earlier(timer, machine.now_ms + JUDGE_AGAIN_MS)
+            return
+        node.is_unjudged = False
+        _judge(machine, master)
+    review(machine, master)
+    if node.lost_data_ms is None and not node.is_unjudged:
+        lineage.note_master(machine, master)
+
+
+def review(machine: Machine, master: Master) -> None:
+    """Take an empty master as it is once no replica holds anything better, or the guard is off."""
+    node = master.node
+    if node.lost_data_ms is None:
+        return
+    if not master.options.guards_empty_restart or not _keepers(master):
+        node.lost_data_ms = None
+
+
+def is_waiting_for_verdict(master: Master, node: Node) -> bool:
+    """Whether a master that was down has come back, and has not shown yet with what."""
+    if node is not master.node or not node.run_id or not master.options.guards_empty_restart:
+        return False
+    is_read = node.info_refresh_ms is not None and node.info_refresh_ms >= node.link.status_since_ms
+    return node.is_unjudged or (node.link.is_up and node.is_info_waiting and not is_read)
+
+
+def _judge(machine: Machine, master: Master) -> None:
+    node = master.node
+    keepers = _keepers(master)
+    if not keepers or node.dataset.key_count is None or not node.dataset.replid:
+        return
+    kept = max(keeper.dataset.key_count or 0 for keeper in keepers)
+    if not _has_lost(master, node, kept, max(keeper.repl_offset for keeper in keepers)):
+        return
+    node.lost_data_ms = machine.now_ms
+    text = f" keys {node.dataset.key_count} of {kept}"
+    notices.about_master(machine, "+empty-restart", master, text)
+
+
+def _has_lost(master: Master, node: Node, kept_count: int, kept_offset: int) -> bool:
+    dataset = node.dataset
+    key_count = dataset.key_count or 0
+    if master.lineage.has(dataset):
+        # Emptied and saved by an operator, the stream would have gone on.
+        return key_count == 0 and (dataset.offset or 0) < kept_offset
+    if dataset.has_aof:
+        return key_count * _SHRINKING_FACTOR < kept_count
+    return True
+
+
+def _keepers(master: Master) -> list[Node]:
+    """The replicas that still hold the data, as far as is known."""
+    return [
+        node
+        for node in master.replicas.values()
+        if node.dataset.key_count
+        and not node.dataset.is_loading
+        and not node.is_s_down
+        and node.role_reported is Role.REPLICA
+        and master.lineage.has(node.dataset)
+    ]

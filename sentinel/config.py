@@ -441,7 +441,7 @@ class _Reader:
                     raise BadValueError("negative time parameter.")
                 return replace(options, refused_after_ms=refused_after_ms)
             case "empty-restart-guard":
-                answer = _yes_or_no(
+                answer = yes_or_no(
                     value, "Please specify yes or no for the empty-restart-guard option."
                 )
                 return replace(options, guards_empty_restart=answer)

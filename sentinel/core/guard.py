@@ -10,8 +10,8 @@ listen, is judged:
 
 Lost is what has no keys, or shares no history with the data it had and was not read from an
 append-only file (which keeps no id); from such a file, what has less than half the keys. But only
-while a replica still holds them. To *this* sentinel the master is then down at once; the quorum, the
-election and the choice of a replica are as ever, so one sentinel's error does nothing. Replicas
+while a replica still holds them. To *this* sentinel the master is then down at once; the quorum,
+the election and the choice of a replica are as ever, so one sentinel's error does nothing. Replicas
 that have copied the loss are no candidates, for their history is the empty one; those that have
 begun to and not thrown away theirs are. When none is left, what is there is taken for the truth.
 
@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import lineage, notices
+from . import lineage, notices, probes
 from .machine import Machine
 from .model import Master, Node, Role
 from .timers import Timer, TimerKind
@@ -41,7 +41,7 @@ def on_restart(master: Master, node: Node) -> None:
 
 
 def on_master_info(machine: Machine, master: Master) -> None:
-    """The master's INFO was read: judge a new run, and learn whose data these are if it is sound."""
+    """The master's INFO was read: judge a new run, and learn whose data a sound one holds."""
     node = master.node
     if node.role_reported is Role.MASTER and node.is_unjudged:
         if node.dataset.is_loading:
@@ -62,6 +62,7 @@ def review(machine: Machine, master: Master) -> None:
         return
     if not master.options.guards_empty_restart or not _keepers(master):
         node.lost_data_ms = None
+        probes.info_now(machine, node)
 
 
 def is_waiting_for_verdict(master: Master, node: Node) -> bool:

@@ -193,6 +193,7 @@ def _info_period_ms(machine: Machine, node: Node) -> int:
         return min(max(known_for_ms // 2, periods.info_period_urgent_ms), periods.info_period_ms)
     is_urgent = (
         master.is_o_down
+        or master.node.lost_data_ms is not None
         or master.failover.state is not FailoverState.NONE
         or (node.role_reported is Role.REPLICA and not node.is_master_link_up)
         or is_misplaced(master, node)

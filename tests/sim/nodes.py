@@ -17,6 +17,7 @@ from vedette.types import Address
 
 _REPLICATION_US = 20_000
 _SYNC_US = 30_000
+_ATTEMPT_US = 1_000_000
 #: A replica's own time-out on its master's link.
 _LINK_TIMEOUT_US = 400_000
 
@@ -76,6 +77,11 @@ class Offsets:
     link_down_since_us: int = 0
     last_heard_us: int = 0
     was_ever_linked: bool = False
+    #: A replica tries to connect at once when it is told to follow, then once a second.
+    next_attempt_us: int = 0
+    sync_began_us: int | None = None
+    #: Which start of its master the link is to.
+    linked_start: int = 0
 
 
 @dataclass
@@ -105,6 +111,8 @@ class SimNode(Process):
         #: A restart comes up empty: nothing was saved.
         self.loses_data = False
         self.has_aof = False
+        #: Its writes add no keys.
+        self.is_idle = False
         #: Ids are unique to the node: where it draws them from nobody else does.
         self._ids = 0
         self.history = History(self._draw_replid(), key_count=0 if master else _FIRST_KEYS)
@@ -121,6 +129,8 @@ class SimNode(Process):
         self.offsets.link_up_since_us = None
         self.offsets.link_down_since_us = self.world.now_us
         self.offsets.was_ever_linked = False
+        self.offsets.next_attempt_us = 0
+        self.offsets.sync_began_us = None
         self._started_us = self.world.now_us
         self._loaded_keys = self.history.key_count
         if self.starts > 1 and self.loses_data:
@@ -171,6 +181,8 @@ class SimNode(Process):
         if master is None:
             self._begin_history()
         self.master = master
+        self.offsets.next_attempt_us = 0
+        self.offsets.sync_began_us = None
         self.offsets.link_up_since_us = None
         self.offsets.link_down_since_us = self.world.now_us
         self.world.note(self.label, f"now {'master' if master is None else f'follows {master}'}")
@@ -194,22 +206,44 @@ class SimNode(Process):
         offsets = self.offsets
         if self.master is None:
             offsets.offset += 20
-            self.history.key_count += 1
+            self.history.key_count += 0 if self.is_idle else 1
             return
         master = self._reachable_master()
+        if self.is_link_up and self._has_lost_master(master):
+            offsets.link_up_since_us = None
+            offsets.link_down_since_us = now_us
+            offsets.next_attempt_us = now_us + self.world.random.randint(0, _ATTEMPT_US)
         if master is None or (master.master is not None and not master.is_link_up):
-            if self.is_link_up and now_us - offsets.last_heard_us > _LINK_TIMEOUT_US:
-                offsets.link_up_since_us = None
-                offsets.link_down_since_us = now_us
+            offsets.sync_began_us = None
+            if now_us >= offsets.next_attempt_us:
+                offsets.next_attempt_us = now_us + _ATTEMPT_US
             return
-        offsets.last_heard_us = now_us
         if not self.is_link_up:
-            if now_us - offsets.link_down_since_us < _SYNC_US:
+            if now_us < offsets.next_attempt_us:
                 return
+            if offsets.sync_began_us is None:
+                offsets.sync_began_us = now_us
+            if now_us - offsets.sync_began_us < _SYNC_US:
+                return
+            offsets.sync_began_us = None
             offsets.link_up_since_us = now_us
             offsets.was_ever_linked = True
+            offsets.linked_start = master.starts
+        offsets.last_heard_us = now_us
         offsets.offset = master.offsets.offset
         self.history = replace(master.history)
+
+    def _has_lost_master(self, master: SimNode | None) -> bool:
+        """A process that ends closes the link; one that is cut off or stopped is timed out."""
+        assert self.master is not None
+        process = self.world.processes.get(self.master)
+        if not isinstance(process, SimNode) or process.life is Life.DEAD:
+            return True
+        if process.starts != self.offsets.linked_start:
+            return True
+        has_data = master is not None and (master.master is None or master.is_link_up)
+        silent_us = self.world.now_us - self.offsets.last_heard_us
+        return not has_data and silent_us > _LINK_TIMEOUT_US
 
     # -- commands --------------------------------------------------------------------------------
 

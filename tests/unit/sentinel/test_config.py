@@ -44,6 +44,7 @@ def test_all_statements_are_read_whatever_their_order() -> None:
         "sentinel rename-command m config GUESSME\n"
         "sentinel master-reboot-down-after-period m 77\n"
         "sentinel refused-after-milliseconds m 88\n"
+        "sentinel empty-restart-guard m no\n"
         "sentinel config-epoch m 4\n"
         "sentinel leader-epoch m 5\n"
         f"sentinel known-sentinel m 10.0.0.3 26379 {PEER_ID}\n"
@@ -80,6 +81,7 @@ def test_all_statements_are_read_whatever_their_order() -> None:
                     parallel_syncs=3,
                     reboot_down_after_ms=77,
                     refused_after_ms=88,
+                    guards_empty_restart=False,
                     notification_script="/bin/notify",
                     client_reconfig_script="/bin/notify",
                     auth_user=b"user",

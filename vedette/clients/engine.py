@@ -499,7 +499,8 @@ class Engine:
 
     def blocked_sessions(self) -> Iterable[Session]:
         """Return the sessions that wait."""
-        return dict.fromkeys(session for waits in self._blocked.values() for session in waits)
+        waits = self._blocked.values()
+        return list(dict.fromkeys(session for sessions in waits for session in sessions))
 
     def is_awaited(self, reason: Reason) -> bool:
         """Return whether any session waits for `reason`."""

@@ -55,6 +55,7 @@ from .journal import VERSION as JOURNAL_VERSION
 from .journal import StartRecord
 from .metrics_state import MetricsState, SaveMetrics, metrics_state, suspected_since_ms
 from .runtime.driver import Driver
+from .runtime.history_file import HistoryFile
 from .runtime.journal import JournalFile
 from .runtime.state_file import StateFile, reason_of
 from .sources import Sources
@@ -66,6 +67,10 @@ _PROTECTED_MODE_REFUSAL: Final = (
     b"only connections from the loopback interface are accepted. Set bind or requirepass, or "
     b"switch protected-mode off.\r\n"
 )
+
+
+#: How the names of events begin with which a failover's record may be complete.
+_ENDS_OF_FAILOVERS: Final = (b"+failover-end", b"-failover-abort-", b"+switch-master")
 
 
 class ListenError(VedetteError):
@@ -171,6 +176,12 @@ class _Sentinel:
             observe=journal.write if config.settings.value_of(directives.JOURNAL) else None,
             on_publish=self._note_event,
         )
+        self.history = HistoryFile(
+            config.settings.value_of(directives.HISTORY_FILE),
+            self.driver.state,
+            time.time_ns() // 1_000_000 - self.driver.now_ms(),
+        )
+        self.history.open()
         self._failovers = FailoverLog(self.driver.state.my_id)
         self.engine = SentinelEngine(
             served_table(),
@@ -242,6 +253,8 @@ class _Sentinel:
 
     def _note_event(self, action: Publish) -> None:
         """Have failovers counted and timed by what is announced of them."""
+        if action.master is not None and action.event.startswith(_ENDS_OF_FAILOVERS):
+            self.history.write(action.master)
         suspected_ms = suspected_since_ms(self.driver.state, action)
         self._failovers.on_event(
             action.event.decode("ascii", "replace"),

@@ -63,6 +63,7 @@ SUPERVISED: Final = Directive(
 SYSLOG_ENABLED: Final = Directive("syslog-enabled", YesNo(), False, Flag.IMMUTABLE)
 SYSLOG_IDENT: Final = Directive("syslog-ident", Text(), "redis", Flag.IMMUTABLE)
 SYSLOG_FACILITY: Final = Directive("syslog-facility", Choice(*FACILITIES), "local0", Flag.IMMUTABLE)
+HISTORY_FILE: Final = Directive("history-file", Text(), "", Flag.IMMUTABLE)
 JOURNAL: Final = Directive("journal", Text(), "", Flag.IMMUTABLE)
 
 #: Taken so that a file made for redis-sentinel starts here; they change nothing.
@@ -179,6 +180,7 @@ TABLE: Final = DirectiveTable(
         SYSLOG_IDENT,
         SYSLOG_FACILITY,
         METRICS_PORT,
+        HISTORY_FILE,
         JOURNAL,
         OUTPUT_LIMITS,
         QUERY_LIMIT,

@@ -17,7 +17,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -150,6 +150,12 @@ class _MasterDraft:
     sentinels: dict[RunId, Address] = field(default_factory=dict)
     leaving: dict[RunId, Address] = field(default_factory=dict)
     forgotten: list[RunId] = field(default_factory=list)
+
+    def staying_sentinels(self) -> Iterator[tuple[RunId, Address]]:
+        """Return those that were not let go, even if a file outside of the memory names them."""
+        for run_id, address in self.sentinels.items():
+            if run_id not in self.leaving and run_id not in self.forgotten:
+                yield run_id, address
 
 
 def read_config(
@@ -311,7 +317,7 @@ class _Reader:
                     config_epoch=draft.config_epoch,
                     leader_epoch=draft.leader_epoch,
                     replicas=tuple(draft.replicas),
-                    sentinels=tuple(draft.sentinels.items()),
+                    sentinels=tuple(draft.staying_sentinels()),
                     leaving=tuple(draft.leaving.items()),
                     forgotten=tuple(draft.forgotten),
                 )

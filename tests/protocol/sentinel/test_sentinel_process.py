@@ -62,6 +62,26 @@ def test_vote_is_refused_when_it_cannot_be_saved(sentinel: VedetteSentinel) -> N
     assert reply[1] != b"a" * 40
 
 
+def test_disk_that_fails_is_told_and_recovers_by_itself(sentinel: VedetteSentinel) -> None:
+    """An error to who ordered something, an event, and an event when it works again."""
+    directory = sentinel.config_path.parent
+    moved = directory.with_name(directory.name + "-away")
+    with BlockingClient(sentinel.port) as events:
+        events.call("PSUBSCRIBE", "?save-failed")
+        directory.rename(moved)
+        try:
+            with pytest.raises(ReplyError, match="ERR Failed to save config file"):
+                sentinel.call("SENTINEL", "SET", "mymaster", "quorum", "6")
+            failed = events.receive()
+        finally:
+            moved.rename(directory)
+        recovered = events.receive()
+
+    assert failed[2:] == [b"+save-failed", b"No such file or directory"]
+    assert recovered[2:] == [b"-save-failed", b"the state is saved again"]
+    assert " 6\n" in sentinel.config_path.read_text(), "the order that could not be saved"
+
+
 def test_journal_replays_to_the_state_that_was_saved(tmp_path: Path) -> None:
     """The same events lead the machine to the same state, so an incident can be looked at again."""
     journal = tmp_path / "journal"

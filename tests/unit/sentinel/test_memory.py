@@ -104,6 +104,16 @@ def test_option_taken_back_at_run_time_stays_taken_back() -> None:
     assert again == cleared
 
 
+def test_forgotten_sentinel_stays_forgotten() -> None:
+    """Although the configuration, written long ago, still names it."""
+    peer = RunId("e" * 40)
+    outside = OUTSIDE + f"sentinel known-sentinel m 10.0.0.9 26379 {peer}\n"
+    before = read("", outside).durable
+    gone = replace(before, masters=(replace(before.masters[0], sentinels=(), forgotten=(peer,)),))
+
+    assert read(saved(gone, "", outside), outside).durable == gone
+
+
 def test_removed_master_stays_removed_and_may_come_back() -> None:
     """SENTINEL REMOVE of a master that an include names; then SENTINEL MONITOR of that name."""
     before = read("", OUTSIDE).durable
@@ -197,6 +207,7 @@ def _master(draw: st.DrawFn, name: str) -> DurableMaster:
         parallel_syncs=draw(st.integers(1, 5)),
         reboot_down_after_ms=draw(st.integers(0, 5)),
         refused_after_ms=draw(st.integers(0, 5)),
+        refused_after_ms=draw(st.integers(0, 5)),
         notification_script=draw(st.none() | _TEXT),
         client_reconfig_script=draw(st.none() | _TEXT),
         auth_user=draw(st.none() | _BYTES),
@@ -204,6 +215,8 @@ def _master(draw: st.DrawFn, name: str) -> DurableMaster:
         renamed_commands=draw(st.dictionaries(_COMMAND, _BYTES.map(lambda b: b"x" + b))),
     )
     peers = draw(st.dictionaries(_ID, _ADDRESS, max_size=3))
+    leaving = draw(st.dictionaries(_ID, _ADDRESS, max_size=2))
+    forgotten = draw(st.lists(_ID, unique=True, max_size=2))
     return DurableMaster(
         name=name,
         address=draw(_ADDRESS),
@@ -211,7 +224,9 @@ def _master(draw: st.DrawFn, name: str) -> DurableMaster:
         config_epoch=draw(_EPOCH),
         leader_epoch=draw(_EPOCH),
         replicas=tuple(draw(st.lists(_ADDRESS, unique=True, max_size=3))),
-        sentinels=tuple(peers.items()),
+        sentinels=tuple((run_id, at) for run_id, at in peers.items() if run_id not in leaving),
+        leaving=tuple(leaving.items()),
+        forgotten=tuple(run_id for run_id in forgotten if run_id not in {*peers, *leaving}),
     )
 
 
@@ -242,6 +257,8 @@ def in_order(state: DurableState) -> DurableState:
             master,
             replicas=tuple(sorted(master.replicas)),
             sentinels=tuple(sorted(master.sentinels)),
+            leaving=tuple(sorted(master.leaving)),
+            forgotten=tuple(sorted(master.forgotten)),
         )
         for master in state.masters
     ]
@@ -290,7 +307,8 @@ def test_any_state_survives_beside_anything_said_outside(
             master.leader_epoch,
         )
         assert set(found.replicas) == {*master.replicas, *extra}
-        assert set(found.sentinels) >= set(master.sentinels)
+        assert set(found.leaving) >= set(master.leaving)
+        assert set(found.forgotten) >= set(master.forgotten)
     assert len(again.masters) == len(state.masters)
     assert (again.my_id, again.options) == (state.my_id, state.options)
     assert again.current_epoch == max(state.current_epoch, configured.current_epoch)

@@ -207,7 +207,6 @@ def _master(draw: st.DrawFn, name: str) -> DurableMaster:
         parallel_syncs=draw(st.integers(1, 5)),
         reboot_down_after_ms=draw(st.integers(0, 5)),
         refused_after_ms=draw(st.integers(0, 5)),
-        refused_after_ms=draw(st.integers(0, 5)),
         notification_script=draw(st.none() | _TEXT),
         client_reconfig_script=draw(st.none() | _TEXT),
         auth_user=draw(st.none() | _BYTES),

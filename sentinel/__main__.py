@@ -75,13 +75,16 @@ def run(arguments: Sequence[str]) -> int:
     is_daemon = settings.value_of(directives.DAEMONIZE) and supervisor is Supervisor.NOBODY
     if is_daemon and not become_daemon():
         return 0
+    is_logged = False
     try:
         start_logging(settings)
+        is_logged = bool(settings.value_of(directives.LOG_FILE))
         with pid_file(settings.value_of(directives.PID_FILE)):
             trio.run(run_sentinel, loaded.config, loaded.path, loaded.state_path, supervisor)
     except (ListenError, StateError, OSError) as error:
         log.error("sentinel.not_started", error=str(error))
-        sys.stderr.write(f"Vedette sentinel: {error}\n")
+        if not is_logged:  # as Redis, that says it once; whoever has a log looks there
+            sys.stderr.write(f"Vedette sentinel: {error}\n")
         return 1
     return 0
 

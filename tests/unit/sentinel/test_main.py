@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import structlog
 
 from sentinel.__main__ import run
-from tests.support.processes import free_port
+from tests.support.processes import console_script, free_port
 from vedette import __version__
 
 
@@ -172,3 +173,24 @@ def test_directives_in_a_state_file_are_refused(
         f"at line 1 of {tmp_path}/state",
         "A state file holds nothing but the state of a sentinel",
     )
+
+
+def test_why_it_cannot_start_is_said_in_the_log_if_there_is_one(tmp_path: Path) -> None:
+    """Redis' suite takes a word on standard error for a failure."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        path = tmp_path / "sentinel.conf"
+        path.write_text(f"bind 127.0.0.1\nport {port}\nlogfile {tmp_path}/log\n")
+
+        # A process of its own, for the log file stays open until its end.
+        ended = subprocess.run(
+            [console_script("vedette-sentinel"), str(path)],
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert (ended.returncode, ended.stderr) == (1, b"")
+    assert f"cannot listen on port {port}" in (tmp_path / "log").read_text()

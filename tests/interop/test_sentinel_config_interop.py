@@ -215,3 +215,61 @@ def sees_replica(sentinel: ServerProcess) -> bool:
     replicas = sentinel.call("SENTINEL", "REPLICAS", "mymaster")
     master = sentinel.call("SENTINEL", "MASTER", "mymaster")
     return master[9] == b"master" and [each[9] for each in replicas] == [b"slave"]
+
+
+@pytest.mark.parametrize("announces", ["no", "yes"])
+def test_mixed_sentinels_fail_over_nodes_known_by_name(announces: str) -> None:
+    """Replicas announce names, too; all agree on the new master, and the old one comes back."""
+    with contextlib.ExitStack() as stack:
+        named = {"replica-announce-ip": "localhost"}
+        nodes = [stack.enter_context(RedisServer(named)) for _ in range(3)]
+        for replica in nodes[1:]:
+            replica.replicate(nodes[0])
+        lines = [
+            "sentinel resolve-hostnames yes",
+            f"sentinel announce-hostnames {announces}",
+            f"sentinel monitor mymaster localhost {nodes[0].port} 2",
+            "sentinel down-after-milliseconds mymaster 1500",
+        ]
+        kinds = (VedetteSentinel, VedetteSentinel, RedisSentinel)
+        sentinels = [stack.enter_context(kind(extra_lines=lines)) for kind in kinds]
+        for sentinel in sentinels:
+            wait_until(partial(sees, sentinel, 2, 2), 30, f"{sentinel!r} to see all others")
+
+        old = nodes[0]
+        old.kill()
+
+        host = b"localhost" if announces == "yes" else b"127.0.0.1"
+        ports = {str(node.port).encode() for node in nodes[1:]}
+        wait_until(lambda: all(names(each) in ports for each in sentinels), 30, "a new master")
+        answers = {
+            tuple(each.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"))
+            for each in sentinels
+        }
+        old.start()
+        wait_until(lambda: old.call("ROLE")[0] == b"slave", 30, "the old master to follow")
+        told_host = old.call("ROLE")[1]
+        replicas = [
+            sorted(replica[1] for replica in each.call("SENTINEL", "REPLICAS", "mymaster"))
+            for each in sentinels[:2]
+        ]
+
+    assert len(answers) == 1
+    assert answers.pop()[0] == host
+    assert told_host == host
+    assert [len(each) for each in replicas] == [2, 2], "nobody is known twice"
+
+
+def sees(sentinel: ServerProcess, replica_count: int, peer_count: int) -> bool:
+    """Whether a sentinel sees a healthy group of that size."""
+    words = sentinel.call("SENTINEL", "MASTER", "mymaster")
+    fields = dict(zip(words[::2], words[1::2], strict=True))
+    counts = fields[b"num-slaves"], fields[b"num-other-sentinels"]
+    expected = str(replica_count).encode(), str(peer_count).encode()
+    return fields[b"flags"] == b"master" and counts == expected
+
+
+def names(sentinel: ServerProcess) -> bytes:
+    """Return the port of the master that a sentinel names."""
+    port: bytes = sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[1]
+    return port

@@ -81,6 +81,9 @@ def run(arguments: Sequence[str]) -> int:
         is_logged = bool(settings.value_of(directives.LOG_FILE))
         with pid_file(settings.value_of(directives.PID_FILE)):
             trio.run(run_sentinel, loaded.config, loaded.path, loaded.state_path, supervisor)
+    except ConfigError as error:
+        sys.stderr.write(fatal_message(error, f"Vedette {__version__}"))
+        return 1
     except (ListenError, StateError, OSError) as error:
         log.error("sentinel.not_started", error=str(error))
         if not is_logged:  # as Redis, that says it once; whoever has a log looks there

@@ -25,13 +25,20 @@ from prometheus_client.metrics_core import Metric
 
 from monitoring.metrics import FailoverLog, sentinel_metrics
 from vedette import __version__
+from vedette.acl.directives import (
+    ACL_FILE,
+    ACL_LOG_MAX_LEN,
+    ACL_PUBSUB_DEFAULT,
+    set_up,
+    user_lines,
+)
 from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
 from vedette.conf import Settings
 from vedette.conf.kinds import BufferLimit, ClientClass
-from vedette.conf.quoting import encode_word
 from vedette.errors import VedetteError
 from vedette.log import Syslog, configure_logging
+from vedette.runtime.acl_file import DiskAclFile
 from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.orphans import keep_reaping
 from vedette.runtime.process import (
@@ -115,6 +122,7 @@ async def run_sentinel(
     Raises:
         ListenError: a port or an address of `bind` cannot be had.
         StateError: the state cannot be written.
+        ConfigError: what the configuration says of users cannot be used.
         OSError: the journal asked for cannot be opened.
     """
     settings = config.settings
@@ -161,6 +169,7 @@ class _Sentinel:
         self._settings = config.settings
         self._limit_clients()
         self._file = file
+        self._state_file = state_file
         self._run_id = RunId(secrets.token_hex(20))
         self._started_s = trio.current_time()
         self._stop = trio.Event()
@@ -190,11 +199,11 @@ class _Sentinel:
             self._serving_settings(),
             on_crash=_log_crash,
         )
+        self._set_up_access(config)
         self.pump = Pump(
             self.engine,
             max_clients=lambda: self._settings.value_of(directives.MAX_CLIENTS),
             refusal=self._refusal,
-            is_password_required=lambda: bool(self.engine.settings.password),
             tcp_keepalive_s=lambda: self._settings.value_of(directives.TCP_KEEPALIVE),
         )
         self.driver.attach(self.engine, self.pump.settle)
@@ -306,7 +315,7 @@ class _Sentinel:
         """Return what turns a connection away in protected mode, or None."""
         is_open = (
             not self._settings.value_of(directives.PROTECTED_MODE)
-            or self.engine.settings.password
+            or not self.engine.access.users.default.is_nopass
             or not self._settings.is_default(directives.BIND.name)
         )
         if is_open or host.startswith("127.") or host == "::1":
@@ -318,7 +327,6 @@ class _Sentinel:
         limits = settings.value_of(directives.OUTPUT_LIMITS)
         return ServingSettings(
             mode="sentinel",
-            password=encode_word(settings.value_of(directives.REQUIRE_PASS)),
             query_buffer_limit_bytes=settings.value_of(directives.QUERY_LIMIT),
             max_bulk_bytes=settings.value_of(directives.BULK_LIMIT),
             output_limits={
@@ -338,9 +346,31 @@ class _Sentinel:
             start_resolving=self.driver.start_resolving,
             request_shutdown=self.request_stop,
             start_examination=self.driver.start_examination,
+            keep_users=self._keep_users,
             events=self.driver.events,
             set_log_level=lambda level: start_logging(self._settings, level),
         )
+
+    def _set_up_access(self, config: SentinelConfig) -> None:
+        settings, access = config.settings, self.engine.access
+        access.log.max_length = settings.value_of(ACL_LOG_MAX_LEN)
+        access.users.allows_channels_by_default = (
+            settings.value_of(ACL_PUBSUB_DEFAULT) == "allchannels"
+        )
+        path = settings.value_of(ACL_FILE)
+        set_up(
+            access,
+            password=settings.value_of(directives.REQUIRE_PASS),
+            users=config.users,
+            file=DiskAclFile(path) if path else None,
+        )
+
+    def _keep_users(self) -> None:
+        """Have the next save write the users, where the configuration file is what is written."""
+        access = self.engine.access
+        if access.file is None and self._state_file.path == self._file:
+            password = self._settings.value_of(directives.REQUIRE_PASS)
+            self._state_file.user_lines = user_lines(access, password=password)
 
     def _process_facts(self) -> ProcessFacts:
         own = resource.getrusage(resource.RUSAGE_SELF)

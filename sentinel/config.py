@@ -15,12 +15,12 @@ the command line. `Outside` keeps what was said there, so that the memory need n
 from __future__ import annotations
 
 import enum
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from vedette.acl.directives import USER
 from vedette.conf import COMMAND_LINE, BadValueError, Settings, Statement, parse_text
 from vedette.conf.quoting import encode_word
 from vedette.types import Address, RunId
@@ -95,8 +95,6 @@ _FACTS: Final = frozenset(
 )
 #: Statements about a master that are not about one that is already known.
 _WHOLE: Final = frozenset({"monitor", "removed"})
-#: Words of a rule for the default user that say no more than `requirepass` (or its absence) does.
-_HARMLESS_USER_RULES: Final = frozenset({"on", "nopass", "sanitize-payload", "~*", "&*", "+@all"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +121,8 @@ class SentinelConfig:
     """All that sentinel.conf and the command line say."""
 
     settings: Settings
+    #: The `user` directives.
+    users: tuple[Statement, ...] = ()
     durable: DurableState
     #: SENTINEL SET may not change script paths.
     denies_scripts_reconfig: bool
@@ -172,14 +172,13 @@ def read_config(
     queue: list[Statement] = []
     users: list[Statement] = []
     statements = [each for each in statements if not _asks_for_nothing(each)]
-    settings.load(statements, {"sentinel": queue.append, "user": users.append})
-    for statement in users:
-        _check_user(statement, settings.value_of(directives.REQUIRE_PASS))
+    settings.load(statements, {"sentinel": queue.append, USER: users.append})
     layered = [(_layer(statement, memory), statement) for statement in queue]
     reader = _Reader(settings, world)
     reader.read(layered)
     return SentinelConfig(
         settings=settings,
+        users=tuple(users),
         durable=reader.finish(),
         denies_scripts_reconfig=reader.denies_scripts_reconfig,
         outside=_read_outside(layered, settings, world),
@@ -247,15 +246,6 @@ def parse_state_file(text: str, path: str) -> list[Statement]:
         if statement.name != "sentinel" or _told(statement) == "state-file":
             raise statement.error("A state file holds nothing but the state of a sentinel")
     return statements
-
-
-def _check_user(statement: Statement, requirepass: str) -> None:
-    """Take the line that redis-sentinel writes for the default user, and no real ACL."""
-    digest = hashlib.sha256(encode_word(requirepass)).hexdigest()
-    password = [f"#{digest}"] if requirepass else []
-    name, *rules = statement.values or ("",)
-    if name != "default" or not _HARMLESS_USER_RULES.union(password).issuperset(rules):
-        raise statement.error("Access control lists are not supported; use requirepass")
 
 
 def statement_name(word: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+from vedette.acl import UsersChange
 from vedette.clients import WAITING, Block, Context, Engine, ServingSettings, Session
 from vedette.clients.blocking import Waiting
 from vedette.clients.rates import Rates, Totals
@@ -93,6 +94,8 @@ class Surroundings:
     set_log_level: Callable[[str], None]
     #: Examine a master that is known, and call back with what was found, later.
     start_examination: Callable[[str, Callable[[Facts], None]], None]
+    #: Take note that ACL commands have changed the users.
+    keep_users: Callable[[], None]
     #: What has been published; whoever appends to it wakes `EVENTS_REASON`.
     events: EventLog
 
@@ -164,6 +167,10 @@ class SentinelEngine(Engine):
         #: Sampled whenever clients are served: there is no timer that runs for nothing.
         self.rates = Rates()
         super().__init__(table, settings or ServingSettings(mode="sentinel"), on_crash=on_crash)
+
+    def on_users_changed(self, change: UsersChange) -> None:
+        super().on_users_changed(change)
+        self.surroundings.keep_users()
 
     def make_context(self) -> SentinelContext:
         return SentinelContext(self, self.settings)

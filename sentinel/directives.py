@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from vedette.acl.directives import ACL_DIRECTIVES
 from vedette.conf import (
     BufferLimit,
     BufferLimits,
@@ -75,7 +76,6 @@ _WITHOUT_EFFECT: Final = (
     Directive("hz", Integer(), 10),
     Directive("dynamic-hz", YesNo(), True),
     Directive("databases", Integer(1), 16, Flag.IMMUTABLE),
-    Directive("acllog-max-len", Integer(), 128),
     Directive("latency-tracking", YesNo(), True),
     Directive("latency-tracking-info-percentiles", WordList(), ("50", "99", "99.9")),
     Directive("save", WordList(), ()),
@@ -169,6 +169,7 @@ TABLE: Final = DirectiveTable(
         TCP_KEEPALIVE,
         MAX_CLIENTS,
         REQUIRE_PASS,
+        *ACL_DIRECTIVES,
         DIRECTORY,
         LOG_FILE,
         LOG_FORMAT,

@@ -100,9 +100,14 @@ def _serve(configuration: Configuration) -> int:
         )
         with pid_file(configuration[directives.PID_FILE]):
             trio.run(run_server, configuration)
+    except* ConfigError as refused:
+        for error in refused.exceptions:
+            assert isinstance(error, ConfigError)
+            sys.stderr.write(fatal_message(error, _PROGRAM))
+        return_code = 1
     except* (ListenError, LoadError, OSError) as group:
-        for error in group.exceptions:
-            sys.stderr.write(f"Vedette server: {error}\n")
+        for each in group.exceptions:
+            sys.stderr.write(f"Vedette server: {each}\n")
         return_code = 1
     else:
         return_code = 0

@@ -62,6 +62,7 @@ async def run_server(configuration: Configuration) -> None:
     Raises:
         ListenError: a port or an address of `bind` cannot be had.
         LoadError: there is a snapshot, and it cannot be used.
+        ConfigError: what the configuration says of users cannot be used.
     """
     server = _Server(configuration)
     metrics_port = configuration[directives.METRICS_PORT]
@@ -112,7 +113,6 @@ class _Server:
             max_clients=lambda: configuration[directives.MAX_CLIENTS],
             refusal=self._refusal,
             before_send=self._after_batch,
-            is_password_required=lambda: bool(serving.password),
             tcp_keepalive_s=lambda: configuration[directives.TCP_KEEPALIVE],
         )
         self._replication = ReplicationRuntime(
@@ -288,7 +288,7 @@ class _Server:
         configuration = self._configuration
         is_open = (
             not configuration[directives.PROTECTED_MODE]
-            or self.engine.settings.password
+            or not self.engine.access.users.default.is_nopass
             or not configuration.settings.is_default(directives.BIND.name)
         )
         if is_open or host.startswith("127.") or host == "::1":

@@ -7,13 +7,14 @@ does is for those hooks. The directives are in `directives.py`. Reads no file it
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
+from vedette.acl.directives import USER, key_of_user
 from vedette.clients import ServingSettings
 from vedette.conf import (
     Change,
+    ConfigLine,
     Directive,
     Settings,
     Statement,
@@ -21,7 +22,6 @@ from vedette.conf import (
     rewrite_text,
 )
 from vedette.conf.kinds import ClientClass
-from vedette.conf.quoting import encode_word
 from vedette.errors import VedetteError
 
 from . import directives
@@ -31,11 +31,6 @@ __all__ = ["TABLE", "ChangeRefused", "Configuration", "apply_to_serving", "load_
 
 T = TypeVar("T")
 
-#: Words of a rule for the default user that say no more than `requirepass` (or its absence) does.
-_HARMLESS_USER_RULES: Final = frozenset(
-    {"on", "nopass", "sanitize-payload", "~*", "&*", "+@all", "allkeys", "allchannels"}
-)
-
 
 class ChangeRefused(VedetteError):
     """A new value cannot be put into effect; `str(error)` is the reason for the client."""
@@ -44,12 +39,20 @@ class ChangeRefused(VedetteError):
 class Configuration:
     """The directives' values in force, and the hooks that put a change of them into effect.
 
-    `path` is the file that was read at start and that CONFIG REWRITE writes, or empty.
+    `path` is the file that was read at start and that CONFIG REWRITE writes, or empty. `users` are
+    the `user` directives, as they were read at start.
     """
 
-    def __init__(self, settings: Settings | None = None, *, path: str = "") -> None:
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        path: str = "",
+        users: Sequence[Statement] = (),
+    ) -> None:
         self.settings = settings or Settings(TABLE)
         self.path = path
+        self.users = tuple(users)
         self._hooks: dict[str, list[Callable[[], None]]] = {}
 
     def __getitem__(self, directive: Directive[T]) -> T:
@@ -95,9 +98,13 @@ class Configuration:
         """Set a value that the server itself decided (REPLICAOF), without calling hooks."""
         self.settings.put(directive, value)
 
-    def rewrite(self, text: str) -> str:
-        """Return the text of the configuration file with the values in force in it."""
-        return rewrite_text(text, self.settings.config_lines(), self.settings.key_of)
+    def rewrite(self, text: str, user_lines: Sequence[ConfigLine] = ()) -> str:
+        """Return the text of the configuration file with the values and users in force in it."""
+
+        def key_of(words: Sequence[str]) -> tuple[str, ...] | None:
+            return key_of_user(words) or self.settings.key_of(words)
+
+        return rewrite_text(text, [*self.settings.config_lines(), *user_lines], key_of)
 
 
 def load_configuration(statements: Iterable[Statement], *, path: str = "") -> Configuration:
@@ -110,11 +117,9 @@ def load_configuration(statements: Iterable[Statement], *, path: str = "") -> Co
     users: list[Statement] = []
     settings.load(
         statements,
-        {"user": users.append, "loadmodule": _no_modules, "rename-command": _no_renaming},
+        {USER: users.append, "loadmodule": _no_modules, "rename-command": _no_renaming},
     )
-    for statement in users:
-        _check_user(statement, settings.value_of(directives.REQUIRE_PASS))
-    return Configuration(settings, path=path)
+    return Configuration(settings, path=path, users=users)
 
 
 def _no_modules(statement: Statement) -> None:
@@ -125,22 +130,8 @@ def _no_renaming(statement: Statement) -> None:
     raise statement.error("this server does not rename commands")
 
 
-def _check_user(statement: Statement, password: str) -> None:
-    """Accept what Redis' CONFIG REWRITE writes of the default user, and refuse all else."""
-    name, rules = statement.values[:1], statement.values[1:]
-    if name != ("default",):
-        raise statement.error("this server has no users but the default one yet")
-    digest = hashlib.sha256(encode_word(password)).hexdigest()
-    harmless = _HARMLESS_USER_RULES
-    if password:
-        harmless = (harmless - {"nopass"}) | {f"#{digest}", f">{password}"}
-    if not set(rules) <= harmless:
-        raise statement.error("the default user cannot be given rules yet, use 'requirepass'")
-
-
 def apply_to_serving(configuration: Configuration, serving: ServingSettings) -> None:
     """Write what the serving of connections depends on into its settings."""
-    serving.password = encode_word(configuration[directives.REQUIRE_PASS])
     serving.query_buffer_limit_bytes = configuration[directives.QUERY_LIMIT]
     serving.max_bulk_bytes = configuration[directives.BULK_LIMIT]
     limits = {}

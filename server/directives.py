@@ -12,6 +12,7 @@ import os.path
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from vedette.acl.directives import ACL_DIRECTIVES
 from vedette.conf import (
     BadValueError,
     BufferLimit,
@@ -217,6 +218,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     SHUTDOWN_ON_SIGINT,
     SHUTDOWN_ON_SIGTERM,
     REQUIRE_PASS,
+    *ACL_DIRECTIVES,
     ENABLE_DEBUG_COMMAND,
     ENABLE_PROTECTED_CONFIGS,
     SAVE,
@@ -298,8 +300,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("latency-monitor-threshold", _LONG, 0),
     Directive("latency-tracking", YesNo(), True),
     Directive("latency-tracking-info-percentiles", WordList(), ("50", "99", "99.9")),
-    Directive("acllog-max-len", _LONG, 128),
-    Directive("acl-pubsub-default", Choice("allchannels", "resetchannels"), "resetchannels"),
     Directive("tracking-table-max-keys", _LONG, 1_000_000),
     Directive("busy-reply-threshold", _LONG, 5000, aliases=("lua-time-limit",)),
     Directive("enable-module-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE),
@@ -359,13 +359,6 @@ ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
         "",
         Flag.IMMUTABLE,
         validate=_only("", "this server does not listen on Unix sockets yet"),
-    ),
-    Directive(
-        "aclfile",
-        Text(),
-        "",
-        Flag.IMMUTABLE,
-        validate=_only("", "this server has no users but the default one yet"),
     ),
     Directive(
         "syslog-enabled",

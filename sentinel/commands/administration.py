@@ -27,11 +27,11 @@ from sentinel.core.model import GlobalOptions
 from sentinel.directives import LOG_LEVEL
 from vedette.clients import Block
 from vedette.clients.commands.arguments import parse_integer
-from vedette.clients.glob import matches_glob
 from vedette.cmdspec import Flag, command
 from vedette.conf import BadValueError
 from vedette.conf.quoting import decode_word, encode_word
 from vedette.errors import CommandError
+from vedette.glob import matches_glob
 from vedette.resp.replies import OK, MapReply, Reply
 from vedette.types import Address, RunId, is_ip
 

@@ -154,6 +154,7 @@ def _stats(context: SentinelContext) -> Fields:
         "total_reads_processed": engine.reads_processed,
         "total_writes_processed": engine.writes_processed,
         **_NO_IO_THREADS,
+        **info_sections.access_fields(engine),
     }
 
 

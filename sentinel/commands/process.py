@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sentinel.context import SentinelContext
 from sentinel.core.events import HelloReceived
-from vedette.cmdspec import Flag, command
+from vedette.cmdspec import Channels, Flag, command
 from vedette.conf.quoting import encode_word
 from vedette.errors import CommandError
 from vedette.resp.replies import NO_REPLY, Reply
@@ -29,6 +29,7 @@ def role(context: SentinelContext, argv: list[bytes]) -> Reply:
     "PUBLISH",
     arity=3,
     flags=Flag.PUBSUB | Flag.LOADING | Flag.STALE | Flag.FAST,
+    channels=Channels(1, 1),
     group="pubsub",
     since="2.0.0",
     summary="Take a hello message of a fellow sentinel",

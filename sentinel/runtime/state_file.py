@@ -10,7 +10,7 @@ The file is read anew before each save: what an administrator adds while the sen
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,8 @@ from sentinel.core.actions import Persist
 from sentinel.core.events import Event, Persisted
 from sentinel.core.model import DurableState
 from sentinel.state_lines import key_of, state_lines
-from vedette.conf import rewrite_text
+from vedette.acl.directives import key_of_user
+from vedette.conf import ConfigLine, rewrite_text
 from vedette.conf.quoting import decode_word, encode_word
 from vedette.runtime.durable_file import remove_leftovers, write_durably
 
@@ -43,6 +44,8 @@ class StateFile:
         self.path = path
         self._outside = outside or Outside()
         self._text = _NEW_FILE
+        #: The `user` lines to write; None: those of the file are the administrator's.
+        self.user_lines: Sequence[ConfigLine] | None = None
 
     def write(self, state: DurableState) -> None:
         """Make `state` durable in the file. Blocks on the disk.
@@ -54,7 +57,12 @@ class StateFile:
             self._text = decode_word(Path(self.path).read_bytes())
         except FileNotFoundError:
             pass  # a first start, or removed under our feet: written from what we last saw
-        self._text = rewrite_text(self._text, state_lines(state, self._outside), key_of)
+        lines = state_lines(state, self._outside)
+        users = self.user_lines
+        if users is None:
+            self._text = rewrite_text(self._text, lines, key_of)
+        else:
+            self._text = rewrite_text(self._text, [*lines, *users], _key_with_users)
         write_durably(self.path, encode_word(self._text))
 
     def prove(self, state: DurableState) -> None:
@@ -72,6 +80,10 @@ class StateFile:
             if error.errno not in _PASSING:
                 raise
             log.error("sentinel.state_not_saved", path=self.path, error=reason_of(error))
+
+
+def _key_with_users(words: Sequence[str]) -> tuple[str, ...] | None:
+    return key_of(words) or key_of_user(words)
 
 
 def reason_of(error: OSError) -> str:

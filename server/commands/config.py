@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vedette.clients.glob import matches_glob
 from vedette.clients.info_sections import reset_statistics
 from vedette.cmdspec import Flag, command, container
 from vedette.errors import CommandError
+from vedette.glob import matches_glob
 from vedette.resp.replies import OK, MapReply, Reply
 
 from .. import directives

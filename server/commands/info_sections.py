@@ -178,6 +178,7 @@ def stats(ctx: ServerContext) -> Fields:
         "active_defrag_key_hits": 0,
         "active_defrag_key_misses": 0,
         **info_sections.error_fields(engine),
+        **info_sections.access_fields(engine),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from vedette.clients.commands.arguments import help_reply, subcommand_syntax_error
-from vedette.cmdspec import Flag, command, container
+from vedette.cmdspec import Channels, Flag, command, container
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
@@ -24,6 +24,7 @@ PUBSUB = container(
     "PUBLISH",
     arity=3,
     flags=_FLAGS | Flag.FAST | Flag.MAY_REPLICATE,
+    channels=Channels(1, 1),
     group="pubsub",
     since="2.0.0",
     summary="Delivers a message to all who listen to the channel, here and on replicas.",

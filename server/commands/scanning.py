@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from vedette.clients.glob import matches_glob
 from vedette.cmdspec import Flag, command
 from vedette.errors import CommandError
+from vedette.glob import matches_glob
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext

@@ -85,12 +85,22 @@ class _Options:
         self.lifetime = name
 
 
+def _access_of_set(argv: list[bytes]) -> tuple[str, ...]:
+    is_reading = any(word.upper() == b"GET" for word in argv[3:])
+    return ("RW", "ACCESS", "UPDATE") if is_reading else ("OW", "UPDATE")
+
+
 @command(
     "SET",
     arity=-3,
     flags=Flag.WRITE | Flag.DENYOOM,
     keys=Keys(
-        1, 1, 1, ("RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"), notes="GET returns the old value"
+        1,
+        1,
+        1,
+        ("RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"),
+        notes="GET returns the old value",
+        narrow=_access_of_set,
     ),
     group="string",
     since="1.0.0",

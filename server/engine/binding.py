@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vedette.acl import UsersChange
+from vedette.acl.directives import ACL_FILE, ACL_LOG_MAX_LEN, ACL_PUBSUB_DEFAULT, set_up
 from vedette.conf.kinds import ClientClass
 from vedette.conf.quoting import encode_word
 
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def bind_configuration(engine: ServerEngine) -> None:
-    """Apply what the configuration of `engine` says, now and whenever it is changed."""
+    """Apply what the configuration of `engine` says, now and whenever it is changed.
+
+    Raises:
+        ConfigError: what it says of users cannot be used.
+    """
 
     def serve() -> None:
         apply_to_serving(engine.configuration, engine.settings)
@@ -30,8 +36,22 @@ def bind_configuration(engine: ServerEngine) -> None:
     def replicate() -> None:
         _apply_to_replication(engine)
 
+    def set_password() -> None:
+        password = encode_word(engine.configuration[d.REQUIRE_PASS])
+        engine.access.users.set_default_password(password)
+        engine.on_users_changed(UsersChange())
+
+    def control_access() -> None:
+        access = engine.access
+        access.log.max_length = engine.configuration[ACL_LOG_MAX_LEN]
+        access.users.allows_channels_by_default = (
+            engine.configuration[ACL_PUBSUB_DEFAULT] == "allchannels"
+        )
+
     configuration = engine.configuration
-    configuration.on_change(serve, d.REQUIRE_PASS, d.QUERY_LIMIT, d.BULK_LIMIT, d.OUTPUT_LIMITS)
+    configuration.on_change(set_password, d.REQUIRE_PASS)
+    configuration.on_change(control_access, ACL_LOG_MAX_LEN, ACL_PUBSUB_DEFAULT)
+    configuration.on_change(serve, d.QUERY_LIMIT, d.BULK_LIMIT, d.OUTPUT_LIMITS)
     configuration.on_change(
         replicate,
         d.OUTPUT_LIMITS,
@@ -54,6 +74,13 @@ def bind_configuration(engine: ServerEngine) -> None:
     )
     configuration.on_change(engine.review_limits, d.MAX_MEMORY, d.SAVE, d.STOP_WRITES_ON_SAVE_ERROR)
     engine.replication.settings.listening_port = configuration[d.PORT]
+    control_access()
+    set_up(
+        engine.access,
+        password=configuration[d.REQUIRE_PASS],
+        users=configuration.users,
+        file=engine.host.acl_file(configuration[ACL_FILE]) if configuration[ACL_FILE] else None,
+    )
     serve()
     replicate()
 

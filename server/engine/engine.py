@@ -117,6 +117,9 @@ class ServerEngine(Engine):
         context.session = session
         context.db = self.keyspace.databases[session.database_index]
 
+    def random_hex(self, size: int) -> str:
+        return self.host.random_hex(size + size % 2)[:size]
+
     # --- gates -----------------------------------------------------------------------------------
 
     def set_role(self, *, is_replica: bool, is_read_only: bool = True) -> None:

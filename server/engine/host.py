@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from vedette.acl import AclFile
 from vedette.errors import VedetteError
 
 
@@ -71,6 +72,9 @@ class Host(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Block the whole process (DEBUG SLEEP)."""
+
+    def acl_file(self, path: str) -> AclFile:
+        """Return the file that ACL LOAD reads and ACL SAVE writes."""
 
     def random_hex(self, size: int) -> str:
         """Return `size` random hexadecimal digits, for run ids and replication ids."""

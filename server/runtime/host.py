@@ -19,6 +19,8 @@ import structlog
 import trio
 
 from vedette import REDIS_VERSION
+from vedette.acl.directives import user_lines
+from vedette.runtime.acl_file import DiskAclFile
 from vedette.runtime.durable_file import write_durably
 from vedette.types import RunId
 
@@ -200,6 +202,10 @@ class ServerHost:
         """See `Host`."""
         time.sleep(seconds)  # noqa: TID251 (DEBUG SLEEP blocks the whole process: that is its use)
 
+    def acl_file(self, path: str) -> DiskAclFile:
+        """See `Host`."""
+        return DiskAclFile(path)
+
     def random_hex(self, size: int) -> str:
         """See `Host`."""
         return secrets.token_hex(size // 2)
@@ -220,7 +226,9 @@ class ServerHost:
         configuration = self.engine.configuration
         with open(configuration.path, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read()
-        rewritten = configuration.rewrite(text)
+        password = configuration[directives.REQUIRE_PASS]
+        lines = user_lines(self.engine.access, password=password)
+        rewritten = configuration.rewrite(text, lines)
         write_durably(configuration.path, rewritten.encode("utf-8", "surrogateescape"))
 
     @staticmethod

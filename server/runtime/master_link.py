@@ -312,7 +312,6 @@ class MasterLink:
             address=str(self._replication.master),
             local_address="",
             now_ms=engine.context.now_ms,
-            is_authenticated=True,
         )
         session.is_deaf = True
         session.kind = ClientKind.MASTER

@@ -21,6 +21,25 @@ __all__ = ["FakeHost", "RecordingSink", "TestEngine"]
 START_MS = 1_700_000_000_000
 
 
+class FakeAclFile:
+    """An ACL file in memory; `text` None: there is none."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.text: bytes | None = None
+        self.error: OSError | None = None
+
+    def read(self) -> bytes:
+        if self.text is None:
+            raise FileNotFoundError(2, "No such file or directory")
+        return self.text
+
+    def write(self, text: bytes) -> None:
+        if self.error is not None:
+            raise self.error
+        self.text = text
+
+
 class FakeHost:
     """A process in which nothing happens but what a test sets; it keeps what was asked of it."""
 
@@ -30,6 +49,7 @@ class FakeHost:
         self.save_error: Exception | None = None
         self.is_saving = False
         self.rewritten_error: OSError | None = None
+        self.acl_files: dict[str, FakeAclFile] = {}
         self.memory_bytes = 30_000_000
         self._random = random.Random(seed)
 
@@ -58,6 +78,9 @@ class FakeHost:
 
     def sleep(self, seconds: float) -> None:
         self.asked.append(f"sleep {seconds}")
+
+    def acl_file(self, path: str) -> FakeAclFile:
+        return self.acl_files.setdefault(path, FakeAclFile(path))
 
     def random_hex(self, size: int) -> str:
         return f"{self._random.getrandbits(size * 4):0{size}x}"
@@ -112,11 +135,8 @@ class TestEngine:
 
     def connect(self) -> Session:
         """Open one more client."""
-        return self.engine.clients.open(
-            address="127.0.0.1:40000",
-            local_address="127.0.0.1:6379",
-            now_ms=self.now_ms,
-            is_authenticated=not self.engine.settings.password,
+        return self.engine.open_client(
+            address="127.0.0.1:40000", local_address="127.0.0.1:6379", now_ms=self.now_ms
         )
 
     def advance(self, milliseconds: int) -> None:

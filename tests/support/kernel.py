@@ -39,11 +39,12 @@ class KernelEngine(Engine):
         password: bytes = b"",
         on_crash: Callable[[Session, CommandRow, Exception], None] | None = None,
     ) -> None:
-        settings = ServingSettings(password=password)
+        settings = ServingSettings()
         rows = [row for handler in _HANDLERS for row in vars(handler)["command_rows"]]
         table = CommandTable([*CommandTable.of(COMMON_MODULES), *rows])
         self.seconds = 0.0
         super().__init__(table, settings, clock=self._tick, on_crash=on_crash)
+        self.access.users.set_default_password(password)
         self.now_ms = START_MS
         self.begin_batch(START_MS)
         self.stored: dict[bytes, bytes] = {}
@@ -62,11 +63,10 @@ class KernelEngine(Engine):
     def client(self, **fields: object) -> Session:
         """Open a client; `fields` are set on its session."""
         number = self.clients.accepted_count + 1
-        session = self.clients.open(
+        session = self.open_client(
             address=f"127.0.0.1:{40_000 + number}",
             local_address="127.0.0.1:6379",
             now_ms=self.now_ms,
-            is_authenticated=not self.settings.password,
         )
         for name, value in fields.items():
             setattr(session, name, value)

@@ -59,9 +59,7 @@ class InProcessServer:
     def write(self, key: str, value: str | bytes) -> None:
         """Set a key as a client would, and let it go to the replicas."""
         self.engine.begin_batch(self.engine.context.now_ms + 1)
-        session = self.engine.clients.open(
-            address="127.0.0.1:1", local_address="", now_ms=0, is_authenticated=True
-        )
+        session = self.engine.clients.open(address="127.0.0.1:1", local_address="", now_ms=0)
         data = value if isinstance(value, bytes) else value.encode()
         self.engine.receive(session, encode_command([b"SET", key.encode(), data]))
         assert session.outbox == [b"+OK\r\n"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from ..resp.replies import Reply
 from .session import Session
 
 if TYPE_CHECKING:
+    from ..acl import AccessControl
     from .engine import Engine
     from .pubsub import PubSub
     from .registry import ClientRegistry
@@ -21,8 +21,6 @@ class ServingSettings:
 
     #: `standalone` or `sentinel`, as HELLO and INFO report it.
     mode: str = "standalone"
-    #: The password of the default user, or empty when none is required.
-    password: bytes = b""
     #: Hard limit on queries held for one client that is blocked or sends no line end.
     query_buffer_limit_bytes: int = 1024 * 1024 * 1024
     #: proto-max-bulk-len.
@@ -39,6 +37,7 @@ class Context:
         self.settings = settings
         self.clients: ClientRegistry = engine.clients
         self.pubsub: PubSub = engine.pubsub
+        self.access: AccessControl = engine.access
         #: Wall clock in milliseconds, read once per batch.
         self.now_ms = 0
         #: Who sent the command that runs now.
@@ -49,18 +48,3 @@ class Context:
     def hello_fields(self) -> list[tuple[Reply, Reply]]:
         """Return what HELLO says between `proto` and `modules` of this kind of program."""
         return [(b"mode", self.settings.mode.encode())]
-
-    @property
-    def is_password_required(self) -> bool:
-        """Whether a new connection has to authenticate before anything else."""
-        return bool(self.settings.password)
-
-    def has_user(self, name: bytes) -> bool:
-        """Return whether there is a user called `name`."""
-        return name == b"default"
-
-    def may_log_in(self, user: bytes, password: bytes) -> bool:
-        """Return whether `password` is that of `user`; without a password any will do."""
-        if not self.has_user(user):
-            return False
-        return not self.settings.password or hmac.compare_digest(password, self.settings.password)

@@ -42,7 +42,7 @@ def describe_client(session: Session, now_ms: int) -> bytes:
         ("tot-mem", query_bytes + queued_bytes + output_bytes),
         ("events", _events(session)),
         ("cmd", session.last_command),
-        ("user", session.user.decode("latin-1")),
+        ("user", session.user_name.decode("latin-1")),
         ("redir", -1 if session.tracking is None else session.tracking.redirect),
         ("resp", session.protocol),
         ("lib-name", session.library_name.decode("latin-1")),

@@ -17,11 +17,13 @@ Follows Redis' `server.c: processCommand, call`.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from ..acl import AccessControl, UsersChange
 from ..cmdspec import CommandRow, CommandTable, Flag
 from ..cmdspec.table import wrong_arity_text
 from ..errors import CommandError
@@ -37,12 +39,13 @@ from ..resp.replies import (
 )
 from .blocking import WAITING, Block, Reason, Waiting
 from .context import Context, ServingSettings
+from .gate import Gate
 from .pubsub import PubSub
 from .registry import ClientRegistry
 from .session import ClientKind, Session
 
 NOAUTH = CommandError(b"NOAUTH Authentication required.")
-NOT_IN_MULTI = b"ERR Command not allowed inside a transaction"
+NOT_IN_MULTI = CommandError(b"ERR Command not allowed inside a transaction")
 #: What the reason becomes when it is EXEC that is refused.
 ABORTED = b"EXECABORT Transaction discarded because of: %b"
 
@@ -82,6 +85,8 @@ class Engine:
         self.settings = settings or ServingSettings()
         self.clients = ClientRegistry()
         self.pubsub = PubSub(self.clients.note_unsent)
+        self.access = AccessControl(table)
+        self.gate = Gate(self.access, self.clients)
         self.context = self.make_context()
         self.on_crash = on_crash
         self.commands_processed = 0
@@ -120,8 +125,18 @@ class Engine:
 
     def refuse(self, session: Session, row: CommandRow, argv: list[bytes]) -> CommandError | None:
         """Return why `row` may not run now, or None. Asked only when some flag calls for care."""
-        if not session.is_authenticated and not row.flags & Flag.NO_AUTH:
+        if (
+            not session.is_authenticated
+            and not row.flags & Flag.NO_AUTH
+            and self.access.is_login_required
+        ):
             return NOAUTH
+        is_queued = session.queued_commands is not None
+        if is_queued and row.flags & Flag.NO_MULTI and not row.flags & Flag.NOT_QUEUED:
+            return NOT_IN_MULTI
+        refusal = self.gate.refusal(session, row, argv, self.context.now_ms)
+        if refusal is not None:
+            return CommandError(refusal)
         if (
             session.protocol == 2
             and session.subscription_count
@@ -141,6 +156,10 @@ class Engine:
         """Compute `needs_care` from the state that gates every client."""
         self.needs_care = bool(self.paused_until_ms)
 
+    def random_hex(self, size: int) -> str:
+        """Return `size` random hexadecimal digits that nobody can guess."""
+        return secrets.token_hex((size + 1) // 2)[:size]
+
     def discard_transaction(self, session: Session) -> None:
         """Have `session` leave MULTI without running what it queued."""
         session.end_transaction()
@@ -153,6 +172,25 @@ class Engine:
 
     def on_wait_ended(self, wait: Block) -> None:
         """Undo what `on_wait_begun` did; the wait's reasons may still be those of others."""
+
+    # --- access ----------------------------------------------------------------------------------
+
+    def open_client(
+        self, *, address: str, local_address: str, now_ms: int, file_descriptor: int = -1
+    ) -> Session:
+        """Enter a client that has just connected: it is the default user."""
+        session = self.clients.open(
+            address=address,
+            local_address=local_address,
+            now_ms=now_ms,
+            file_descriptor=file_descriptor,
+        )
+        self.gate.take_default_user(session)
+        return session
+
+    def on_users_changed(self, change: UsersChange) -> None:
+        """Put a change of users into effect on those who are connected."""
+        self.gate.put_into_effect(change, self.context.session)
 
     # --- receiving -------------------------------------------------------------------------------
 
@@ -354,7 +392,13 @@ class Engine:
         return self.error_reply(b"ERR internal error, see the log")
 
     def call_within(self, session: Session, row: CommandRow, argv: list[bytes]) -> Reply:
-        """Run and account for a command that runs inside another (EXEC); it does not wait."""
+        """Run and account for a command that runs inside another (EXEC); it does not wait.
+
+        What its user may do can have changed since it was queued.
+        """
+        refusal = self.gate.refusal_at_exec(session, row, argv, self.context.now_ms)
+        if refusal is not None:
+            return self.error_reply(refusal)
         reply = self._call_accounted(session, row, argv)
         return reply.on_timeout() if isinstance(reply, Block) else reply
 
@@ -421,8 +465,6 @@ class Engine:
             reply = wait
         elif session.queued_commands is None or row.flags & Flag.NOT_QUEUED:
             reply = self._call_accounted(session, row, argv)
-        elif row.flags & Flag.NO_MULTI:
-            reply = self._refusal(session, row, NOT_IN_MULTI)
         else:
             session.queued_commands.append(argv)
             session.transaction_flags |= row.flags

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..acl import DenialReason
 from .session import ClientKind
 
 if TYPE_CHECKING:
@@ -73,6 +74,17 @@ def error_fields(engine: Engine) -> dict[str, object]:
     return {"unexpected_error_replies": 0, "total_error_replies": engine.error_replies}
 
 
+def access_fields(engine: Engine) -> dict[str, object]:
+    """Return the end of the section `stats`: what access control has refused, as Redis 7.2 does."""
+    counts = engine.access.denial_counts
+    return {
+        "acl_access_denied_auth": counts[DenialReason.AUTH],
+        "acl_access_denied_cmd": counts[DenialReason.COMMAND],
+        "acl_access_denied_key": counts[DenialReason.KEY],
+        "acl_access_denied_channel": counts[DenialReason.CHANNEL],
+    }
+
+
 def commandstats_fields(table: CommandTable) -> dict[str, object]:
     """Return the section `commandstats`: one field for each command that was sent."""
     fields: dict[str, object] = {}
@@ -118,5 +130,6 @@ def reset_statistics(engine: Engine) -> None:
     engine.writes_processed = 0
     engine.error_replies = 0
     engine.errors_by_code.clear()
+    engine.access.denial_counts.clear()
     for row in engine.table.all_rows():
         row.reset_statistics()

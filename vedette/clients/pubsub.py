@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ..glob import matches_glob
 from ..resp.encode import encode_reply
 from ..resp.replies import PushReply, Reply
-from .glob import matches_glob
 from .session import Session
 
 

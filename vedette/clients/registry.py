@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .session import Session
+
+if TYPE_CHECKING:
+    from ..acl import User
 
 
 class ClientRegistry:
@@ -30,15 +34,17 @@ class ClientRegistry:
         address: str,
         local_address: str,
         now_ms: int,
-        is_authenticated: bool,
+        user: User | None = None,
+        is_authenticated: bool = True,
         file_descriptor: int = -1,
     ) -> Session:
-        """Create and enter a session."""
+        """Create and enter a session; without a user it may do everything."""
         session = Session(
             self._next_id,
             address=address,
             local_address=local_address,
             now_ms=now_ms,
+            user=user,
             is_authenticated=is_authenticated,
             file_descriptor=file_descriptor,
         )

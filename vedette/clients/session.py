@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..cmdspec.flags import Flag
 from ..resp.encode import encode_reply
@@ -17,7 +17,12 @@ from ..resp.replies import Reply
 from ..resp.requests import RequestParser
 
 if TYPE_CHECKING:
+    from ..acl import User
     from .blocking import Block
+
+
+#: Shown as the user of a connection that is none's: it may do everything.
+NOBODY: Final = b"(superuser)"
 
 
 class ClientKind(enum.Enum):
@@ -113,6 +118,7 @@ class Session:
         address: str = "",
         local_address: str = "",
         now_ms: int = 0,
+        user: User | None = None,
         is_authenticated: bool = True,
         file_descriptor: int = -1,
     ) -> None:
@@ -126,7 +132,8 @@ class Session:
         self.name = b""
         self.library_name = b""
         self.library_version = b""
-        self.user = b"default"
+        #: Who it is taken for, logged in or not; None: nobody, who may do everything.
+        self.user = user
         self._kind = ClientKind.NORMAL
         self.protocol = 2
         self.database_index = 0
@@ -194,6 +201,11 @@ class Session:
         self.recheck()
 
     @property
+    def user_name(self) -> bytes:
+        """The name of the user, as CLIENT LIST shows it."""
+        return NOBODY if self.user is None else self.user.name
+
+    @property
     def subscription_count(self) -> int:
         """Channels and patterns subscribed to."""
         return len(self.channels) + len(self.patterns)
@@ -212,6 +224,7 @@ class Session:
         """Compute `needs_care`; to be called by whoever changes what it depends on."""
         self.needs_care = (
             not self.is_authenticated
+            or (self.user is not None and self.user.is_restricted)
             or self.queued_commands is not None
             or self._kind is not ClientKind.NORMAL
             or self.reply_mode is not ReplyMode.ON
@@ -230,25 +243,22 @@ class Session:
         self.transaction_shared_flags = ~Flag.NONE
         self.recheck()
 
-    def authenticate(self, user: bytes = b"default") -> None:
-        """Mark the session as authenticated as `user`."""
-        self.is_authenticated = True
-        self.parser.is_authenticated = True
+    def take_user(self, user: User | None, *, is_authenticated: bool) -> None:
+        """Make the session one of `user`, logged in or not."""
         self.user = user
+        self.is_authenticated = is_authenticated
+        self.parser.is_authenticated = is_authenticated
         self.recheck()
 
-    def reset(self, *, is_authenticated: bool) -> None:
+    def reset(self) -> None:
         """Forget what the client has chosen (RESET); transaction and subscriptions are gone."""
         self.protocol = 2
         self.name = b""
-        self.user = b"default"
         self.database_index = 0
         self.reply_mode = ReplyMode.ON
         self.is_no_evict = False
         self.is_no_touch = False
         self.tracking = None
-        self.is_authenticated = is_authenticated
-        self.parser.is_authenticated = is_authenticated
         self.recheck()
 
     @property

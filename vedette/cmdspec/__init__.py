@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from .categories import CATEGORIES, categories_of
 from .flags import Flag
-from .keys import Keys, KeySpec
+from .keys import Channels, Keys, KeySpec
 from .row import CommandRow, Handler, command, container
 from .table import CommandTable
 
 __all__ = [
     "CATEGORIES",
+    "Channels",
     "CommandRow",
     "CommandTable",
     "Flag",

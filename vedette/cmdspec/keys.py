@@ -5,8 +5,8 @@ Follows Redis 7.0 `db.c: getKeysUsingKeySpecs`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Keys:
 
     A command whose keys are not all accessed in one way (RENAME reads one and overwrites another)
     says so in `groups`, which then replace what the other fields say of the keys' whereabouts.
+
+    Where `access` has VARIABLE_FLAGS, `narrow` returns what a given request does to its keys.
     """
 
     first: int = 0
@@ -69,6 +71,7 @@ class Keys:
     keynum_index: int = 0
     groups: tuple[KeySpec, ...] = ()
     notes: str = ""
+    narrow: Callable[[list[bytes]], tuple[str, ...]] | None = None
 
     @property
     def specs(self) -> tuple[KeySpec, ...]:
@@ -86,9 +89,19 @@ class Keys:
 
     def accesses(self, argv: list[bytes]) -> Iterator[tuple[bytes, KeySpec]]:
         """Iterate over the keys in `argv` with the group each belongs to."""
+        for position, spec in self.positions(argv):
+            yield argv[position], spec
+
+    def positions(self, argv: list[bytes]) -> Iterator[tuple[int, KeySpec]]:
+        """Iterate over the indexes of the keys in `argv` with the group each belongs to.
+
+        What a group says of the access is what this very request does.
+        """
         for spec in self.specs:
+            if self.narrow is not None:
+                spec = replace(spec, access=self.narrow(argv))
             for position in spec.positions(argv):
-                yield argv[position], spec
+                yield position, spec
 
     def of(self, argv: list[bytes]) -> list[bytes]:
         """Return the keys in `argv`; an unusable key count gives none."""
@@ -96,3 +109,21 @@ class Keys:
 
 
 NO_KEYS = Keys()
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Where the channels stand that a command publishes to or begins to listen to.
+
+    From the argument `first` to `last` (negative counts from the end, -1 being the last).
+    `is_pattern`: they are globs.
+    """
+
+    first: int
+    last: int
+    is_pattern: bool = False
+
+    def positions(self, argv: list[bytes]) -> range:
+        """Return the indexes of the channels in `argv`."""
+        end = self.last if self.last >= 0 else len(argv) + self.last
+        return range(self.first, min(end, len(argv) - 1) + 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias, TypeVar
 
 from .flags import Flag
-from .keys import NO_KEYS, Keys
+from .keys import NO_KEYS, Channels, Keys
 
 #: `(context, argv) -> reply`, or a `vedette.clients.Block` where the reply has to wait. The table
 #: knows neither that type nor the context's (the server's or the sentinel's own): hence Any.
@@ -21,12 +21,14 @@ class CommandRow:
     `subcommands` by upper-case name and no handler. `full_name` is lower case, `client|id` for a
     subcommand. `is_hidden` rows run but are not listed. `categories` replaces the ACL category that
     the group implies (what the flags imply comes on top in any case); None: as the group says.
+    `channels` are those that take permission: to publish, or to begin to listen.
     """
 
     __slots__ = (
         "arity",
         "calls",
         "categories",
+        "channels",
         "complexity",
         "deprecated_since",
         "failed_calls",
@@ -55,6 +57,7 @@ class CommandRow:
         arity: int,
         flags: Flag,
         keys: Keys = NO_KEYS,
+        channels: Channels | None = None,
         group: str,
         since: str,
         summary: str = "",
@@ -74,6 +77,7 @@ class CommandRow:
         self.max_arguments = arity if arity > 0 else 1 << 62
         self.flags = flags
         self.keys = keys
+        self.channels = channels
         self.group = group
         self.since = since
         self.summary = summary
@@ -104,6 +108,7 @@ class CommandRow:
             arity=self.arity,
             flags=self.flags,
             keys=self.keys,
+            channels=self.channels,
             group=self.group,
             since=self.since,
             summary=self.summary,
@@ -125,6 +130,7 @@ def command(
     arity: int,
     flags: Flag,
     keys: Keys = NO_KEYS,
+    channels: Channels | None = None,
     group: str,
     since: str,
     summary: str,
@@ -145,6 +151,7 @@ def command(
         arity=arity,
         flags=flags,
         keys=keys,
+        channels=channels,
         group=group,
         since=since,
         summary=summary,

@@ -61,6 +61,10 @@ class CommandTable:
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def top_rows(self) -> Iterator[CommandRow]:
+        """Iterate over every row that is no subcommand, hidden ones too."""
+        return iter(self._rows.values())
+
     def all_rows(self) -> Iterator[CommandRow]:
         """Iterate over every row with a handler, subcommands included."""
         for row in self._rows.values():

@@ -71,7 +71,6 @@ class Pump:
         max_clients: Callable[[], int] = lambda: 10_000,
         refusal: Callable[[str], bytes | None] = lambda host: None,
         before_send: Callable[[], None] = lambda: None,
-        is_password_required: Callable[[], bool] = lambda: False,
         tcp_keepalive_s: Callable[[], int] = lambda: 300,
         clock_ms: Callable[[], int] = _wall_clock_ms,
     ) -> None:
@@ -79,7 +78,6 @@ class Pump:
         self._max_clients = max_clients
         self._refusal = refusal
         self._before_send = before_send
-        self._is_password_required = is_password_required
         self._tcp_keepalive_s = tcp_keepalive_s
         self._clock_ms = clock_ms
         self._epoll = select.epoll()
@@ -250,11 +248,10 @@ class Pump:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
         descriptor = connection.fileno()
-        session = self.engine.clients.open(
+        session = self.engine.open_client(
             address=_format_peer(peer),
             local_address=_format_peer(connection.getsockname()),
             now_ms=self.engine.context.now_ms,
-            is_authenticated=not self._is_password_required(),
             file_descriptor=descriptor,
         )
         session.parser.max_bulk_bytes = self.engine.settings.max_bulk_bytes

@@ -103,6 +103,7 @@ class Desk:
                 is_executable=lambda path: False,
                 start_resolving=lambda host, on_found: self.lookups.append((host, on_found)),
                 request_shutdown=self._stop,
+                keep_users=lambda: None,
                 set_log_level=self.log_levels.append,
                 start_examination=lambda name, on_found: self.examinations.append((name, on_found)),
                 events=self.events,
@@ -114,9 +115,7 @@ class Desk:
         self.stops += 1
 
     def open(self, protocol: int = 2) -> Session:
-        session = self.engine.clients.open(
-            address="127.0.0.1:1", local_address="", now_ms=0, is_authenticated=True
-        )
+        session = self.engine.open_client(address="127.0.0.1:1", local_address="", now_ms=0)
         session.protocol = protocol
         return session
 

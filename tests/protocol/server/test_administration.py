@@ -159,7 +159,7 @@ def test_protected_directives_may_be_set_where_the_configuration_says_so() -> No
     """`local` means clients of this machine."""
     engine = TestEngine("enable-protected-configs local")
     stranger = engine.engine.clients.open(
-        address="10.0.0.9:4000", local_address="", now_ms=START_MS, is_authenticated=True
+        address="10.0.0.9:4000", local_address="", now_ms=START_MS
     )
 
     assert engine.call("CONFIG", "SET", "dbfilename", "other.rdb") == b"OK"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import pytest
 
 from sentinel import directives
@@ -187,14 +185,6 @@ def test_requirepass_opens_fellow_sentinels_unless_they_have_their_own_password(
             "unixsocket /tmp/x",
             "unixsocket: Unix sockets are not supported: a sentinel listens on TCP ports",
         ),
-        (
-            "user alice on nopass ~* +@all",
-            "Access control lists are not supported; use requirepass",
-        ),
-        (
-            f"user default on #{'0' * 64} ~* &* +@all",
-            "Access control lists are not supported; use requirepass",
-        ),
     ],
 )
 def test_bad_line_stops_the_start_with_redis_reason(lines: str, reason: str) -> None:
@@ -213,17 +203,6 @@ def test_host_name_stays_a_name_where_names_are_allowed() -> None:
     ).durable.masters
 
     assert master.address == Address("db.example", 6379)
-
-
-def test_user_line_that_redis_sentinel_writes_is_taken() -> None:
-    """A file saved by redis-sentinel must start a Vedette sentinel."""
-    digest = hashlib.sha256(b"secret").hexdigest()
-
-    plain = read("user default on nopass ~* &* +@all\n")
-    with_password = read(f"requirepass secret\nuser default on #{digest} ~* &* +@all\n")
-
-    assert plain.settings.get_str("requirepass") == ""
-    assert with_password.settings.get_str("requirepass") == "secret"
 
 
 FULL = (

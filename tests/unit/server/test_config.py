@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import pytest
 
 from server import directives
@@ -56,9 +54,6 @@ def test_defaults_are_those_of_redis() -> None:
         ("tls-port 6380", "TLS"),
         ("loadmodule /lib/x.so", "no modules"),
         ("rename-command CONFIG hidden", "does not rename"),
-        ("user alice on +@all", "no users but the default one"),
-        ("user default on nopass ~keys:* +@all", "cannot be given rules"),
-        ("user default on #00 ~* +@all", "cannot be given rules"),
     ],
 )
 def test_what_cannot_be_used_stops_the_start(line: str, reason: str) -> None:
@@ -68,16 +63,6 @@ def test_what_cannot_be_used_stops_the_start(line: str, reason: str) -> None:
     assert (error.file, error.line) == ("vedette.conf", 3)
     assert error.statement == line
     assert reason in error.reason
-
-
-def test_what_redis_writes_of_the_default_user_is_accepted() -> None:
-    """A file that CONFIG REWRITE of a redis-server has written starts a Vedette server."""
-    digest = hashlib.sha256(b"secret").hexdigest()
-
-    load("user default on nopass sanitize-payload ~* &* +@all")
-    load(f"user default on sanitize-payload #{digest} ~* &* +@all\nrequirepass secret")
-    assert "rules" in refusal(f"user default on #{digest} ~* &* +@all\nrequirepass other").reason
-    assert "rules" in refusal("user default on nopass ~* +@all\nrequirepass secret").reason
 
 
 def test_old_names_mean_the_same() -> None:
@@ -158,14 +143,11 @@ def test_rewriting_keeps_the_file_and_adds_what_changed() -> None:
 
 def test_serving_settings_follow_the_configuration() -> None:
     """The kernel knows no directives; it is told."""
-    configuration = load(
-        "requirepass secret\nproto-max-bulk-len 2mb\nclient-output-buffer-limit slave 1mb 1kb 9"
-    )
+    configuration = load("proto-max-bulk-len 2mb\nclient-output-buffer-limit slave 1mb 1kb 9")
     serving = ServingSettings()
 
     apply_to_serving(configuration, serving)
 
-    assert serving.password == b"secret"
     assert serving.max_bulk_bytes == 2 * 1024 * 1024
     assert serving.output_limits is not None
     assert serving.output_limits["replica"] == (1024 * 1024, 1024, 9)

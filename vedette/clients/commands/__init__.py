@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from . import client, client_control, command, connection, pubsub
+from . import acl, client, client_control, command, connection, pubsub
 
 COMMON_MODULES: Final[tuple[ModuleType, ...]] = (
     connection,
@@ -16,6 +16,7 @@ COMMON_MODULES: Final[tuple[ModuleType, ...]] = (
     client_control,
     pubsub,
     command,
+    acl,
 )
 
 __all__ = ["COMMON_MODULES"]

@@ -68,9 +68,10 @@ def _parse_condition(ctx: Context, option: bytes, value: bytes) -> Condition:
             local_address = value.decode("latin-1")
             return lambda session: session.local_address == local_address
         case b"USER":
-            if not ctx.has_user(value):
+            user = ctx.access.users.get(value)
+            if user is None:
                 raise CommandError(b"ERR No such user '%b'" % value)
-            return lambda session: session.user == value
+            return lambda session: session.user is user
     raise SYNTAX_ERROR
 
 

@@ -8,9 +8,9 @@ from ...cmdspec import CommandRow, Flag, categories_of, command
 from ...cmdspec.describe import access_flags, docs_of, info_of
 from ...cmdspec.keys import KeySpec
 from ...errors import CommandError
+from ...glob import matches_glob
 from ...resp.replies import MapReply, Reply
 from ..context import Context
-from ..glob import matches_glob
 from .arguments import SYNTAX_ERROR, help_reply
 
 _FLAGS: Final = Flag.LOADING | Flag.STALE

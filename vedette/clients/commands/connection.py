@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ... import REDIS_VERSION
+from ...acl import DEFAULT_USER
 from ...cmdspec import Flag, command
 from ...errors import CommandError
 from ...resp.replies import OK, PONG, MapReply, RawReply, Reply
@@ -93,7 +94,8 @@ def reset(ctx: Context, argv: list[bytes]) -> Reply:
         raise CommandError(b"ERR can only reset normal client connections")
     ctx.engine.discard_transaction(session)
     ctx.pubsub.forget(session)
-    session.reset(is_authenticated=not ctx.is_password_required)
+    session.reset()
+    ctx.engine.gate.take_default_user(session)
     ctx.engine.enter(session)  # the database may be another one
     return _RESET
 
@@ -116,7 +118,7 @@ def hello(ctx: Context, argv: list[bytes]) -> Reply:
         option = argv[index].upper()
         arguments = argv[index + 1 : index + 3]
         if option == b"AUTH" and len(arguments) == 2:
-            log_in(ctx, *arguments)
+            log_in(ctx, argv[0], *arguments)
             index += 3
         elif option == b"SETNAME" and arguments:
             name = check_name(arguments[0], BAD_CLIENT_NAME)
@@ -161,20 +163,20 @@ def auth(ctx: Context, argv: list[bytes]) -> Reply:
     if len(argv) > 3:
         raise SYNTAX_ERROR
     if len(argv) == 3:
-        log_in(ctx, argv[1], argv[2])
-    elif ctx.is_password_required:
-        log_in(ctx, b"default", argv[1])
-    else:
+        log_in(ctx, argv[0], argv[1], argv[2])
+    elif ctx.access.users.default.is_nopass:
         raise NO_PASSWORD
+    else:
+        log_in(ctx, argv[0], DEFAULT_USER, argv[1])
     return OK
 
 
-def log_in(ctx: Context, user: bytes, password: bytes) -> None:
-    """Authenticate the session of `ctx`; a failure leaves it as it was.
+def log_in(ctx: Context, verb: bytes, name: bytes, password: bytes) -> None:
+    """Authenticate the session of `ctx` for AUTH or HELLO; a failure leaves it as it was.
 
     Raises:
         CommandError: WRONGPASS.
     """
-    if not ctx.may_log_in(user, password):
+    gate = ctx.engine.gate
+    if not gate.log_in(ctx.session, name, password, command=verb, now_ms=ctx.now_ms):
         raise WRONGPASS
-    ctx.session.authenticate(user)

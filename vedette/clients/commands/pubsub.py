@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ...cmdspec import Flag, command
+from ...cmdspec import Channels, Flag, command
 from ...resp.replies import Reply, ReplySequence
 from ..context import Context
 
@@ -18,6 +18,7 @@ _FLAGS: Final = Flag.PUBSUB | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE | Flag.W
     "SUBSCRIBE",
     arity=-2,
     flags=_FLAGS,
+    channels=Channels(1, -1),
     group="pubsub",
     since="2.0.0",
     summary="Has messages of the channels delivered to this connection.",
@@ -44,6 +45,7 @@ def unsubscribe(ctx: Context, argv: list[bytes]) -> Reply:
     "PSUBSCRIBE",
     arity=-2,
     flags=_FLAGS,
+    channels=Channels(1, -1, is_pattern=True),
     group="pubsub",
     since="2.0.0",
     summary="Has messages of all channels that match one of the patterns delivered.",

@@ -16,7 +16,7 @@ def test_settings_take_effect_at_once() -> None:
         *("CONFIG", "SET", "requirepass", "secret", "masterauth", "other"),
         *("repl-timeout", "7", "replica-priority", "3", "proto-max-bulk-len", "1mb"),
     )
-    assert engine.engine.settings.password == b"secret"
+    assert engine.engine.access.log_in(b"default", b"secret")
     assert replication.master_password == b"other"
     assert replication.timeout_ms == 7000
     assert replication.priority == 3

@@ -436,10 +436,10 @@ def test_a_paused_command_meets_the_gates_when_it_runs() -> None:
     """The node may have been demoted in the meantime."""
     engine = KernelEngine(password=b"secret")
     client = engine.client()
-    client.authenticate()
+    assert engine.send(client, ("AUTH", "secret")) == b"+OK\r\n"
     engine.pause(engine.now_ms + 100, writes_only=True)
     engine.send(client, ("STORE", "k", "v"))
-    client.reset(is_authenticated=False)
+    engine.gate.take_default_user(client)
 
     engine.advance(100)
 

@@ -11,7 +11,7 @@ from vedette.resp.replies import NO_REPLY
 
 
 def open_session(registry: ClientRegistry) -> Session:
-    return registry.open(address="a:1", local_address="b:2", now_ms=5, is_authenticated=True)
+    return registry.open(address="a:1", local_address="b:2", now_ms=5)
 
 
 def set_reply_mode(session: Session) -> None:
@@ -83,9 +83,9 @@ def test_what_the_parser_allows_follows_authentication() -> None:
     """Small requests only, until then."""
     session = Session(1, is_authenticated=False)
     assert not session.parser.is_authenticated
-    session.authenticate(b"default")
+    session.take_user(None, is_authenticated=True)
     assert session.parser.is_authenticated
-    session.reset(is_authenticated=False)
+    session.take_user(None, is_authenticated=False)
 
     assert not session.parser.is_authenticated
     assert session.needs_care

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from vedette.clients.glob import matches_glob
 from vedette.conf import (
     Directive,
     DirectiveTable,
@@ -23,6 +22,7 @@ from vedette.conf import (
     rewrite_text,
 )
 from vedette.errors import CommandError, ConfigError
+from vedette.glob import matches_glob
 
 
 def even(value: int) -> str | None:

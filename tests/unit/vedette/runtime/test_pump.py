@@ -420,7 +420,7 @@ async def test_a_refused_address_is_told_why() -> None:
 
 async def test_new_clients_authenticate_where_that_is_required() -> None:
     """What was required when they came counts."""
-    async with serving(password=b"secret", is_password_required=lambda: True) as served:
+    async with serving(password=b"secret") as served:
         peer = await served.connect()
 
         assert await peer.ask(PING, 9) == b"-NOAUTH A"

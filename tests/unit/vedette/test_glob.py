@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.clients.glob import matches_glob
+from vedette.glob import matches_glob
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,7 @@ def _drop_doubles(machine: Machine, master: Master) -> None:
 
 
 def _drop(machine: Machine, master: Master, node: Node) -> None:
+    notices.about_node(machine, "-slave", node)
     links.close_node(machine, node, forever=True)
     del master.replicas[node.address]
     machine.mark_dirty()

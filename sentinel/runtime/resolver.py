@@ -42,6 +42,8 @@ class Resolver:
         self._look_up = look_up
         self._threads = trio.CapacityLimiter(THREADS_MAX)
         self._under_way: dict[str, trio.Event] = {}
+        #: Names whose last look-up failed.
+        self._missing: set[str] = set()
         #: When it was found, and what; oldest first.
         self._found: dict[str, tuple[float, tuple[str, ...]]] = {}
 
@@ -69,12 +71,22 @@ class Resolver:
 
     async def _find(self, host: str) -> tuple[str, ...]:
         reason = f"no answer in {DEADLINE_S:g} s"
+        found: tuple[str, ...] = ()
         with trio.move_on_after(DEADLINE_S):
             try:
-                return await trio.to_thread.run_sync(
+                found = await trio.to_thread.run_sync(
                     self._look_up, host, limiter=self._threads, abandon_on_cancel=True
                 )
             except (OSError, UnicodeError) as error:
                 reason = str(error)
-        log.warning("sentinel.name_not_resolved", host=host, error=reason)
-        return ()
+        self._report(host, found, reason)
+        return found
+
+    def _report(self, host: str, found: tuple[str, ...], reason: str) -> None:
+        """Log when a name ceases to be found and when it is again, not each time it is not."""
+        if found and host in self._missing:
+            self._missing.remove(host)
+            log.info("sentinel.name_resolved", host=host, addresses=list(found))
+        elif not found and host not in self._missing and len(self._missing) < CACHE_MAX:
+            self._missing.add(host)
+            log.warning("sentinel.name_not_resolved", host=host, error=reason)

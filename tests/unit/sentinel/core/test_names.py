@@ -180,6 +180,7 @@ def test_ip_is_dropped_for_the_name_that_turns_out_to_lead_there() -> None:
 
     assert set(rig.master.replicas) == {r1, REPLICA_2}
     assert set(rig.disk.masters[0].replicas) == {r1, REPLICA_2}
+    assert rig.events().count("-slave") == 1
 
 
 def test_strange_name_is_taken_in_once_it_leads_somewhere() -> None:

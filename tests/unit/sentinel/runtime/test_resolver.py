@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import structlog.testing
 import trio
 import trio.testing
 
@@ -17,11 +18,12 @@ class NameServer:
     def __init__(self, **table: tuple[str, ...]) -> None:
         self.table = table
         self.asked: list[str] = []
+        self.is_broken = True
         self.release = threading.Event()
 
     def __call__(self, host: str) -> tuple[str, ...]:
         self.asked.append(host)
-        if host == "broken":
+        if host == "broken" and self.is_broken:
             raise OSError("Name or service not known")
         if host not in self.table:
             assert self.release.wait(30)
@@ -66,6 +68,25 @@ async def test_those_who_ask_at_the_same_time_share_a_look_up() -> None:
         server.release.set()
 
     assert server.asked == ["slow"]
+
+
+async def test_name_that_is_not_found_is_logged_once_until_it_is(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Every name is looked up every few seconds; an outage must not fill the log."""
+    server = NameServer(broken=("10.0.0.1",))
+    resolver = Resolver(server)
+    with structlog.testing.capture_logs() as lines:
+        for is_broken in (True, True, True, False, False, True):
+            server.is_broken = is_broken
+            await resolver.resolve("broken")
+            await trio.sleep(CACHE_S * 2)
+
+    assert [line["event"] for line in lines] == [
+        "sentinel.name_not_resolved",
+        "sentinel.name_resolved",
+        "sentinel.name_not_resolved",
+    ]
 
 
 async def test_failure_is_nothing_found() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -17,10 +17,11 @@ import trio
 
 from sentinel import doctor
 from sentinel.core.model import GlobalOptions, MasterOptions, SentinelState
-from sentinel.doctor import Command, DiskFacts, Facts, NameFacts, NodeFacts, PeerFacts
+from sentinel.doctor import DiskFacts, Facts, NameFacts, NodeFacts, PeerFacts
 from sentinel.sources import Sources
-from vedette.errors import ProtocolError, VedetteError
-from vedette.resp.exchange import Answer, Exchange, Received, ReplyError
+from vedette.errors import VedetteError
+from vedette.resp.exchange import Received, ReplyError
+from vedette.runtime.connection import Connection, ConnectionLost, serve_connection
 from vedette.types import Address, RunId, is_ip
 
 from .link import open_socket
@@ -29,7 +30,6 @@ from .link import open_socket
 TIME_LIMIT_S: Final = 3.0
 #: How many are asked at the same time.
 PARALLEL: Final = 16
-_RECEIVE_BYTES: Final = 64 * 1024
 
 
 T = TypeVar("T")
@@ -125,22 +125,21 @@ async def _in_time(ask: Callable[..., Awaitable[T]], *words: object) -> T:
     except OSError as error:
         text = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise ExaminationError(text) from error
-    except ProtocolError as error:
-        raise ExaminationError(f"does not speak the protocol: {error}") from error
+    except ConnectionLost as error:
+        raise ExaminationError(error.reason) from error
 
 
 async def _ask_node(options: MasterOptions, address: Address, sources: Sources) -> NodeFacts:
     stream = await _connect(address, sources)
-    async with stream:
-        conversation = _Conversation(stream)
-        await conversation.authenticate(options.auth_user, options.auth_pass)
+    async with serve_connection(stream, address) as connection:
+        await _log_in(connection, options.auth_user, options.auth_pass)
         asked_ms = time.time_ns() // 1_000_000
-        answers = await conversation.ask(doctor.questions(options))
+        answers = await connection.perform(doctor.questions(options))
         refused = [each.text for each in answers if _is_refused(each)]
         if len(refused) == len(answers):
             raise ExaminationError(refused[0])
         user = doctor.user_of(answers[0], options)
-        permissions = await conversation.ask(doctor.permission_questions(options, user))
+        permissions = await connection.perform(doctor.permission_questions(options, user))
     return doctor.read_node(address, options, answers, permissions, asked_ms)
 
 
@@ -152,12 +151,11 @@ async def _ask_peer(
     patient: Patient, run_id: RunId, address: Address, sources: Sources
 ) -> PeerFacts:
     stream = await _connect(address, sources)
-    async with stream:
-        conversation = _Conversation(stream)
-        await conversation.authenticate(patient.own.sentinel_user, patient.own.sentinel_pass)
+    async with serve_connection(stream, address) as connection:
+        await _log_in(connection, patient.own.sentinel_user, patient.own.sentinel_pass)
         asked_ms = time.time_ns() // 1_000_000
         name = patient.name.encode("utf-8", "surrogateescape")
-        answers = await conversation.ask([(b"SENTINEL", b"MASTER", name), (b"INFO", b"server")])
+        answers = await connection.perform([(b"SENTINEL", b"MASTER", name), (b"INFO", b"server")])
     return doctor.read_peer(run_id, address, answers, asked_ms)
 
 
@@ -167,36 +165,15 @@ async def _connect(address: Address, sources: Sources) -> trio.SocketStream:
     return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
 
 
-class _Conversation:
-    """Questions and answers over one stream."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._exchange: Exchange[None] = Exchange()
-
-    async def authenticate(self, user: bytes | None, password: bytes | None) -> None:
-        """Log in, if there is a password. Raises ExaminationError when it is refused."""
-        if password is None:
-            return
-        words = (b"AUTH", password) if user is None else (b"AUTH", user, password)
-        (reply,) = await self.ask([words])
-        # ERR: it wants no password, so that the links of the machine work as well.
-        if isinstance(reply, ReplyError) and reply.code != "ERR":
-            raise ExaminationError(reply.text)
-
-    async def ask(self, commands: Sequence[Command]) -> list[Received]:
-        """Return one reply to each command."""
-        await self._stream.send_all(
-            b"".join(self._exchange.request(command, None) for command in commands)
-        )
-        replies: list[Received] = []
-        while len(replies) < len(commands):
-            data = await self._stream.receive_some(_RECEIVE_BYTES)
-            if not data:
-                raise ExaminationError("closed the connection")
-            events = self._exchange.receive(data)
-            replies += [event.reply for event in events if isinstance(event, Answer)]
-        return replies
+async def _log_in(connection: Connection, user: bytes | None, password: bytes | None) -> None:
+    """Log in, if there is a password. Raises ExaminationError when it is refused."""
+    if password is None:
+        return
+    words = (b"AUTH", password) if user is None else (b"AUTH", user, password)
+    (reply,) = await connection.perform([words])
+    # ERR: it wants no password, so that the links of the machine work as well.
+    if isinstance(reply, ReplyError) and reply.code != "ERR":
+        raise ExaminationError(reply.text)
 
 
 async def _ip_of(host: str) -> str:

@@ -23,10 +23,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import click
+import trio
 
 import vedette
 from drills.lab import NODE_PORT, SENTINEL_PORT, Topology
 from drills.runtime.lab import is_port_free
+from monitoring.targets import parse_target
+from vedette.errors import VedetteError
+from vedette.resp.exchange import ReplyError
+
+from .sentinel_doctor import findings_of, has_fault, lines_of
 
 PACKAGES = ("vedette", "vedette_cli", "server", "sentinel", "ha_client", "monitoring", "drills")
 REDIS_PROGRAMS = ("redis-server", "redis-sentinel", "redis-cli")
@@ -193,11 +199,19 @@ def measure_fsync_ms(directory: Path) -> list[float]:
     default=Path(),
     help="Where data and sentinel.conf will be kept.  [default: here]",
 )
-def doctor(directory: Path) -> None:
+@click.option(
+    "--sentinel",
+    "target",
+    metavar="[redis://[[USER]:PASSWORD@]]HOST:PORT",
+    help="Ask this sentinel of Vedette what is wrong with its masters, instead.",
+)
+def doctor(directory: Path, target: str | None) -> None:
     """Check that this machine and installation are fit.
 
     Exit code: 0, or 1 if there is a fault.
     """
+    if target is not None:
+        sys.exit(_ask_sentinel(target))
     open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     checks = [
         check_python(),
@@ -211,3 +225,18 @@ def doctor(directory: Path) -> None:
     for check in checks:
         click.echo(f"{check.status.value:<6}{check.subject}: {check.found}")
     sys.exit(1 if any(check.status is Status.FAULT for check in checks) else 0)
+
+
+def _ask_sentinel(text: str) -> int:
+    """Print a sentinel's own diagnosis; return the exit code."""
+    try:
+        found = trio.run(findings_of, parse_target(text))
+    except (VedetteError, ReplyError) as error:
+        raise click.ClickException(str(error)) from error
+    except trio.TooSlowError as error:
+        raise click.ClickException("the sentinel does not answer") from error
+    for name, findings in found.items():
+        click.echo(f"{name}:")
+        for line in lines_of(findings):
+            click.echo(f"  {line}")
+    return 1 if any(has_fault(findings) for findings in found.values()) else 0

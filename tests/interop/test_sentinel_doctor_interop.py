@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import trio
+from click.testing import CliRunner
 
 from sentinel.core.model import GlobalOptions, MasterOptions
 from sentinel.doctor import Facts
 from sentinel.runtime.examination import Patient, examine
 from sentinel.sources import Sources
-from tests.support.processes import free_port
+from tests.support.processes import VedetteSentinel, free_port, watching
 from tests.support.redis import RedisServer
 from vedette.types import Address, RunId
+from vedette_cli.main import cli
 
 #: What Redis' documentation gives a sentinel, and what the doctor asks with; no SLAVEOF.
 RULES = (
@@ -69,3 +71,22 @@ def test_node_that_is_not_there_is_a_fact_and_no_failure(tmp_path: Path) -> None
     assert facts.nodes[1].error == "its name does not resolve"
     (name,) = facts.names
     assert (name.host, name.address) == ("nobody.invalid", None)
+
+
+def test_command_line_shows_a_sentinels_own_diagnosis() -> None:
+    """Exit code 1 for a fault; a sentinel that is not there is said to be so."""
+    with (
+        RedisServer() as master,
+        VedetteSentinel(extra_lines=watching(master.port, quorum=1, down_after_ms=1_000)) as asked,
+    ):
+        result = CliRunner().invoke(cli, ["doctor", "--sentinel", f"127.0.0.1:{asked.port}"])
+    gone = CliRunner().invoke(cli, ["doctor", "--sentinel", f"127.0.0.1:{free_port()}"])
+
+    lines = result.output.splitlines()
+    assert lines[0] == "mymaster:"
+    assert "  fault   candidates mymaster: none of 0 replicas may be promoted" in lines
+    assert "          advice: add a replica with a replica-priority above 0" in lines
+    assert f"  ok      connection 127.0.0.1:{master.port}: answers, as user default" in lines
+    assert result.exit_code == 1
+    assert gone.output.startswith("Error: cannot connect to 127.0.0.1:")
+    assert gone.exit_code == 1

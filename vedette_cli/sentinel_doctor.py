@@ -1,0 +1,54 @@
+"""`vedette doctor --sentinel`: what a running sentinel finds wrong with its masters, in lines.
+
+Asks SENTINEL DOCTOR; the findings, and what they mean, are the sentinel's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import trio
+
+from monitoring.targets import Target
+from vedette.resp.exchange import Received
+from vedette.runtime.connection import open_connection
+
+#: A silent node costs the sentinel some seconds.
+TIME_LIMIT_S = 60.0
+
+
+async def findings_of(target: Target) -> dict[str, Received]:
+    """Return what SENTINEL DOCTOR answers, by master's name.
+
+    Raises:
+        ConnectFailed, ConnectionLost, ReplyError: it cannot be asked.
+        trio.TooSlowError: it does not answer.
+    """
+    with trio.fail_after(TIME_LIMIT_S):
+        async with open_connection(
+            target.address, username=target.username, password=target.password
+        ) as connection:
+            masters = await connection.execute("SENTINEL", "MASTERS")
+            names = [entry[1] for entry in masters]
+            return {
+                name.decode("utf-8", "replace"): await connection.execute(
+                    "SENTINEL", "DOCTOR", name
+                )
+                for name in names
+            }
+
+
+def lines_of(findings: Sequence[Sequence[bytes]]) -> Iterator[str]:
+    """Yield the findings' lines; each is followed by its meaning and advice where it has them."""
+    for finding in findings:
+        words = [word.decode("utf-8", "replace") for word in finding]
+        fields = dict(zip(words[::2], words[1::2], strict=True))
+        yield "{severity:<8}{check} {subject}: {finding}".format(**fields)
+        for name in ("meaning", "advice"):
+            if fields[name]:
+                yield f"{'':8}{name}: {fields[name]}"
+
+
+def has_fault(findings: Sequence[Sequence[bytes]]) -> bool:
+    """Whether one of the findings is a fault."""
+    return any(b"fault" in finding[1:2] for finding in findings)

@@ -6,6 +6,9 @@ import pytest
 
 from sentinel.core.events import (
     Event,
+    ForgetRequested,
+    ForgetStep,
+    ForgetStepRequested,
     GlobalOptionsRequested,
     LinkDown,
     LinkLoss,
@@ -66,6 +69,10 @@ STATE = DurableState(
         MonitorRequested(7, RequestId(8), "m", ADDRESS, 2),
         OptionsRequested(7, RequestId(8), "m", OPTIONS, ((b"quorum", b"2"),), b"ERR z"),
         ResetRequested(7, RequestId(8), ("a", "b")),
+        ForgetRequested(7, RequestId(8), "m", (RUN_ID,), (ADDRESS,)),
+        ForgetStepRequested(
+            7, RequestId(8), "m", ForgetStep.DONE, RUN_ID, 9, (RUN_ID,), (RUN_ID,), ()
+        ),
     ],
 )
 def test_record_survives_the_journal(record: StartRecord | Event) -> None:

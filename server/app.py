@@ -226,6 +226,7 @@ class _Server:
             await trio.sleep(1 / max(1, min(500, self._configuration[directives.HZ])))
             engine.on_tick(_now_ms())
             engine.expire_waits()
+            self._replication.advance_failover()
             self.pump.settle()
 
     def _after_batch(self) -> None:

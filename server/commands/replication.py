@@ -18,7 +18,9 @@ from vedette.types import Address
 
 from .. import directives
 from ..engine import ServerContext, ServerEngine
+from ..replication.failover import FailoverState
 from ..replication.feed import apply_replconf
+from ..replication.follow import TARGET_IS_MASTER
 from ..replication.psync import Continue, FullSyncReason, PsyncRequest
 from ..replication.report import role_reply
 from .arguments import NOT_AN_INTEGER, parse_integer, parse_integer_between
@@ -70,6 +72,8 @@ def stop_following(engine: ServerEngine, now_ms: int) -> None:
 )
 def replicaof(ctx: ServerContext, argv: list[bytes]) -> Reply:
     replication = ctx.engine.replication
+    if replication.failover.state is not FailoverState.NONE:
+        raise CommandError(b"ERR REPLICAOF not allowed while failing over.")
     if argv[1].lower() == b"no" and argv[2].lower() == b"one":
         stop_following(ctx.engine, ctx.now_ms)
         return OK
@@ -108,9 +112,24 @@ def replconf(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Makes the connection a replica, which goes on where it stopped if it can.",
 )
 def psync(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    if len(argv) > 3 and argv[3].lower() == b"failover":
-        raise CommandError(b"ERR PSYNC FAILOVER is not supported")
+    is_failover = len(argv) > 3 and argv[3].lower() == b"failover"
+    if is_failover and ctx.session.kind is not ClientKind.REPLICA:
+        _take_over(ctx, argv[1])
     return _synchronise(ctx, PsyncRequest.parse(argv))
+
+
+def _take_over(ctx: ServerContext, replid: bytes) -> None:
+    """Become the master in place of the one that asks, which has paused its clients.
+
+    Raises:
+        CommandError: we are a master already, or hold another history than it does.
+    """
+    replication = ctx.engine.replication
+    if not replication.is_replica:
+        raise CommandError(TARGET_IS_MASTER)
+    if replid.lower() != replication.identity.replid.lower():
+        raise CommandError(b"ERR PSYNC FAILOVER replid must match my replid.")
+    stop_following(ctx.engine, ctx.now_ms)
 
 
 @command(

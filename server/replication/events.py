@@ -18,6 +18,7 @@ class LinkFailure(Enum):
     TIMED_OUT = "timed_out"
     PING_REFUSED = "ping_refused"
     AUTH_REFUSED = "auth_refused"
+    FAILOVER_REFUSED = "failover_refused"
     MASTER_NOT_READY = "master_not_ready"
     SYNC_REFUSED = "sync_refused"
     BAD_PROTOCOL = "bad_protocol"
@@ -100,6 +101,8 @@ class FollowConfig:
     master_password: bytes = b""
     #: `repl-timeout`.
     timeout_ms: int = 60_000
+    #: The other end is a replica yet, and asked to become the master (FAILOVER).
+    is_failover: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ Theory of operation. One `Follow` is one connection, from the attempt to its end
     every state ─> CLOSED
 
 - Each step of the handshake sends one command and waits for one line.
+- With FAILOVER, PSYNC asks a replica to become the master (`failover.py`). A refusal ends the link;
+  the owner then is the master again.
 - What the master answers to PSYNC decides. `+CONTINUE`: the stream goes on at the offset asked for.
   `+FULLRESYNC <id> <offset>`: a snapshot follows. Another error than a passing one: the
   master is too old for PSYNC and gets SYNC.
@@ -59,6 +61,8 @@ RETRY_DELAY_MS: Final = 200
 #: The same where the next attempt will hardly fare better, and costs the master a snapshot.
 UNUSABLE_RETRY_DELAY_MS: Final = 5000
 _MAX_LINE_BYTES: Final = 1024
+#: What a server answers to PSYNC FAILOVER that follows nobody.
+TARGET_IS_MASTER: Final = b"ERR PSYNC FAILOVER can't be sent to a master."
 
 
 class FollowState(Enum):
@@ -117,6 +121,10 @@ class Follow:
         #: The size the master announced for the snapshot; 0 before and for one ended by a mark.
         self.snapshot_size_bytes = 0
         self.snapshot_read_bytes = 0
+        #: The other end was asked to become the master; what it made of it, its reply says.
+        self.is_failover_asked = False
+        #: The other end said that it is a master already, so it is asked for the stream alone.
+        self._is_target_master = False
         self._position = position
         self._output = bytearray()
         #: Received and not yet understood: part of a line, the stream during loading.
@@ -304,11 +312,7 @@ class Follow:
                 self._begin_capabilities()
             case FollowState.CAPABILITIES:
                 self._become(FollowState.PSYNC)
-                if self._position is None:
-                    self._send(b"PSYNC", b"?", b"-1")
-                else:
-                    wanted_byte = b"%d" % (self._position.offset + 1)
-                    self._send(b"PSYNC", self._position.replid, wanted_byte)
+                self._ask(b"FAILOVER" if self.config.is_failover else None)
             case FollowState.PSYNC:
                 return self._on_psync_reply(line, now_ms)
             case FollowState.RECEIVING_SNAPSHOT:
@@ -338,9 +342,19 @@ class Follow:
         self._become(FollowState.CAPABILITIES)
         self._send(b"REPLCONF", b"capa", b"eof", b"capa", b"psync2")
 
+    def _ask(self, option: bytes | None) -> None:
+        """Send PSYNC."""
+        replid, wanted_byte = b"?", b"-1"
+        if self._position is not None:
+            replid, wanted_byte = self._position.replid, b"%d" % (self._position.offset + 1)
+        self._send(b"PSYNC", replid, wanted_byte, *([] if option is None else [option]))
+        self.is_failover_asked |= option is not None
+
     def _on_psync_reply(self, line: bytes, now_ms: int) -> list[FollowEvent]:
         if line.startswith(b"+CONTINUE"):
             return self._on_continue(line, now_ms)
+        if self.config.is_failover and (refusal := self._failover_refusal(line)) is not None:
+            return refusal
         if line.startswith(b"+FULLRESYNC"):
             words = line.split(b" ")
             if len(words) != 3 or len(words[1]) != REPLID_SIZE or not words[2].isdigit():
@@ -358,6 +372,20 @@ class Follow:
         self._output += b"SYNC\r\n"
         self._become(FollowState.RECEIVING_SNAPSHOT)
         return [SnapshotBegun(None, -1)]
+
+    def _failover_refusal(self, line: bytes) -> list[FollowEvent] | None:
+        """Return what to do about a reply to PSYNC FAILOVER, or None if it is the usual.
+
+        A target that is a master already may have become it at our own request, whose answer was
+        lost: it is asked whether it knows our history. Only if not it is another's master.
+        """
+        if line.removeprefix(b"-") == TARGET_IS_MASTER and not self._is_target_master:
+            self._is_target_master = True
+            self._ask(None)
+            return []
+        if line.startswith(b"+FULLRESYNC") and not self._is_target_master:
+            return None
+        return self._fail(LinkFailure.FAILOVER_REFUSED, _text(line))
 
     def _on_continue(self, line: bytes, now_ms: int) -> list[FollowEvent]:
         if self._position is None:

@@ -30,7 +30,7 @@ def info_fields(replication: Replication, now_ms: int) -> dict[str, object]:
         fields[f"slave{index}"] = feed.info_value(now_ms)
     identity, backlog = replication.identity, replication.backlog
     fields |= {
-        "master_failover_state": "no-failover",
+        "master_failover_state": replication.failover.state.value,
         "master_replid": identity.replid.decode("ascii", "replace"),
         "master_replid2": identity.replid2.decode("ascii", "replace"),
         "master_repl_offset": replication.offset,

@@ -28,6 +28,7 @@ from vedette.types import Address
 
 from .backlog import Backlog
 from .events import Position
+from .failover import FAILING_OVER, FailoverState, PlannedFailover
 from .feed import DropReason, Feed, FeedState, OutputLimit, ReplicaOptions
 from .follow import Follow, FollowState
 from .identity import Identity
@@ -124,6 +125,8 @@ class Replication:
         #: Whether replicas are to be asked for acknowledgements when the batch ends.
         self.wants_acknowledgements = False
         self.port: ReplicationPort | None = None
+        #: FAILOVER: the switch of roles with a replica.
+        self.failover = PlannedFailover()
         self._new_replid = new_replid
         self._sinks = sinks
         self._is_position_valid = False
@@ -292,10 +295,13 @@ class Replication:
 
         Raises:
             CommandError: we follow a master ourselves and have no link to it, or one without
-                offsets, in which a snapshot could not tell where its stream begins.
+                offsets, in which a snapshot could not tell where its stream begins; or FAILOVER is
+                under way.
         """
         if session.id in self.feeds:
             return None
+        if self.failover.state is not FailoverState.NONE:
+            raise FAILING_OVER
         if self.is_replica and (not self.is_link_up or self.position is None):
             raise NO_MASTER_LINK
         host, _, port = session.address.rpartition(":")
@@ -405,11 +411,20 @@ class Replication:
         return self.count_good_replicas(now_ms) >= settings.min_replicas_to_write
 
     def flush_requests(self) -> None:
-        """Put into the stream what was asked for during the batch: one GETACK for all waits."""
-        if self.wants_acknowledgements:
-            self.wants_acknowledgements = False
-            if self.backlog is not None and not self.is_replica:
-                self.backlog.append(GETACK)
+        """Put into the stream what was asked for during the batch: one GETACK for all waits.
+
+        While FAILOVER waits there is its own and no other, or the stream would never stand still.
+        """
+        if not self.wants_acknowledgements:
+            return
+        failover = self.failover
+        if failover.state is not FailoverState.NONE:
+            if not failover.may_ask:
+                return
+            failover.on_asked(self.offset, self.offset + len(GETACK))
+        self.wants_acknowledgements = False
+        if self.backlog is not None and not self.is_replica:
+            self.backlog.append(GETACK)
 
     # --- time ----------------------------------------------------------------------------------
 
@@ -418,7 +433,7 @@ class Replication:
         if self.is_replica or self.backlog is None:
             return
         if self.feeds:
-            if now_ms >= self._next_ping_ms:
+            if now_ms >= self._next_ping_ms and self.failover.state is FailoverState.NONE:
                 self._next_ping_ms = now_ms + self.settings.ping_period_ms
                 self.backlog.append(PING)
             return

@@ -65,12 +65,13 @@ class FeedServer:
         snapshot: SnapshotSource,
         directory: Callable[[], str],
         new_mark: Callable[[], bytes],
+        on_acknowledged: Callable[[], None],
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Prepare.
 
         `directory` is where snapshots are written for transfer, `new_mark` gives 40 random
-        hexadecimal digits.
+        hexadecimal digits, `on_acknowledged` hears that a replica has more than before.
         """
         self.engine = engine
         self.replication = engine.replication
@@ -78,6 +79,7 @@ class FeedServer:
         self._snapshot_source = snapshot
         self._directory = directory
         self._new_mark = new_mark
+        self._on_acknowledged = on_acknowledged
         self._clock_ms = clock_ms
         self._connections: dict[int, ReplicaConnection] = {}
         #: Taken over in this batch, with what they are to be sent first.
@@ -163,6 +165,7 @@ class FeedServer:
         connection.flush_nowait()
         if rose:
             engine.wake("wait")
+            self._on_acknowledged()
             self._pump.settle()
 
     def end(self, connection: ReplicaConnection, reason: DropReason) -> None:

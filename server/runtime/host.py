@@ -20,6 +20,7 @@ import trio
 
 from vedette import REDIS_VERSION
 from vedette.acl.directives import user_lines
+from vedette.clients import PausePurpose
 from vedette.runtime.acl_file import DiskAclFile
 from vedette.runtime.durable_file import write_durably
 from vedette.types import RunId
@@ -179,7 +180,9 @@ class ServerHost:
 
     def request_shutdown(self, request: ShutdownRequest) -> None:
         """See `Host`. From here on writes wait: none may be acknowledged and then be lost."""
-        self.engine.pause(self._now_ms() + _FOR_EVER_MS, writes_only=True)
+        self.engine.pause(
+            self._now_ms() + _FOR_EVER_MS, writes_only=True, purpose=PausePurpose.SHUTDOWN
+        )
         points = self.engine.configuration[directives.SAVE]
         if request.save or (request.save is None and points):
             if self._child is not None:
@@ -190,7 +193,7 @@ class ServerHost:
             except OSError as error:
                 log.error("snapshot.failed", error=str(error))
                 if not request.is_forced:
-                    self.engine.unpause()
+                    self.engine.unpause(PausePurpose.SHUTDOWN)
                     raise
         self._on_shutdown(request)
 

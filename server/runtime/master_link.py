@@ -28,6 +28,7 @@ from vedette.errors import CommandError
 from vedette.runtime.pump import Pump
 from vedette.types import Address
 
+from ..commands.failover import abort, complete
 from ..engine import ServerEngine
 from ..persistence.rdb.errors import RdbError, UnsupportedDatabaseError
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
@@ -42,6 +43,7 @@ from ..replication.events import (
     SnapshotPiece,
     StreamPiece,
 )
+from ..replication.failover import FailoverState
 from ..replication.follow import Follow, FollowState
 
 log = structlog.get_logger()
@@ -190,6 +192,7 @@ class MasterLink:
             master_user=settings.master_user,
             master_password=settings.master_password,
             timeout_ms=settings.timeout_ms,
+            is_failover=self._replication.failover.state is FailoverState.IN_PROGRESS,
         )
 
     async def _serve(self, follow: Follow, master: Address) -> str:
@@ -204,6 +207,7 @@ class MasterLink:
         async with stream:
             follow.on_connected(self._clock_ms())
             while True:
+                self._replication.failover.is_target_asked |= follow.is_failover_asked
                 await self._send(stream, follow)
                 if follow.state is FollowState.CLOSED:
                     return "given up"
@@ -241,6 +245,7 @@ class MasterLink:
         for event in events:
             match event:
                 case SnapshotBegun() | SnapshotPiece():
+                    self._end_failover(follow)
                     try:
                         self._store(event)
                     except OSError as error:
@@ -251,16 +256,32 @@ class MasterLink:
                     more = await self._load_snapshot(follow, stream)
                     await self._handle(follow, stream, more)
                 case Continued(replid):
+                    self._end_failover(follow)
                     self._replication.continue_stream(replid, self._clock_ms())
                     self._open_session()
                     self._tell_established("partial")
                 case StreamPiece():
                     more = self._apply(follow, event)
                     await self._handle(follow, stream, more)
+                case LinkFailed(LinkFailure.FAILOVER_REFUSED, detail):
+                    self._failed = event
+                    log.warning(
+                        "failover.refused", target=str(self._replication.master), error=detail
+                    )
+                    abort(self._engine, self._clock_ms())
+                    self._pump.settle()
                 case LinkFailed():
                     self._failed = event
                 case _:
                     assert_never(event)
+
+    def _end_failover(self, follow: Follow) -> None:
+        """Note that the target of FAILOVER, if we followed it for that, is the master now."""
+        failover = self._replication.failover
+        if follow.config.is_failover and failover.state is FailoverState.IN_PROGRESS:
+            log.info("failover.completed", target=str(failover.target))
+            complete(self._engine)
+            self._pump.settle()
 
     def _store(self, event: SnapshotBegun | SnapshotPiece) -> None:
         """Keep a piece of the snapshot. Raises OSError when it cannot be kept."""

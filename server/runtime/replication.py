@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
 import trio
 
 from vedette.clients import Session
 from vedette.runtime.pump import Pump
 
+from ..commands.failover import advance
 from ..engine import ServerEngine
+from ..replication.failover import Abort, HandOver
 from ..replication.feed import Feed
 from .feeds import FeedServer, SnapshotSource
 from .master_link import MasterLink, wall_clock_ms
+
+log = structlog.get_logger()
 
 
 class ReplicationRuntime:
@@ -33,12 +38,15 @@ class ReplicationRuntime:
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Prepare; see `FeedServer` and `MasterLink` for the arguments."""
+        self._engine = engine
+        self._clock_ms = clock_ms
         self.feeds = FeedServer(
             engine,
             pump,
             snapshot=snapshot,
             directory=directory,
             new_mark=lambda: engine.host.random_hex(40).encode(),
+            on_acknowledged=self.advance_failover,
             clock_ms=clock_ms,
         )
         self.link = MasterLink(
@@ -55,6 +63,16 @@ class ReplicationRuntime:
     def after_batch(self) -> None:
         """Let what the batch wrote go to the replicas."""
         self.feeds.after_batch()
+
+    def advance_failover(self) -> None:
+        """Go on with FAILOVER, if one is under way; also to be called ten times a second."""
+        match advance(self._engine, self._clock_ms()):
+            case HandOver(target, is_late):
+                log.warning("failover.handed_over", target=str(target), is_late=is_late)
+            case Abort(reason):
+                log.warning("failover.aborted", error=reason)
+            case None:
+                pass
 
     # --- the port --------------------------------------------------------------------------------
 

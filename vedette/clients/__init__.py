@@ -6,7 +6,7 @@ moves them.
 
 from __future__ import annotations
 
-from .blocking import WAITING, Block
+from .blocking import WAITING, Block, PausePurpose
 from .context import Context, ServingSettings
 from .engine import Engine
 from .pubsub import PubSub
@@ -20,6 +20,7 @@ __all__ = [
     "ClientRegistry",
     "Context",
     "Engine",
+    "PausePurpose",
     "PubSub",
     "ReplyMode",
     "ServingSettings",

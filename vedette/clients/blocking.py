@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, TypeAlias
 
 from ..resp.replies import NO_REPLY, Reply
@@ -40,3 +41,11 @@ class Block:
     on_timeout: Callable[[], Reply] = lambda: NO_REPLY
     deadline_ms: int | None = None
     is_repeated: bool = False
+
+
+class PausePurpose(Enum):
+    """What clients are paused for; each purpose has a pause of its own and ends only that."""
+
+    COMMAND = "CLIENT PAUSE"
+    FAILOVER = "FAILOVER"
+    SHUTDOWN = "SHUTDOWN"

@@ -37,7 +37,7 @@ from ..resp.replies import (
     Reply,
     ReplySequence,
 )
-from .blocking import WAITING, Block, Reason, Waiting
+from .blocking import WAITING, Block, PausePurpose, Reason, Waiting
 from .context import Context, ServingSettings
 from .gate import Gate
 from .pubsub import PubSub
@@ -49,7 +49,7 @@ NOT_IN_MULTI = CommandError(b"ERR Command not allowed inside a transaction")
 #: What the reason becomes when it is EXEC that is refused.
 ABORTED = b"EXECABORT Transaction discarded because of: %b"
 
-#: The reason of waits for the end of CLIENT PAUSE.
+#: The reason of waits for the end of a pause.
 PAUSE = "pause"
 
 #: Once the large replies of one run add up to so much, a client's further requests wait until it
@@ -109,7 +109,9 @@ class Engine:
         self._is_serving_woken = False
         #: Sessions whose wait has ended and whose later requests are to be run.
         self._resumed: list[Session] = []
-        #: CLIENT PAUSE: until when (wall ms; 0: not paused), and whether only writes wait.
+        #: The pauses that are on: until when (wall ms), and whether only writes wait.
+        self._pauses: dict[PausePurpose, tuple[int, bool]] = {}
+        #: What follows from them all (`_sum_pauses`); 0: not paused.
         self.paused_until_ms = 0
         self.is_pause_for_writes_only = False
 
@@ -480,22 +482,50 @@ class Engine:
 
     # --- pausing ---------------------------------------------------------------------------------
 
-    def pause(self, until_ms: int, *, writes_only: bool) -> None:
+    def pause(
+        self,
+        until_ms: int,
+        *,
+        writes_only: bool,
+        purpose: PausePurpose = PausePurpose.COMMAND,
+    ) -> None:
         """Have commands (or only writes) of clients wait until `until_ms` (wall clock).
 
-        A pause that is on already is only ever made longer and wider.
+        A pause that is on already for the same purpose is only ever made longer and wider.
         """
-        if self.paused_until_ms:
-            until_ms = max(until_ms, self.paused_until_ms)
-            writes_only = writes_only and self.is_pause_for_writes_only
-        self.paused_until_ms = until_ms
-        self.is_pause_for_writes_only = writes_only
-        self.recheck()
+        known = self._pauses.get(purpose)
+        if known is not None and known[0] > self.context.now_ms:
+            until_ms = max(until_ms, known[0])
+            writes_only = writes_only and known[1]
+        self._pauses[purpose] = (until_ms, writes_only)
+        self._sum_pauses()
 
-    def unpause(self) -> None:
-        """End the pause and run what waited."""
-        self.paused_until_ms = 0
+    def unpause(self, purpose: PausePurpose = PausePurpose.COMMAND) -> None:
+        """End the pause for `purpose`; run what waited for no other."""
+        if self._pauses.pop(purpose, None) is not None:
+            self._sum_pauses()
+
+    def _sum_pauses(self) -> None:
+        """Derive what is in force: the widest pause, for as long as one as wide lasts.
+
+        Follows Redis 7.0 `networking.c: updateClientPauseTypeAndEndTime`.
+        """
+        now_ms = self.context.now_ms
+        self._pauses = {
+            purpose: pause for purpose, pause in self._pauses.items() if pause[0] > now_ms
+        }
+        pauses = self._pauses.values()
+        self.is_pause_for_writes_only = all(writes_only for _, writes_only in pauses)
+        self.paused_until_ms = max(
+            (
+                until_ms
+                for until_ms, writes_only in pauses
+                if writes_only == self.is_pause_for_writes_only
+            ),
+            default=0,
+        )
         self.recheck()
+        # Who waits looks again: a pause of everything may have become one of writes.
         self.wake(PAUSE)
 
     def flags_of(self, session: Session, row: CommandRow) -> tuple[Flag, Flag]:
@@ -512,18 +542,21 @@ class Engine:
         itself, so that a pause of everything can be ended.
         """
         if self.context.now_ms >= self.paused_until_ms:
-            self.unpause()
-            return None
+            self._sum_pauses()
+            if not self.paused_until_ms:
+                return None
         if session.is_deaf or session.kind in (ClientKind.MASTER, ClientKind.REPLICA):
             return None
         if row.full_name.startswith("client|"):
             return None
         any_flags, _ = self.flags_of(session, row)
-        if self.is_pause_for_writes_only and not any_flags & (Flag.WRITE | Flag.MAY_REPLICATE):
+        may_write = bool(any_flags & (Flag.WRITE | Flag.MAY_REPLICATE))
+        if self.is_pause_for_writes_only and not may_write:
             return None
 
         def retry(now_ms: int) -> Reply | Waiting:
-            return WAITING if now_ms < self.paused_until_ms else NO_REPLY
+            is_meant = may_write or not self.is_pause_for_writes_only
+            return WAITING if is_meant and now_ms < self.paused_until_ms else NO_REPLY
 
         return Block((PAUSE,), retry, deadline_ms=self.paused_until_ms, is_repeated=True)
 

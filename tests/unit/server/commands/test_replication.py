@@ -181,7 +181,10 @@ def test_a_transaction_goes_into_the_stream_as_one() -> None:
     [
         (["PSYNC", "?", "x"], "ERR value is not an integer or out of range"),
         (["PSYNC", "?"], "ERR wrong number of arguments for 'psync' command"),
-        (["PSYNC", "f" * 40, "1", "FAILOVER"], "ERR PSYNC FAILOVER is not supported"),
+        (
+            ["PSYNC", "f" * 40, "1", "FAILOVER"],
+            "ERR PSYNC FAILOVER can't be sent to a master.",
+        ),
         (["SYNC", "now"], "ERR wrong number of arguments for 'sync' command"),
     ],
 )
@@ -307,3 +310,68 @@ def test_wait_ends_when_the_master_becomes_a_replica() -> None:
 def test_wait_refuses_wrong_numbers(words: list[str], text: str) -> None:
     """With Redis' words."""
     assert make_engine().error("WAIT", *words) == text
+
+
+# --- PSYNC FAILOVER ------------------------------------------------------------------------------
+
+
+def test_a_replica_becomes_the_master_when_its_master_asks_for_it() -> None:
+    """It then grants what was asked for: the stream from where both stand."""
+    test = make_engine()
+    test.call("REPLICAOF", "127.0.0.1", 6399)
+    replication = test.engine.replication
+    replication.adopt_snapshot(b"e" * 40, 100, 0, test.now_ms)
+    session = test.connect()
+
+    assert test.error("PSYNC", "f" * 40, 101, "FAILOVER") == (
+        "ERR PSYNC FAILOVER replid must match my replid."
+    )
+    assert test.raw("PSYNC", "e" * 40, 101, "failover", session=session) == b""
+    assert not replication.is_replica
+    assert replication.identity.replid2 == b"e" * 40
+    assert replication.feeds[session.id].state is FeedState.ONLINE
+
+
+def test_writes_wait_while_a_failover_does_and_go_on_when_it_is_aborted() -> None:
+    """CLIENT UNPAUSE does not end that wait, for it is not the operator's."""
+    test = make_engine()
+    attach_replica(test)
+    writer = test.connect()
+    test.call("SET", "key", "value")
+    assert test.call("FAILOVER") == b"OK"
+    assert test.raw("SET", "key", "other", session=writer) == b""
+    test.call("CLIENT", "UNPAUSE")
+
+    assert test.call("GET", "key") == b"value"
+    assert test.raw("FAILOVER", "ABORT") == b"+OK\r\n"
+    test.engine.end_batch()
+    assert b"".join(writer.outbox) == b"+OK\r\n"
+    assert test.call("GET", "key") == b"other"
+
+
+def test_an_aborted_failover_leaves_the_operators_pause_in_force() -> None:
+    test = make_engine()
+    attach_replica(test)
+    writer = test.connect()
+    test.call("CLIENT", "PAUSE", 10_000, "WRITE")
+    test.call("FAILOVER")
+    test.call("FAILOVER", "ABORT")
+
+    assert test.raw("SET", "key", "value", session=writer) == b""
+    test.advance(10_001)
+    assert test.call("SET", "other", "value") == b"OK"
+
+
+def test_while_a_failover_waits_one_request_for_acknowledgements_and_no_ping_is_sent() -> None:
+    """The stream must stand still, or no replica would ever have all of it."""
+    test = make_engine()
+    attach_replica(test)
+    replication = test.engine.replication
+    test.call("FAILOVER")
+    replication.flush_requests()
+    end = replication.offset
+    test.raw("WAIT", 1, 0, session=test.connect())
+    replication.flush_requests()
+    replication.on_time(test.now_ms + 1_000_000)
+
+    assert replication.offset == end

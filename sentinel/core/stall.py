@@ -1,18 +1,23 @@
 """The machine was not run for a while: its process was stopped, swapped out or starved.
 
-Time that passed while nobody listened proves nothing about others, so it is taken off every running
-suspicion: the replies may be lying in the sockets. Redis distrusts itself for 30 s after a stall of
-2 s (TILT); here a fresh probe answers in a round trip, and the events stay for whoever reads them.
-A failover that was under way across a long stall is given up: the others have long gone on.
+Time that passed while nobody listened proves nothing about others. So it is taken off every clock
+that runs against somebody: suspicions, the patience with strays and with replicas under way; and
+whoever is suspected keeps at least the time of a fresh probe, for the replies may be lying in the
+sockets. Redis distrusts itself for 30 s after a stall of 2 s (TILT); here the fresh probe decides,
+within `tilt_period_ms` at most, and the events stay for whoever reads them.
+
+Across a long stall the others have gone on without us. A failover of ours that was under way is
+given up, also one that only reconfigures: its orders may be those of yesterday. What the fellows
+thought is asked anew before it counts.
 """
 
 from __future__ import annotations
 
-from . import detection, failover, links, notices
-from .machine import Machine
-from .model import FailoverState, Link
+from . import detection, failover, links, notices, opinions, reconfiguration
+from .machine import LinkOwner, Machine
+from .model import FailoverState, Master, Node
 from .timers import Timer, TimerKind
-from .timing import STALL_ABORT_MS, STALL_MS
+from .timing import FRESH_PROBE_MS, STALL_ABORT_MS, STALL_MIN_MS, STALL_MS, master_ping_period_ms
 
 _ABORTS = {
     FailoverState.WAIT_START: "-failover-abort-not-elected",
@@ -28,22 +33,57 @@ def notice_stall(machine: Machine, due_ms: int | None) -> None:
     late_ms = machine.now_ms - due_ms
     if late_ms >= machine.state.periods.tilt_trigger_ms:
         _enter_tilt(machine)
+    if late_ms < STALL_MIN_MS:
+        return
+    for owner in _probed(machine):
+        _void_suspicion(machine, owner, late_ms)
     if late_ms < STALL_MS:
         return
-    for link in _probed_links(machine):
-        if link.suspect_since_ms is not None:
-            link.suspect_since_ms = min(link.suspect_since_ms + late_ms, machine.now_ms)
-        links.restart_refusals(machine, link)
     for master in machine.state.masters.values():
         for node in master.nodes():
-            silent_since_ms = node.pubsub.last_activity_ms
-            node.pubsub.last_activity_ms = min(silent_since_ms + late_ms, machine.now_ms)
-    if late_ms < STALL_ABORT_MS:
+            _void_patience(machine, node, late_ms)
+        if late_ms >= STALL_ABORT_MS:
+            _give_up(machine, master)
+
+
+def _void_suspicion(machine: Machine, owner: LinkOwner, late_ms: int) -> None:
+    """Take the stall off what is held against a link, and leave it the time of a fresh probe."""
+    down_after_ms = links.down_after_ms(machine, owner)
+    if late_ms < min(STALL_MS, down_after_ms // 2):
         return
-    for master in machine.state.masters.values():
-        event = _ABORTS.get(master.failover.state)
-        if event is not None:
-            failover.abort(machine, master, event)
+    link, now_ms = owner.link, machine.now_ms
+    # A master's silence is counted from up to one period before the suspicion.
+    period_ms = master_ping_period_ms(down_after_ms, machine.state.periods.ping_period_ms)
+    probe_ms = min(FRESH_PROBE_MS + period_ms, down_after_ms)
+    if link.suspect_since_ms is not None:
+        since_ms = max(link.suspect_since_ms + late_ms, now_ms - down_after_ms + probe_ms)
+        link.suspect_since_ms = min(since_ms, now_ms)
+    if link.ping_waiting_since_ms is not None:
+        link.ping_waiting_since_ms = min(link.ping_waiting_since_ms + late_ms, now_ms)
+    links.restart_refusals(machine, link)
+
+
+def _void_patience(machine: Machine, node: Node, late_ms: int) -> None:
+    """Take the stall off the times that a node was given to do something."""
+    now_ms = machine.now_ms
+    node.pubsub.last_activity_ms = min(node.pubsub.last_activity_ms + late_ms, now_ms)
+    node.role_reported_ms = min(node.role_reported_ms + late_ms, now_ms)
+    node.master_address_ms = min(node.master_address_ms + late_ms, now_ms)
+    node.reconf_sent_ms = min(node.reconf_sent_ms + late_ms, now_ms)
+
+
+def _give_up(machine: Machine, master: Master) -> None:
+    """Across a long stall: begin nothing, and go on with nothing, on what was known before."""
+    event = _ABORTS.get(master.failover.state)
+    if event is not None:
+        failover.abort(machine, master, event)
+    elif master.failover.state is FailoverState.RECONF_SLAVES:
+        reconfiguration.abandon(machine, master)
+    for peer in master.peers.values():
+        peer.says_down = False
+    if master.is_s_down:
+        detection.check_quorum(machine, master)
+        opinions.ask_all(machine, master, is_forced=True)
 
 
 def end_tilt(machine: Machine) -> None:
@@ -75,9 +115,9 @@ def _enter_tilt(machine: Machine) -> None:
     machine.timers.set(Timer(TimerKind.TILT), machine.now_ms + state.periods.tilt_period_ms)
 
 
-def _probed_links(machine: Machine) -> list[Link]:
+def _probed(machine: Machine) -> list[LinkOwner]:
     state = machine.state
-    found = [peer_link.link for peer_link in state.peer_links.values()]
+    found = [links.peer_owner(peer_link) for peer_link in state.peer_links.values()]
     for master in state.masters.values():
-        found += [node.link for node in master.nodes()]
+        found += [links.command_owner(node) for node in master.nodes()]
     return found

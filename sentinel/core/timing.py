@@ -33,7 +33,7 @@ class Periods:
     #: A stall this long is worth an event.
     tilt_trigger_ms: int = 2_000
     #: Redis then stands still for 30 s; fresh probes tell in a round trip.
-    tilt_period_ms: int = 1_000
+    tilt_period_ms: int = 100
     #: A replica that does not confirm SLAVEOF in this time is passed over.
     slave_reconf_timeout_ms: int = 10_000
     #: A connection this old is replaced if its PING is overdue by half of down-after, or if it is
@@ -166,6 +166,10 @@ SAVE_RETRY_MS: Final = 1_000
 #: Being called this much later than asked for means that this process was not running. Shorter
 #: delays are a busy machine's; to forgive them too would put off every verdict there.
 STALL_MS: Final = 150
+#: Where half of down-after is less than that, so much is a stall; but never less than this.
+STALL_MIN_MS: Final = 40
+#: What a fresh probe has to be answered, before a stall's suspect may be called down.
+FRESH_PROBE_MS: Final = 100
 #: After a stall this long a failover that has not promoted anybody is given up.
 STALL_ABORT_MS: Final = 1_000
 

@@ -30,7 +30,7 @@ def data_survived(cluster: Cluster) -> bool:
     return cluster.master.history.key_count > 10_000
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("down_ms", [0, 200, 800])
 def test_master_that_comes_back_empty_within_down_after_is_failed_over(
     seed: int, down_ms: int
@@ -51,13 +51,13 @@ def test_master_that_comes_back_empty_within_down_after_is_failed_over(
 def test_data_survive_nearly_always() -> None:
     """The race is won unless each replica's second ends within a sentinel's tenth of one."""
     survived = 0
-    for seed in range(40):
+    for seed in range(20):
         cluster = started(100 + seed, Shape(nodes=3))
         restart_empty(cluster, down_ms=100 + 17 * seed)
         cluster.run_for(3_000)
         survived += data_survived(cluster)
 
-    assert survived >= 38
+    assert survived >= 19
 
 
 def test_history_says_why() -> None:

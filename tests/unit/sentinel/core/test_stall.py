@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from sentinel.core.model import FailoverState
+from dataclasses import replace
+
+from sentinel.core.model import FailoverState, Role
 from tests.unit.sentinel.core.rig import (
     MASTER,
+    OPTIONS,
     PEER_A,
     PEER_ADDRESSES,
     PEER_B,
+    REPLICA_1,
+    REPLICA_2,
     Rig,
+    durable,
+    master_info,
+    run_id_of,
 )
+from tests.unit.sentinel.core.test_reconfiguration import FOLLOWERS, promoted
 
 
 def test_stall_does_not_make_a_master_down() -> None:
@@ -90,3 +99,95 @@ def test_lateness_of_a_busy_loop_is_no_stall() -> None:
         rig.stall(next_ms - rig.now_ms + 20)
 
     assert rig.now_ms - begun_ms < 1_200
+
+
+def test_after_a_stall_a_fresh_probe_decides() -> None:
+    """However little of down-after was left: the answer gets the time that it needs."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.silent.add(MASTER)
+    rig.advance(880)
+    rig.forget()
+    rig.stall(1_500)
+    rig.advance(60)
+    assert rig.events() == []
+
+    rig.revive(MASTER)
+    rig.break_links(MASTER)
+    rig.advance(2_000)
+
+    assert "+sdown" not in rig.events()
+
+
+def test_dead_master_is_called_down_soon_after_a_stall() -> None:
+    """Nobody waits for 30 s, nor for a whole down-after."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.silent.add(MASTER)
+    rig.advance(880)
+    rig.stall(2_500)
+    rig.forget()
+    rig.advance(400)
+
+    assert "+sdown" in rig.events()
+
+
+def test_stall_shorter_than_usual_counts_where_down_after_is_short() -> None:
+    """With 100 ms, 90 ms of our own would be most of a death."""
+    rig = Rig(durable(options=replace(OPTIONS, down_after_ms=100)))
+    rig.advance(1_000)
+    rig.silent.add(MASTER)
+    rig.advance(60)
+    rig.forget()
+    rig.stall(90)
+    rig.advance(30)
+
+    assert "+sdown" not in rig.events()
+
+
+def test_what_fellows_thought_before_a_stall_is_asked_again() -> None:
+    """The master may be well by now, and they know it."""
+    rig = Rig()
+    rig.agree_down()
+    rig.advance(1_000)
+    rig.silent.update((REPLICA_1, REPLICA_2))
+    rig.kill(MASTER)
+    while "+odown" not in rig.events():
+        rig.advance(1)
+    rig.opinion.clear()
+    rig.forget()
+    rig.stall(3_000)
+    rig.advance(5_000)
+
+    assert "-odown" in rig.events()
+    assert "+try-failover" not in rig.events()
+
+
+def test_patience_with_a_stray_does_not_run_out_in_a_stall() -> None:
+    """It may have been promoted by a failover that we have slept through: the news are coming."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.info[REPLICA_1] = master_info(run_id=run_id_of(REPLICA_1))
+    rig.break_links(REPLICA_1)
+    rig.advance(2_000)
+    assert rig.master.replicas[REPLICA_1].role_reported is Role.MASTER
+    rig.forget()
+    rig.stall(20_000)
+    rig.advance(3_000)
+
+    assert "+convert-to-slave" not in rig.events()
+    rig.advance(8_000)
+    assert "+convert-to-slave" in rig.events()
+
+
+def test_reconfiguration_across_a_stall_is_given_up() -> None:
+    """A newer configuration may have come since; our orders would be against it."""
+    rig = promoted(parallel_syncs=1)
+    assert rig.is_in(FailoverState.RECONF_SLAVES)
+    rig.forget()
+    rig.stall(1_500)
+
+    assert "+failover-end-for-timeout" in rig.events()
+    assert not any(
+        line.startswith(b"SLAVEOF") for target in FOLLOWERS for line in rig.commands_to(target)
+    )

@@ -112,7 +112,7 @@ def candidates(master: Master, now_ms: int, periods: Periods = DEFAULT_PERIODS) 
     return sorted(fit, key=lambda node: _rank(master, node))
 
 
-def _rank(master: Master, node: Node) -> tuple[int, bool, int, int, bool, str, str]:
+def _rank(master: Master, node: Node) -> tuple[int, bool, bool, int, int, bool, str, str]:
     """Sort key: Redis' priority, offset, run id; then the address, so that no two are equal.
 
     (3) Before all that comes what role the node has. One that was promoted since the master went
@@ -132,6 +132,7 @@ def _rank(master: Master, node: Node) -> tuple[int, bool, int, int, bool, str, s
         role_rank = 1
     return (
         role_rank,
+        node.dataset.is_syncing,  # may throw its data away before the order comes
         not lineage.is_level(master, node.dataset),
         node.priority,
         -node.repl_offset,

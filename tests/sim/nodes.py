@@ -166,9 +166,7 @@ class SimNode(Process):
 
     @property
     def _is_syncing(self) -> bool:
-        return (
-            self.master is not None and not self.is_link_up and self._reachable_master() is not None
-        )
+        return self.offsets.sync_began_us is not None
 
     @property
     def is_link_up(self) -> bool:
@@ -210,12 +208,16 @@ class SimNode(Process):
             return
         master = self._reachable_master()
         if self.is_link_up and self._has_lost_master(master):
+            offsets.next_attempt_us = now_us
+            if self._is_master_dead():
+                offsets.next_attempt_us += self.world.random.randint(0, _ATTEMPT_US)
             offsets.link_up_since_us = None
             offsets.link_down_since_us = now_us
-            offsets.next_attempt_us = now_us + self.world.random.randint(0, _ATTEMPT_US)
         if master is None or (master.master is not None and not master.is_link_up):
             offsets.sync_began_us = None
-            if now_us >= offsets.next_attempt_us:
+            # One that is stopped or cut off is connected to as soon as it is back; one that is dead
+            # refuses.
+            if self._is_master_dead() and now_us >= offsets.next_attempt_us:
                 offsets.next_attempt_us = now_us + _ATTEMPT_US
             return
         if not self.is_link_up:
@@ -233,13 +235,18 @@ class SimNode(Process):
         offsets.offset = master.offsets.offset
         self.history = replace(master.history)
 
-    def _has_lost_master(self, master: SimNode | None) -> bool:
-        """A process that ends closes the link; one that is cut off or stopped is timed out."""
+    def _is_master_dead(self) -> bool:
+        """Whether the process that the link was to is gone, though another may be in its place."""
         assert self.master is not None
         process = self.world.processes.get(self.master)
         if not isinstance(process, SimNode) or process.life is Life.DEAD:
             return True
-        if process.starts != self.offsets.linked_start:
+        return self.is_link_up and process.starts != self.offsets.linked_start
+
+    def _has_lost_master(self, master: SimNode | None) -> bool:
+        """A process that ends closes the link; one that is cut off or stopped is timed out."""
+        assert self.master is not None
+        if self._is_master_dead():
             return True
         has_data = master is not None and (master.master is None or master.is_link_up)
         silent_us = self.world.now_us - self.offsets.last_heard_us

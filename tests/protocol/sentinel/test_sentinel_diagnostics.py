@@ -23,7 +23,7 @@ def test_debug_shows_all_periods_in_redis_order() -> None:
         ("DEFAULT-DOWN-AFTER", "30000"),
         ("DEFAULT-FAILOVER-TIMEOUT", "180000"),
         ("TILT-TRIGGER", "2000"),
-        ("TILT-PERIOD", "1000"),
+        ("TILT-PERIOD", "100"),
         ("SLAVE-RECONF-TIMEOUT", "10000"),
         ("MIN-LINK-RECONNECT-PERIOD", "15000"),
         ("ELECTION-TIMEOUT", "2000"),

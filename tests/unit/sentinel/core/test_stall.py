@@ -106,7 +106,7 @@ def test_after_a_stall_a_fresh_probe_decides() -> None:
     rig = Rig()
     rig.advance(1_000)
     rig.silent.add(MASTER)
-    rig.advance(880)
+    rig.advance(950)
     rig.forget()
     rig.stall(1_500)
     rig.advance(60)

@@ -81,7 +81,9 @@ def check_peer(machine: Machine, peer: PeerSentinel) -> None:
 
 
 def check_quorum(machine: Machine, master: Master) -> None:
-    """Count who believes the master down; note an edge of ODOWN."""
+    """Count who believes the master down; note an edge of ODOWN, but not while in TILT."""
+    if machine.state.tilt_since_ms is not None:
+        return
     opinions.expire(machine, master)
     have = opinions.count_down(master)
     need = master.options.quorum

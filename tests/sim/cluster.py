@@ -1,70 +1,59 @@
-"""A master with replicas and sentinels, ready to be mistreated.
+"""A master with replicas, sentinels and a client, ready to be mistreated.
 
 Builds the modelled processes, and says when all of them agree again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 
-from sentinel.core.model import (
-    DurableMaster,
-    DurableState,
-    FailoverState,
-    GlobalOptions,
-    Master,
-    MasterOptions,
-)
+from sentinel.core.model import FailoverState, Master
+from tests.sim.clients import SimClient
 from tests.sim.invariants import Judge
 from tests.sim.network import Life, World
 from tests.sim.nodes import SimNode
-from tests.sim.sentinels import Bug, SimSentinel
-from vedette.types import Address, RunId
+from tests.sim.plan import Shape
+from tests.sim.sentinels import SimSentinel
+from vedette.types import Address
 
 NAME = "mymaster"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """How large, how patient."""
-
-    nodes: int = 3
-    sentinels: int = 3
-    quorum: int = 2
-    down_after_ms: int = 1_000
-    failover_timeout_ms: int = 10_000
-    parallel_syncs: int = 1
-    delay_max_us: int = 2_000
 
 
 class Cluster:
     """One simulated deployment."""
 
-    def __init__(self, seed: int, shape: Shape, bug: Bug | None = None) -> None:
+    def __init__(self, seed: int, shape: Shape) -> None:
         self.shape = shape
         self.world = World(seed, delay_max_us=shape.delay_max_us)
         self.judge = Judge(shape.sentinels, shape.quorum)
         addresses = [Address("10.0.0.1", 7001 + index) for index in range(shape.nodes)]
         self.nodes = [
-            SimNode(self.world, address, None if index == 0 else addresses[0])
+            SimNode(
+                self.world,
+                address,
+                None if index == 0 else addresses[0],
+                lag_us=shape.lags_us[index] if shape.lags_us else 20_000,
+            )
             for index, address in enumerate(addresses)
         ]
-        options = MasterOptions(
-            quorum=shape.quorum,
-            down_after_ms=shape.down_after_ms,
-            failover_timeout_ms=shape.failover_timeout_ms,
-            parallel_syncs=shape.parallel_syncs,
-        )
         self.sentinels = []
         for index in range(shape.sentinels):
             address = Address("10.0.1.1", 26001 + index)
-            durable = DurableState(
-                my_id=RunId(f"{self.world.random.getrandbits(160):040x}"),
-                current_epoch=0,
-                options=GlobalOptions(announce_port=address.port),
-                masters=(DurableMaster(name=NAME, address=addresses[0], options=options),),
+            text = configuration(self.world, address.port, {NAME: addresses[0]}, shape)
+            sentinel = SimSentinel(self.world, address, text, self.judge)
+            if shape.rates:
+                sentinel.set_rate(shape.rates[index])
+            self.sentinels.append(sentinel)
+        self.client: SimClient | None = None
+        if shape.write_gap_ms:
+            self.client = SimClient(
+                self.world,
+                Address("10.0.2.1", 50_000),
+                self.sentinels,
+                name=NAME,
+                replicas=shape.nodes - 1,
+                gap_ms=shape.write_gap_ms,
             )
-            self.sentinels.append(SimSentinel(self.world, address, durable, self.judge, bug))
 
     # -- time ------------------------------------------------------------------------------------
 
@@ -118,10 +107,17 @@ class Cluster:
                 return f"{entry.label} knows {known}"
             if view.is_s_down or view.failover.state is not FailoverState.NONE:
                 return f"{entry.label} is not at rest"
-            probed = [node.link for node in view.nodes() if self._runs(node.address)]
+            running = [node for node in view.nodes() if self._runs(node.address)]
+            if any(node.role_reported is None for node in running):
+                return f"{entry.label} waits for INFO"
+            probed = [node.link for node in running]
             probed += [peer.link for peer in view.peers.values() if self._runs(peer.address)]
             if not all(link.is_up for link in probed):
                 return f"{entry.label} is still connecting"
+            # Longer than a round trip: the way may yet turn out to be dead.
+            silent_since_ms = entry.clock_ms() - 5 - 2 * self.shape.delay_max_us // 1000
+            if any((link.suspect_since_ms or math.inf) < silent_since_ms for link in probed):
+                return f"{entry.label} waits for an answer"
         for node in self.nodes:
             if node is master or node.life is not Life.RUNNING:
                 continue
@@ -129,9 +125,28 @@ class Cluster:
                 return f"{node.label} does not follow {master.label}"
         return None
 
+    def lost_writes(self) -> set[int]:
+        """Writes that every replica had, and that the master has not any more."""
+        if self.client is None:
+            return set()
+        return self.client.safe.difference(self.master.writes)
+
     def _runs(self, address: Address) -> bool:
         return self.world.processes[address].life is Life.RUNNING
 
     def events(self, sentinel: SimSentinel) -> list[str]:
         """Names of what a sentinel has announced so far."""
         return [notice.event.decode() for notice in sentinel.published]
+
+
+def configuration(world: World, port: int, masters: dict[str, Address], shape: Shape) -> str:
+    """The text of a sentinel's configuration file for its first start."""
+    lines = [f"port {port}", f"sentinel myid {world.random.getrandbits(160):040x}"]
+    for name, (host, master_port) in masters.items():
+        lines += [
+            f"sentinel monitor {name} {host} {master_port} {shape.quorum}",
+            f"sentinel down-after-milliseconds {name} {shape.down_after_ms}",
+            f"sentinel failover-timeout {name} {shape.failover_timeout_ms}",
+            f"sentinel parallel-syncs {name} {shape.parallel_syncs}",
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,17 +1,32 @@
 """What must hold after every step, whatever happens.
 
-The judge looks from outside: at what sentinels send, answer and announce, and at what is on their
-disks. It keeps the history across crashes, which no sentinel has.
+The judge looks from outside: at what sentinels are told, send, answer and announce, and at what is
+on their disks. It keeps the history across crashes, which no sentinel has.
 """
 
 from __future__ import annotations
 
+from sentinel.core import selection
 from sentinel.core.actions import Action, Answer, Publish, Send
-from sentinel.core.events import Event, FailoverRequested, VoteRequested
+from sentinel.core.events import Event, FailoverRequested, RepliesReceived, Started, VoteRequested
+from sentinel.core.facts import Facts, read_facts
 from sentinel.core.hello import parse_hello
-from sentinel.core.model import FailoverState
+from sentinel.core.model import FailoverState, Master, Node, ReconfState, Role
+from sentinel.core.timing import FRESH_INFO_WAIT_MS, STALL_MS
 from tests.sim.sentinels import SimSentinel
+from vedette.resp.exchange import ReplyError
 from vedette.types import Address, RunId
+
+#: INFO older than this is no ground for a promotion while the master is down.
+_INFO_AGE_MAX_MS = 5_000
+#: How much earlier than down-after the first unanswered PING may have been sent: none; what is left
+#: is the rounding of clocks, and stalls too short to be noticed.
+_ROUNDING_MS = 2
+#: So much of a stall a machine may miss: it compares the clock with its next timer.
+_STALL_SLACK_MS = 2 * STALL_MS
+_UNDER_WAY = (ReconfState.SENT, ReconfState.IN_PROGRESS)
+#: What a sentinel may not conclude or begin in a stall's wake, before fresh probes were answered.
+_DECISIONS = frozenset({b"+sdown", b"+odown", b"+try-failover"})
 
 
 class InvariantBrokenError(AssertionError):
@@ -21,6 +36,24 @@ class InvariantBrokenError(AssertionError):
 def _require(condition: bool, text: str) -> None:
     if not condition:
         raise InvariantBrokenError(text)
+
+
+class _Memory:
+    """What the judge remembers of one start of one sentinel."""
+
+    def __init__(self) -> None:
+        #: The votes that are asked for and not answered, by request.
+        self.vote_requests: dict[int, VoteRequested] = {}
+        #: By link: when the last reply to a PING came (or the link's first event).
+        self.alive_ms: dict[Address, int] = {}
+        #: By node: the last INFO and when it came.
+        self.infos: dict[Address, tuple[int, bytes]] = {}
+        #: By master: since when it was silent when the failover began.
+        self.failed_ms: dict[str, int] = {}
+        #: By master: when we began to choose a replica.
+        self.choosing_ms: dict[str, int] = {}
+        #: By master: the epochs and the address seen last.
+        self.seen: dict[str, tuple[int, int, int, Address]] = {}
 
 
 class Judge:
@@ -36,38 +69,69 @@ class Judge:
         self.forced: set[tuple[str, int]] = set()
         self.steps = 0
         self.failovers = 0
-        #: Per sentinel and start: the epochs seen last, to be monotone.
-        self._epochs: dict[tuple[RunId, int], dict[str, tuple[int, int, int]]] = {}
         #: Whom some sentinel has forgotten; they count for no majority any more.
         self.forgotten: set[RunId] = set()
         self._everybody: dict[RunId, SimSentinel] = {}
-        self._vote_requests: dict[tuple[RunId, int, int], VoteRequested] = {}
+        self._memories: dict[tuple[RunId, int], _Memory] = {}
+        #: Over restarts: the highest epoch that a sentinel spoke of, and that of its last switch.
+        self._spoken: dict[RunId, int] = {}
+        self._switched: dict[tuple[RunId, str], int] = {}
 
     def on_step(self, sentinel: SimSentinel, event: Event, actions: list[Action]) -> None:
         """All checks."""
         self.steps += 1
-        if isinstance(event, VoteRequested):
-            self._vote_requests[sentinel.run_id, sentinel.starts, event.request] = event
-        self._note_forced(sentinel, event)
+        if type(event) is Started:
+            self._memories[sentinel.run_id, sentinel.starts] = _Memory()
+            self._everybody[sentinel.run_id] = sentinel
+        memory = self._memories[sentinel.run_id, sentinel.starts]
+        if type(event) is RepliesReceived:
+            self._note_replies(sentinel, memory, event)
+        elif type(event) is VoteRequested:
+            memory.vote_requests[event.request] = event
+        elif type(event) is FailoverRequested:
+            self._note_forced(sentinel, event)
         for action in actions:
-            match action:
-                case Answer():
-                    self._check_answer(sentinel, action)
-                case Send():
-                    for command in action.commands:
+            kind = type(action)
+            if kind is Send:
+                assert isinstance(action, Send)
+                for command in action.commands:
+                    if command[0] in _SPEECH:
                         self._check_spoken(sentinel, command)
-                case Publish():
-                    self._check_notice(sentinel, action)
-        self._check_epochs(sentinel)
-        self._check_configurations(sentinel)
-        self._everybody[sentinel.run_id] = sentinel
-        self._check_forgotten(sentinel, actions)
+            elif kind is Answer:
+                assert isinstance(action, Answer)
+                self._check_answer(sentinel, memory, action)
+            elif kind is Publish:
+                assert isinstance(action, Publish)
+                self._check_notice(sentinel, memory, event, action, actions)
+        state = sentinel.core.state
+        for master in state.masters.values():
+            seen = (
+                state.current_epoch,
+                master.config_epoch,
+                master.vote.leader_epoch,
+                master.node.address,
+            )
+            if memory.seen.get(master.name) != seen:
+                self._check_epochs(sentinel, memory, master, seen)
+            if master.failover.state is FailoverState.RECONF_SLAVES:
+                self._check_parallel_syncs(sentinel, master)
+
+    def _note_replies(self, sentinel: SimSentinel, memory: _Memory, event: RepliesReceived) -> None:
+        connection = sentinel.links.get(event.link)
+        if connection is None:
+            return
+        for reply in event.replies:
+            if reply == b"PONG":
+                memory.alive_ms[connection.target] = event.now_ms
+            elif isinstance(reply, bytes) and b"role:" in reply:
+                memory.infos[connection.target] = event.now_ms, reply
+            elif isinstance(reply, ReplyError) and reply.code in ("LOADING", "MASTERDOWN"):
+                memory.alive_ms[connection.target] = event.now_ms
 
     # -- what is spoken --------------------------------------------------------------------------
 
-    def _check_answer(self, sentinel: SimSentinel, action: Answer) -> None:
-        key = sentinel.run_id, sentinel.starts, action.request
-        asked = self._vote_requests.pop(key, None)
+    def _check_answer(self, sentinel: SimSentinel, memory: _Memory, action: Answer) -> None:
+        asked = memory.vote_requests.pop(action.request, None)
         if asked is None or asked.candidate is None:
             return
         assert isinstance(action.reply, list)
@@ -78,33 +142,42 @@ class Judge:
         assert isinstance(epoch, int)
         for master in sentinel.core.state.masters.values():
             if master.address == asked.address:
-                self._record_vote(sentinel, master.name, epoch, RunId(leader.decode()))
+                self._check_vote(sentinel, master.name, epoch, RunId(leader.decode()))
 
-    def _record_vote(self, sentinel: SimSentinel, name: str, epoch: int, candidate: RunId) -> None:
-        key = sentinel.run_id, name, epoch
-        before = self.votes.setdefault(key, candidate)
-        _require(before == candidate, f"{sentinel.label} voted twice in {epoch}")
+    def _check_vote(self, sentinel: SimSentinel, name: str, epoch: int, candidate: RunId) -> None:
+        self.record_vote(sentinel.run_id, name, epoch, candidate)
         on_disk = {entry.name: entry.leader_epoch for entry in sentinel.durable.masters}
         _require(
             on_disk.get(name, 0) >= epoch,
             f"{sentinel.label} spoke a vote of epoch {epoch} that is not on its disk",
         )
 
+    def record_vote(self, voter: RunId, name: str, epoch: int, candidate: RunId) -> None:
+        """A vote was spoken, by whatever kind of sentinel."""
+        before = self.votes.setdefault((voter, name, epoch), candidate)
+        _require(before == candidate, f"{voter[:8]} voted twice in {epoch}")
+
     def _check_spoken(self, sentinel: SimSentinel, command: tuple[bytes, ...]) -> None:
         match command:
             case (b"SENTINEL", b"is-master-down-by-addr", host, port, epoch, candidate):
                 self._check_epoch_on_disk(sentinel, int(epoch))
-                if candidate == b"*":
+                if candidate == b"*" or epoch == b"0":
                     return
                 address = Address(host.decode(), int(port))
                 for master in sentinel.core.state.masters.values():
                     if master.address == address:
                         run_id = RunId(candidate.decode())
-                        self._record_vote(sentinel, master.name, int(epoch), run_id)
+                        self._check_vote(sentinel, master.name, int(epoch), run_id)
             case (b"PUBLISH", _, body):
                 hello = parse_hello(body)
                 assert hello is not None
                 self._check_epoch_on_disk(sentinel, hello.current_epoch)
+                before = self._spoken.get(sentinel.run_id, 0)
+                _require(
+                    hello.current_epoch >= before,
+                    f"{sentinel.label} spoke of epoch {before} and then of {hello.current_epoch}",
+                )
+                self._spoken[sentinel.run_id] = hello.current_epoch
             case (b"SLAVEOF", b"NO", b"ONE"):
                 self._check_promotion(sentinel)
 
@@ -137,33 +210,120 @@ class Judge:
                 f"{sentinel.label} promotes in {epoch} with {votes} of {needed} votes",
             )
 
-    def _check_notice(self, sentinel: SimSentinel, notice: Publish) -> None:
-        if notice.master is None:
+    def _check_notice(
+        self,
+        sentinel: SimSentinel,
+        memory: _Memory,
+        event: Event,
+        notice: Publish,
+        actions: list[Action],
+    ) -> None:
+        name = notice.event
+        if name in _DECISIONS and type(event) is not FailoverRequested:
+            is_tilted = sentinel.core.state.tilt_since_ms is not None
+            _require(not is_tilted, f"{sentinel.label} decides {name.decode()} in TILT")
+        master = sentinel.core.state.masters.get(notice.master or "")
+        if master is None:
             return
-        master = sentinel.core.state.masters.get(notice.master)
-        if notice.event == b"+elected-leader":
-            assert master is not None
-            key = master.name, self._epoch_at_election(sentinel, notice)
-            before = self.leaders.setdefault(key, sentinel.run_id)
-            is_forced = key in self.forced
-            _require(
-                before == sentinel.run_id or is_forced,
-                f"two leaders in {key}: {before} and {sentinel.run_id}",
-            )
-        elif notice.event == b"+promoted-slave":
+        if name == b"-sentinel":
+            self._check_forgotten(sentinel, actions)
+        if name == b"+sdown":
+            self._check_patience(sentinel, memory, event, master, notice)
+        elif name == b"+try-failover" and type(event) is not FailoverRequested:
+            memory.failed_ms[master.name] = master.node.link.suspect_since_ms or event.now_ms
+            _require(master.is_o_down, f"{sentinel.label} fails over without quorum")
+        elif name == b"+elected-leader":
+            # The vote for ourselves is the newest one of this master when we are elected.
+            self.record_leader(sentinel.run_id, master.name, _epoch_of(master))
+        elif name == b"+failover-state-select-slave":
+            memory.choosing_ms[master.name] = event.now_ms
+        elif name == b"+selected-slave" and not master.failover.is_forced:
+            self._check_selection(sentinel, memory, event, master)
+        elif name == b"+promoted-slave":
             self.failovers += 1
+        elif name == b"+switch-master":
+            key = sentinel.run_id, master.name
+            before = self._switched.get(key, 0)
+            _require(
+                master.config_epoch >= before,
+                f"{sentinel.label} switched to {before} and then to {master.config_epoch}",
+            )
+            self._switched[key] = master.config_epoch
 
-    def _epoch_at_election(self, sentinel: SimSentinel, notice: Publish) -> int:
-        # The vote for ourselves is the newest one of this master when we are elected.
-        assert notice.master is not None
-        master = sentinel.core.state.masters[notice.master]
-        return max(master.failover.epoch, master.config_epoch)
+    def record_leader(self, leader: RunId, name: str, epoch: int) -> None:
+        """Somebody says to be elected, of whatever kind it is."""
+        key = name, epoch
+        before = self.leaders.setdefault(key, leader)
+        _require(
+            before == leader or key in self.forced,
+            f"two leaders in {key}: {before[:8]} and {leader[:8]}",
+        )
 
-    def _note_forced(self, sentinel: SimSentinel, event: Event) -> None:
-        if isinstance(event, FailoverRequested):
-            master = sentinel.core.state.masters[event.name]
-            if master.failover.is_forced:
-                self.forced.add((master.name, master.failover.epoch))
+    def _note_forced(self, sentinel: SimSentinel, event: FailoverRequested) -> None:
+        master = sentinel.core.state.masters[event.name]
+        if master.failover.is_forced:
+            self.forced.add((master.name, master.failover.epoch))
+
+    # -- grounds for what is done ----------------------------------------------------------------
+
+    def _check_patience(
+        self,
+        sentinel: SimSentinel,
+        memory: _Memory,
+        event: Event,
+        master: Master,
+        notice: Publish,
+    ) -> None:
+        """Time in which this process did not run is no evidence against another."""
+        _, _, host, port, *_ = notice.payload.decode().split(" ")
+        address = Address(host, int(port))
+        if address == master.address and master.node.role_reported is Role.REPLICA:
+            return  # there are other grounds against a master that says so
+        alive_ms = memory.alive_ms.get(address)
+        if alive_ms is None:
+            return
+        silent_ms = event.now_ms - alive_ms
+        for begun_ms, ended_ms in sentinel.stalls:
+            stalled_ms = ended_ms - max(begun_ms, alive_ms)
+            silent_ms -= max(stalled_ms - _STALL_SLACK_MS, 0)
+        _require(
+            silent_ms >= master.options.down_after_ms - _ROUNDING_MS,
+            f"{sentinel.label} holds {address} down after {silent_ms} ms in which it listened",
+        )
+
+    def _check_selection(
+        self, sentinel: SimSentinel, memory: _Memory, event: Event, master: Master
+    ) -> None:
+        """The promoted replica was fit, by news of this failure, and no other had more."""
+        promoted = master.failover.promoted
+        assert promoted is not None
+        node = master.replicas[promoted]
+        told_ms, facts = _facts(memory, node)
+        label = f"{sentinel.label} promotes {promoted}"
+        _require(not node.is_s_down, f"{label}, which is down")
+        _require(facts.priority != 0, f"{label}, which has priority 0")
+        _require(event.now_ms - told_ms <= _INFO_AGE_MAX_MS, f"{label} by old INFO")
+        if event.now_ms - memory.choosing_ms[master.name] < FRESH_INFO_WAIT_MS:
+            is_fresh = told_ms >= memory.failed_ms[master.name]
+            _require(is_fresh, f"{label} by an offset from before the failure")
+        if facts.role is not Role.REPLICA:
+            return
+        for other in selection.candidates(master, event.now_ms):
+            _, others = _facts(memory, other)
+            is_alike = (others.role, others.priority) == (facts.role, facts.priority)
+            if not is_alike or others.dataset.replid != facts.dataset.replid:
+                continue
+            _require(
+                (others.repl_offset or 0) <= (facts.repl_offset or 0),
+                f"{label} at {facts.repl_offset} though {other.address} has {others.repl_offset}",
+            )
+
+    def _check_parallel_syncs(self, sentinel: SimSentinel, master: Master) -> None:
+        under_way = sum(node.reconf in _UNDER_WAY for node in master.replicas.values())
+        _require(
+            under_way <= master.options.parallel_syncs,
+            f"{sentinel.label} has {under_way} replicas synchronise at once",
+        )
 
     def _check_forgotten(self, sentinel: SimSentinel, actions: list[Action]) -> None:
         """A majority shrinks when all that stay, a majority, have it on disk whom they let go."""
@@ -175,7 +335,7 @@ class Judge:
         if gone <= self.forgotten:
             return
         counted = self._everybody.keys() - self.forgotten
-        staying = counted - gone
+        staying = sorted(counted - gone)
         _require(
             len(staying) >= len(counted) // 2 + 1,
             f"{sentinel.label} shrinks {len(counted)} sentinels to {len(staying)}",
@@ -189,25 +349,37 @@ class Judge:
 
     # -- epochs ----------------------------------------------------------------------------------
 
-    def _check_epochs(self, sentinel: SimSentinel) -> None:
-        state = sentinel.core.state
-        seen = self._epochs.setdefault((sentinel.run_id, sentinel.starts), {})
-        for master in state.masters.values():
-            now = state.current_epoch, master.config_epoch, master.vote.leader_epoch
-            before = seen.get(master.name, now)
-            _require(
-                all(new >= old for new, old in zip(now, before, strict=True)),
-                f"{sentinel.label}: epochs went back from {before} to {now}",
-            )
-            seen[master.name] = now
+    def _check_epochs(
+        self,
+        sentinel: SimSentinel,
+        memory: _Memory,
+        master: Master,
+        now: tuple[int, int, int, Address],
+    ) -> None:
+        before = memory.seen.get(master.name, now)
+        _require(
+            now[0] >= before[0] and now[1] >= before[1] and now[2] >= before[2],
+            f"{sentinel.label}: epochs went back from {before} to {now}",
+        )
+        memory.seen[master.name] = now
+        self.record_configuration(master.name, master.config_epoch, master.address)
 
-    def _check_configurations(self, sentinel: SimSentinel) -> None:
-        for master in sentinel.core.state.masters.values():
-            key = master.name, master.config_epoch
-            if master.config_epoch == 0 or key in self.forced:
-                continue
-            before = self.configurations.setdefault(key, master.address)
-            _require(
-                before == master.address,
-                f"config epoch {key} means {before} and {master.address}",
-            )
+    def record_configuration(self, name: str, epoch: int, address: Address) -> None:
+        """A sentinel holds this configuration, of whatever kind it is."""
+        key = name, epoch
+        if epoch == 0 or key in self.forced:
+            return
+        before = self.configurations.setdefault(key, address)
+        _require(before == address, f"config epoch {key} means {before} and {address}")
+
+
+_SPEECH = frozenset({b"SENTINEL", b"PUBLISH", b"SLAVEOF"})
+
+
+def _epoch_of(master: Master) -> int:
+    return max(master.failover.epoch, master.config_epoch)
+
+
+def _facts(memory: _Memory, node: Node) -> tuple[int, Facts]:
+    told_ms, text = memory.infos[node.address]
+    return told_ms, read_facts(text)

@@ -2,9 +2,10 @@
 
 Role, run id, offset, replication link, the hello channel, transactions, CLIENT KILL, and a
 configuration that survives a restart once CONFIG REWRITE was run. Replication is a model: a replica
-whose master is reachable copies its offset a few times a second. The data are one number, their
-keys, and whose history they are: replication ids as Redis draws and shifts them. A restart keeps
-the data, as if they were saved with their id, unless `loses_data` says otherwise.
+whose master is reachable copies what it lacks a few times a second. The data are the numbers that
+clients wrote, how many keys they are, and whose history they are: replication ids as Redis draws
+and shifts them. A restart keeps the data, as if they were saved with their id, unless `loses_data`
+says otherwise.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from tests.sim.network import Connection, Life, Message, Process, World
 from vedette.resp.exchange import ReplyError
 from vedette.types import Address
 
-_REPLICATION_US = 20_000
 _SYNC_US = 30_000
 _ATTEMPT_US = 1_000_000
 #: A replica's own time-out on its master's link.
 _LINK_TIMEOUT_US = 400_000
+#: So many writes may wait for replicas; the oldest are forgotten, as by a client that gave up.
+_WAITS_MAX = 50
 
 NO_REPLID = "0" * 40
 #: Many, so that a day's writes change little about the order of their number.
@@ -97,8 +99,17 @@ class History:
 class SimNode(Process):
     """One node. `master` is None while it is a master."""
 
-    def __init__(self, world: World, address: Address, master: Address | None) -> None:
+    def __init__(
+        self, world: World, address: Address, master: Address | None, *, lag_us: int = 20_000
+    ) -> None:
         super().__init__(world, address, f"node{address.port}")
+        #: How often it copies from its master.
+        self.lag_us = lag_us
+        #: What clients wrote, in its order.
+        self.writes: list[int] = []
+        #: As a master: up to which write each replica has copied, and who waits for that.
+        self.copied: dict[Address, int] = {}
+        self.waits: list[tuple[int, int, Connection, Replies]] = []
         self.saved = NodeSettings(master)
         self.sessions: dict[Connection, Session] = {}
         self.offsets = Offsets()
@@ -116,8 +127,11 @@ class SimNode(Process):
         #: Ids are unique to the node: where it draws them from nobody else does.
         self._ids = 0
         self.history = History(self._draw_replid(), key_count=0 if master else _FIRST_KEYS)
+        #: The id in its RDB file, which it got with its first synchronisation; a master that is
+        #: killed leaves no newer one.
+        self._saved_replid = self.history.replid
         self.on_start()
-        world.at(world.random.randint(0, _REPLICATION_US), self._replicate)
+        world.at(world.between(0, lag_us), self._replicate)
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -137,7 +151,9 @@ class SimNode(Process):
             self._loaded_keys = 0
             self.offsets.offset = 0
             self.history = History(self._draw_replid())
+            self.writes = []
         elif self.starts > 1 and self.master is None:
+            self.history.replid = self._saved_replid
             self._begin_history()
 
     def _draw_replid(self) -> str:
@@ -152,6 +168,8 @@ class SimNode(Process):
 
     def on_crash(self) -> None:
         self.sessions.clear()
+        self.copied.clear()
+        self.waits.clear()
 
     def accept(self, connection: Connection) -> None:
         session = Session(connection)
@@ -181,6 +199,8 @@ class SimNode(Process):
         self.master = master
         self.offsets.next_attempt_us = 0
         self.offsets.sync_began_us = None
+        self.copied.clear()
+        self.waits.clear()
         self.offsets.link_up_since_us = None
         self.offsets.link_down_since_us = self.world.now_us
         self.world.note(self.label, f"now {'master' if master is None else f'follows {master}'}")
@@ -197,7 +217,7 @@ class SimNode(Process):
         return master
 
     def _replicate(self) -> None:
-        self.world.at(_REPLICATION_US, self._replicate)
+        self.world.at(self.lag_us, self._replicate)
         if self.life is not Life.RUNNING:
             return
         now_us = self.world.now_us
@@ -233,7 +253,25 @@ class SimNode(Process):
             offsets.linked_start = master.starts
         offsets.last_heard_us = now_us
         offsets.offset = master.offsets.offset
-        self.history = replace(master.history)
+        if self.history != master.history:
+            self.history = replace(master.history)
+            self._saved_replid = self.history.replid
+        if len(self.writes) != len(master.writes) or self.writes[-1:] != master.writes[-1:]:
+            self.writes = master.writes.copy()
+        master.on_copied(self.address, len(self.writes))
+
+    def on_copied(self, replica: Address, count: int) -> None:
+        """A replica has told how far it is; those who waited for that are answered."""
+        self.copied[replica] = count
+        if not self.waits:
+            return
+        waits, self.waits = self.waits, []
+        for wait in waits:
+            wanted, replicas, connection, replies = wait
+            if sum(copied >= wanted for copied in self.copied.values()) >= replicas:
+                connection.reply(replies)
+            else:
+                self.waits.append(wait)
 
     def _is_master_dead(self) -> bool:
         """Whether the process that the link was to is gone, though another may be in its place."""
@@ -258,8 +296,24 @@ class SimNode(Process):
         if session.connection not in self.sessions:
             return
         assert isinstance(message, Batch)
+        if message.commands[0][0] == b"WRITE":
+            self._write(session, message)
+            return
         replies = tuple(self._execute(session, command) for command in message.commands)
         session.connection.reply(Replies(message.token, replies))
+
+    def _write(self, session: Session, message: Batch) -> None:
+        """WRITE <number> <replicas>: append, and answer once that many replicas have it."""
+        _, number, replicas = message.commands[0]
+        if self.master is not None:
+            error = _error("READONLY You can't write against a read only replica.")
+            session.connection.reply(Replies(message.token, (error,)))
+            return
+        self.writes.append(int(number))
+        self.offsets.offset += 1
+        replies = Replies(message.token, (b"OK",))
+        self.waits.append((len(self.writes), int(replicas), session.connection, replies))
+        del self.waits[:-_WAITS_MAX]
 
     def _execute(self, session: Session, command: Command) -> object:
         name = command[0].upper()

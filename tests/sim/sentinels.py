@@ -1,16 +1,14 @@
 """The real core in a modelled process: links, disk, clients' requests, crashes.
 
-`SimSentinel` does what the runtime does, on the virtual clock. Its disk takes time, may fail, and
-forgets what a crash interrupted. `Bug` plants mistakes that a runtime or a core could make, so that
-a test can show that the simulation finds them.
+`SimSentinel` does what the runtime does, on a virtual clock of its own, which may drift and jump. A
+`Trap` crashes it between any two actions.
 """
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from enum import Enum
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from sentinel.core import SentinelCore, initial_state
 from sentinel.core.actions import (
@@ -41,21 +39,34 @@ from sentinel.core.events import (
     VoteRequested,
 )
 from sentinel.core.model import DurableState, LinkId
+from tests.sim.disk import Disk
 from tests.sim.network import Connection, Life, Message, Process, World
 from tests.sim.nodes import Batch, Published, Replies
 from vedette.types import Address, RunId
 
 
-class Bug(Enum):
-    """Mistakes planted on purpose."""
+@dataclass
+class Trap:
+    """Crash the sentinel just before it carries out an action.
 
-    #: The disk reports success at once and writes later: a crash between the two loses a vote that
-    #: was spoken.
-    REPORTS_SAVE_EARLY = "reports-save-early"
-    #: A restart forgets the votes that were on disk.
-    FORGETS_VOTES = "forgets-votes"
-    #: A failed save is reported as done.
-    IGNORES_SAVE_ERRORS = "ignores-save-errors"
+    `label` is `any`, an action's name, the event of a `Publish` or the first word of a command that
+    is sent; `skip` such actions are let pass first.
+    """
+
+    label: str
+    skip: int
+    restart_ms: int
+
+    def matches(self, action: Action) -> bool:
+        """Whether this action is of the kind that it waits for."""
+        label = self.label
+        if label in ("any", type(action).__name__):
+            return True
+        if isinstance(action, Publish):
+            return action.event.decode() == label
+        if isinstance(action, Send):
+            return any(command[0].decode() == label for command in action.commands)
+        return False
 
 
 class Observer(Protocol):
@@ -130,25 +141,26 @@ class SimLink:
 
 
 class SimSentinel(Process):
-    """One sentinel process; `durable` is its disk."""
+    """One sentinel process, started from the text of its configuration file."""
 
-    def __init__(
-        self,
-        world: World,
-        address: Address,
-        durable: DurableState,
-        observer: Observer,
-        bug: Bug | None = None,
-    ) -> None:
+    def __init__(self, world: World, address: Address, text: str, observer: Observer) -> None:
         super().__init__(world, address, f"sent{address.port}")
-        self.durable = durable
+        self.disk = Disk(world, text)
+        #: Our id, the same over restarts.
+        self.run_id: RunId = self.disk.state.my_id
         self.observer = observer
-        self.bug = bug
-        self.is_disk_broken = False
+        self.traps: list[Trap] = []
+        #: When it was stopped, and all stops so far that a machine must notice, by its own clock.
+        self.stalls: list[tuple[int, int]] = []
         self.starts = 0
         self.links: dict[LinkId, Connection] = {}
         self.published: list[Publish] = []
         self.core: SentinelCore
+        # Another origin for each sentinel's clock; `base` is where clock and world last met.
+        self._rate = 1.0
+        self._base_us = 0
+        self._clock_base_us = 1_000_000_000 * (address.port % 10)
+        self._paused_ms = 0
         self._slots: dict[Connection, list[Slot]] = {}
         self._answers: dict[RequestId, tuple[Connection, Slot, int]] = {}
         self._last_request = 0
@@ -159,25 +171,52 @@ class SimSentinel(Process):
         self.on_start()
 
     @property
-    def run_id(self) -> RunId:
-        """Our id, the same over restarts."""
-        return self.durable.my_id
+    def durable(self) -> DurableState:
+        """What is on its disk now."""
+        return self.disk.state
+
+    # -- clock -----------------------------------------------------------------------------------
 
     def clock_ms(self) -> int:
-        """This process's monotonic clock; another origin for each sentinel."""
-        return self.world.now_ms + 1_000_000 * (self.address.port % 10)
+        """This process's monotonic clock."""
+        passed_us = self.world.now_us - self._base_us
+        return (self._clock_base_us + int(passed_us * self._rate)) // 1000
+
+    def set_rate(self, rate: float) -> None:
+        """Let the clock run faster or slower than the world's from now on."""
+        self._rebase(0)
+        self._rate = rate
+        self._replan()
+
+    def step_clock(self, ahead_ms: int) -> None:
+        """The clock jumps forward, as over a suspension: nothing ran meanwhile."""
+        before_ms = self.clock_ms()
+        self._rebase(ahead_ms)
+        self.world.note(self.label, f"clock jumps {ahead_ms} ms ahead")
+        self.stalls.append((before_ms, self.clock_ms()))
+        self._replan()
+
+    def _rebase(self, ahead_ms: int) -> None:
+        passed_us = self.world.now_us - self._base_us
+        self._clock_base_us += int(passed_us * self._rate) + ahead_ms * 1000
+        self._base_us = self.world.now_us
+
+    def _world_us(self, clock_ms: int) -> int:
+        """When the world's clock shows what this one calls `clock_ms`, or just after."""
+        ahead_us = clock_ms * 1000 - self._clock_base_us
+        return self._base_us + int(ahead_us / self._rate) + 1
 
     # -- life ------------------------------------------------------------------------------------
 
     def on_start(self) -> None:
         self.starts += 1
         seed = self.world.random.getrandbits(32)
-        state = initial_state(self.durable)
-        if self.bug is Bug.FORGETS_VOTES:
-            for master in state.masters.values():
-                master.vote.leader_epoch = 0
-            state.current_epoch = state.saved_epoch = 0
-        self.core = SentinelCore(state, random.Random(seed))
+        self.core = SentinelCore(initial_state(self.disk.load()), random.Random(seed))
+        self.stalls.clear()
+        self.step(Started(self.clock_ms()))
+
+    def on_crash(self) -> None:
+        self.disk.crash(is_power_lost=self.is_host_down)
         self.links.clear()
         self._slots.clear()
         self._answers.clear()
@@ -185,40 +224,72 @@ class SimSentinel(Process):
         self._is_saving = False
         self._wakeup_us = None
         self._alarm += 1
-        self.step(Started(self.clock_ms()))
+
+    def pause(self) -> None:
+        if self.life is Life.RUNNING:
+            self._paused_ms = self.clock_ms()
+        super().pause()
 
     def on_resume(self) -> None:
-        self._wake(self._alarm)
+        self.stalls.append((self._paused_ms, self.clock_ms()))
+        if self.world.chance(0.5):
+            # The timer is looked at before the sockets, or after the first of them.
+            self._wake(self._alarm)
+        else:
+            self._replan()
 
     def step(self, event: Event) -> None:
         """One step of the core, and all it asks for."""
         assert self.life is Life.RUNNING
         actions = self.core.step(event)
+        self.world.mix(self.address.port * 1_000 + len(actions))
         self.observer.on_step(self, event, actions)
         for action in actions:
+            if self.traps and self._is_trapped(action):
+                return
             self._carry_out(action)
+            if self.life is not Life.RUNNING:
+                return
+        self._plan_wakeup()
+
+    def _is_trapped(self, action: Action) -> bool:
+        for trap in self.traps:
+            if not trap.matches(action):
+                continue
+            if trap.skip > 0:
+                trap.skip -= 1
+                continue
+            self.traps.remove(trap)
+            self.world.note(self.label, f"is trapped before {_describe(action)}")
+            self.crash()
+            self.world.at(trap.restart_ms * 1000, self.restart)
+            return True
+        return False
+
+    def _replan(self) -> None:
+        self._wakeup_us = None
         self._plan_wakeup()
 
     def _plan_wakeup(self) -> None:
         next_ms = self.core.next_wakeup_ms
-        if next_ms is None:
+        if next_ms is None or self.life is not Life.RUNNING:
             return
-        offset_ms = self.clock_ms() - self.world.now_ms
-        at_us = max((next_ms - offset_ms) * 1000, self.world.now_us)
+        now_us = self.world.now_us
+        at_us = max(self._world_us(next_ms), now_us)
         if self._wakeup_us is not None and self._wakeup_us <= at_us:
             return
         self._wakeup_us = at_us
         self._alarm += 1
-        alarm = self._alarm
-        self.world.at(at_us - self.world.now_us, lambda: self._wake(alarm))
+        self.world.at(at_us - now_us, self._wake, self._alarm)
 
     def _wake(self, alarm: int) -> None:
         if alarm != self._alarm or self.life is not Life.RUNNING:
             return
         self._wakeup_us = None
         next_ms = self.core.next_wakeup_ms
-        if next_ms is not None and next_ms <= self.clock_ms():
-            self.step(TimePassed(self.clock_ms()))
+        now_ms = self.clock_ms()
+        if next_ms is not None and next_ms <= now_ms:
+            self.step(TimePassed(now_ms))
         else:
             self._plan_wakeup()
 
@@ -226,6 +297,8 @@ class SimSentinel(Process):
 
     def _carry_out(self, action: Action) -> None:
         match action:
+            case Send(link, token, commands):
+                self.links[link].request(Batch(token, commands))
             case Connect(link, _, address, timeout_ms):
                 handler = SimLink(self, link, self.starts)
                 connection = Connection(self.world, self, handler, address, timeout_ms * 1000)
@@ -234,8 +307,6 @@ class SimSentinel(Process):
             case Disconnect(link):
                 connection = self.links.pop(link)
                 connection.close_by(self)
-            case Send(link, token, commands):
-                self.links[link].request(Batch(token, commands))
             case Persist():
                 self._saves.append(action)
                 self._save_next()
@@ -248,7 +319,9 @@ class SimSentinel(Process):
             case RunScript():
                 pass
             case Crash():
-                raise AssertionError("no simulated operator orders this")
+                self.crash()
+            case _:
+                assert_never(action)
 
     # -- disk ------------------------------------------------------------------------------------
 
@@ -256,37 +329,25 @@ class SimSentinel(Process):
         if self._is_saving or not self._saves:
             return
         # A runtime that skips to the newest is as right as one that does not.
-        if self.world.random.random() < 0.5:
+        if self.world.chance(0.5):
             self._saves = self._saves[-1:]
         save = self._saves.pop(0)
         self._is_saving = True
-        starts = self.starts
-        delay_us = self.world.random.randint(300, 8_000)
-        if self.bug is Bug.REPORTS_SAVE_EARLY:
-            self.world.at(100, lambda: self._report(save, starts, is_saved=True))
-            self.world.at(delay_us * 20, lambda: self._write(save, starts))
-            return
-        is_saved = not self.is_disk_broken
-        if is_saved:
-            self.world.at(delay_us, lambda: self._write(save, starts))
-        is_reported = is_saved or self.bug is Bug.IGNORES_SAVE_ERRORS
-        self.world.at(delay_us, lambda: self._report(save, starts, is_saved=is_reported))
+        self.world.at(self.disk.begin(save.state), self._end_save, save, self.starts)
 
-    def _write(self, save: Persist, starts: int) -> None:
+    def _end_save(self, save: Persist, starts: int) -> None:
         # A paused process's write is in the kernel's hands; a dead one's never got there.
         if starts == self.starts and self.life is not Life.DEAD:
-            self.durable = save.state
+            self.receive(self._report_save, save, starts, self.disk.end())
 
-    def _report(self, save: Persist, starts: int, *, is_saved: bool) -> None:
+    def _report_save(self, save: Persist, starts: int, is_saved: bool) -> None:
         if starts != self.starts:
             return
-
-        def report() -> None:
-            self._is_saving = False
-            self.step(Persisted(self.clock_ms(), save.save_id, is_saved))
+        self._is_saving = False
+        error = "" if is_saved else "No space left on device"
+        self.step(Persisted(self.clock_ms(), save.save_id, is_saved, error))
+        if self.life is Life.RUNNING:
             self._save_next()
-
-        self.receive(report)
 
     # -- our own port ----------------------------------------------------------------------------
 
@@ -308,6 +369,8 @@ class SimSentinel(Process):
         self._slots[connection].append(slot)
         for index, command in enumerate(message.commands):
             self._execute(connection, slot, index, command)
+            if self.life is not Life.RUNNING:
+                return
 
     def _execute(
         self, connection: Connection, slot: Slot, index: int, command: tuple[bytes, ...]
@@ -359,3 +422,12 @@ class SimSentinel(Process):
         while slots and slots[0].missing == 0:
             done = slots.pop(0)
             connection.reply(Replies(done.token, tuple(done.replies)))
+
+
+def _describe(action: Action) -> str:
+    name = type(action).__name__
+    if isinstance(action, Publish):
+        return f"{name} {action.event.decode()}"
+    if isinstance(action, Send):
+        return f"{name} {action.commands[0][0].decode()}"
+    return name

@@ -1,6 +1,6 @@
-"""The sentinels agree and stay safe whatever happens to them; and the simulation would notice.
+"""Single days in the life of a deployment, each with one fault and what must come of it.
 
-A failing seed prints the command that replays it with its trace.
+Random days are in `test_seeds.py`.
 """
 
 from __future__ import annotations
@@ -10,47 +10,12 @@ import statistics
 import pytest
 
 from sentinel.core.events import FailoverRequested, ForgetRequested, RequestId
-from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
-from tests.sim.__main__ import replay_command
-from tests.sim.cluster import NAME, Cluster, Shape
-from tests.sim.faults import run_seed
+from tests.sim.cluster import NAME, Cluster, Shape, configuration
 from tests.sim.invariants import Judge
 from tests.sim.network import Life, World
 from tests.sim.nodes import SimNode
-from tests.sim.sentinels import Bug, SimSentinel
-from vedette.types import Address, RunId
-
-SEEDS = 150
-_SLICES = 8
-
-
-@pytest.mark.parametrize("part", range(_SLICES))
-def test_seeds_keep_every_invariant_and_end_in_agreement(part: int) -> None:
-    """Crashes, pauses, partitions, resets, slow networks and broken disks, drawn by seed."""
-    failed = [
-        f"{outcome.error}\n  {replay_command(outcome)}"
-        for seed in range(part, SEEDS, _SLICES)
-        if (outcome := run_seed(seed)).error is not None
-    ]
-
-    assert failed == []
-
-
-def test_same_seed_gives_the_same_run() -> None:
-    """Without that no seed could be replayed."""
-    first, second = run_seed(5), run_seed(5)
-
-    assert first.digest == second.digest
-    assert first.trace == second.trace
-    assert first.digest != run_seed(6).digest
-
-
-@pytest.mark.parametrize("bug", list(Bug))
-def test_planted_mistake_is_found(bug: Bug) -> None:
-    """A simulation that cannot fail proves nothing: each mistake breaks an invariant soon."""
-    errors = [run_seed(seed, bug).error for seed in range(24)]
-
-    assert any(error is not None and "InvariantBroken" in error for error in errors)
+from tests.sim.sentinels import SimSentinel
+from vedette.types import Address
 
 
 @pytest.mark.parametrize(("fault", "limit_ms"), [("crash", 1_060), ("pause", 1_200)])
@@ -185,30 +150,24 @@ def test_masters_that_die_together_are_replaced_in_one_round() -> None:
     count = 12
     world = World(9)
     judge = Judge(3, 2)
-    options = MasterOptions(quorum=2, down_after_ms=1_000, failover_timeout_ms=10_000)
-    records = []
+    masters = {}
     for index in range(count):
         first, second = (Address(f"10.0.{index}.{last}", 6379) for last in (1, 2))
         SimNode(world, first, None)
         SimNode(world, second, first)
-        records.append(DurableMaster(name=f"m{index}", address=first, options=options))
+        masters[f"m{index}"] = first
     sentinels = [
         SimSentinel(
             world,
             Address("10.9.9.9", 26001 + number),
-            DurableState(
-                my_id=RunId(f"{world.random.getrandbits(160):040x}"),
-                current_epoch=0,
-                options=GlobalOptions(announce_port=26001 + number),
-                masters=tuple(records),
-            ),
+            configuration(world, 26001 + number, masters, Shape()),
             judge,
         )
         for number in range(3)
     ]
     world.run_until(8_000_000)
-    for record in records:
-        world.processes[record.address].crash()
+    for address in masters.values():
+        world.processes[address].crash()
 
     world.run_until(world.now_us + 1_200_000)
 

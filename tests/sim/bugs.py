@@ -1,0 +1,134 @@
+"""Mistakes planted on purpose, to show that the simulation would find them.
+
+The one place of the tests that patches what it tests: `planted` replaces functions of the core's
+modules (or of the modelled disk) while a plan runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from enum import Enum
+from typing import Any
+from unittest import mock
+
+from sentinel.core import election, probes, stall
+from sentinel.core.events import VoteRequested
+from sentinel.core.machine import Machine
+from sentinel.core.model import DurableState, Master, Node
+from tests.sim.disk import Disk
+
+
+class Bug(Enum):
+    """What can be planted."""
+
+    #: Votes are spoken while their save is still under way.
+    VOTES_BEFORE_PERSIST = "votes-before-persist"
+    #: A majority of the sentinels that live is enough.
+    MAJORITY_OF_THE_LIVING = "majority-of-the-living"
+    #: A vote of any epoch counts for the election at hand.
+    TALLIES_ACROSS_EPOCHS = "tallies-across-epochs"
+    #: The replica is chosen by the offsets of before the failure.
+    PROMOTES_BY_STALE_OFFSETS = "promotes-by-stale-offsets"
+    #: Silence counts though this process itself was stopped.
+    ACTS_IN_A_STALL = "acts-in-a-stall"
+    #: A failed save is reported as done.
+    IGNORES_SAVE_ERRORS = "ignores-save-errors"
+    #: A restart finds the file as it was before the last votes.
+    FORGETS_VOTES = "forgets-votes"
+
+
+@contextmanager
+def planted(bug: Bug | None) -> Iterator[None]:
+    """Have `bug` in the code for as long as the context lasts."""
+    if bug is None:
+        yield
+        return
+    target, name, replacement = _PATCHES[bug]()
+    with mock.patch.object(target, name, replacement):
+        yield
+
+
+_Patch = tuple[Any, str, Callable[..., Any]]
+
+
+def _vote_before_persist() -> _Patch:
+    def hold(machine: Machine, then: Callable[[bool], None]) -> int:
+        machine.mark_dirty()
+        save_id = machine.state.requested_id + 1
+        machine.state.saved_id = save_id
+        then(True)
+        return save_id
+
+    original = election.on_vote_requested
+
+    def on_vote_requested(machine: Machine, event: VoteRequested) -> None:
+        with mock.patch.object(Machine, "hold", hold):
+            original(machine, event)
+
+    return election, "on_vote_requested", on_vote_requested
+
+
+def _majority_of_the_living() -> _Patch:
+    def needed_votes(master: Master) -> int:
+        living = 1 + sum(peer.link.is_up and not peer.is_s_down for peer in master.peers.values())
+        return max(living // 2 + 1, min(master.options.quorum, living))
+
+    return election, "needed_votes", needed_votes
+
+
+def _tally_across_epochs() -> _Patch:
+    def votes_for_us(machine: Machine, master: Master) -> int:
+        my_id = machine.state.my_id
+        is_own = master.vote.leader == my_id and machine.is_saved(master.vote.save_id)
+        return int(is_own) + sum(peer.voted_leader == my_id for peer in master.peers.values())
+
+    return election, "votes_for_us", votes_for_us
+
+
+def _stale_offsets() -> _Patch:
+    original = probes.info_now
+
+    def info_now(machine: Machine, node: Node) -> None:
+        master = machine.master_of(node)
+        if master.is_s_down and node is not master.node and node.info_refresh_ms is not None:
+            probes.schedule_info(machine, node)
+        else:
+            original(machine, node)
+
+    return probes, "info_now", info_now
+
+
+def _act_in_a_stall() -> _Patch:
+    return stall, "notice_stall", lambda machine, due_ms: None
+
+
+def _ignore_save_errors() -> _Patch:
+    def end(disk: Disk) -> bool:
+        original(disk)
+        return True
+
+    original = Disk.end
+    return Disk, "end", end
+
+
+def _forget_votes() -> _Patch:
+    def load(disk: Disk) -> DurableState:
+        state = original(disk)
+        masters = tuple(replace(master, leader_epoch=0) for master in state.masters)
+        return replace(state, masters=masters)
+
+    original = Disk.load
+    return Disk, "load", load
+
+
+_PATCHES: dict[Bug, Callable[[], _Patch]] = {
+    Bug.VOTES_BEFORE_PERSIST: _vote_before_persist,
+    Bug.MAJORITY_OF_THE_LIVING: _majority_of_the_living,
+    Bug.TALLIES_ACROSS_EPOCHS: _tally_across_epochs,
+    Bug.PROMOTES_BY_STALE_OFFSETS: _stale_offsets,
+    Bug.ACTS_IN_A_STALL: _act_in_a_stall,
+    Bug.IGNORES_SAVE_ERRORS: _ignore_save_errors,
+    Bug.FORGETS_VOTES: _forget_votes,
+}

@@ -33,7 +33,7 @@ from .timing import RESOLVE_GAP_MS, RESOLVE_PERIOD_MS
 
 def start(machine: Machine) -> None:
     """Look up every name in use: at the start, and when names have just been allowed."""
-    for host in set(_hosts_in_use(machine.state)):
+    for host in dict.fromkeys(_hosts_in_use(machine.state)):  # a set has another order each time
         use(machine, host)
 
 

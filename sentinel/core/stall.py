@@ -96,7 +96,6 @@ def end_tilt(machine: Machine) -> None:
             detection.check_node(machine, node)
         for peer in master.peers.values():
             detection.check_peer(machine, peer)
-        detection.check_quorum(machine, master)
 
 
 def hasten(machine: Machine) -> None:

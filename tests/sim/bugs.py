@@ -81,8 +81,8 @@ def _majority_of_the_living() -> _Patch:
 def _tally_across_epochs() -> _Patch:
     def votes_for_us(machine: Machine, master: Master) -> int:
         my_id = machine.state.my_id
-        is_own = master.vote.leader == my_id and machine.is_saved(master.vote.save_id)
-        return int(is_own) + sum(peer.voted_leader == my_id for peer in master.peers.values())
+        votes = [master.vote.leader, *(peer.voted_leader for peer in master.peers.values())]
+        return votes.count(my_id)
 
     return election, "votes_for_us", votes_for_us
 

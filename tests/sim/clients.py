@@ -1,4 +1,4 @@
-"""A client that writes to the master, finds it through the sentinels and remembers what was promised.
+"""A client that writes to the master, finds it through the sentinels and remembers promises.
 
 A write counts as safe when all replicas had it before it was acknowledged (WAIT): that promise
 outlives any crash, since whoever is promoted has it. Disks do not forget here, so all of them must

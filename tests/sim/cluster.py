@@ -148,5 +148,6 @@ def configuration(world: World, port: int, masters: dict[str, Address], shape: S
             f"sentinel down-after-milliseconds {name} {shape.down_after_ms}",
             f"sentinel failover-timeout {name} {shape.failover_timeout_ms}",
             f"sentinel parallel-syncs {name} {shape.parallel_syncs}",
+            f"sentinel refused-after-milliseconds {name} {shape.refused_after_ms}",
         ]
     return "\n".join(lines) + "\n"

@@ -95,6 +95,15 @@ class Mischief:
         pairs = {(one.address, other.address) for one in side for other in others}
         self._cut(pairs | {(there, here) for here, there in pairs}, for_ms)
 
+    def reject(self, one: str, other: str, for_ms: int) -> None:
+        here, there = self._process(one), self._process(other).address
+        pair = here.address, there
+        self.world.rejects.add(pair)
+        for connection in list(here.connections):
+            if connection.client is here and connection.target == there:
+                connection.reset()
+        self._later(for_ms, self.world.rejects.discard, pair)
+
     def reset(self, name: str, for_ms: int) -> None:
         for connection in list(self._process(name).connections):
             connection.reset()

@@ -67,6 +67,8 @@ class Judge:
         self.leaders: dict[tuple[str, int], RunId] = {}
         self.configurations: dict[tuple[str, int], Address] = {}
         self.forced: set[tuple[str, int]] = set()
+        #: Whether a candidacy must have a cause (a test may order one).
+        self.wants_reasons = True
         self.steps = 0
         self.failovers = 0
         #: Whom some sentinel has forgotten; they count for no majority any more.
@@ -231,7 +233,8 @@ class Judge:
             self._check_patience(sentinel, memory, event, master, notice)
         elif name == b"+try-failover" and type(event) is not FailoverRequested:
             memory.failed_ms[master.name] = master.node.link.suspect_since_ms or event.now_ms
-            _require(master.is_o_down, f"{sentinel.label} fails over without quorum")
+            has_reason = master.is_o_down or master.conflict_since_ms is not None
+            _require(has_reason or not self.wants_reasons, f"{sentinel.label} stands for no reason")
         elif name == b"+elected-leader":
             # The vote for ourselves is the newest one of this master when we are elected.
             self.record_leader(sentinel.run_id, master.name, _epoch_of(master))
@@ -282,12 +285,14 @@ class Judge:
         alive_ms = memory.alive_ms.get(address)
         if alive_ms is None:
             return
+        options = master.options
+        patience_ms = min(options.refused_after_ms or options.down_after_ms, options.down_after_ms)
         silent_ms = event.now_ms - alive_ms
         for begun_ms, ended_ms in sentinel.stalls:
             stalled_ms = ended_ms - max(begun_ms, alive_ms)
             silent_ms -= max(stalled_ms - _STALL_SLACK_MS, 0)
         _require(
-            silent_ms >= master.options.down_after_ms - _ROUNDING_MS,
+            silent_ms >= patience_ms - _ROUNDING_MS,
             f"{sentinel.label} holds {address} down after {silent_ms} ms in which it listened",
         )
 

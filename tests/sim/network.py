@@ -41,8 +41,14 @@ class World:
         self.processes: dict[Address, Process] = {}
         #: Directed pairs of hosts between which nothing passes.
         self.cuts: set[tuple[Address, Address]] = set()
+        #: Pairs of client and server between which a firewall rejects connections.
+        self.rejects: set[tuple[Address, Address]] = set()
         #: What the way between two hosts takes beyond the common delay.
         self.detours_us: dict[tuple[Address, Address], int] = {}
+        #: What host names stand for, how long a look-up takes at most, and whether any succeeds.
+        self.names: dict[str, str] = {}
+        self.look_up_max_us = 5_000
+        self.are_look_ups_failing = False
         self.trace: list[str] = []
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._serial = 0
@@ -107,6 +113,18 @@ class World:
             delay_us += self.detours_us.get((source, target), 0)
         return delay_us
 
+    def resolve(self, host: str, report: Callable[..., None], *args: Any) -> None:
+        """Look a host name up, and call `report(*args, ips)` with what was found."""
+        self.at(self.between(100, self.look_up_max_us), self._end_look_up, host, report, args)
+
+    def _end_look_up(self, host: str, report: Callable[..., None], args: tuple[Any, ...]) -> None:
+        found = None if self.are_look_ups_failing else self.names.get(host)
+        report(*args, () if found is None else (found,))
+
+    def place(self, address: Address) -> Address:
+        """Where an address leads, whether it has a name or an IP."""
+        return Address(self.names.get(address.host, address.host), address.port)
+
     # -- partitions ------------------------------------------------------------------------------
 
     def cut(self, source: Address, target: Address) -> None:
@@ -123,6 +141,9 @@ class World:
     def heal(self) -> None:
         """End all partitions, losses and detours."""
         self.loss = 0.0
+        self.rejects.clear()
+        self.look_up_max_us = 5_000
+        self.are_look_ups_failing = False
         self.detours_us.clear()
         self.mend(list(self.cuts))
 
@@ -310,7 +331,8 @@ class Connection:
         if server is not None and server.is_host_down:
             self.world.at(self.timeout_us, self._fail, LinkLoss.TIMEOUT)
             return
-        if server is None or server.life is Life.DEAD:
+        is_rejected = (self.client.address, self.target) in self.world.rejects
+        if is_rejected or server is None or server.life is Life.DEAD:
             delay_us = self.world.delay_us(self.target, self.client.address)
             self.world.at(delay_us, self._fail, LinkLoss.REFUSED)
             return

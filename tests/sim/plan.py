@@ -54,6 +54,7 @@ class Shape:
     down_after_ms: int = 1_000
     failover_timeout_ms: int = 10_000
     parallel_syncs: int = 1
+    refused_after_ms: int = 0
     delay_max_us: int = 2_000
     #: How fast each sentinel's clock runs.
     rates: tuple[float, ...] = ()
@@ -138,6 +139,7 @@ class _Drawing:
             quorum=self.random.randint(2, sentinels // 2 + 1),
             down_after_ms=choose((300, 500, 500, 1_000, 1_500)),
             parallel_syncs=choose((1, 1, 2)),
+            refused_after_ms=choose((0, 0, 0, 100)),
             delay_max_us=choose((500, 2_000, 2_000, 20_000)),
             rates=tuple(
                 1 + self.random.uniform(-0.01, 0.01) if drifts else 1.0 for _ in range(sentinels)
@@ -148,7 +150,7 @@ class _Drawing:
     def faults(self) -> tuple[Fault, ...]:
         """Some kinds of fault for this seed, each more or less often."""
         # The master dies in every seed; else most of the day would be about nothing.
-        weights = {self._kill_master: 3.0, self._trap: 2.0}
+        weights = {self._kill_master: 3.0, self._trap: 2.0, self._election_trouble: 1.0}
         kinds = [kind for kind in self._kinds() if kind not in weights]
         for kind in self.random.sample(kinds, self.random.randint(2, 5)):
             weights[kind] = self.random.choice((0.5, 1.0, 2.0))
@@ -181,10 +183,12 @@ class _Drawing:
             self._slow_disk,
             self._step_clock,
             self._refuse_orders,
+            self._refuse_all_orders,
             self._order_failover,
             self._change_priority,
             self._election_trouble,
             self._order_to_forget,
+            self._reject,
         ]
 
     # -- one method for each kind ----------------------------------------------------------------
@@ -267,12 +271,23 @@ class _Drawing:
     def _refuse_orders(self, at_ms: int) -> list[Fault]:
         return [Fault(at_ms, "refuse_orders", (self.random.choice(self.nodes),), self._time())]
 
+    def _refuse_all_orders(self, at_ms: int) -> list[Fault]:
+        """The master dies while nobody lets itself be promoted: leaders have to try again."""
+        for_ms = self.shape.down_after_ms + self._time(50, 300, 1_000)
+        refusals = [Fault(at_ms, "refuse_orders", (name,), for_ms) for name in self.nodes]
+        return [*refusals, Fault(at_ms, "crash", ("master",), 4_000)]
+
     def _order_failover(self, at_ms: int) -> list[Fault]:
         return [Fault(at_ms, "order_failover", (self._sentinel(),))]
 
     def _change_priority(self, at_ms: int) -> list[Fault]:
         node = self.random.choice(self.nodes)
         return [Fault(at_ms, "change_priority", (node, self.random.choice((0, 1, 50, 100))))]
+
+    def _reject(self, at_ms: int) -> list[Fault]:
+        """A firewall rejects new connections, and breaks the old."""
+        one, other = self._sentinel(), self.random.choice((*self.everybody, "master", "master"))
+        return [Fault(at_ms, "reject", (one, other), self._time())] if one != other else []
 
     def _order_to_forget(self, at_ms: int) -> list[Fault]:
         """Take one or two sentinels away, and have another forget them, now or when down."""

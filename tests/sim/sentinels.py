@@ -19,6 +19,7 @@ from sentinel.core.actions import (
     Disconnect,
     Persist,
     Publish,
+    Resolve,
     RunScript,
     Send,
 )
@@ -31,6 +32,7 @@ from sentinel.core.events import (
     LinkLoss,
     LinkUp,
     MessageReceived,
+    NameResolved,
     Persisted,
     RepliesReceived,
     RequestId,
@@ -318,10 +320,20 @@ class SimSentinel(Process):
                 self._on_answer(request, reply)
             case RunScript():
                 pass
+            case Resolve(host):
+                self.world.resolve(host, self._on_resolved, host, self.starts)
             case Crash():
                 self.crash()
             case _:
                 assert_never(action)
+
+    def _on_resolved(self, host: str, starts: int, ips: tuple[str, ...]) -> None:
+        if starts == self.starts:
+            self.receive(self._report_name, host, starts, ips)
+
+    def _report_name(self, host: str, starts: int, ips: tuple[str, ...]) -> None:
+        if starts == self.starts:
+            self.step(NameResolved(self.clock_ms(), host, ips))
 
     # -- disk ------------------------------------------------------------------------------------
 

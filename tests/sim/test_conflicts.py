@@ -5,18 +5,14 @@ Redis' ignore each other's configuration at an equal epoch, for ever.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sentinel.core.events import FailoverRequested, RequestId
-from sentinel.core.model import (
-    DurableMaster,
-    DurableState,
-    GlobalOptions,
-    MasterOptions,
-)
+from sentinel.core.model import DurableMaster
 from tests.sim.cluster import NAME, Cluster, Shape
 from tests.sim.sentinels import SimSentinel
-from vedette.types import RunId
 
 
 def order_failover(sentinel: SimSentinel) -> None:
@@ -74,18 +70,9 @@ def test_sentinels_told_different_masters_end_up_with_the_one_that_is(seed: int)
     wrong = cluster.sentinels[0]
     replica = next(node for node in cluster.nodes if node is not cluster.master)
     wrong.crash()
-    wrong.durable = DurableState(
-        my_id=RunId(f"{seed:040x}"),
-        current_epoch=0,
-        options=GlobalOptions(announce_port=wrong.address.port),
-        masters=(
-            DurableMaster(
-                name=NAME,
-                address=replica.address,
-                options=MasterOptions(quorum=2, down_after_ms=1_000, failover_timeout_ms=10_000),
-            ),
-        ),
-    )
+    (record,) = wrong.disk.state.masters
+    misled = DurableMaster(name=NAME, address=replica.address, options=record.options)
+    wrong.disk.state = replace(wrong.disk.state, current_epoch=0, masters=(misled,))
     wrong.restart()
     cluster.run_for(15_000)
 

@@ -1,6 +1,6 @@
-"""Random days: the sentinels agree and stay safe whatever happens, and the simulation would notice.
+"""Random days: the sentinels agree and stay safe whatever happens; and mistakes would be noticed.
 
-A failing seed prints the command that replays it; `make sim` shrinks it and puts it into the corpus.
+A failing seed prints the command that replays it; `make sim` shrinks it and keeps it in the corpus.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _SLICE = 100
 BOUNDS = {
     Bug.VOTES_BEFORE_PERSIST: 20,
     Bug.MAJORITY_OF_THE_LIVING: 60,
-    Bug.TALLIES_ACROSS_EPOCHS: 60,
+    Bug.TALLIES_ACROSS_EPOCHS: 80,
     Bug.PROMOTES_BY_STALE_OFFSETS: 20,
     Bug.ACTS_IN_A_STALL: 60,
     Bug.IGNORES_SAVE_ERRORS: 150,
-    Bug.FORGETS_VOTES: 60,
+    Bug.FORGETS_VOTES: 80,
 }
 
 

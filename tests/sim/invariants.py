@@ -280,8 +280,9 @@ class Judge:
         """Time in which this process did not run is no evidence against another."""
         _, _, host, port, *_ = notice.payload.decode().split(" ")
         address = Address(host, int(port))
-        if address == master.address and master.node.role_reported is Role.REPLICA:
-            return  # there are other grounds against a master that says so
+        node = master.node
+        if address == node.address and (node.role_reported is Role.REPLICA or node.lost_data_ms):
+            return  # there are other grounds than silence against a master
         alive_ms = memory.alive_ms.get(address)
         if alive_ms is None:
             return

@@ -28,12 +28,12 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
     was_urgent = node.info_refresh_ms is None
     node.info_refresh_ms = machine.now_ms
     node.info = reply
-    _note_run(machine, master, node, facts)
+    is_same_run = _note_run(machine, master, node, facts)
     if is_master_node and facts.role is Role.MASTER:
         for address in facts.replicas:
             if not membership.is_stale_listing(master, address):
                 add_replica(machine, master, address)
-    _note_role(machine, master, node, facts.role)
+    _note_role(machine, master, node, facts.role, is_same_run=is_same_run)
     if facts.role is Role.REPLICA:
         _note_replica(machine, node, facts)
     node.dataset = facts.dataset
@@ -66,9 +66,10 @@ def add_replica(machine: Machine, master: Master, address: Address) -> None:
     links.open_node(machine, node)
 
 
-def _note_run(machine: Machine, master: Master, node: Node, facts: Facts) -> None:
+def _note_run(machine: Machine, master: Master, node: Node, facts: Facts) -> bool:
+    """Note which run of the process this is; return whether it is the one that was read before."""
     if facts.run_id is None or facts.run_id == node.run_id:
-        return
+        return True
     if node.run_id:
         notices.about_node(machine, "+reboot", node)
         guard.on_restart(master, node)
@@ -76,9 +77,12 @@ def _note_run(machine: Machine, master: Master, node: Node, facts: Facts) -> Non
         if node is master.node and master.options.reboot_down_after_ms > 0:
             node.rebooted_ms = machine.now_ms
     node.run_id = facts.run_id
+    return False
 
 
-def _note_role(machine: Machine, master: Master, node: Node, role: Role) -> None:
+def _note_role(
+    machine: Machine, master: Master, node: Node, role: Role, *, is_same_run: bool
+) -> None:
     """Note what the node says it is; a change against what it was, or was taken for, is news."""
     expected = Role.MASTER if node is master.node else Role.REPLICA
     previous = node.role_reported or expected
@@ -87,7 +91,7 @@ def _note_role(machine: Machine, master: Master, node: Node, role: Role) -> None
         notices.about_node(machine, event, node, f" new reported role is {role.value}")
         node.confirmed_by.clear()
         node.role_reported_ms = machine.now_ms
-        if role is Role.MASTER and node.role_reported is Role.REPLICA:
+        if role is Role.MASTER and node.role_reported is Role.REPLICA and is_same_run:
             node.turned_master_ms = machine.now_ms
         elif role is Role.REPLICA:
             node.turned_master_ms = None

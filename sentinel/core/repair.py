@@ -9,7 +9,10 @@ Evaluated whenever a replica's INFO was read. Two cases:
    they hold for the master, and in which epoch they last voted about it. If a majority, ourselves
    included, names our address and has voted in no epoch above our configuration's, then no newer
    one existed when they were asked: its leader would have needed the vote of one of them. That is
-   better knowledge than any wait; without it, 8 s.
+   better knowledge than any wait; without it, 8 s. (c) The same goes for a node that says so in the
+   first INFO of its run, but was not seen to be the master: it was started that way, by hand or
+   while this sentinel was down. Else only an order that is being carried out can have promoted it;
+   whoever has that order has voted for itself, so all fellows that live must confirm.
 2. It follows another node (`+fix-slave-config`). Redis waits for the failover timeout, since a
    leader may keep replicas back on purpose (`parallel-syncs`). But a leader that is at work moves
    the next as soon as one is done: a replica that follows one of our own nodes, while no other is
@@ -127,10 +130,14 @@ def looks_sane(master: Master, now_ms: int, periods: Periods) -> bool:
 
 def _consider_conversion(machine: Machine, master: Master, node: Node) -> None:
     has_waited = machine.now_ms - node.role_reported_ms > machine.state.periods.convert_wait_ms
-    is_returned = node.is_former_master and node.turned_master_ms is None
+    is_returned = node.turned_master_ms is None
+    is_known_case = node.is_former_master or node.confirmed_by.issuperset(
+        machine.live_peers(master)
+    )
     confirmations = 1 + len(node.confirmed_by & master.peers.keys())
     is_confirmed = (
-        confirmations >= master.known_sentinels // 2 + 1
+        is_known_case
+        and confirmations >= master.known_sentinels // 2 + 1
         and master.vote.leader_epoch <= master.config_epoch
     )
     if has_waited or (is_returned and is_confirmed):

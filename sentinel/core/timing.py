@@ -178,7 +178,7 @@ RECONNECT_FAST_MS: Final = 50
 RECONNECT_FAST_ATTEMPTS: Final = 40
 RECONNECT_MEDIUM_MS: Final = 250
 RECONNECT_MEDIUM_ATTEMPTS: Final = 100
-RECONNECT_SLOW_MS: Final = 1_000
+RECONNECT_SLOW_MS: Final = 500
 
 #: How often host names are looked up again, and how soon at the earliest.
 RESOLVE_PERIOD_MS: Final = 5_000
@@ -210,7 +210,7 @@ def ping_period_ms(down_after_ms: int, longest_ms: int) -> int:
 
 def connect_timeout_ms(down_after_ms: int) -> int:
     """How long one attempt to connect may take."""
-    return min(max(down_after_ms // 2, 200), 2_000)
+    return min(max(down_after_ms // 2, 200), 1_000)
 
 
 def reconnect_delay_ms(failed_attempts: int) -> int:

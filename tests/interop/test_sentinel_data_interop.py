@@ -1,0 +1,136 @@
+"""What sentinels do for the data, over real redis-servers: guard them, agree on their master."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+
+from tests.interop.test_sentinel_interop import (
+    Group,
+    check_failed_over,
+    master_port,
+    running,
+    wait_for_following,
+)
+from tests.support.processes import ServerProcess, VedetteSentinel
+from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
+
+KEYS = 2_000
+
+
+def fill(group: Group) -> None:
+    """Write something worth keeping, and let it be known."""
+    pairs = [word for index in range(KEYS) for word in (f"key:{index}", "value")]
+    group.master.call("MSET", *pairs)
+    for sentinel in group.sentinels:
+        sentinel.call("SENTINEL", "DEBUG", "INFO-PERIOD", "200")
+    wait_until(lambda: all(sees_keys(each) for each in group.sentinels), 10, "INFO to be read")
+
+
+def sees_keys(sentinel: ServerProcess) -> bool:
+    """Whether the INFO that the sentinel keeps of each node shows the keys."""
+    _, cached = sentinel.call("SENTINEL", "INFO-CACHE", "mymaster")
+    return all(text is not None and b"keys=%d" % KEYS in text for _, text in cached)
+
+
+def test_master_restarted_empty_is_failed_over_and_the_data_survive() -> None:
+    """Kill -9, started again at once, nothing saved: with Redis' sentinels everything is gone."""
+    with running([VedetteSentinel] * 3) as group:
+        fill(group)
+        for sentinel in group.sentinels:
+            sentinel.call("SENTINEL", "SET", "mymaster", "down-after-milliseconds", "30000")
+        group.master.kill()
+        group.master.start()
+
+        new = check_failed_over(group)
+        assert int(new.call("DBSIZE")) == KEYS
+        wait_for_following(group.master, new)
+        wait_until(lambda: int(group.master.call("DBSIZE")) == KEYS, 10, "the data to be back")
+
+
+def test_old_master_that_is_started_again_is_demoted_within_a_second() -> None:
+    """Redis leaves two masters for 10 to 18 s."""
+    with running([VedetteSentinel] * 3) as group:
+        group.master.kill()
+        check_failed_over(group)
+        group.master.start()
+        returned_s = time.monotonic()
+
+        wait_until(lambda: group.master.call("ROLE")[0] == b"slave", 10, "it to be demoted")
+
+        assert time.monotonic() - returned_s < 2.0  # one second, and what a loaded machine adds
+
+
+def test_stranger_at_the_old_masters_address_keeps_its_data() -> None:
+    """Another deployment's server took the address: it is nobody's returning master."""
+    with running([VedetteSentinel] * 3, replica_count=1) as group:
+        fill(group)
+        with RedisServer() as other:
+            other.call("DEBUG", "POPULATE", 77)
+            other.call("SAVE")
+            other.stop()
+            data = other.config_path.parent / "dump.rdb"
+            group.master.kill()
+            check_failed_over(group)
+            (group.master.config_path.parent / "dump.rdb").write_bytes(data.read_bytes())
+            group.master.start()
+            wait_until(
+                lambda: all("+foreign-node" in each.log() for each in group.sentinels),
+                15,
+                "the stranger to be announced",
+            )
+        assert group.master.call("ROLE")[0] == b"master"
+        assert int(group.master.call("DBSIZE")) == 77
+
+
+def watch(sentinel: ServerProcess, ready: threading.Barrier, seen: list[tuple[float, int]]) -> None:
+    """Note when `+switch-master` came, and what the sentinel answers right then."""
+    with sentinel.connect(20) as client, sentinel.connect() as asker:
+        client.call("SUBSCRIBE", "+switch-master")
+        ready.wait()
+        client.receive()
+        at_s = time.monotonic()
+        seen.append((at_s, int(asker.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[1])))
+
+
+def test_all_sentinels_switch_within_milliseconds_of_each_other() -> None:
+    """One truth: the event, and every answer from then on. Redis' leader lags by 1 to 180 s."""
+    with running([VedetteSentinel] * 3) as group:
+        spreads_ms = []
+        for number in range(6):
+            before = master_port(group.sentinels[0])
+            seen: list[tuple[float, int]] = []
+            ready = threading.Barrier(4)
+            threads = [
+                threading.Thread(target=watch, args=(sentinel, ready, seen))
+                for sentinel in group.sentinels
+            ]
+            for thread in threads:
+                thread.start()
+            ready.wait()
+            group.sentinels[number % 3].call("SENTINEL", "FAILOVER", "mymaster")
+            for thread in threads:
+                thread.join(30)
+            assert len(seen) == 3
+            assert len({port for _, port in seen} - {before}) == 1
+            times_s = [at_s for at_s, _ in seen]
+            spreads_ms.append(1000 * (max(times_s) - min(times_s)))
+            wait_until(lambda: is_settled(group), 20, "the replicas to follow")
+
+        assert statistics.median(spreads_ms) < 10, spreads_ms
+
+
+def is_settled(group: Group) -> bool:
+    """Whether another failover may be ordered."""
+    for sentinel in group.sentinels:
+        words = [word.decode() for word in sentinel.call("SENTINEL", "MASTER", "mymaster")]
+        fields = dict(zip(words[::2], words[1::2], strict=True))
+        if fields["flags"] != "master" or "failover-state" in fields:
+            return False
+        for replica in sentinel.call("SENTINEL", "REPLICAS", "mymaster"):
+            of_replica = dict(zip(replica[::2], replica[1::2], strict=True))
+            if of_replica[b"master-link-status"] != b"ok":
+                return False
+    return True

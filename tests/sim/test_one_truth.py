@@ -1,0 +1,83 @@
+"""Within a sentinel the address, the event and the hello change in one step, and only there."""
+
+from __future__ import annotations
+
+import pytest
+
+from sentinel.core.actions import Action, Publish, Send
+from sentinel.core.events import Event
+from sentinel.core.hello import parse_hello
+from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.faults import Mischief, shape_of
+from tests.sim.invariants import Judge
+from tests.sim.sentinels import SimSentinel
+from vedette.types import Address
+
+
+class TruthJudge(Judge):
+    """Checks what a sentinel announces against what it would answer, after each step."""
+
+    def __init__(self, sentinel_count: int, quorum: int) -> None:
+        super().__init__(sentinel_count, quorum)
+        self.switches = 0
+        self._addresses: dict[tuple[str, int], Address] = {}
+
+    def on_step(self, sentinel: SimSentinel, event: Event, actions: list[Action]) -> None:
+        super().on_step(sentinel, event, actions)
+        address = sentinel.core.state.masters[NAME].address
+        key = sentinel.label, sentinel.starts
+        before = self._addresses.setdefault(key, address)
+        self._addresses[key] = address
+        announced = [
+            action.payload.decode()
+            for action in actions
+            if isinstance(action, Publish) and action.event == b"+switch-master"
+        ]
+        expected = [f"{NAME} {before.host} {before.port} {address.host} {address.port}"]
+        assert announced == (expected if address != before else [])
+        self.switches += len(announced)
+        told = [hello for action in actions for hello in _hellos(action)]
+        assert set(told) <= {before, address}
+        assert not announced or told[-1:] in ([], [address])
+
+
+def _hellos(action: Action) -> list[Address]:
+    """The masters that a step's hello messages name."""
+    if not isinstance(action, Send):
+        return []
+    hellos = [parse_hello(command[2]) for command in action.commands if command[0] == b"PUBLISH"]
+    return [hello.master_address for hello in hellos if hello is not None]
+
+
+def cluster_with(seed: int, shape: Shape) -> tuple[Cluster, TruthJudge]:
+    cluster = Cluster(seed, shape)
+    judge = TruthJudge(shape.sentinels, shape.quorum)
+    cluster.judge = judge
+    for sentinel in cluster.sentinels:
+        sentinel.observer = judge
+    return cluster, judge
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_address_and_event_change_in_the_same_step(seed: int) -> None:
+    """Whatever happens: no answer names what was not announced, none lags behind what was."""
+    cluster, judge = cluster_with(seed, shape_of(seed))
+    cluster.start_up()
+
+    Mischief(cluster).run()
+    cluster.run_for(10_000)
+
+    assert judge.steps > 0
+
+
+def test_sentinels_switch_within_a_round_trip_of_each_other() -> None:
+    """Counted from the promotion: the leader tells the others in the step that sees it."""
+    for seed in range(10):
+        cluster, judge = cluster_with(seed, Shape(delay_max_us=1_000))
+        cluster.start_up()
+        old = cluster.master
+        old.crash()
+        while not judge.switches:
+            cluster.run_for(1)
+        cluster.run_for(4)
+        assert judge.switches == 3, seed

@@ -504,3 +504,36 @@ def test_a_sentinel_has_redis_sentinels_users(
 ) -> None:
     """Its commands are other ones, so other rules describe the same."""
     check_same(*sentinels, protocol, USERS + SESSIONS + ENDING)
+
+
+def test_categories_have_redis_commands(servers: tuple[ServerProcess, ServerProcess]) -> None:
+    """As far as the server has them; in both directions."""
+    ours, theirs = servers
+    newer = {b"client|setinfo", b"client|no-touch"}
+    known = set(ours.call("COMMAND", "LIST"))
+    for category in ours.call("ACL", "CAT"):
+        members = set(ours.call("ACL", "CAT", category))
+        assert members - newer == set(theirs.call("ACL", "CAT", category)) & known, category
+
+
+def test_refusals_are_logged_as_by_redis(servers: tuple[ServerProcess, ServerProcess]) -> None:
+    """Redis 7.2 has three fields more, behind those of 7.0."""
+    logs = []
+    for process in servers:
+        process.call("ACL", "SETUSER", "u", "on", "nopass", "~k", "+get", "+multi", "+publish")
+        side = Side(process, 2)
+        for line in ("AUTH u x", "SET k v", "GET other", "GET other", "PUBLISH c m"):
+            side.ask(f"a: {line}")
+        for line in ("AUTH nobody y", "HELLO 3 AUTH u2 y", "MULTI", "SET k v"):
+            side.ask(f"a: {line}")
+        side.close()
+        entries = [dict(zip(e[::2], e[1::2], strict=True)) for e in process.call("ACL", "LOG")]
+        shown = (b"count", b"reason", b"context", b"object", b"username")
+        logs.append([[entry[field] for field in shown] for entry in entries])
+        assert all(re.search(rb" cmd=[a-z]+ user=u ", entry[b"client-info"]) for entry in entries)
+        assert list(entries[0])[:7] == [*shown, b"age-seconds", b"client-info"]
+        process.call("ACL", "DELUSER", "u")
+        process.call("ACL", "LOG", "RESET")
+
+    assert logs[0] == logs[1]
+    assert len(logs[0]) == 6

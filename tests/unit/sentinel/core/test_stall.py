@@ -12,7 +12,6 @@ from tests.unit.sentinel.core.rig import (
     PEER_ADDRESSES,
     PEER_B,
     REPLICA_1,
-    REPLICA_2,
     Rig,
     durable,
     master_info,
@@ -150,13 +149,14 @@ def test_what_fellows_thought_before_a_stall_is_asked_again() -> None:
     rig = Rig()
     rig.agree_down()
     rig.advance(1_000)
-    rig.silent.update((REPLICA_1, REPLICA_2))
+    # Our turn to stand comes while we do not run.
+    rig.master.failover.not_before_ms = rig.now_ms + 2_000
     rig.kill(MASTER)
     while "+odown" not in rig.events():
         rig.advance(1)
     rig.opinion.clear()
     rig.forget()
-    rig.stall(3_000)
+    rig.stall(1_900)
     rig.advance(5_000)
 
     assert "-odown" in rig.events()

@@ -104,6 +104,9 @@ OUTPUT_LIMITS: Final = Directive(
 QUERY_LIMIT: Final = Directive("client-query-buffer-limit", Memory(_MEGABYTE), 1024 * _MEGABYTE)
 BULK_LIMIT: Final = Directive("proto-max-bulk-len", Memory(_MEGABYTE), 512 * _MEGABYTE)
 
+# --- types ---------------------------------------------------------------------------------------
+HLL_SPARSE_MAX_BYTES: Final = Directive("hll-sparse-max-bytes", Memory(), 3000)
+
 # --- the process ---------------------------------------------------------------------------------
 DAEMONIZE: Final = Directive("daemonize", YesNo(), False, Flag.IMMUTABLE)
 PID_FILE: Final = Directive("pidfile", Text(), "", Flag.IMMUTABLE)
@@ -246,6 +249,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     MIN_REPLICAS_MAX_LAG,
     MAX_MEMORY,
     MAX_MEMORY_POLICY,
+    HLL_SPARSE_MAX_BYTES,
 )
 
 _LONG: Final = Integer(0, INT64_MAX)
@@ -320,7 +324,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("set-max-intset-entries", _LONG, 512),
     Directive("zset-max-listpack-entries", _LONG, 128, aliases=("zset-max-ziplist-entries",)),
     Directive("zset-max-listpack-value", Memory(), 64, aliases=("zset-max-ziplist-value",)),
-    Directive("hll-sparse-max-bytes", Memory(), 3000),
     Directive("stream-node-max-bytes", Memory(), 4 * _KILOBYTE),
     Directive("stream-node-max-entries", _LONG, 100),
 )

@@ -9,6 +9,8 @@ from vedette.clients.commands import COMMON_MODULES
 from vedette.cmdspec import CommandTable
 
 from . import (
+    bitfields,
+    bitmaps,
     config,
     counters,
     databases,
@@ -16,6 +18,7 @@ from . import (
     dumping,
     expiry,
     failover,
+    hyperloglog,
     info,
     introspection,
     keys,
@@ -35,6 +38,9 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     counters,
     string_ranges,
     lcs,
+    bitmaps,
+    bitfields,
+    hyperloglog,
     keys,
     scanning,
     expiry,

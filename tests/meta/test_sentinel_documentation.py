@@ -194,8 +194,6 @@ GROUPS_LEFT_OUT = {
     "sorted-set": "sorted sets",
     "stream": "streams",
     "geo": "geo",
-    "hyperloglog": "HyperLogLog",
-    "bitmap": "Bitmaps",
     "scripting": "Lua scripts and functions",
     "cluster": "Cluster mode",
 }

@@ -8,22 +8,23 @@ from sentinel.core.actions import Action, Publish, Send
 from sentinel.core.events import Event
 from sentinel.core.hello import parse_hello
 from tests.sim.cluster import NAME, Cluster, Shape
-from tests.sim.faults import Mischief, shape_of
+from tests.sim.faults import Mischief
 from tests.sim.invariants import Judge
+from tests.sim.plan import plan_of
 from tests.sim.sentinels import SimSentinel
 from vedette.types import Address
 
 
-class TruthJudge(Judge):
-    """Checks what a sentinel announces against what it would answer, after each step."""
+class Truth:
+    """Checks what a sentinel announces against what it would answer, after each of its steps."""
 
-    def __init__(self, sentinel_count: int, quorum: int) -> None:
-        super().__init__(sentinel_count, quorum)
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
         self.switches = 0
         self._addresses: dict[tuple[str, int], Address] = {}
 
     def on_step(self, sentinel: SimSentinel, event: Event, actions: list[Action]) -> None:
-        super().on_step(sentinel, event, actions)
+        self.judge.on_step(sentinel, event, actions)
         address = sentinel.core.state.masters[NAME].address
         key = sentinel.label, sentinel.starts
         before = self._addresses.setdefault(key, address)
@@ -49,35 +50,37 @@ def _hellos(action: Action) -> list[Address]:
     return [hello.master_address for hello in hellos if hello is not None]
 
 
-def cluster_with(seed: int, shape: Shape) -> tuple[Cluster, TruthJudge]:
-    cluster = Cluster(seed, shape)
-    judge = TruthJudge(shape.sentinels, shape.quorum)
-    cluster.judge = judge
+def observed(cluster: Cluster) -> Truth:
+    """Have every step of a cluster's sentinels looked at."""
+    truth = Truth(cluster.judge)
     for sentinel in cluster.sentinels:
-        sentinel.observer = judge
-    return cluster, judge
+        sentinel.observer = truth
+    return truth
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_address_and_event_change_in_the_same_step(seed: int) -> None:
     """Whatever happens: no answer names what was not announced, none lags behind what was."""
-    cluster, judge = cluster_with(seed, shape_of(seed))
+    plan = plan_of(seed)
+    cluster = Cluster(seed, plan.shape)
+    observed(cluster)
     cluster.start_up()
 
-    Mischief(cluster).run()
+    Mischief(cluster).run(plan.faults)
     cluster.run_for(10_000)
 
-    assert judge.steps > 0
+    assert cluster.judge.steps > 0
 
 
 def test_sentinels_switch_within_a_round_trip_of_each_other() -> None:
     """Counted from the promotion: the leader tells the others in the step that sees it."""
     for seed in range(10):
-        cluster, judge = cluster_with(seed, Shape(delay_max_us=1_000))
+        cluster = Cluster(seed, Shape(delay_max_us=1_000))
+        truth = observed(cluster)
         cluster.start_up()
         old = cluster.master
         old.crash()
-        while not judge.switches:
+        while not truth.switches:
             cluster.run_for(1)
         cluster.run_for(4)
-        assert judge.switches == 3, seed
+        assert truth.switches == 3, seed

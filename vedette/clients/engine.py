@@ -5,8 +5,8 @@ replies in the session's outbox. Nothing here waits or does I/O; the pump, and t
 around it. Server and sentinel extend it by overriding `enter`, `refuse`, `after_write` and the
 other methods of the first section.
 
-Requests of one session run in order and never while another's run: whatever ends a wait (`wake`,
-`unblock`) only notes it, and `end_batch` goes on with what waited.
+Requests of one session run in order and never while another's run; `waits.py` holds those that
+wait.
 
 The loop in `run` is the hottest code of the project. What keeps it cheap: one dictionary look-up by
 the name as sent, locals bound once per batch, two flags that say whether anything beyond arity has
@@ -20,7 +20,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from ..acl import AccessControl, UsersChange
@@ -37,20 +37,18 @@ from ..resp.replies import (
     Reply,
     ReplySequence,
 )
-from .blocking import WAITING, Block, PausePurpose, Reason, Waiting
+from .blocking import Block
 from .context import Context, ServingSettings
 from .gate import Gate
 from .pubsub import PubSub
 from .registry import ClientRegistry
-from .session import ClientKind, Session
+from .session import Session
+from .waits import Waits
 
 NOAUTH = CommandError(b"NOAUTH Authentication required.")
 NOT_IN_MULTI = CommandError(b"ERR Command not allowed inside a transaction")
 #: What the reason becomes when it is EXEC that is refused.
 ABORTED = b"EXECABORT Transaction discarded because of: %b"
-
-#: The reason of waits for the end of a pause.
-PAUSE = "pause"
 
 #: Once the large replies of one run add up to so much, a client's further requests wait until it
 #: has taken them.
@@ -65,7 +63,7 @@ _HTTP_WORDS = frozenset({b"post", b"host:"})
 NO_ROW: Final = CommandRow("", arity=0, flags=Flag.NONE, group="", since="", summary="")
 
 
-class Engine:
+class Engine(Waits):
     """Runs requests. Single-threaded; every method runs to completion.
 
     `clock` gives seconds for command statistics (a performance counter); wall time arrives through
@@ -81,6 +79,7 @@ class Engine:
         clock: Callable[[], float] = time.perf_counter,
         on_crash: Callable[[Session, CommandRow, Exception], None] | None = None,
     ) -> None:
+        super().__init__()
         self.table = table
         self.settings = settings or ServingSettings()
         self.clients = ClientRegistry()
@@ -102,18 +101,6 @@ class Engine:
         self.needs_care = False
         self._clock = clock
         self._rows = {name: row for name, row in table.by_usual_name.items() if not row.subcommands}
-        #: Sessions that wait, oldest first, by reason.
-        self._blocked: dict[Reason, dict[Session, None]] = {}
-        #: Reasons whose waits are to be retried, in the order of their waking.
-        self._woken: dict[Reason, None] = {}
-        self._is_serving_woken = False
-        #: Sessions whose wait has ended and whose later requests are to be run.
-        self._resumed: list[Session] = []
-        #: The pauses that are on: until when (wall ms), and whether only writes wait.
-        self._pauses: dict[PausePurpose, tuple[int, bool]] = {}
-        #: What follows from them all (`_sum_pauses`); 0: not paused.
-        self.paused_until_ms = 0
-        self.is_pause_for_writes_only = False
 
     # --- what server and sentinel override -------------------------------------------------------
 
@@ -153,6 +140,9 @@ class Engine:
     def after_write(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
         """Account for and propagate what the command changed; `context.changes` says how much."""
         self.context.changes = 0
+
+    def account_for_retry(self, session: Session) -> None:
+        self.after_write(session, NO_ROW, [])
 
     def recheck(self) -> None:
         """Compute `needs_care` from the state that gates every client."""
@@ -463,7 +453,7 @@ class Engine:
         refusal = self.refuse(session, row, argv)
         if refusal is not None:
             reply = self._refusal(session, row, refusal.text)
-        elif self.paused_until_ms and (wait := self._pause_of(session, row)) is not None:
+        elif self.paused_until_ms and (wait := self.pause_of(session, row)) is not None:
             reply = wait
         elif session.queued_commands is None or row.flags & Flag.NOT_QUEUED:
             reply = self._call_accounted(session, row, argv)
@@ -480,220 +470,13 @@ class Engine:
         session.end_reply()
         return NO_REPLY if is_silent else reply
 
-    # --- pausing ---------------------------------------------------------------------------------
-
-    def pause(
-        self,
-        until_ms: int,
-        *,
-        writes_only: bool,
-        purpose: PausePurpose = PausePurpose.COMMAND,
-    ) -> None:
-        """Have commands (or only writes) of clients wait until `until_ms` (wall clock).
-
-        A pause that is on already for the same purpose is only ever made longer and wider.
-        """
-        known = self._pauses.get(purpose)
-        if known is not None and known[0] > self.context.now_ms:
-            until_ms = max(until_ms, known[0])
-            writes_only = writes_only and known[1]
-        self._pauses[purpose] = (until_ms, writes_only)
-        self._sum_pauses()
-
-    def unpause(self, purpose: PausePurpose = PausePurpose.COMMAND) -> None:
-        """End the pause for `purpose`; run what waited for no other."""
-        if self._pauses.pop(purpose, None) is not None:
-            self._sum_pauses()
-
-    def _sum_pauses(self) -> None:
-        """Derive what is in force: the widest pause, for as long as one as wide lasts.
-
-        Follows Redis 7.0 `networking.c: updateClientPauseTypeAndEndTime`.
-        """
-        now_ms = self.context.now_ms
-        self._pauses = {
-            purpose: pause for purpose, pause in self._pauses.items() if pause[0] > now_ms
-        }
-        pauses = self._pauses.values()
-        self.is_pause_for_writes_only = all(writes_only for _, writes_only in pauses)
-        self.paused_until_ms = max(
-            (
-                until_ms
-                for until_ms, writes_only in pauses
-                if writes_only == self.is_pause_for_writes_only
-            ),
-            default=0,
-        )
-        self.recheck()
-        # Who waits looks again: a pause of everything may have become one of writes.
-        self.wake(PAUSE)
-
-    def flags_of(self, session: Session, row: CommandRow) -> tuple[Flag, Flag]:
-        """Return the flags of `row`; for EXEC, those any queued command has and those all have."""
-        if row.full_name == "exec" and session.queued_commands:
-            flags = row.flags
-            return flags | session.transaction_flags, flags & session.transaction_shared_flags
-        return row.flags, row.flags
-
-    def _pause_of(self, session: Session, row: CommandRow) -> Block | None:
-        """Return the wait for the end of the pause, or None where it does not concern `row`.
-
-        Replicas and the link to a master are never paused, and unlike in Redis neither is CLIENT
-        itself, so that a pause of everything can be ended.
-        """
-        if self.context.now_ms >= self.paused_until_ms:
-            self._sum_pauses()
-            if not self.paused_until_ms:
-                return None
-        if session.is_deaf or session.kind in (ClientKind.MASTER, ClientKind.REPLICA):
-            return None
-        if row.full_name.startswith("client|"):
-            return None
-        any_flags, _ = self.flags_of(session, row)
-        may_write = bool(any_flags & (Flag.WRITE | Flag.MAY_REPLICATE))
-        if self.is_pause_for_writes_only and not may_write:
-            return None
-
-        def retry(now_ms: int) -> Reply | Waiting:
-            is_meant = may_write or not self.is_pause_for_writes_only
-            return WAITING if is_meant and now_ms < self.paused_until_ms else NO_REPLY
-
-        return Block((PAUSE,), retry, deadline_ms=self.paused_until_ms, is_repeated=True)
-
-    # --- waiting ---------------------------------------------------------------------------------
-
-    def block(self, session: Session, wait: Block, rest: list[list[bytes]]) -> None:
-        """Have `session` wait; `rest` are the requests that came with the one that waits."""
-        session.blocked = wait
-        session.waiting_requests = rest + session.waiting_requests
-        session.waiting_bytes += sum(len(word) for argv in rest for word in argv)
-        session.recheck()
-        for reason in wait.reasons:
-            self._blocked.setdefault(reason, {})[session] = None
-        self.on_wait_begun(wait)
-
-    def blocked_sessions(self) -> Iterable[Session]:
-        """Return the sessions that wait."""
-        waits = self._blocked.values()
-        return list(dict.fromkeys(session for sessions in waits for session in sessions))
-
-    def is_awaited(self, reason: Reason) -> bool:
-        """Return whether any session waits for `reason`."""
-        return reason in self._blocked
-
-    def wake(self, reason: Reason) -> None:
-        """Have the waits of `reason` retried at the end of the batch."""
-        if reason in self._blocked:
-            self._woken[reason] = None
-
-    def end_batch(self) -> None:
-        """Retry the waits that were woken and go on with the requests behind those that ended.
-
-        To be called after each batch, and after anything else that may end a wait, before sending.
-        """
-        while self._woken or self._resumed:
-            self.serve_woken()
-            resumed, self._resumed = self._resumed, []
-            for session in resumed:
-                self._resume(session)
-
-    @property
-    def has_woken(self) -> bool:
-        """Whether some waits are to be retried."""
-        return bool(self._woken)
-
-    def serve_woken(self) -> None:
-        """Retry the waits that were woken, by reason in the order of the waking, oldest first.
-
-        A write that ends waits calls this before the next request runs: an element that a client
-        waits for is not to be had by those who come later. The context is as before afterwards.
-        """
-        if self._is_serving_woken:
-            return  # a retry has woken more: the loop below comes to them
-        self._is_serving_woken = True
-        session = self.context.session
-        try:
-            while self._woken:
-                reason = next(iter(self._woken))
-                del self._woken[reason]
-                for waiting in list(self._blocked.get(reason, ())):
-                    self._retry(waiting, reason)
-        finally:
-            self._is_serving_woken = False
-        if session is not None:
-            self.enter(session)
-
-    def _retry(self, session: Session, reason: Reason) -> None:
-        wait = session.blocked
-        if wait is None or reason not in wait.reasons or session.is_close_requested:
-            return  # an earlier retry ended it
-        self.enter(session)
-        reply = wait.retry(self.context.now_ms)
-        if self.context.changes:
-            self.after_write(session, NO_ROW, [])
-        if reply is not WAITING:
-            self.unblock(session, reply)  # type: ignore[arg-type]  # not WAITING
-
-    def _resume(self, session: Session) -> None:
-        """Run what arrived while `session` waited."""
-        if session.is_closed or session.blocked is not None:
-            return
-        requests, session.waiting_requests = session.waiting_requests, []
-        session.waiting_bytes = 0
-        if requests:
-            self.run(session, requests)
-            self.clients.note_unsent(session)
-
-    def next_deadline_ms(self) -> int | None:
-        """Return when the first wait ends without being woken, or None."""
-        deadlines = [
-            session.blocked.deadline_ms
-            for session in self.blocked_sessions()
-            if session.blocked is not None and session.blocked.deadline_ms is not None
-        ]
-        return min(deadlines, default=None)
-
-    def expire_waits(self) -> None:
-        """End the waits whose deadline has passed."""
-        for session in self.blocked_sessions():
-            wait = session.blocked
-            if wait is None or wait.deadline_ms is None:
-                continue
-            if wait.deadline_ms <= self.context.now_ms:
-                self.unblock(session, wait.on_timeout())
-
-    def unblock(self, session: Session, reply: Reply | Block) -> None:
-        """End the wait of `session` with `reply`; `end_batch` runs what waited behind it."""
-        self._forget_wait(session)
-        if isinstance(reply, Block):
-            self.block(session, reply, [])
-            return
-        session.add_reply(reply)
-        session.end_reply()
-        if session.waiting_requests:
-            self._resumed.append(session)
-        self.clients.note_unsent(session)
-
-    def _forget_wait(self, session: Session) -> None:
-        wait = session.blocked
-        if wait is None:
-            return
-        for reason in wait.reasons:
-            sessions = self._blocked[reason]
-            del sessions[session]
-            if not sessions:
-                del self._blocked[reason]
-        session.blocked = None
-        self.on_wait_ended(wait)
-        session.recheck()
-
     # --- the end ---------------------------------------------------------------------------------
 
     def disconnect(self, session: Session) -> None:
         """Forget a session whose connection is gone."""
         if session.is_closed:
             return
-        self._forget_wait(session)
+        self.forget_wait(session)
         session.waiting_requests = []
         session.waiting_bytes = 0
         self.pubsub.forget(session)

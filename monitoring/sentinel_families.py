@@ -131,6 +131,10 @@ class SentinelView(Protocol):
     @property
     def event_counts(self) -> Mapping[str, int]: ...
 
+    @property
+    def refused_inputs(self) -> Mapping[str, int]:
+        """By kind: how often others sent what was not believed."""
+
 
 def _of_master(name: str, meaning: str, *more: str) -> Spec:
     return Spec(f"redis_sentinel_master_{name}", _G, meaning, (*_MASTER, *more))
@@ -210,6 +214,9 @@ PERSIST_FAILING: Final = Spec(
     _G,
     "1 while this sentinel cannot save its state, and so casts no vote",
 )
+REFUSED_INPUTS: Final = Spec(
+    "vedette_refused_inputs_total", _C, "What others sent that was not believed, by kind", ("kind",)
+)
 EVENTS: Final = Spec("vedette_events_total", _C, "Events announced, by name", ("event",))
 
 SPECS: Final = (
@@ -236,6 +243,7 @@ SPECS: Final = (
     PERSISTS,
     PERSIST_TIME,
     PERSIST_FAILING,
+    REFUSED_INPUTS,
     EVENTS,
 )
 
@@ -329,6 +337,8 @@ def add_own(families: Families, sentinel: SentinelView) -> None:
     families.add(PERSISTS, sentinel.saves.failed_count, "failed")
     families.add(PERSIST_TIME, sentinel.saves.last_duration_s)
     families.add(PERSIST_FAILING, float(sentinel.saves.is_failing))
+    for kind, count in sentinel.refused_inputs.items():
+        families.add(REFUSED_INPUTS, count, kind)
     counts = dict.fromkeys(EVENTS_FROM_ZERO, 0) | dict(sentinel.event_counts)
     for event, count in counts.items():
         families.add(EVENTS, count, event)

@@ -15,6 +15,7 @@ from vedette.types import Address, RunId
 from .commands.queries import quorum_text
 from .core import opinions, selection, views
 from .core.actions import Publish
+from .core.distrust import Disbelief
 from .core.model import FailoverState, Master, Node, PeerSentinel, SentinelState
 
 
@@ -139,6 +140,8 @@ class MetricsState:
     saves: SaveMetrics
     #: Events since the start, by name (`+switch-master`).
     event_counts: Mapping[str, int]
+    #: By kind: what others sent that was not believed.
+    refused_inputs: Mapping[str, int]
 
 
 def metrics_state(
@@ -166,6 +169,7 @@ def metrics_state(
         masters=tuple(_master(state, master, now_ms) for master in state.masters.values()),
         saves=saves,
         event_counts=dict(event_counts),
+        refused_inputs={kind.value: state.refused_counts.get(kind.value, 0) for kind in Disbelief},
     )
 
 

@@ -20,6 +20,7 @@ from . import (
     conflict,
     detection,
     discovery,
+    distrust,
     election,
     failover,
     gossip,
@@ -35,6 +36,7 @@ from . import (
     stall,
 )
 from .actions import Action
+from .distrust import Disbelief
 from .events import (
     Event,
     FailoverRequested,
@@ -124,9 +126,9 @@ def _handle(machine: Machine, event: Event) -> None:
             owner = machine.owners.get(event.link)
             if owner is not None:
                 owner.link.last_activity_ms = machine.now_ms
-                gossip.on_hello(machine, event.payload)
+                gossip.on_hello(machine, event.payload, f"the channel of {owner.link.address}")
         case HelloReceived():
-            gossip.on_hello(machine, event.payload)
+            gossip.on_hello(machine, event.payload, "a client")
         case VoteRequested():
             election.on_vote_requested(machine, event)
         case Persisted():
@@ -195,6 +197,9 @@ def _on_link_down(machine: Machine, event: LinkDown) -> None:
     owner = machine.owners.get(event.link)
     if owner is None:
         return
+    if event.reason is LinkLoss.PROTOCOL:
+        where = str(owner.link.address)
+        distrust.refuse(machine, Disbelief.PROTOCOL, where, "no RESP, or too much of it")
     links.on_down(machine, owner, event.reason)
     names.on_link_down(machine, owner)
     if owner.node is not None and owner.link.kind is LinkKind.COMMAND:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from vedette.resp.exchange import Received, ReplyError
 
-from . import election, failover, guard, links, notices, opinions, probes, reconfiguration
+from . import distrust, election, failover, guard, links, notices, opinions, probes, reconfiguration
+from .distrust import Disbelief
 from .machine import LinkOwner, Machine, Request, RequestKind
 from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timers import Timer, TimerKind
@@ -27,6 +28,9 @@ def on_pong(machine: Machine, owner: LinkOwner, reply: Received) -> None:
     link = owner.link
     link.last_pong_ms = machine.now_ms
     is_pong = reply == b"PONG"
+    if not is_pong and not isinstance(reply, ReplyError):
+        where = str(link.address)
+        distrust.refuse(machine, Disbelief.PING, where, "the answer to another command")
     if is_pong or (isinstance(reply, ReplyError) and reply.text.startswith(_ACCEPTABLE_ERRORS)):
         link.last_valid_pong_ms = machine.now_ms
         link.suspect_since_ms = None

@@ -7,10 +7,23 @@ sentinelRefreshInstanceInfo`.
 
 from __future__ import annotations
 
-from vedette.resp.exchange import Received
+from vedette.resp.exchange import Received, ReplyError
 from vedette.types import Address
 
-from . import detection, failover, guard, lineage, links, membership, names, notices, probes, repair
+from . import (
+    detection,
+    distrust,
+    failover,
+    guard,
+    lineage,
+    links,
+    membership,
+    names,
+    notices,
+    probes,
+    repair,
+)
+from .distrust import Disbelief
 from .facts import Facts, read_facts
 from .machine import Machine
 from .model import Master, Node, Role, new_node
@@ -18,12 +31,15 @@ from .model import Master, Node, Role, new_node
 
 def on_info(machine: Machine, node: Node, reply: Received) -> None:
     """Take in a reply to INFO. An error, or text that names no role, changes nothing."""
-    if not isinstance(reply, bytes):
-        return
-    facts = read_facts(reply)
-    if facts.role is None:
+    if isinstance(reply, ReplyError):
         return
     master = machine.master_of(node)
+    facts = read_facts(reply) if isinstance(reply, bytes) else Facts()
+    if facts.role is None:
+        where = str(node.address)
+        distrust.refuse(machine, Disbelief.INFO, where, "nothing that names a role", master)
+        return
+    assert isinstance(reply, bytes)
     is_master_node = node is master.node
     was_urgent = node.info_refresh_ms is None
     node.info_refresh_ms = machine.now_ms

@@ -25,9 +25,10 @@ import zlib
 
 from vedette.types import RunId
 
+from . import distrust, notices, opinions, probes, selection, transitions
 from . import failover as leading
-from . import notices, opinions, probes, selection, transitions
 from .actions import Answer
+from .distrust import Disbelief
 from .events import VoteRequested
 from .hosts import find_master
 from .machine import Machine
@@ -78,10 +79,26 @@ def on_vote_requested(machine: Machine, event: VoteRequested) -> None:
         if master.is_s_down and not master.is_o_down:
             opinions.ask_back(machine, master)
         return
+    if not _is_credible(machine, master, event):
+        machine.act(Answer(event.request, [is_down, b"*", 0]))
+        return
     adopt_epoch(machine, event.epoch, master)
     if may_vote(master, event.epoch) and not master.is_out(event.candidate):
         _vote(machine, master, event.candidate, event.epoch)
     _answer_with_vote(machine, master, event, is_down)
+
+
+def _is_credible(machine: Machine, master: Master, event: VoteRequested) -> bool:
+    """Whether a request for a vote can come from a candidate."""
+    assert event.candidate is not None
+    if not distrust.is_credible_epoch(machine, event.epoch):
+        kind, reason = Disbelief.EPOCH, f"epoch {event.epoch} is out of reach"
+    elif not distrust.is_credible_id(event.candidate):
+        kind, reason = Disbelief.VOTE, "no run id"
+    else:
+        return True
+    distrust.refuse(machine, kind, "a candidate", reason, master)
+    return False
 
 
 def may_vote(master: Master, epoch: int) -> bool:

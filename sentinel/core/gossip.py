@@ -8,7 +8,8 @@ sentinelProcessHelloMessage`.
 
 from __future__ import annotations
 
-from . import conflict, detection, election, failover, links, names, notices
+from . import conflict, detection, distrust, election, failover, links, names, notices
+from .distrust import Disbelief
 from .hello import Hello, parse_hello
 from .hosts import same
 from .machine import Machine
@@ -16,14 +17,20 @@ from .model import Master, PeerSentinel, add_peer, new_node
 from .switch import forget_opinion, switch_master
 
 
-def on_hello(machine: Machine, payload: bytes) -> None:
-    """Process a message of the hello channel; our own and unintelligible ones are passed over."""
+def on_hello(machine: Machine, payload: bytes, source: str) -> None:
+    """Process a message of the hello channel that came by way of `source`.
+
+    Our own, and those about masters that we do not watch, are passed over in silence.
+    """
     hello = parse_hello(payload)
     state = machine.state
-    if hello is None or hello.run_id == state.my_id:
+    if hello is None:
+        distrust.refuse(machine, Disbelief.HELLO, source, "no hello message")
         return
     master = state.masters.get(hello.master_name)
-    if master is None:
+    if master is None or hello.run_id == state.my_id:
+        return
+    if not _is_credible(machine, master, hello, source):
         return
     # Who was forgotten is not met again, but may well know a newer configuration.
     may_meet = not master.is_out(hello.run_id) and _can_be_placed(machine, master, hello)
@@ -31,6 +38,7 @@ def on_hello(machine: Machine, payload: bytes) -> None:
     election.adopt_epoch(machine, hello.current_epoch, master)
     if peer is not None:
         peer.last_hello_ms = machine.now_ms
+        peer.spoken_epoch = hello.current_epoch
     # One that was held up on its way through a node says what is no longer so.
     if peer is not None and hello.config_epoch >= peer.hello_config_epoch:
         peer.hello_config_epoch = hello.config_epoch
@@ -38,6 +46,25 @@ def on_hello(machine: Machine, payload: bytes) -> None:
     if hello.config_epoch > master.config_epoch:
         _adopt_configuration(machine, master, hello)
     conflict.check(machine, master)
+
+
+def _is_credible(machine: Machine, master: Master, hello: Hello, source: str) -> bool:
+    """Whether to believe what a hello says of epochs; nothing is adopted from one that lies.
+
+    A sentinel's epoch never falls, so a lower one than before was held up on its way, or is no news
+    of that sentinel's at all.
+    """
+    highest = max(hello.current_epoch, hello.config_epoch)
+    if not distrust.is_credible_epoch(machine, highest):
+        reason = f"epoch {highest} is out of reach"
+        distrust.refuse(machine, Disbelief.EPOCH, source, reason, master)
+        return False
+    peer = master.peers.get(hello.run_id)
+    if peer is not None and hello.current_epoch < peer.spoken_epoch:
+        reason = f"epoch {hello.current_epoch} after {peer.spoken_epoch}"
+        distrust.refuse(machine, Disbelief.STALE, source, reason, master)
+        return False
+    return True
 
 
 def _can_be_placed(machine: Machine, master: Master, hello: Hello) -> bool:

@@ -15,6 +15,8 @@ from vedette.types import Address, RunId
 _FIELD_COUNT: Final = 8
 _PORT_MAX: Final = 65535
 _EPOCH_MAX: Final = 2**63 - 1
+#: Many times what names and addresses can take; it is saved, and told to whoever asks.
+_SIZE_MAX_BYTES: Final = 4096
 _LINE_BREAKER: Final = re.compile(rb"[ \t\r\n\0]")
 
 
@@ -46,10 +48,12 @@ def format_hello(hello: Hello) -> bytes:
 
 
 def parse_hello(payload: bytes) -> Hello | None:
-    """The message, or None for anything that is not one: such are passed over without a word.
+    """The message, or None for anything that is not one: such are counted and passed over.
 
     Stricter than Redis about numbers, which reads `12x` as 12: who sends such is no sentinel.
     """
+    if len(payload) > _SIZE_MAX_BYTES:
+        return None
     try:
         fields = payload.decode().split(",")
     except UnicodeDecodeError:

@@ -289,6 +289,8 @@ class PeerSentinel:
     peer_link: PeerLink
     s_down_since_ms: int | None = None
     last_hello_ms: int = 0
+    #: The highest current epoch that it spoke of.
+    spoken_epoch: int = 0
     #: What its last hello said of this master.
     hello_config_epoch: int = 0
     hello_master_address: Address | None = None
@@ -484,6 +486,10 @@ class SentinelState:
     tilt_count: int = 0
     #: Host names that instances are known by. Written by `names.py`.
     host_names: dict[str, HostName] = field(default_factory=dict)
+    #: What others sent and we did not believe, by kind: how often, and when it was last announced.
+    #: Written by `distrust.py`.
+    refused_counts: dict[str, int] = field(default_factory=dict)
+    refused_announced_ms: dict[str, int] = field(default_factory=dict)
     #: The last save that succeeded, the last that ended, the last that was asked for.
     saved_id: int = 0
     settled_id: int = 0

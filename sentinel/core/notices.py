@@ -76,6 +76,7 @@ LEVELS: Final[dict[str, Level]] = {
     "-foreign-node": _N,
     "+tilt": _W,
     "-tilt": _W,
+    "+bad-input": _N,
     "+save-failed": _W,
     "-save-failed": _W,
 }

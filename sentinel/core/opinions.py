@@ -8,9 +8,11 @@ a switch. Reference: `sentinel.c: sentinelAskMasterStateToOtherSentinels`.
 
 from __future__ import annotations
 
-from vedette.resp.exchange import Received
+from vedette.resp.exchange import Received, ReplyError
 from vedette.types import Address, RunId
 
+from . import distrust
+from .distrust import Disbelief
 from .hosts import same, shown
 from .machine import Machine, Request, RequestKind
 from .model import FailoverState, Master, PeerSentinel, SentinelState
@@ -67,20 +69,35 @@ def on_answer(
     machine: Machine, master: Master, peer: PeerSentinel, request: Request, reply: Received
 ) -> None:
     """Note an answer; one of a wrong shape counts for nothing."""
-    if not isinstance(reply, list) or len(reply) != 3:
+    found = _read_answer(machine, reply)
+    if found is None:
+        if not isinstance(reply, ReplyError):
+            where = str(peer.address)
+            distrust.refuse(machine, Disbelief.VOTE, where, "no opinion and vote", master)
         return
-    is_down, leader, leader_epoch = reply
-    if not (
-        isinstance(is_down, int) and isinstance(leader, bytes) and isinstance(leader_epoch, int)
-    ):
-        return
-    peer.says_down = is_down == 1
+    is_down, leader, leader_epoch = found
+    peer.says_down = is_down
     peer.says_down_ms = machine.now_ms
     if request.epoch:
         peer.answered_epoch = max(peer.answered_epoch, request.epoch)
-    if leader != b"*" and leader_epoch >= peer.voted_leader_epoch:
-        peer.voted_leader = RunId(leader.decode("utf-8", "replace"))
+    if leader is not None and leader_epoch >= peer.voted_leader_epoch:
+        peer.voted_leader = leader
         peer.voted_leader_epoch = leader_epoch
+
+
+def _read_answer(machine: Machine, reply: Received) -> tuple[bool, RunId | None, int] | None:
+    """Whether the master is down, the vote (None: none) and its epoch; None for anything else."""
+    if not isinstance(reply, list) or len(reply) != 3:
+        return None
+    is_down, leader, epoch = reply
+    if type(is_down) is not int or type(leader) is not bytes or type(epoch) is not int:
+        return None
+    if not distrust.is_credible_epoch(machine, epoch):
+        return None
+    if leader == b"*":
+        return is_down == 1, None, epoch
+    run_id = RunId(leader.decode("utf-8", "replace"))
+    return (is_down == 1, run_id, epoch) if distrust.is_credible_id(run_id) else None
 
 
 def expire(machine: Machine, master: Master) -> None:

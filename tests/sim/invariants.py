@@ -22,8 +22,6 @@ _INFO_AGE_MAX_MS = 5_000
 #: How much earlier than down-after the first unanswered PING may have been sent: none; what is left
 #: is the rounding of clocks, and stalls too short to be noticed.
 _ROUNDING_MS = 2
-#: So much of a stall a machine may miss: it compares the clock with its next timer.
-_STALL_SLACK_MS = 2 * STALL_MS
 _UNDER_WAY = (ReconfState.SENT, ReconfState.IN_PROGRESS)
 #: What a sentinel may not conclude or begin in a stall's wake, before fresh probes were answered.
 _DECISIONS = frozenset({b"+sdown", b"+odown", b"+try-failover"})
@@ -288,10 +286,13 @@ class Judge:
             return
         options = master.options
         patience_ms = min(options.refused_after_ms or options.down_after_ms, options.down_after_ms)
+        # So much of a stall a machine may miss: it compares the clock with its next timer, at the
+        # latest the next PING of a replica or fellow.
+        missed_ms = STALL_MS + options.down_after_ms // 2
         silent_ms = event.now_ms - alive_ms
         for begun_ms, ended_ms in sentinel.stalls:
             stalled_ms = ended_ms - max(begun_ms, alive_ms)
-            silent_ms -= max(stalled_ms - _STALL_SLACK_MS, 0)
+            silent_ms -= max(stalled_ms - missed_ms, 0)
         _require(
             silent_ms >= patience_ms - _ROUNDING_MS,
             f"{sentinel.label} holds {address} down after {silent_ms} ms in which it listened",

@@ -146,6 +146,7 @@ class Sentinel:
     conflicts: dict[str, bool] = field(default_factory=lambda: {"m": True})
     foreign_nodes: dict[str, int] = field(default_factory=lambda: {"m": 2})
     saves: Saves = field(default_factory=Saves)
+    refused_inputs: dict[str, int] = field(default_factory=lambda: {"hello": 2, "epoch": 0})
     event_counts: dict[str, int] = field(default_factory=lambda: {"+sdown": 3, "+slave": 1})
 
 
@@ -166,6 +167,8 @@ def test_a_sentinel_tells_of_itself() -> None:
     assert samples["vedette_config_persists_total{saved}"] == 4
     assert samples["vedette_config_persists_total{failed}"] == 1
     assert samples["vedette_config_last_persist_seconds{}"] == 0.25
+    assert samples["vedette_refused_inputs_total{hello}"] == 2
+    assert samples["vedette_refused_inputs_total{epoch}"] == 0
     assert samples["vedette_events_total{+sdown}"] == 3
     assert samples["vedette_events_total{+slave}"] == 1
     assert samples["vedette_events_total{+switch-master}"] == 0

@@ -357,7 +357,7 @@ class Rig:
             case (b"PING",):
                 return self.pong.get(address, b"PONG")
             case (b"INFO",):
-                return self.info.get(address, b"")
+                return self.info.get(address, b"role:master\r\n")
             case (b"INFO", b"server"):
                 return b"" if address in self.strangers else b"vedette_version:1\r\n"
             case (b"SUBSCRIBE", _):

@@ -245,7 +245,7 @@ def test_votes_of_another_epoch_do_not_count(offset: int) -> None:
     """Only those that carry the epoch of this very election."""
     rig = candidate_rig()
     for address in PEER_ADDRESSES.values():
-        rig.opinion[address] = lambda command: [1, command[5], int(command[4]) + offset]
+        rig.opinion[address] = lambda command: [1, command[5], max(int(command[4]) + offset, 0)]
     rig.advance(3_000)
 
     assert "+try-failover" in rig.events()

@@ -194,6 +194,23 @@ async def test_garbage_and_unasked_replies_end_the_link(garbage: bytes) -> None:
     assert event == LinkDown(0, LINK, LinkLoss.PROTOCOL)
 
 
+async def test_reply_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody makes us hold more than a reply can reasonably be."""
+    monkeypatch.setattr("sentinel.runtime.link.REPLY_MAX_BYTES", 100_000)
+    with listening() as (listener, address):
+        async with running(address) as (link, reports):
+            peer = await accept(listener)
+            await reports.next()
+            link.send(1, [[b"INFO"]])
+            link.flush()
+
+            peer.sendall(b"$50000000\r\n" + b"x" * 150_000)
+            event = await reports.next()
+            peer.close()
+
+    assert event == LinkDown(0, LINK, LinkLoss.PROTOCOL)
+
+
 async def test_closed_link_reports_nothing() -> None:
     """The machine asked for it and has forgotten the link."""
     with listening() as (listener, address):

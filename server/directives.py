@@ -197,6 +197,18 @@ MAX_MEMORY_POLICY: Final = Directive(
     validate=_only("noeviction", "this server evicts no keys, so only noeviction is accepted"),
 )
 
+# --- encodings -----------------------------------------------------------------------------------
+_ENTRIES: Final = Integer(0, INT64_MAX)
+HASH_MAX_LISTPACK_ENTRIES: Final = Directive(
+    "hash-max-listpack-entries", _ENTRIES, 512, aliases=("hash-max-ziplist-entries",)
+)
+HASH_MAX_LISTPACK_VALUE: Final = Directive(
+    "hash-max-listpack-value", Memory(), 64, aliases=("hash-max-ziplist-value",)
+)
+SET_MAX_INTSET_ENTRIES: Final = Directive("set-max-intset-entries", _ENTRIES, 512)
+SET_MAX_LISTPACK_ENTRIES: Final = Directive("set-max-listpack-entries", _ENTRIES, 0)
+SET_MAX_LISTPACK_VALUE: Final = Directive("set-max-listpack-value", Memory(), 64)
+
 _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     PORT,
     BIND,
@@ -250,6 +262,11 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     MAX_MEMORY,
     MAX_MEMORY_POLICY,
     HLL_SPARSE_MAX_BYTES,
+    HASH_MAX_LISTPACK_ENTRIES,
+    HASH_MAX_LISTPACK_VALUE,
+    SET_MAX_INTSET_ENTRIES,
+    SET_MAX_LISTPACK_ENTRIES,
+    SET_MAX_LISTPACK_VALUE,
 )
 
 _LONG: Final = Integer(0, INT64_MAX)
@@ -317,11 +334,8 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("aof-use-rdb-preamble", YesNo(), True),
     Directive("aof-rewrite-incremental-fsync", YesNo(), True),
     Directive("aof-timestamp-enabled", YesNo(), False),
-    Directive("hash-max-listpack-entries", _LONG, 512, aliases=("hash-max-ziplist-entries",)),
-    Directive("hash-max-listpack-value", Memory(), 64, aliases=("hash-max-ziplist-value",)),
     Directive("list-max-listpack-size", _ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
     Directive("list-compress-depth", Integer(), 0),
-    Directive("set-max-intset-entries", _LONG, 512),
     Directive("zset-max-listpack-entries", _LONG, 128, aliases=("zset-max-ziplist-entries",)),
     Directive("zset-max-listpack-value", Memory(), 64, aliases=("zset-max-ziplist-value",)),
     Directive("stream-node-max-bytes", Memory(), 4 * _KILOBYTE),

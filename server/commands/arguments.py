@@ -10,11 +10,12 @@ from typing import Final
 
 from vedette.errors import CommandError
 
-INT64_MAX: Final = 2**63 - 1
-INT64_MIN: Final = -(2**63)
+from ..store.integers import INT64_MAX as INT64_MAX
+from ..store.integers import INT64_MIN as INT64_MIN
 
 SYNTAX_ERROR: Final = b"ERR syntax error"
 NOT_AN_INTEGER: Final = b"ERR value is not an integer or out of range"
+NOT_A_FLOAT: Final = b"ERR value is not a valid float"
 NO_SUCH_KEY: Final = b"ERR no such key"
 DATABASE_OUT_OF_RANGE: Final = b"ERR DB index is out of range"
 
@@ -49,17 +50,6 @@ def parse_integer_between(text: bytes, low: int, high: int, error: bytes) -> int
 def syntax_error() -> CommandError:
     """Return the error for options that make no sense."""
     return CommandError(SYNTAX_ERROR)
-
-
-def is_canonical_integer(text: bytes) -> bool:
-    """Return whether `text` spells a 64-bit integer just as Redis would print it."""
-    if not 0 < len(text) <= 20:
-        return False
-    try:
-        value = int(text)
-    except ValueError:
-        return False
-    return b"%d" % value == text and INT64_MIN <= value <= INT64_MAX
 
 
 def wrong_arity(name: bytes) -> CommandError:

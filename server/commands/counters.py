@@ -15,14 +15,13 @@ from vedette.resp.replies import Reply
 from ..engine import ServerContext
 from ..engine.context import WRONG_TYPE
 from . import extended_float
-from .arguments import INT64_MAX, INT64_MIN, parse_integer
+from .arguments import INT64_MAX, INT64_MIN, NOT_A_FLOAT, parse_integer
 
 _FLAGS: Final = Flag.WRITE | Flag.DENYOOM | Flag.FAST
 _KEYS: Final = Keys(1, 1, 1, ("RW", "ACCESS", "UPDATE"))
 _ZERO: Final = ord("0")
 #: Decimal digits from which on a number may not be of 64 bits.
 _SURELY_FITS: Final = 19
-NOT_A_FLOAT: Final = b"ERR value is not a valid float"
 
 
 @command(

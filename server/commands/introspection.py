@@ -14,8 +14,9 @@ from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
+from ..store.integers import is_canonical_integer
 from ..store.values import Value
-from .arguments import is_canonical_integer, parse_integer, syntax_error
+from .arguments import parse_integer, syntax_error
 from .help import help_reply
 
 OBJECT = container("OBJECT", group="generic", since="2.2.3", summary="Tells how a value is kept.")

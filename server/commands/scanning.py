@@ -1,11 +1,15 @@
-"""Finding keys without knowing their names: KEYS, SCAN, RANDOMKEY (Redis 7.0 `db.c`)."""
+"""Finding keys without knowing their names: KEYS, SCAN, RANDOMKEY (Redis 7.0 `db.c`).
+
+HSCAN, SSCAN and ZSCAN, which stand with their types, are `scan_elements` underneath.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from vedette.cmdspec import Flag, command
 from vedette.errors import CommandError
@@ -13,8 +17,10 @@ from vedette.glob import matches_glob
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
-from ..store.values import type_name
+from ..store.values import Scannable, type_name
 from .arguments import parse_integer, syntax_error
+
+ScannableT = TypeVar("ScannableT", bound=Scannable)
 
 _CURSOR: Final = re.compile(rb"([+-]?\d{1,20})?")
 _UINT64_MAX: Final = 2**64 - 1
@@ -45,12 +51,15 @@ def keys(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 @dataclass(slots=True)
 class _ScanOptions:
+    """Options of SCAN and its like."""
+
     count: int = 10
     pattern: bytes = b"*"
     type_name: bytes | None = None
 
     @classmethod
-    def parse(cls, words: list[bytes]) -> _ScanOptions:
+    def parse(cls, words: list[bytes], *, allows_type: bool) -> _ScanOptions:
+        """Read the options behind the cursor; only SCAN itself has TYPE."""
         options = cls()
         rest = iter(words)
         for word in rest:
@@ -64,7 +73,7 @@ class _ScanOptions:
                         raise syntax_error()
                 case b"MATCH":
                     options.pattern = value
-                case b"TYPE":
+                case b"TYPE" if allows_type:
                     options.type_name = value.lower()
                 case _:
                     raise syntax_error()
@@ -82,7 +91,7 @@ class _ScanOptions:
 )
 def scan(ctx: ServerContext, argv: list[bytes]) -> Reply:
     cursor = _parse_cursor(argv[1])
-    options = _ScanOptions.parse(argv[2:])
+    options = _ScanOptions.parse(argv[2:], allows_type=True)
     cursor, candidates = ctx.db.scan(cursor, options.count)
     found: list[Reply] = []
     for key in candidates:
@@ -94,6 +103,24 @@ def scan(ctx: ServerContext, argv: list[bytes]) -> Reply:
         if options.type_name is None or type_name(value) == options.type_name:
             found.append(key)
     return [b"%d" % cursor, found]
+
+
+def scan_elements(
+    ctx: ServerContext,
+    argv: list[bytes],
+    kind: type[ScannableT],
+    render: Callable[[ScannableT, list[bytes]], list[Reply]],
+) -> Reply:
+    """Answer HSCAN, SSCAN or ZSCAN; `render(value, elements)` is what stands for the elements."""
+    cursor = _parse_cursor(argv[2])
+    value = ctx.read_as(argv[1], kind)
+    if value is None:
+        return [b"0", []]
+    options = _ScanOptions.parse(argv[3:], allows_type=False)
+    cursor, elements = value.scan(cursor, options.count)
+    if options.pattern != b"*":
+        elements = [each for each in elements if matches_glob(options.pattern, each)]
+    return [b"%d" % cursor, render(value, elements)]
 
 
 def _parse_cursor(text: bytes) -> int:

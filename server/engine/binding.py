@@ -48,6 +48,14 @@ def bind_configuration(engine: ServerEngine) -> None:
             engine.configuration[ACL_PUBSUB_DEFAULT] == "allchannels"
         )
 
+    def limit_encodings() -> None:
+        limits = engine.limits
+        limits.hash_max_listpack_entries = engine.configuration[d.HASH_MAX_LISTPACK_ENTRIES]
+        limits.hash_max_listpack_value = engine.configuration[d.HASH_MAX_LISTPACK_VALUE]
+        limits.set_max_intset_entries = engine.configuration[d.SET_MAX_INTSET_ENTRIES]
+        limits.set_max_listpack_entries = engine.configuration[d.SET_MAX_LISTPACK_ENTRIES]
+        limits.set_max_listpack_value = engine.configuration[d.SET_MAX_LISTPACK_VALUE]
+
     configuration = engine.configuration
     configuration.on_change(set_password, d.REQUIRE_PASS)
     configuration.on_change(control_access, ACL_LOG_MAX_LEN, ACL_PUBSUB_DEFAULT)
@@ -72,9 +80,18 @@ def bind_configuration(engine: ServerEngine) -> None:
         d.MASTER_USER,
         d.MASTER_AUTH,
     )
+    configuration.on_change(
+        limit_encodings,
+        d.HASH_MAX_LISTPACK_ENTRIES,
+        d.HASH_MAX_LISTPACK_VALUE,
+        d.SET_MAX_INTSET_ENTRIES,
+        d.SET_MAX_LISTPACK_ENTRIES,
+        d.SET_MAX_LISTPACK_VALUE,
+    )
     configuration.on_change(engine.review_limits, d.MAX_MEMORY, d.SAVE, d.STOP_WRITES_ON_SAVE_ERROR)
     engine.replication.settings.listening_port = configuration[d.PORT]
     control_access()
+    limit_encodings()
     set_up(
         engine.access,
         password=configuration[d.REQUIRE_PASS],

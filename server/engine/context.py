@@ -44,6 +44,8 @@ class ServerContext(Context):
     def __init__(self, engine: ServerEngine) -> None:
         super().__init__(engine, engine.settings)
         self.keyspace = engine.keyspace
+        self.limits = engine.limits
+        self.random = engine.random
         self.statistics = Statistics()
         self.db: Database = engine.keyspace.databases[0]
         #: What to propagate in place of the command as sent, or None; reset by the engine.

@@ -21,6 +21,7 @@ from ..config import Configuration
 from ..persistence.save_points import SaveStatus
 from ..replication.state import Replication
 from ..store.database import Database
+from ..store.encoding_limits import EncodingLimits
 from ..store.expiry_cycle import ExpiryCycle
 from ..store.keyspace import Keyspace
 from .binding import bind_configuration
@@ -75,7 +76,9 @@ class ServerEngine(Engine):
         on_crash: Callable[[Session, CommandRow, Exception], None] | None = None,
     ) -> None:
         self.keyspace = Keyspace(database_count, self.wake)
+        self.limits = EncodingLimits()
         self.host = host
+        self.random = random.Random(int(host.random_hex(16), 16))
         self.configuration = configuration or Configuration()
         self.facts = facts or ProcessFacts()
         self.run_id = host.random_hex(40)
@@ -104,8 +107,7 @@ class ServerEngine(Engine):
         #: The largest resident size seen.
         self.peak_memory_bytes = 0
         self.rates = Rates()
-        generator = random.Random(int(host.random_hex(16), 16))
-        self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, generator)
+        self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, self.random)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
         bind_configuration(self)
 
@@ -261,8 +263,10 @@ class ServerEngine(Engine):
             self._propagate_with_deletions(changes, index, commands, is_unit=is_unit)
         else:
             self.keyspace.dirty += changes
-            for command in [argv] if effects is None else effects:
-                self.propagate(index, command)
+            if effects is None:
+                self.propagate(index, argv)
+            else:
+                self._propagate_unit([(index, command) for command in effects])
         if self.has_woken and self._transaction is None:
             self.serve_woken()
 
@@ -288,6 +292,14 @@ class ServerEngine(Engine):
             for sink in self.sinks:
                 sink.append([(database_index, command)])
 
+    def _propagate_unit(self, effects: list[tuple[int, list[bytes]]]) -> None:
+        """Have replicas apply all of `effects` or none."""
+        if self._transaction is not None:
+            self._transaction += effects
+        elif effects and self.sinks and not self.is_replica:
+            for sink in self.sinks:
+                sink.append(effects)
+
     @property
     def is_in_transaction(self) -> bool:
         """Whether EXEC is running."""
@@ -300,9 +312,7 @@ class ServerEngine(Engine):
     def end_transaction(self) -> None:
         """Send what was collected since `begin_transaction`."""
         effects, self._transaction = self._transaction, None
-        if effects and self.sinks and not self.is_replica:
-            for sink in self.sinks:
-                sink.append(effects)
+        self._propagate_unit(effects or [])
         if self.has_woken:
             self.serve_woken()
 

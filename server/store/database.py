@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from .scan_order import ScanOrder
+from .scan_order import ScanOrder, scan
 from .values import Value
 
 
@@ -102,16 +102,9 @@ class Database:
         self.expires, other.expires = other.expires, self.expires
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
-        """Return the next cursor (0: the end) and about `count` keys, as `ScanOrder.step` does."""
-        if cursor == 0 and len(self.values) <= count:
-            return 0, list(self.values)
-        order = self._scan_order
-        if cursor == 0 or order is None or order.values is not self.values:
-            order = self._scan_order = ScanOrder(self.values)
-        cursor, keys = order.step(cursor, count)
-        if cursor == 0:
-            self._scan_order = None
-        return cursor, [key for key in keys if key in self.values]
+        """Return the next cursor (0: the end) and about `count` keys."""
+        cursor, keys, self._scan_order = scan(self.values, self._scan_order, cursor, count)
+        return cursor, keys
 
     def expired_among(self, keys: Iterable[bytes], now_ms: int) -> list[bytes]:
         """Return those of `keys` that have expired (the active expiry cycle's question)."""

@@ -5,17 +5,35 @@ goes meanwhile. Redis walks the slots of its hash table; Python shows no slots, 
 by their hash here, and a cursor is a place in that order. A place means the same at any time in the
 life of the process, so the server keeps no state for a scan: a `ScanOrder` is but a cache of the
 sorting, made when a scan begins, and made anew where it is missing.
+
+What is said of keys goes for the elements of a collection too (HSCAN, SSCAN, ZSCAN).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Final
 
 #: Places are 1 to 2^47: so cursors are exact in languages that have only doubles.
 _PLACE_BITS: Final = 47
 _PLACE_MASK: Final = (1 << _PLACE_BITS) - 1
 _KEYS_PER_BUCKET: Final = 64
+
+
+def scan(
+    values: Collection[bytes], order: ScanOrder | None, cursor: int, count: int
+) -> tuple[int, list[bytes], ScanOrder | None]:
+    """Take one step of a scan over the keys of `values`, a set or dictionary.
+
+    Return the next cursor (0: the end), about `count` keys, and the cache to give as `order` to the
+    next call for the same container; None is always right, and costs a pass over it.
+    """
+    if cursor == 0 and len(values) <= count:
+        return 0, list(values), None
+    if cursor == 0 or order is None or order.values is not values:
+        order = ScanOrder(values)
+    cursor, keys = order.step(cursor, count)
+    return cursor, [key for key in keys if key in values], order if cursor else None
 
 
 def _place(key: bytes) -> int:
@@ -28,7 +46,7 @@ class ScanOrder:
     Making it is one pass; buckets are sorted when a scan comes to them, so that no call takes long.
     """
 
-    def __init__(self, values: Mapping[bytes, object]) -> None:
+    def __init__(self, values: Collection[bytes]) -> None:
         self.values = values
         bucket_bits = max(0, (len(values) // _KEYS_PER_BUCKET).bit_length())
         self._shift = _PLACE_BITS - bucket_bits

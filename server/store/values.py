@@ -37,6 +37,16 @@ class Collection(ABC, Sized):
         """Return an equal value that shares nothing that changes (COPY)."""
 
 
+class Scannable(Collection):
+    """A collection whose elements have no places, so that a cursor goes through them."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """Return the next cursor (0: the end) and about `count` elements (`scan_order.scan`)."""
+
+
 Value: TypeAlias = bytes | Collection
 
 

@@ -96,6 +96,27 @@ def read_string(data: RdbData, position: int) -> tuple[bytes, int]:
     return data[start:end], end
 
 
+def read_strings(data: RdbData, position: int, count: int) -> tuple[list[bytes], int]:
+    """Return the `count` strings from `position` on and the position after them.
+
+    Raises: what `read_string` raises.
+    """
+    texts: list[bytes] = []
+    append = texts.append
+    for _ in range(count):
+        size = data[position]
+        if size < ONE_BYTE_LIMIT:
+            start = position + 1
+            position = start + size
+            append(data[start:position])
+        else:
+            text, position = read_string(data, position)
+            append(text)
+    if position > len(data):  # a slice past the end comes out short without an error
+        raise CorruptRdbError(len(data), "a string runs past the end")
+    return texts, position
+
+
 def _read_compressed(data: RdbData, position: int) -> tuple[bytes, int]:
     packed_size, start = read_length(data, position + 1)
     size, start = read_length(data, start)

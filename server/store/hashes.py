@@ -1,0 +1,102 @@
+"""Hashes: fields with values (Redis 7.0 `t_hash.c`)."""
+
+from __future__ import annotations
+
+import random
+from typing import ClassVar, Final
+
+from .digest import DIGEST_SIZE, mix_digest, xor_digest
+from .encoding_limits import EncodingLimits
+from .sampling import Sampler
+from .scan_order import ScanOrder, scan
+from .values import Scannable
+
+#: The number that Redis mixes into the digest (`OBJ_HASH`).
+_DIGEST_TYPE: Final = (4).to_bytes(4, "big")
+
+
+class Hash(Scannable):
+    """`fields` may be read by anyone, but is changed only through the methods."""
+
+    __slots__ = ("_is_listpack", "_sampler", "_scan_order", "fields")
+
+    type_name: ClassVar[bytes] = b"hash"
+
+    def __init__(
+        self, fields: dict[bytes, bytes] | None = None, limits: EncodingLimits | None = None
+    ) -> None:
+        """Adopt `fields`, which `limits` (None: the defaults) may allow to be a listpack."""
+        self.fields: dict[bytes, bytes] = {} if fields is None else fields
+        self._is_listpack = not self.fields or _fit_listpack(
+            self.fields, limits or EncodingLimits()
+        )
+        #: None until a random field is asked for.
+        self._sampler: Sampler | None = None
+        self._scan_order: ScanOrder | None = None
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    def set(self, field: bytes, text: bytes, limits: EncodingLimits) -> bool:
+        """Set `field`; return whether it is a new one."""
+        fields = self.fields
+        count = len(fields)
+        fields[field] = text
+        is_new = len(fields) != count
+        if self._is_listpack and (
+            count + is_new > limits.hash_max_listpack_entries
+            or len(text) > limits.hash_max_listpack_value
+            or len(field) > limits.hash_max_listpack_value
+        ):
+            self._is_listpack = False
+        if is_new and self._sampler is not None:
+            self._sampler.add(field)
+        return is_new
+
+    def delete(self, field: bytes) -> bool:
+        """Delete `field`; return whether it was there."""
+        if self.fields.pop(field, None) is None:
+            return False
+        if self._sampler is not None:
+            self._sampler.remove(field)
+        return True
+
+    def random_field(self, generator: random.Random) -> bytes:
+        """Return a field; there must be one."""
+        return self._drawn_from().draw(generator)
+
+    def random_fields(self, generator: random.Random, count: int) -> list[bytes]:
+        """Return `count` distinct fields; there must be so many."""
+        return self._drawn_from().sample(generator, count)
+
+    def _drawn_from(self) -> Sampler:
+        if self._sampler is None:
+            self._sampler = Sampler(self.fields)
+        return self._sampler
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        if self._is_listpack:
+            return 0, list(self.fields)  # Redis gives a listpack in one piece, whatever the count
+        cursor, found, self._scan_order = scan(self.fields, self._scan_order, cursor, count)
+        return cursor, found
+
+    def encoding(self) -> bytes:
+        return b"listpack" if self._is_listpack else b"hashtable"
+
+    def add_to_digest(self, digest: bytes) -> bytes:
+        digest = mix_digest(digest, _DIGEST_TYPE)
+        for field, text in self.fields.items():
+            digest = xor_digest(digest, mix_digest(mix_digest(bytes(DIGEST_SIZE), field), text))
+        return digest
+
+    def copy(self) -> Hash:
+        twin = Hash(self.fields.copy())
+        twin._is_listpack = self._is_listpack
+        return twin
+
+
+def _fit_listpack(fields: dict[bytes, bytes], limits: EncodingLimits) -> bool:
+    if len(fields) > limits.hash_max_listpack_entries:
+        return False
+    longest = max(max(map(len, fields)), max(map(len, fields.values())))
+    return longest <= limits.hash_max_listpack_value

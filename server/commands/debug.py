@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vedette.cmdspec import Flag, command
+from vedette.conf import BadValueError, Memory
 from vedette.errors import CommandError
 from vedette.resp.encode import encode_reply
 from vedette.resp.replies import (
@@ -48,6 +49,8 @@ _LEADING_NUMBER: Final = re.compile(rb"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)
 _OUT_OF_RANGE: Final = b"ERR value is out of range, must be positive"
 #: The number that Redis mixes into the digest of a string (`OBJ_STRING`).
 _STRING_TYPE: Final = (0).to_bytes(4, "big")
+#: Of QUICKLIST-PACKED-THRESHOLD.
+_LARGEST_THRESHOLD: Final = 1 << 32
 _DUMP_OVERHEAD_BYTES: Final = 11  # type, version and checksum of a DUMP payload
 
 
@@ -57,8 +60,8 @@ _DUMP_OVERHEAD_BYTES: Final = 11  # type, version and checksum of a DUMP payload
     flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE,
     group="server",
     since="1.0.0",
-    summary="Tools for tests: CHANGE-REPL-ID, DIGEST, ERROR, OBJECT, POPULATE, PROTOCOL, RELOAD,"
-    " SET-ACTIVE-EXPIRE, SLEEP.",
+    summary="Tools for tests: CHANGE-REPL-ID, DIGEST, ERROR, OBJECT, POPULATE, PROTOCOL,"
+    " QUICKLIST-PACKED-THRESHOLD, RELOAD, SET-ACTIVE-EXPIRE, SLEEP.",
 )
 def debug(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if not is_allowed(ctx.engine.configuration[directives.ENABLE_DEBUG_COMMAND], ctx.session):
@@ -116,6 +119,19 @@ def _populate(ctx: ServerContext, argv: list[bytes]) -> Reply:
         if ctx.peek(key) is None:
             value = b"value:%d" % index
             ctx.db.set(key, value[:size].ljust(size, b"\0") if size else value)
+    return OK
+
+
+def _set_packed_threshold(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    """Accept what Redis would take; lists have no packed nodes here, so that it changes nothing."""
+    try:
+        size_bytes = Memory().parse((argv[2].decode("latin-1"),))
+    except BadValueError:
+        size_bytes = _LARGEST_THRESHOLD + 1
+    if size_bytes > _LARGEST_THRESHOLD:
+        raise CommandError(
+            b"ERR argument must be a memory value bigger than 1 and smaller than 4gb"
+        )
     return OK
 
 
@@ -240,6 +256,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[by
     b"OBJECT": (3, 3, _object),
     b"POPULATE": (3, 5, _populate),
     b"PROTOCOL": (3, 3, _protocol),
+    b"QUICKLIST-PACKED-THRESHOLD": (3, 3, _set_packed_threshold),
     b"RELOAD": (2, 5, _reload),
     b"SET-ACTIVE-EXPIRE": (3, 3, _set_active_expire),
     b"SLEEP": (3, 3, _sleep),

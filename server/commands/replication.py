@@ -13,7 +13,7 @@ from vedette.clients.blocking import Waiting
 from vedette.clients.session import ClientKind
 from vedette.cmdspec import Flag, command
 from vedette.errors import CommandError
-from vedette.resp.replies import NO_REPLY, OK, ErrorReply, Reply, SimpleString
+from vedette.resp.replies import NO_REPLY, OK, Reply, SimpleString
 from vedette.types import Address
 
 from .. import directives
@@ -31,9 +31,6 @@ WAIT_REASON: Final = "wait"
 _SYNC: Final = Flag.ADMIN | Flag.NOSCRIPT | Flag.NO_ASYNC_LOADING | Flag.NO_MULTI
 _REPLICAOF: Final = Flag.ADMIN | Flag.NOSCRIPT | Flag.STALE | Flag.NO_ASYNC_LOADING
 _REPLICAOF_SUMMARY: Final = "Makes the server follow a master, or (NO ONE) be one."
-_UNBLOCKED: Final = ErrorReply(
-    b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
-)
 
 
 def start_following(
@@ -45,7 +42,6 @@ def start_following(
     engine.configuration.put(directives.REPLICA_OF, master)
     engine.set_role(is_replica=True, is_read_only=replication.settings.is_read_only)
     engine.set_link_state(is_down=True, serves_stale_data=replication.settings.serves_stale_data)
-    engine.wake(WAIT_REASON)
 
 
 def stop_following(engine: ServerEngine, now_ms: int) -> None:
@@ -188,8 +184,6 @@ def wait(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
     replication.wants_acknowledgements = True
 
     def retry(now_ms: int) -> Reply | Waiting:
-        if replication.is_replica:
-            return _UNBLOCKED
         acknowledged = replication.count_acknowledged(offset)
         return acknowledged if acknowledged >= count else WAITING
 

@@ -35,6 +35,9 @@ MASTERDOWN = CommandError(
     b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
 )
 NOREPLICAS = CommandError(b"NOREPLICAS Not enough good replicas to write.")
+UNBLOCKED = CommandError(
+    b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
+)
 #: The `changes` of a command that found nothing but expired keys.
 ONLY_EXPIRED = 1 << 62
 OUT_OF_MEMORY = CommandError(b"OOM command not allowed when used memory > 'maxmemory'.")
@@ -125,10 +128,17 @@ class ServerEngine(Engine):
     # --- gates -----------------------------------------------------------------------------------
 
     def set_role(self, *, is_replica: bool, is_read_only: bool = True) -> None:
-        """Say whether we follow a master, and whether clients may write all the same."""
+        """Say whether we follow a master, and whether clients may write all the same.
+
+        Clients that wait for a write or for replicas would wait for ever on a replica: those are
+        told, and their connections closed (`blocked.c: disconnectAllBlockedClients`).
+        """
+        has_become_replica = is_replica and not self.is_replica
         self.is_replica = is_replica
         self.is_replica_read_only = is_read_only
         self.recheck()
+        if has_become_replica:
+            self.turn_away_waiting(UNBLOCKED)
 
     def set_loading(self, is_loading: bool) -> None:
         """Say whether the dataset is being loaded."""

@@ -1,8 +1,9 @@
 """Random commands to a real redis-server and to our engine: the same bytes, and the same stream.
 
 Sequences are drawn at random (the same ones in every run) over few keys, so that they meet. Replies
-are compared as raw bytes (of a real server with `rdbcompression no`, for two LZFs differ); datasets through DEBUG DIGEST; and what replicas are sent through a
-replica attached to the real server.
+are compared as raw bytes; datasets through DEBUG DIGEST; and what replicas are sent through a
+replica attached to the real server. That one is to have `rdbcompression no`: what LZF makes of a
+value is the compressor's affair, and DUMP is compared without it.
 """
 
 from __future__ import annotations

@@ -32,6 +32,9 @@ class Block:
     the reply, or `WAITING`; what it changes is propagated as it says itself (`propagate_as`). After
     `deadline_ms` (wall clock; None: no limit) the reply is `on_timeout()`.
 
+    Where nothing waits (inside MULTI, in a script) the reply is `instead_of_waiting()`, or that of
+    the timeout where it is not given.
+
     With `is_repeated` the request itself has not been run: when the wait ends it is taken up again
     from the start, gates included, and the reply is to be `NO_REPLY`.
     """
@@ -41,6 +44,7 @@ class Block:
     on_timeout: Callable[[], Reply] = lambda: NO_REPLY
     deadline_ms: int | None = None
     is_repeated: bool = False
+    instead_of_waiting: Callable[[], Reply] | None = None
 
 
 class PausePurpose(Enum):

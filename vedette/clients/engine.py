@@ -392,7 +392,9 @@ class Engine(Waits):
         if refusal is not None:
             return self.error_reply(refusal)
         reply = self._call_accounted(session, row, argv)
-        return reply.on_timeout() if isinstance(reply, Block) else reply
+        if isinstance(reply, Block):
+            return (reply.instead_of_waiting or reply.on_timeout)()
+        return reply
 
     def _call_accounted(
         self, session: Session, row: CommandRow, argv: list[bytes]
@@ -469,6 +471,13 @@ class Engine(Waits):
             session.end_caching()
         session.end_reply()
         return NO_REPLY if is_silent else reply
+
+    def turn_away_waiting(self, error: CommandError) -> None:
+        """End all waits but those that take a request up again, with `error`, and close."""
+        for session in self.blocked_sessions():
+            if session.blocked is not None and not session.blocked.is_repeated:
+                self.unblock(session, self.error_reply(error.text))
+                self.clients.request_close(session)
 
     # --- the end ---------------------------------------------------------------------------------
 

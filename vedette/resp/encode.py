@@ -26,6 +26,12 @@ from .replies import (
 #: `$<n>\r\n` for the sizes that nearly every reply has: indexing is cheaper than formatting.
 BULK_HEADERS = tuple(b"$%d\r\n" % size for size in range(1024))
 
+#: The same without the line break, for the replies that `_join_bulks` makes.
+_BULK_HEADS = tuple(b"$%d" % size for size in range(1024))
+
+#: From this many items on an array of nothing but bytes is worth `_join_bulks`.
+_JOINED_COUNT = 8
+
 #: `:<n>\r\n` for small integers, by value.
 INTEGERS = tuple(b":%d\r\n" % value for value in range(1024))
 
@@ -85,7 +91,28 @@ def encode_reply(reply: Reply, protocol: int = 2) -> bytes:
 
 
 def _array(mark: bytes, items: Sequence[Reply], protocol: int) -> bytes:
+    if len(items) >= _JOINED_COUNT and type(items[0]) is type(items[-1]) is bytes:
+        joined = _join_bulks(mark, items)
+        if joined is not None:
+            return joined
     return b"%b%d\r\n%b" % (mark, len(items), b"".join([encode_reply(i, protocol) for i in items]))
+
+
+def _join_bulks(mark: bytes, items: Sequence[Reply]) -> bytes | None:
+    """Return an array of bulk strings, None if an item is no bytes or has more than 1023 of them.
+
+    No Python code runs for an item, so that a hundred take a third of the time they take one by
+    one. Whatever is no bytes has no length, or cannot be joined.
+    """
+    count = len(items)
+    parts: list[bytes] = [b""] * (2 * count + 2)
+    parts[0] = b"%b%d" % (mark, count)
+    try:
+        parts[1:-1:2] = map(_BULK_HEADS.__getitem__, map(len, items))  # type: ignore[arg-type]  # see above
+        parts[2:-1:2] = items  # type: ignore[assignment]  # likewise
+        return b"\r\n".join(parts)
+    except (TypeError, IndexError):
+        return None
 
 
 def _encode_rare(reply: Reply, protocol: int) -> bytes:

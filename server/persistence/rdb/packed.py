@@ -11,7 +11,7 @@ of the packed string.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from struct import Struct
 from struct import error as StructError
@@ -32,6 +32,12 @@ _UNCOUNTED: Final = 0xFFFF
 #: The sizes of an entry up to which its backward length takes one byte more each.
 _BACK_LENGTH_LIMITS: Final = (127, 16383, 2097151, 268435455)
 _INTEGERS: Final = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
+#: No decimal integer of 64 bits takes more bytes.
+_INTEGER_SIZE_LIMIT: Final = 20
+#: Strings below this size have one byte before them in a listpack, and one behind.
+_SHORT_SIZE_LIMIT: Final = 64
+_SHORT_HEADS: Final = tuple(bytes((0x80 | size,)) for size in range(_SHORT_SIZE_LIMIT))
+_SHORT_TAILS: Final = tuple(bytes((size + 1,)) for size in range(_SHORT_SIZE_LIMIT))
 _ZIPLIST_INTEGERS: Final = {0xC0: 2, 0xD0: 4, 0xE0: 8, 0xF0: 3, 0xFE: 1}
 
 
@@ -156,13 +162,42 @@ def _read_zipmap_length(data: bytes, position: int) -> tuple[int, int]:
 
 def encode_listpack(elements: Iterable[bytes | int]) -> bytes:
     """Return the listpack of `elements`: integers of 64 bits, and strings that stay strings."""
-    entries = [
-        _integer_entry(element) if isinstance(element, int) else _string_entry(element)
-        for element in elements
-    ]
-    body = b"".join([part for entry in entries for part in (entry, _back_length(len(entry)))])
+    return listpack_of_entries(
+        [
+            _with_back_length(
+                _integer_entry(element) if isinstance(element, int) else _string_entry(element)
+            )
+            for element in elements
+        ]
+    )
+
+
+def listpack_entry(text: bytes) -> bytes:
+    """Return `text` as an entry of a listpack: as Redis has it, an integer where it spells one."""
+    size = len(text)
+    # Below 0x3A are the digits and the minus sign: a cheap look before a dear one.
+    if 0 < size <= _INTEGER_SIZE_LIMIT and text[0] < 0x3A:
+        try:
+            number = int(text)
+        except ValueError:
+            pass  # no integer: a string like others
+        else:
+            if b"%d" % number == text and -(1 << 63) <= number < 1 << 63:
+                return _with_back_length(_integer_entry(number))
+    if size < _SHORT_SIZE_LIMIT:
+        return _SHORT_HEADS[size] + text + _SHORT_TAILS[size]
+    return _with_back_length(_string_entry(text))
+
+
+def listpack_of_entries(entries: Sequence[bytes]) -> bytes:
+    """Return the listpack of what `listpack_entry` returned."""
+    body = b"".join(entries)
     head = _LISTPACK_HEAD.pack(_LISTPACK_HEAD.size + len(body) + 1, min(len(entries), _UNCOUNTED))
     return head + body + bytes((_END,))
+
+
+def _with_back_length(entry: bytes) -> bytes:
+    return entry + _back_length(len(entry))
 
 
 def _integer_entry(number: int) -> bytes:

@@ -73,11 +73,11 @@ def test_payload_shorter_than_its_footer_is_refused(data: bytes) -> None:
 
 
 def test_known_type_is_refused_by_name() -> None:
-    """A RESTORE of a list says that it was a list."""
+    """A RESTORE of what belongs to a module says to which."""
     with pytest.raises(UnsupportedRdbTypeError) as caught:
-        restore_payload(sealed(b"\x12\x01\x02\x05hello"))
+        restore_payload(sealed(b"\x07\x81" + bytes(8)))
 
-    assert (caught.value.type_name, caught.value.encoding) == ("list", "LIST_QUICKLIST_2")
+    assert (caught.value.type_name, caught.value.encoding) == ("module type AAAAAAAAA", "MODULE_2")
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ from typing import ClassVar, Final
 
 from .digest import DIGEST_SIZE, mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
-from .sampling import Sampler
-from .scan_order import ScanOrder, scan
+from .roster import Roster
 from .values import Scannable
 
 #: The number that Redis mixes into the digest (`OBJ_HASH`).
@@ -18,7 +17,7 @@ _DIGEST_TYPE: Final = (4).to_bytes(4, "big")
 class Hash(Scannable):
     """`fields` may be read by anyone, but is changed only through the methods."""
 
-    __slots__ = ("_is_listpack", "_sampler", "_scan_order", "fields")
+    __slots__ = ("_is_listpack", "_roster", "fields")
 
     type_name: ClassVar[bytes] = b"hash"
 
@@ -30,9 +29,8 @@ class Hash(Scannable):
         self._is_listpack = not self.fields or _fit_listpack(
             self.fields, limits or EncodingLimits()
         )
-        #: None until a random field is asked for.
-        self._sampler: Sampler | None = None
-        self._scan_order: ScanOrder | None = None
+        #: None until a random field, or a part of many, is asked for.
+        self._roster: Roster | None = None
 
     def __len__(self) -> int:
         return len(self.fields)
@@ -49,36 +47,35 @@ class Hash(Scannable):
             or len(field) > limits.hash_max_listpack_value
         ):
             self._is_listpack = False
-        if is_new and self._sampler is not None:
-            self._sampler.add(field)
+        if is_new and self._roster is not None:
+            self._roster.add(field)
         return is_new
 
     def delete(self, field: bytes) -> bool:
         """Delete `field`; return whether it was there."""
         if self.fields.pop(field, None) is None:
             return False
-        if self._sampler is not None:
-            self._sampler.remove(field)
+        if self._roster is not None:
+            self._roster.remove(field)
         return True
 
     def random_field(self, generator: random.Random) -> bytes:
         """Return a field; there must be one."""
-        return self._drawn_from().draw(generator)
+        return self._made_roster().draw(generator)
 
     def random_fields(self, generator: random.Random, count: int) -> list[bytes]:
         """Return `count` distinct fields; there must be so many."""
-        return self._drawn_from().sample(generator, count)
+        return self._made_roster().sample(generator, count)
 
-    def _drawn_from(self) -> Sampler:
-        if self._sampler is None:
-            self._sampler = Sampler(self.fields)
-        return self._sampler
+    def _made_roster(self) -> Roster:
+        if self._roster is None:
+            self._roster = Roster(self.fields)
+        return self._roster
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         if self._is_listpack:
             return 0, list(self.fields)  # Redis gives a listpack in one piece, whatever the count
-        cursor, found, self._scan_order = scan(self.fields, self._scan_order, cursor, count)
-        return cursor, found
+        return self._made_roster().scan(cursor, count)
 
     def encoding(self) -> bytes:
         return b"listpack" if self._is_listpack else b"hashtable"

@@ -10,8 +10,7 @@ from typing import ClassVar, Final
 from .digest import mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
 from .integers import is_canonical_integer
-from .sampling import Sampler
-from .scan_order import ScanOrder, scan
+from .roster import Roster
 from .values import Scannable
 
 #: The number that Redis mixes into the digest (`OBJ_SET`).
@@ -33,7 +32,7 @@ class Set(Scannable):
     numbers.
     """
 
-    __slots__ = ("_encoding", "_sampler", "_scan_order", "members")
+    __slots__ = ("_encoding", "_roster", "members")
 
     type_name: ClassVar[bytes] = b"set"
 
@@ -43,9 +42,8 @@ class Set(Scannable):
         """Adopt `members`, in the encoding that `limits` (None: the defaults) give them."""
         self.members: set[bytes] = set() if members is None else members
         self._encoding = _encoding_of(self.members, limits or EncodingLimits())
-        #: None until a random member is asked for.
-        self._sampler: Sampler | None = None
-        self._scan_order: ScanOrder | None = None
+        #: None until a random member, or a part of many, is asked for.
+        self._roster: Roster | None = None
 
     def __len__(self) -> int:
         return len(self.members)
@@ -70,8 +68,8 @@ class Set(Scannable):
         if self._encoding is not _Encoding.HASHTABLE:
             self._convert_for(member, limits)
         members.add(member)
-        if self._sampler is not None:
-            self._sampler.add(member)
+        if self._roster is not None:
+            self._roster.add(member)
         return True
 
     def _convert_for(self, member: bytes, limits: EncodingLimits) -> None:
@@ -93,34 +91,33 @@ class Set(Scannable):
         if member not in members:
             return False
         members.remove(member)
-        if self._sampler is not None:
-            self._sampler.remove(member)
+        if self._roster is not None:
+            self._roster.remove(member)
         return True
 
     def pop(self, generator: random.Random) -> bytes:
         """Remove a random member and return it; there must be one."""
-        member = (self._sampler or self._drawn_from()).take(generator)
+        member = (self._roster or self._made_roster()).take(generator)
         self.members.remove(member)
         return member
 
     def random_member(self, generator: random.Random) -> bytes:
         """Return a member; there must be one."""
-        return (self._sampler or self._drawn_from()).draw(generator)
+        return (self._roster or self._made_roster()).draw(generator)
 
     def random_members(self, generator: random.Random, count: int) -> list[bytes]:
         """Return `count` distinct members; there must be so many."""
-        return self._drawn_from().sample(generator, count)
+        return self._made_roster().sample(generator, count)
 
-    def _drawn_from(self) -> Sampler:
-        if self._sampler is None:
-            self._sampler = Sampler(self.members)
-        return self._sampler
+    def _made_roster(self) -> Roster:
+        if self._roster is None:
+            self._roster = Roster(self.members)
+        return self._roster
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         if self._encoding is not _Encoding.HASHTABLE:
             return 0, self.listed()  # Redis gives what is packed in one piece, whatever the count
-        cursor, found, self._scan_order = scan(self.members, self._scan_order, cursor, count)
-        return cursor, found
+        return self._made_roster().scan(cursor, count)
 
     def encoding(self) -> bytes:
         return self._encoding.value

@@ -1,8 +1,13 @@
-"""Drawing elements at random out of containers that cannot be indexed.
+"""Drawing from, and going through, containers that cannot be indexed.
 
-Python's sets and dictionaries give no random element in constant time. A `Sampler` is a list of
-what a container holds, made when it is first needed and kept up to date from then on: what is
-removed is only noted, and struck from the list when a draw comes upon it.
+Python's sets and dictionaries give no random element in constant time, and show no slots that a
+cursor could stand for. A `Roster` is a list of what a container holds, made when it is first needed
+and kept up to date from then on: what is removed is only noted, and struck from the list when a
+draw comes upon it, the last member filling the gap.
+
+A scan goes from the end of the list to its beginning, and a cursor says how many places are left.
+That gives SCAN's guarantee without any state for a scan: members only ever move towards the
+beginning, so one that was there from the first step to the last is not missed; some come twice.
 """
 
 from __future__ import annotations
@@ -11,8 +16,8 @@ import random
 from collections.abc import Iterable
 
 
-class Sampler:
-    """All draws are uniform and, like additions and removals, take constant time on average."""
+class Roster:
+    """Draws are uniform. They, like additions and removals, take constant time on average."""
 
     __slots__ = ("_gone", "_order")
 
@@ -58,6 +63,16 @@ class Sampler:
         while len(found) < count:
             found.add(self.draw(generator))
         return list(found)
+
+    def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
+        """Return the next cursor (0: the end) and up to `count` members; cursor 0 begins."""
+        order, gone = self._order, self._gone
+        end = min(cursor, len(order)) if cursor else len(order)
+        start = max(0, end - count)
+        found = order[start:end]
+        if gone:
+            found = [member for member in found if member not in gone]
+        return start, found
 
     def _index(self, generator: random.Random) -> int:
         """Return the place of a member, striking what is gone on the way."""

@@ -35,21 +35,23 @@ class Hash(Scannable):
     def __len__(self) -> int:
         return len(self.fields)
 
-    def set(self, field: bytes, text: bytes, limits: EncodingLimits) -> bool:
-        """Set `field`; return whether it is a new one."""
+    def set(self, field: bytes, text: bytes, limits: EncodingLimits) -> int:
+        """Set `field`; return how many fields are new: 0 or 1."""
         fields = self.fields
         count = len(fields)
         fields[field] = text
-        is_new = len(fields) != count
+        new_count = len(fields)
         if self._is_listpack and (
-            count + is_new > limits.hash_max_listpack_entries
+            new_count > limits.hash_max_listpack_entries
             or len(text) > limits.hash_max_listpack_value
             or len(field) > limits.hash_max_listpack_value
         ):
             self._is_listpack = False
-        if is_new and self._roster is not None:
+        if new_count == count:
+            return 0
+        if self._roster is not None:
             self._roster.add(field)
-        return is_new
+        return 1
 
     def delete(self, field: bytes) -> bool:
         """Delete `field`; return whether it was there."""

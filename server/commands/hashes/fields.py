@@ -17,6 +17,8 @@ from ..arguments import wrong_arity
 
 _READ: Final = Keys(1, 1, 1, ("RO", "ACCESS"))
 _LOOK: Final = Keys(1, 1, 1, ("RO",))
+#: Bound here, because looking up a member of an enum takes as long as finding the hash.
+_EVENT: Final = KeyspaceEvents.HASH
 _WRITE_FLAGS: Final = Flag.WRITE | Flag.DENYOOM | Flag.FAST
 _READ_FLAGS: Final = Flag.READONLY | Flag.FAST
 
@@ -64,14 +66,14 @@ def _set_fields(ctx: ServerContext, argv: list[bytes]) -> int:
     limits = ctx.limits
     count = len(argv)
     if count == 4:
-        created = int(value.set(argv[2], argv[3], limits))
+        created = value.set(argv[2], argv[3], limits)
     else:
         created = 0
         for index in range(2, count, 2):
             created += value.set(argv[index], argv[index + 1], limits)
     if db.observed:
         db.touch(key)
-    ctx.notify(KeyspaceEvents.HASH, b"hset", key)
+    ctx.notify(_EVENT, b"hset", key)
     ctx.changes = count // 2 - 1
     return created
 
@@ -107,7 +109,7 @@ def hsetnx(ctx: ServerContext, argv: list[bytes]) -> Reply:
         value = hash_to_change(ctx, key)
     value.set(field, text, ctx.limits)
     ctx.db.touch(key)
-    ctx.notify(KeyspaceEvents.HASH, b"hset", key)
+    ctx.notify(_EVENT, b"hset", key)
     ctx.changes = 1
     return 1
 
@@ -201,7 +203,7 @@ def hdel(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if deleted:
         ctx.changes = deleted
         ctx.db.touch(key)
-        ctx.notify(KeyspaceEvents.HASH, b"hdel", key)
+        ctx.notify(_EVENT, b"hdel", key)
         if not value:
             ctx.db.delete(key)
             ctx.notify(KeyspaceEvents.GENERIC, b"del", key)

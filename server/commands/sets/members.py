@@ -15,6 +15,8 @@ from ...engine.keyspace_events import KeyspaceEvents
 from ...store.sets import Set
 from ..scanning import scan_elements
 
+#: Bound here, because looking up a member of an enum takes as long as finding the set.
+_EVENT: Final = KeyspaceEvents.SET
 _READ: Final = Keys(1, 1, 1, ("RO", "ACCESS"))
 _LOOK: Final = Keys(1, 1, 1, ("RO",))
 
@@ -39,13 +41,13 @@ def sadd(ctx: ServerContext, argv: list[bytes]) -> Reply:
             db.set(key, value)
     limits = ctx.limits
     if len(argv) == 3:
-        added = int(value.add(argv[2], limits))
+        added = 1 if value.add(argv[2], limits) else 0
     else:
         added = sum([value.add(member, limits) for member in argv[2:]])
     if added:
         if db.observed:
             db.touch(key)
-        ctx.notify(KeyspaceEvents.SET, b"sadd", key)
+        ctx.notify(_EVENT, b"sadd", key)
         ctx.changes = added
     return added
 
@@ -68,7 +70,7 @@ def srem(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if removed:
         ctx.changes = removed
         ctx.db.touch(key)
-        ctx.notify(KeyspaceEvents.SET, b"srem", key)
+        ctx.notify(_EVENT, b"srem", key)
         delete_if_empty(ctx, key, value)
     return removed
 
@@ -108,7 +110,7 @@ def smove(ctx: ServerContext, argv: list[bytes]) -> Reply:
     db = ctx.db
     ctx.changes = 1
     db.touch(key)
-    ctx.notify(KeyspaceEvents.SET, b"srem", key)
+    ctx.notify(_EVENT, b"srem", key)
     delete_if_empty(ctx, key, source)
     if target is None:
         target = Set()
@@ -116,7 +118,7 @@ def smove(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if target.add(member, ctx.limits):
         ctx.changes = 2
         db.touch(new_key)
-        ctx.notify(KeyspaceEvents.SET, b"sadd", new_key)
+        ctx.notify(_EVENT, b"sadd", new_key)
     return 1
 
 

@@ -14,6 +14,8 @@ from ..arguments import INT64_MAX, parse_integer_between, syntax_error
 from ..random_counts import parse_random_count, repeats
 from .members import delete_if_empty
 
+#: Bound here, because looking up a member of an enum takes as long as finding the set.
+_EVENT: Final = KeyspaceEvents.SET
 #: Members in one SREM that replicas are sent for a SPOP (7.2 `t_set.c: spopWithCountCommand`).
 _MEMBERS_PER_SREM: Final = 1024
 
@@ -41,7 +43,7 @@ def spop(ctx: ServerContext, argv: list[bytes]) -> Reply:
     ctx.changes = 1
     if ctx.db.observed:
         ctx.db.touch(key)
-    ctx.notify(KeyspaceEvents.SET, b"spop", key)
+    ctx.notify(_EVENT, b"spop", key)
     # Replicas would choose others.
     ctx.propagate_as((b"SREM", key, member))
     delete_if_empty(ctx, key, value)
@@ -57,14 +59,14 @@ def _pop_several(ctx: ServerContext, argv: list[bytes]) -> Reply:
         return SetReply([])
     if count >= len(value):
         popped = value.listed()
-        ctx.notify(KeyspaceEvents.SET, b"spop", key)
+        ctx.notify(_EVENT, b"spop", key)
         ctx.db.delete(key)
         ctx.notify(KeyspaceEvents.GENERIC, b"del", key)
         ctx.propagate_as((b"DEL", key))
     else:
         popped = [value.pop(ctx.random) for _ in range(count)]
         ctx.db.touch(key)
-        ctx.notify(KeyspaceEvents.SET, b"spop", key)
+        ctx.notify(_EVENT, b"spop", key)
         ctx.propagate_as(
             *(
                 (b"SREM", key, *popped[start : start + _MEMBERS_PER_SREM])

@@ -84,7 +84,9 @@ def _help(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 def _sleep(ctx: ServerContext, argv: list[bytes]) -> Reply:
     match = _LEADING_NUMBER.match(argv[2])
-    ctx.engine.host.sleep(max(0.0, float(match[0])) if match is not None else 0.0)
+    seconds = max(0.0, float(match[0])) if match is not None else 0.0
+    ctx.engine.host.sleep(seconds)
+    ctx.engine.begin_batch(ctx.now_ms + round(seconds * 1000))  # what follows is that much later
     return OK
 
 

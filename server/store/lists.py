@@ -56,7 +56,6 @@ class List(Collection):
         return List(self.items.copy())
 
     def elements(self) -> Iterable[bytes]:
-        """Return the elements in order (SORT)."""
         return self.items
 
     def range_of(self, first: int, last: int) -> tuple[int, int]:

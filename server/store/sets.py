@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Final
 
 from .digest import mix_digest, xor_digest
@@ -53,6 +53,9 @@ class Set(Scannable):
 
     def __contains__(self, member: bytes) -> bool:
         return member in self.members
+
+    def elements(self) -> Iterable[bytes]:
+        return self
 
     def listed(self) -> list[bytes]:
         """Return the members in the order in which SMEMBERS gives them."""

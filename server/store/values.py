@@ -8,7 +8,7 @@ bytes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sized
+from collections.abc import Iterable, Sized
 from typing import ClassVar, TypeAlias
 
 
@@ -35,6 +35,10 @@ class Collection(ABC, Sized):
     @abstractmethod
     def copy(self) -> Collection:
         """Return an equal value that shares nothing that changes (COPY)."""
+
+    def elements(self) -> Iterable[bytes] | None:
+        """Return the elements, in their order if they have one; None: SORT does not take these."""
+        return None
 
 
 class Scannable(Collection):

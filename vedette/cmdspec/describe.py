@@ -46,6 +46,16 @@ def access_flags(spec: KeySpec) -> SetReply:
 
 def _key_spec(spec: KeySpec) -> Reply:
     pairs: list[tuple[Reply, Reply]] = [(b"notes", spec.notes.encode())] if spec.notes else []
+    if spec.is_unknown:
+        unknown = MapReply([(b"type", b"unknown"), (b"spec", MapReply([]))])
+        return MapReply(
+            [
+                *pairs,
+                (b"flags", access_flags(spec)),
+                (b"begin_search", unknown),
+                (b"find_keys", unknown),
+            ]
+        )
     if spec.is_counted:
         kind = b"keynum"
         find = MapReply([(b"keynumidx", 0), (b"firstkey", 1), (b"keystep", spec.step)])

@@ -16,7 +16,8 @@ class KeySpec:
     The group begins at the argument `index`. `last` is the distance from there to the last key (0:
     just one key; negative counts from the end of the arguments, -1 being the last), `step` the
     distance between two. With `is_counted` the argument at `index` is the number of keys, which
-    follow it.
+    follow it. With `is_unknown` no rule says where the keys stand: `find(argv)` gives their
+    indexes, None if the arguments do not name them at all.
 
     `access` is what COMMAND shows, upper case: RO, RW, OW (overwritten) or RM (removed), then what
     is done to the value: ACCESS, UPDATE, INSERT, DELETE; VARIABLE_FLAGS where that depends on the
@@ -28,6 +29,8 @@ class KeySpec:
     last: int = 0
     step: int = 1
     is_counted: bool = False
+    is_unknown: bool = False
+    find: Callable[[list[bytes]], range] | None = None
     notes: str = ""
 
     def positions(self, argv: list[bytes]) -> range:
@@ -35,6 +38,8 @@ class KeySpec:
 
         None where there are fewer arguments than that takes, or the count makes no sense.
         """
+        if self.is_unknown:
+            return range(0) if self.find is None else self.find(argv)
         size = len(argv)
         if self.is_counted:
             try:

@@ -22,7 +22,7 @@ NAME = "mymaster"
 class Cluster:
     """One simulated deployment."""
 
-    def __init__(self, seed: int, shape: Shape) -> None:
+    def __init__(self, seed: int, shape: Shape, sentinel_count: int | None = None) -> None:
         self.shape = shape
         self.world = World(seed, delay_max_us=shape.delay_max_us)
         self.judge = Judge(shape.sentinels, shape.quorum)
@@ -37,7 +37,7 @@ class Cluster:
             for index, address in enumerate(addresses)
         ]
         self.sentinels = []
-        for index in range(shape.sentinels):
+        for index in range(sentinel_count or shape.sentinels):
             address = Address("10.0.1.1", 26001 + index)
             text = configuration(self.world, address.port, {NAME: addresses[0]}, shape)
             sentinel = SimSentinel(self.world, address, text, self.judge)

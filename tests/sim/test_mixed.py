@@ -1,0 +1,112 @@
+"""Redis' sentinels, as modelled, in one quorum with ours: either may lead, and all agree."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.network import Life
+from tests.sim.stock import StockSentinel
+from vedette.types import Address
+
+
+def mixed(seed: int, own: int, stock: int, shape: Shape) -> tuple[Cluster, list[StockSentinel]]:
+    """A started deployment with `own` sentinels of ours and `stock` modelled ones."""
+    cluster = Cluster(seed, shape, own)
+    cluster.judge.sentinel_count = own + stock
+    others = [
+        StockSentinel(
+            cluster.world,
+            Address("10.0.1.1", 27_001 + index),
+            NAME,
+            cluster.nodes[0].address,
+            shape,
+            cluster.judge,
+        )
+        for index in range(stock)
+    ]
+    cluster.run_for(25_000)
+    for sentinel in cluster.sentinels:
+        assert len(cluster.view(sentinel).peers) == own + stock - 1
+    for other in others:
+        assert len(other.fellows) == own + stock - 1
+    return cluster, others
+
+
+def addresses(cluster: Cluster, others: list[StockSentinel]) -> set[Address]:
+    """The masters that sentinels of both kinds name."""
+    own = {cluster.view(entry).address for entry in cluster.sentinels if is_running(entry.life)}
+    return own | {other.address_of_master for other in others if is_running(other.life)}
+
+
+def is_running(life: Life) -> bool:
+    return life is Life.RUNNING
+
+
+SHAPE = Shape(nodes=4, down_after_ms=1_000, failover_timeout_ms=5_000, write_gap_ms=0)
+
+
+@pytest.mark.parametrize(("own", "stock"), [(1, 2), (2, 1), (2, 3), (3, 2)])
+@pytest.mark.parametrize("fault", ["crash", "pause", "lose_power"])
+@pytest.mark.parametrize("seed", range(3))
+def test_all_agree_on_one_new_master(seed: int, fault: str, own: int, stock: int) -> None:
+    """Whoever led, with one failover, and the old master is demoted when it returns."""
+    cluster, others = mixed(seed, own, stock, SHAPE)
+    old = cluster.master
+    getattr(old, fault)()
+    cluster.run_for(8_000)
+
+    assert len(addresses(cluster, others)) == 1
+    assert addresses(cluster, others) != {old.address}
+    assert cluster.judge.failovers == 1
+    old.resume()
+    old.restart()
+    cluster.run_for(12_000)
+    assert old.master in addresses(cluster, others)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_crashes_and_partitions_end_in_agreement(seed: int) -> None:
+    """Three of ours and two of Redis', of whom any two are crashed or cut off at a time."""
+    cluster, others = mixed(seed, 3, 2, SHAPE)
+    world = cluster.world
+    everybody = [*cluster.sentinels, *others, *cluster.nodes]
+    for _ in range(6):
+        for victim in world.random.sample(everybody, 2):
+            if world.chance(0.5):
+                victim.crash()
+            else:
+                for process in everybody:
+                    world.cut(victim.address, process.address)
+                    world.cut(process.address, victim.address)
+        cluster.master.crash() if world.chance(0.5) else cluster.master.pause()
+        cluster.run_for(world.between(200, 4_000))
+        world.heal()
+        for process in everybody:
+            process.resume()
+            process.restart()
+        cluster.run_for(world.between(0, 2_000))
+
+    def is_agreed() -> bool:
+        named = addresses(cluster, others)
+        master = cluster.node_at(next(iter(named)))
+        followers = {node.master for node in cluster.nodes if node is not master}
+        return len(named) == 1 and master.master is None and followers == {master.address}
+
+    for _ in range(120):
+        if is_agreed():
+            break
+        cluster.run_for(1_000)
+    assert is_agreed(), addresses(cluster, others)
+
+
+def test_model_alone_takes_its_time() -> None:
+    """What it is compared with: with nobody of ours among them it takes over a second more."""
+    cluster, others = mixed(5, 1, 2, SHAPE)
+    cluster.sentinels[0].crash()
+    cluster.master.crash()
+    cluster.run_for(SHAPE.down_after_ms + 600)
+
+    assert {other.address_of_master for other in others} == {cluster.nodes[0].address}
+    cluster.run_for(60_000)  # a split election is repeated after twice the failover timeout
+    assert cluster.nodes[0].address not in {other.address_of_master for other in others}

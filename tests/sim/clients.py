@@ -78,7 +78,8 @@ class SimClient(Process):
         self._master = None
         if address is not None:
             self._heard_us = self.world.now_us
-            self._master = Connection(self.world, self, _Writing(self), address, _CONNECT_US)
+            place = self.world.place(address)
+            self._master = Connection(self.world, self, _Writing(self), place, _CONNECT_US)
             self._master.start()
 
     def hear(self, connection: Connection, replies: Replies) -> None:

@@ -17,6 +17,8 @@ from tests.sim.sentinels import SimSentinel
 from vedette.types import Address
 
 NAME = "mymaster"
+#: The name of the host of all nodes, where they have one.
+NODES_HOST = "nodes.test"
 
 
 class Cluster:
@@ -39,7 +41,11 @@ class Cluster:
         self.sentinels = []
         for index in range(sentinel_count or shape.sentinels):
             address = Address("10.0.1.1", 26001 + index)
-            text = configuration(self.world, address.port, {NAME: addresses[0]}, shape)
+            master = addresses[0]
+            if shape.has_names:
+                self.world.names[NODES_HOST] = master.host
+                master = Address(NODES_HOST, master.port)
+            text = configuration(self.world, address.port, {NAME: master}, shape)
             sentinel = SimSentinel(self.world, address, text, self.judge)
             if shape.rates:
                 sentinel.set_rate(shape.rates[index])
@@ -78,7 +84,8 @@ class Cluster:
 
     def node_at(self, address: Address) -> SimNode:
         """The node at an address."""
-        return next(node for node in self.nodes if node.address == address)
+        place = self.world.place(address)
+        return next(node for node in self.nodes if node.address == place)
 
     def view(self, sentinel: SimSentinel) -> Master:
         """What a sentinel holds of the master."""
@@ -95,7 +102,7 @@ class Cluster:
         views = [self.view(entry) for entry in alive]
         if not views:
             return "no sentinel alive"
-        beliefs = {(view.address, view.config_epoch) for view in views}
+        beliefs = {(self.world.place(view.address), view.config_epoch) for view in views}
         if len(beliefs) > 1:
             return f"sentinels disagree: {sorted(beliefs)}"
         master = self.node_at(views[0].address)
@@ -132,7 +139,7 @@ class Cluster:
         return self.client.safe.difference(self.master.writes)
 
     def _runs(self, address: Address) -> bool:
-        return self.world.processes[address].life is Life.RUNNING
+        return self.world.processes[self.world.place(address)].life is Life.RUNNING
 
     def events(self, sentinel: SimSentinel) -> list[str]:
         """Names of what a sentinel has announced so far."""
@@ -142,6 +149,8 @@ class Cluster:
 def configuration(world: World, port: int, masters: dict[str, Address], shape: Shape) -> str:
     """The text of a sentinel's configuration file for its first start."""
     lines = [f"port {port}", f"sentinel myid {world.random.getrandbits(160):040x}"]
+    if shape.has_names:
+        lines.append("sentinel resolve-hostnames yes")
     for name, (host, master_port) in masters.items():
         lines += [
             f"sentinel monitor {name} {host} {master_port} {shape.quorum}",

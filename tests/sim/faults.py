@@ -125,6 +125,14 @@ class Mischief:
         self.world.detours_us[here, there] = delay_us
         self._later(for_ms, self._take_straight_way, here, there)
 
+    def lose_names(self, for_ms: int) -> None:
+        self.world.are_look_ups_failing = True
+        self._later(for_ms, setattr, self.world, "are_look_ups_failing", False)
+
+    def slow_names(self, for_ms: int) -> None:
+        self.world.look_up_max_us = 5_000_000
+        self._later(for_ms, setattr, self.world, "look_up_max_us", 5_000)
+
     # -- disks -----------------------------------------------------------------------------------
 
     def break_disk(self, name: str, for_ms: int) -> None:
@@ -206,7 +214,8 @@ class Mischief:
     def _process(self, name: str) -> Process:
         """The process of a name in a fault; the master is whom most sentinels take for it."""
         if name == "master":
-            beliefs = Counter(self.cluster.view(entry).address for entry in self.cluster.sentinels)
+            views = [self.cluster.view(entry) for entry in self.cluster.sentinels]
+            beliefs = Counter(self.world.place(view.address) for view in views)
             return self.world.processes[beliefs.most_common(1)[0][0]]
         processes = self.cluster.nodes if name.startswith("n") else self.cluster.sentinels
         return processes[int(name[1:])]

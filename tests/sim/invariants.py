@@ -141,7 +141,8 @@ class Judge:
         assert isinstance(leader, bytes)
         assert isinstance(epoch, int)
         for master in sentinel.core.state.masters.values():
-            if master.address == asked.address:
+            place = sentinel.world.place
+            if place(master.address) == place(asked.address):
                 self._check_vote(sentinel, master.name, epoch, RunId(leader.decode()))
 
     def _check_vote(self, sentinel: SimSentinel, name: str, epoch: int, candidate: RunId) -> None:
@@ -165,7 +166,7 @@ class Judge:
                     return
                 address = Address(host.decode(), int(port))
                 for master in sentinel.core.state.masters.values():
-                    if master.address == address:
+                    if sentinel.world.place(master.address) == address:
                         run_id = RunId(candidate.decode())
                         self._check_vote(sentinel, master.name, int(epoch), run_id)
             case (b"PUBLISH", _, body):
@@ -279,7 +280,9 @@ class Judge:
         _, _, host, port, *_ = notice.payload.decode().split(" ")
         address = Address(host, int(port))
         node = master.node
-        if address == node.address and (node.role_reported is Role.REPLICA or node.lost_data_ms):
+        if address == sentinel.world.place(node.address) and (
+            node.role_reported is Role.REPLICA or node.lost_data_ms
+        ):
             return  # there are other grounds than silence against a master
         alive_ms = memory.alive_ms.get(address)
         if alive_ms is None:
@@ -305,7 +308,7 @@ class Judge:
         promoted = master.failover.promoted
         assert promoted is not None
         node = master.replicas[promoted]
-        told_ms, facts = _facts(memory, node)
+        told_ms, facts = _facts(sentinel, memory, node)
         label = f"{sentinel.label} promotes {promoted}"
         _require(not node.is_s_down, f"{label}, which is down")
         _require(facts.priority != 0, f"{label}, which has priority 0")
@@ -316,10 +319,12 @@ class Judge:
         if facts.role is not Role.REPLICA:
             return
         for other in selection.candidates(master, event.now_ms):
-            _, others = _facts(memory, other)
+            _, others = _facts(sentinel, memory, other)
             is_alike = (others.role, others.priority) == (facts.role, facts.priority)
             if not is_alike or others.dataset.replid != facts.dataset.replid:
                 continue
+            if others.dataset.is_syncing:
+                continue  # about to throw away what it has
             _require(
                 (others.repl_offset or 0) <= (facts.repl_offset or 0),
                 f"{label} at {facts.repl_offset} though {other.address} has {others.repl_offset}",
@@ -369,7 +374,8 @@ class Judge:
             f"{sentinel.label}: epochs went back from {before} to {now}",
         )
         memory.seen[master.name] = now
-        self.record_configuration(master.name, master.config_epoch, master.address)
+        place = sentinel.world.place(master.address)
+        self.record_configuration(master.name, master.config_epoch, place)
 
     def record_configuration(self, name: str, epoch: int, address: Address) -> None:
         """A sentinel holds this configuration, of whatever kind it is."""
@@ -387,6 +393,6 @@ def _epoch_of(master: Master) -> int:
     return max(master.failover.epoch, master.config_epoch)
 
 
-def _facts(memory: _Memory, node: Node) -> tuple[int, Facts]:
-    told_ms, text = memory.infos[node.address]
+def _facts(sentinel: SimSentinel, memory: _Memory, node: Node) -> tuple[int, Facts]:
+    told_ms, text = memory.infos[sentinel.world.place(node.address)]
     return told_ms, read_facts(text)

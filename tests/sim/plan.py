@@ -55,13 +55,15 @@ class Shape:
     failover_timeout_ms: int = 10_000
     parallel_syncs: int = 1
     refused_after_ms: int = 0
+    #: The master is given by its host's name.
+    has_names: bool = False
     delay_max_us: int = 2_000
     #: How fast each sentinel's clock runs.
     rates: tuple[float, ...] = ()
     #: How often each node copies from its master.
     lags_us: tuple[int, ...] = ()
     #: How often the client writes; 0 for never.
-    write_gap_ms: int = 100
+    write_gap_ms: int = 200
 
 
 @dataclass(frozen=True)
@@ -130,27 +132,30 @@ class _Drawing:
 
     def _shape(self) -> Shape:
         choose = self.random.choice
-        sentinels = choose((3, 3, 3, 3, 3, 4, 4, 5, 5, 5, 6, 7))
-        nodes = choose((2, 3, 3, 3, 3, 4, 4, 5, 6, 7))
+        sentinels = choose((3, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 5, 6, 7))
+        nodes = choose((2, 2, 3, 3, 3, 3, 3, 3, 4, 4, 5, 6, 7))
         drifts = self.random.random() < 0.3
         return Shape(
             nodes=nodes,
             sentinels=sentinels,
             quorum=self.random.randint(2, sentinels // 2 + 1),
-            down_after_ms=choose((300, 500, 500, 1_000, 1_500)),
+            down_after_ms=choose((300, 500, 500, 500, 1_000, 1_500)),
             parallel_syncs=choose((1, 1, 2)),
             refused_after_ms=choose((0, 0, 0, 100)),
+            has_names=choose((False, False, False, True)),
             delay_max_us=choose((500, 2_000, 2_000, 20_000)),
             rates=tuple(
                 1 + self.random.uniform(-0.01, 0.01) if drifts else 1.0 for _ in range(sentinels)
             ),
-            lags_us=tuple(choose((20_000, 50_000, 50_000, 150_000)) for _ in range(nodes)),
+            lags_us=tuple(choose((50_000, 50_000, 100_000, 150_000)) for _ in range(nodes)),
         )
 
     def faults(self) -> tuple[Fault, ...]:
         """Some kinds of fault for this seed, each more or less often."""
         # The master dies in every seed; else most of the day would be about nothing.
-        weights = {self._kill_master: 3.0, self._trap: 2.0, self._election_trouble: 1.0}
+        weights = {self._kill_master: 6.0, self._trap: 2.0, self._election_trouble: 1.0}
+        if self.shape.has_names:
+            weights[self._lose_names] = 1.0
         kinds = [kind for kind in self._kinds() if kind not in weights]
         for kind in self.random.sample(kinds, self.random.randint(2, 5)):
             weights[kind] = self.random.choice((0.5, 1.0, 2.0))
@@ -159,7 +164,7 @@ class _Drawing:
         while at_ms < FAULTS_MS:
             (draw,) = self.random.choices(list(weights), list(weights.values()))
             faults += draw(at_ms)
-            at_ms += self.random.choice((20, 100, 300, 600, 1_000, 2_000))
+            at_ms += self.random.choice((20, 100, 300, 600, 800, 1_200))
         return tuple(faults)
 
     def _kinds(self) -> list[Callable[[int], list[Fault]]]:
@@ -267,6 +272,9 @@ class _Drawing:
     def _step_clock(self, at_ms: int) -> list[Fault]:
         ahead_ms = self.random.choice((100, 200, 1_000, 5_000, 60_000))
         return [Fault(at_ms, "step_clock", (self._sentinel(), ahead_ms))]
+
+    def _lose_names(self, at_ms: int) -> list[Fault]:
+        return [Fault(at_ms, self.random.choice(("lose_names", "slow_names")), (), self._time())]
 
     def _refuse_orders(self, at_ms: int) -> list[Fault]:
         return [Fault(at_ms, "refuse_orders", (self.random.choice(self.nodes),), self._time())]

@@ -40,6 +40,7 @@ from sentinel.core.events import (
     TimePassed,
     VoteRequested,
 )
+from sentinel.core.hosts import shown
 from sentinel.core.model import DurableState, LinkId
 from tests.sim.disk import Disk
 from tests.sim.network import Connection, Life, Message, Process, World
@@ -410,7 +411,8 @@ class SimSentinel(Process):
                 master = self.core.state.masters.get(name.decode())
                 reply: list[bytes] | None = None
                 if master is not None:
-                    reply = [master.address.host.encode(), str(master.address.port).encode()]
+                    host, port = shown(self.core.state, master.address)
+                    reply = [host.encode(), str(port).encode()]
                 self._fill(connection, slot, index, reply)
             case (b"PUBLISH", _, payload):
                 self._fill(connection, slot, index, 1)

@@ -95,6 +95,8 @@ def restore(ctx: ServerContext, argv: list[bytes]) -> Reply:
         raise CommandError(b"ERR DUMP payload version or checksum are wrong") from error
     except RdbError as error:
         raise CommandError(b"ERR Bad data format") from error
+    if not isinstance(value, bytes):
+        value.settle(ctx.limits)
     expire_at_ms = lifetime_ms
     if lifetime_ms and not options.is_absolute:
         expire_at_ms += ctx.now_ms

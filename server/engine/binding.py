@@ -49,7 +49,7 @@ def bind_configuration(engine: ServerEngine) -> None:
         )
 
     def limit_encodings() -> None:
-        limits = engine.limits
+        limits = engine.keyspace.limits
         limits.hash_max_listpack_entries = engine.configuration[d.HASH_MAX_LISTPACK_ENTRIES]
         limits.hash_max_listpack_value = engine.configuration[d.HASH_MAX_LISTPACK_VALUE]
         limits.set_max_intset_entries = engine.configuration[d.SET_MAX_INTSET_ENTRIES]

@@ -45,7 +45,7 @@ class ServerContext(Context):
     def __init__(self, engine: ServerEngine) -> None:
         super().__init__(engine, engine.settings)
         self.keyspace = engine.keyspace
-        self.limits = engine.limits
+        self.limits = engine.keyspace.limits
         self.random = engine.random
         self.statistics = Statistics()
         self.db: Database = engine.keyspace.databases[0]

@@ -21,7 +21,6 @@ from ..config import Configuration
 from ..persistence.save_points import SaveStatus
 from ..replication.state import Replication
 from ..store.database import Database
-from ..store.encoding_limits import EncodingLimits
 from ..store.expiry_cycle import ExpiryCycle
 from ..store.keyspace import Keyspace
 from .binding import bind_configuration
@@ -79,7 +78,6 @@ class ServerEngine(Engine):
         on_crash: Callable[[Session, CommandRow, Exception], None] | None = None,
     ) -> None:
         self.keyspace = Keyspace(database_count, self.wake)
-        self.limits = EncodingLimits()
         self.host = host
         self.random = random.Random(int(host.random_hex(16), 16))
         self.configuration = configuration or Configuration()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from .encoding_limits import EncodingLimits
 from .scan_order import ScanOrder, scan
 from .values import Value
 
@@ -19,10 +20,16 @@ class Database:
     the methods, which keep `expires` a subset of `values` and tell the watchers.
     """
 
-    __slots__ = ("_on_touch", "_scan_order", "expires", "index", "observed", "values")
+    __slots__ = ("_limits", "_on_touch", "_scan_order", "expires", "index", "observed", "values")
 
-    def __init__(self, index: int, on_touch: Callable[[Database, bytes], None]) -> None:
+    def __init__(
+        self,
+        index: int,
+        on_touch: Callable[[Database, bytes], None],
+        limits: EncodingLimits | None = None,
+    ) -> None:
         self.index = index
+        self._limits = limits or EncodingLimits()
         self.values: dict[bytes, Value] = {}
         #: When a key expires, in milliseconds of the wall clock.
         self.expires: dict[bytes, int] = {}
@@ -89,7 +96,14 @@ class Database:
         return count
 
     def adopt(self, values: dict[bytes, Value], expires: dict[bytes, int]) -> None:
-        """Take over a loaded dataset in place of the present one, without a copy."""
+        """Take over a loaded dataset in place of the present one, without a copy.
+
+        Its values have the encodings of the default limits, and get those of the limits in force.
+        """
+        if self._limits != EncodingLimits():
+            for value in values.values():
+                if not isinstance(value, bytes):
+                    value.settle(self._limits)
         touched = [key for key in self.observed if key in self.values or key in values]
         self.values = values
         self.expires = expires

@@ -79,6 +79,9 @@ class Hash(Scannable):
             return 0, list(self.fields)  # Redis gives a listpack in one piece, whatever the count
         return self._made_roster().scan(cursor, count)
 
+    def settle(self, limits: EncodingLimits) -> None:
+        self._is_listpack = _fit_listpack(self.fields, limits)
+
     def encoding(self) -> bytes:
         return b"listpack" if self._is_listpack else b"hashtable"
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from vedette.clients import Session
 
 from .database import Database
+from .encoding_limits import EncodingLimits
 
 
 class Keyspace:
@@ -21,7 +22,11 @@ class Keyspace:
         database_count: int = 16,
         on_awaited_change: Callable[[tuple[int, bytes]], object] = lambda place: None,
     ) -> None:
-        self.databases = [Database(index, self._on_touch) for index in range(database_count)]
+        #: Where the encodings of collections change; written by whoever applies directives.
+        self.limits = EncodingLimits()
+        self.databases = [
+            Database(index, self._on_touch, self.limits) for index in range(database_count)
+        ]
         self.dirty = 0
         #: Whether expired keys are looked for; DEBUG SET-ACTIVE-EXPIRE switches it for tests.
         self.is_active_expiry_on = True

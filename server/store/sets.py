@@ -122,6 +122,9 @@ class Set(Scannable):
             return 0, self.listed()  # Redis gives what is packed in one piece, whatever the count
         return self._made_roster().scan(cursor, count)
 
+    def settle(self, limits: EncodingLimits) -> None:
+        self._encoding = _encoding_of(self.members, limits)
+
     def encoding(self) -> bytes:
         return self._encoding.value
 

@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sized
 from typing import ClassVar, TypeAlias
 
+from .encoding_limits import EncodingLimits
+
 
 class Collection(ABC, Sized):
     """A value that has elements, and is changed in place.
@@ -39,6 +41,9 @@ class Collection(ABC, Sized):
     def elements(self) -> Iterable[bytes] | None:
         """Return the elements, in their order if they have one; None: SORT does not take these."""
         return None
+
+    def settle(self, limits: EncodingLimits) -> None:  # most types have one encoding
+        """Choose the encoding by `limits`, as Redis does when it loads a value."""
 
 
 class Scannable(Collection):

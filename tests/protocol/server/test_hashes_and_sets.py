@@ -159,3 +159,23 @@ def test_elements_that_stay_are_scanned() -> None:
 
     assert found == lasting
     assert fields >= {b"s%d" % number for number in range(0, 4000, 2)}
+
+
+def test_loaded_values_have_the_encodings_of_the_limits_in_force() -> None:
+    """As in Redis, which chooses them when it loads, by DEBUG RELOAD or RESTORE alike."""
+    engine = TestEngine("enable-debug-command yes")
+    engine.call("HSET", "h", "f", "v", "g", "w")
+    engine.call("SADD", "s", 1, 2)
+    payloads = [engine.call("DUMP", "h"), engine.call("DUMP", "s")]
+    engine.call("CONFIG", "SET", "hash-max-listpack-entries", 1, "set-max-intset-entries", 1)
+
+    def encodings() -> list[bytes]:
+        return [engine.call("OBJECT", "ENCODING", key) for key in ("h", "s")]
+
+    assert encodings() == [b"listpack", b"intset"]
+    engine.call("DEBUG", "RELOAD")
+    assert encodings() == [b"hashtable", b"hashtable"]
+    engine.call("CONFIG", "SET", "hash-max-listpack-entries", 2, "set-max-intset-entries", 2)
+    for key, payload in zip(("h", "s"), payloads, strict=True):
+        engine.call("RESTORE", key, 0, payload, "REPLACE")
+    assert encodings() == [b"listpack", b"intset"]

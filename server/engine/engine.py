@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from vedette.clients import Block, Engine, ServingSettings, Session
+from vedette.clients.blocking import Reason
 from vedette.clients.rates import Rates, Totals
 from vedette.cmdspec import CommandRow, CommandTable, Flag
 from vedette.errors import CommandError
@@ -197,6 +198,12 @@ class ServerEngine(Engine):
         for reason in wait.reasons:
             if isinstance(reason, tuple) and not self.is_awaited(reason):
                 self.keyspace.await_change_no_more(reason)
+
+    def is_used_up(self, reason: Reason) -> bool:
+        """Return whether `reason` is a key that is gone."""
+        return (
+            isinstance(reason, tuple) and reason[1] not in self.keyspace.databases[reason[0]].values
+        )
 
     def publish_key_event(self, database_index: int, event: bytes, key: bytes) -> None:
         """Publish a keyspace event on the channels that are configured."""

@@ -69,6 +69,10 @@ class Waits(ABC):
     def on_wait_ended(self, wait: Block) -> None:
         """Undo what `on_wait_begun` did; the wait's reasons may still be those of others."""
 
+    def is_used_up(self, reason: Reason) -> bool:
+        """Return whether those who go on waiting for `reason` need not be asked again."""
+        return False
+
     # --- pausing ---------------------------------------------------------------------------------
 
     def pause(
@@ -206,22 +210,27 @@ class Waits(ABC):
                 reason = next(iter(self._woken))
                 del self._woken[reason]
                 for waiting in list(self._blocked.get(reason, ())):
-                    self._retry(waiting, reason)
+                    if self._retry(waiting, reason) and self.is_used_up(reason):
+                        self._woken.pop(reason, None)
+                        break  # a thousand may wait for one element
         finally:
             self._is_serving_woken = False
         if session is not None:
             self.enter(session)
 
-    def _retry(self, session: Session, reason: Reason) -> None:
+    def _retry(self, session: Session, reason: Reason) -> bool:
+        """Retry the wait of `session`; return whether that changed the dataset."""
         wait = session.blocked
         if wait is None or reason not in wait.reasons or session.is_close_requested:
-            return  # an earlier retry ended it
+            return False  # an earlier retry ended it
         self.enter(session)
         reply = wait.retry(self.context.now_ms)
-        if self.context.changes:
+        has_changed = bool(self.context.changes)
+        if has_changed:
             self.account_for_retry(session)
         if reply is not WAITING:
             self.unblock(session, reply)  # type: ignore[arg-type]  # not WAITING
+        return has_changed
 
     def _resume(self, session: Session) -> None:
         """Run what arrived while `session` waited."""

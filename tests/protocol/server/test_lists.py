@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.engine import TestEngine
-from vedette.clients import Session
+from vedette.clients import Block, Session
+from vedette.clients.blocking import Waiting
+from vedette.resp.replies import Reply
 
+Retry = Callable[[int], Reply | Waiting]
 NULL_ARRAY = b"*-1\r\n"
 
 
@@ -190,6 +195,27 @@ def test_a_client_that_is_gone_takes_nothing(test: TestEngine) -> None:
 
     assert test.call("RPUSH", "k", "x") == 1
     assert test.call("LLEN", "k") == 1
+
+
+def test_a_push_asks_no_more_clients_than_there_are_elements(
+    test: TestEngine,
+) -> None:
+    """Of a thousand workers that wait for one queue, each push wakes one."""
+    clients = [waiting(test, "BLPOP", "k", 0) for _ in range(50)]
+    asked = []
+    for client in clients:
+        wait = client.blocked
+        assert wait is not None
+
+        def retry(now_ms: int, wait: Block = wait, serve: Retry = wait.retry) -> Reply | Waiting:
+            asked.append(wait)
+            return serve(now_ms)
+
+        wait.retry = retry
+    test.call("RPUSH", "k", "x", "y")
+
+    assert len(asked) == 2
+    assert [bool(taken(client)) for client in clients] == [True] * 2 + [False] * 48
 
 
 def test_keys_named_twice_serve_once(test: TestEngine) -> None:

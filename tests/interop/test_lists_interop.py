@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from server.persistence.rdb.payload import dump_payload, restore_payload
 from server.store.lists import List
 from tests.support.differential import (
+    RawClient,
     Replica,
     check_same_replies,
     check_same_streams,
     with_options,
     words,
 )
+from tests.support.processes import ServerProcess, VedetteServer, replicate
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -138,3 +141,26 @@ def test_payloads_are_the_same_on_both_sides(redis: RedisServer, items: list[byt
     assert redis.call("RESTORE", "ours", 0, dump_payload(List(deque(items)))) == b"OK"
     assert redis.call("LRANGE", "ours", 0, -1) == items
     assert dump_payload(List(deque(items)), compress=False) == theirs
+
+
+@pytest.mark.parametrize("kinds", [(VedetteServer, RedisServer), (RedisServer, VedetteServer)])
+def test_lists_replicate_both_ways(kinds: tuple[type[ServerProcess], type[ServerProcess]]) -> None:
+    """By the snapshot what was there, by the stream what happens since, waits included."""
+    config = {"enable-debug-command": "yes"}
+    with kinds[0](config) as master, kinds[1](config) as replica:
+        for number, items in enumerate(LISTS):
+            master.call("RPUSH", f"before:{number}", *items)
+        replicate(replica, master)
+        waiter = RawClient(master.port)
+        waiter.socket.sendall(b"BLMOVE queue taken LEFT RIGHT 0\r\n")
+        wait_until(lambda: b"blocked_clients:1" in master.call("INFO", "clients"))
+        master.call("RPUSH", "queue", "a", "b", "c")
+        master.call("LMPOP", 2, "none", "queue", "RIGHT")
+        master.call("LTRIM", "before:3", 10, -10)
+        master.call("SORT", "before:3", "ALPHA", "STORE", "sorted")
+        assert waiter.socket.recv(100) == b"$1\r\na\r\n"
+        waiter.close()
+        assert master.call("WAIT", 1, 10_000) == 1
+
+        assert replica.call("LRANGE", "taken", 0, -1) == [b"a"]
+        assert replica.call("DEBUG", "DIGEST") == master.call("DEBUG", "DIGEST")

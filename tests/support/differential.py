@@ -24,6 +24,7 @@ from vedette.resp.requests import RequestParser
 __all__ = [
     "FAR_MS",
     "Command",
+    "RawClient",
     "Replica",
     "check_same_replies",
     "check_same_streams",

@@ -144,15 +144,20 @@ def sentinel_reset(context: SentinelContext, argv: list[bytes]) -> Reply | Block
 
 @command(
     "SENTINEL|FAILOVER",
-    arity=3,
+    arity=-3,
     flags=Flag.ADMIN,
     group="sentinel",
     since="2.8.4",
-    summary="Fail over without asking the other sentinels",
+    summary="Fail over by order, or (COORDINATED) by election and without loss",
 )
 def sentinel_failover(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
     name = require_master(context, argv[2]).name
-    return context.ask(lambda now_ms, request: FailoverRequested(now_ms, request, name))
+    options = [word.lower() for word in argv[3:]]
+    if options not in ([], [b"coordinated"]):
+        raise CommandError(b"ERR Unknown failover option specified")
+    return context.ask(
+        lambda now_ms, request: FailoverRequested(now_ms, request, name, bool(options))
+    )
 
 
 @command(

@@ -21,6 +21,7 @@ from . import (
     selection,
     stall,
     switch,
+    switchover,
 )
 from .actions import Answer
 from .dataset import Lineage
@@ -43,6 +44,8 @@ NO_SUCH_MASTER = ErrorReply(b"ERR No such master with that name")
 DUPLICATE_NAME = ErrorReply(b"ERR Duplicate master name.")
 SAVE_FAILED = ErrorReply(b"ERR Failed to save config file. Check server logs.")
 IN_PROGRESS = ErrorReply(b"INPROG Failover already in progress")
+NO_FAILOVER_COMMAND = ErrorReply(b"NOGOODPRIMARY Primary does not support FAILOVER command")
+MASTER_IS_DOWN = ErrorReply(b"NOGOODPRIMARY Primary cannot be reached to hand over")
 NO_GOOD_REPLICA = ErrorReply(b"NOGOODSLAVE No suitable replica to promote")
 
 
@@ -171,10 +174,10 @@ def _reset(machine: Machine, master: Master) -> None:
 
 
 def on_failover(machine: Machine, event: FailoverRequested) -> None:
-    """SENTINEL FAILOVER: begin without asking anybody.
+    """SENTINEL FAILOVER: begin, plainly without asking anybody, COORDINATED by an election.
 
-    The epoch is taken, and saved before anything is done in it, but nobody else has agreed to it:
-    two operators at two sentinels can mint the same one, as with Redis.
+    Plainly the epoch is taken, and saved before anything is done in it, but nobody else has agreed
+    to it: two operators at two sentinels can mint the same one, as with Redis.
     """
     master = machine.state.masters.get(event.name)
     if master is None:
@@ -186,7 +189,20 @@ def on_failover(machine: Machine, event: FailoverRequested) -> None:
     if not selection.candidates(master, machine.now_ms, machine.state.periods):
         machine.act(Answer(event.request, NO_GOOD_REPLICA))
         return
-    election.stand(machine, master, is_forced=True)
+    if event.is_coordinated and master.node.failover_state is None:
+        machine.act(Answer(event.request, NO_FAILOVER_COMMAND))
+        return
+    if event.is_coordinated and (master.is_s_down or not master.node.link.is_up):
+        machine.act(Answer(event.request, MASTER_IS_DOWN))
+        return
+    if event.is_coordinated:
+        switchover.hush(machine, master)
+    election.stand(
+        machine,
+        master,
+        is_forced=not event.is_coordinated,
+        is_coordinated=event.is_coordinated,
+    )
     _answer_when_saved(machine, event.request, OK)
 
 

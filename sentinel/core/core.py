@@ -34,6 +34,7 @@ from . import (
     reconfiguration,
     repair,
     stall,
+    switchover,
 )
 from .actions import Action
 from .distrust import Disbelief
@@ -226,6 +227,12 @@ def _on_replies(machine: Machine, event: RepliesReceived) -> None:
             _on_peer_answer(machine, request, event)
         case RequestKind.PROMOTE | RequestKind.FOLLOW:
             _on_order_answered(machine, owner, request, event)
+        case RequestKind.HAND_OVER | RequestKind.STAY:
+            assert owner.node is not None
+            order, info = event.replies
+            if request.kind is RequestKind.HAND_OVER:
+                switchover.on_answer(machine, owner.node, request, order)
+            discovery.on_info(machine, owner.node, info)
         case RequestKind.SETUP:
             links.on_set_up(machine, owner, event.replies)
             if owner.link.kind is LinkKind.PUBSUB and owner.node is not None and owner.link.is_up:

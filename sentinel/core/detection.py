@@ -19,6 +19,7 @@ from .distrust import Disbelief
 from .machine import LinkOwner, Machine, Request, RequestKind
 from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timers import Timer, TimerKind
+from .timing import SUCCESSION_WAIT_MS
 
 _ACCEPTABLE_ERRORS = ("LOADING", "MASTERDOWN")
 
@@ -122,8 +123,10 @@ def _deadline_ms(machine: Machine, node: Node) -> int | None:
         if links.refused_long_enough(node.link, options.refused_after_ms):
             deadlines.append(node.link.refused_last_ms)
         if node.role_reported is Role.REPLICA:
-            patience_ms = options.down_after_ms + 2 * machine.state.periods.info_period_ms
-            deadlines.append(node.role_reported_ms + patience_ms)
+            wait_ms = 2 * machine.state.periods.info_period_ms
+            if _has_handed_over(master):
+                wait_ms = min(wait_ms, SUCCESSION_WAIT_MS)
+            deadlines.append(node.role_reported_ms + options.down_after_ms + wait_ms)
         if node.rebooted_ms is not None and options.reboot_down_after_ms > 0:
             deadlines.append(node.rebooted_ms + options.reboot_down_after_ms)
         if node.lost_data_ms is not None:
@@ -131,6 +134,15 @@ def _deadline_ms(machine: Machine, node: Node) -> int | None:
         if node.s_down_since_ms is not None and guard.is_waiting_for_verdict(master, node):
             deadlines.append(node.s_down_since_ms)
     return min(deadlines, default=None)
+
+
+def _has_handed_over(master: Master) -> bool:
+    """Whether it hands over to one of its own replicas, or has, and nobody has announced that."""
+    node = master.node
+    successor = master.replicas.get(node.master_address) if node.master_address else None
+    if successor is None:
+        return False
+    return node.is_failing_over or successor.role_reported is Role.MASTER
 
 
 def _on_node_down(machine: Machine, node: Node) -> None:

@@ -22,6 +22,7 @@ from . import (
     notices,
     probes,
     repair,
+    switchover,
 )
 from .distrust import Disbelief
 from .facts import Facts, read_facts
@@ -52,6 +53,7 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
     _note_role(machine, master, node, facts.role, is_same_run=is_same_run)
     if facts.role is Role.REPLICA:
         _note_replica(machine, node, facts)
+    node.failover_state = facts.failover_state
     node.dataset = facts.dataset
     if is_master_node:
         guard.on_master_info(machine, master)
@@ -62,6 +64,7 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
         probes.schedule_info(machine, node)
     if is_master_node:
         detection.check_node(machine, node)
+        switchover.on_master_info(machine, master)
         repair.on_master_info(machine, master)
     else:
         failover.on_replica_info(machine, master, node)

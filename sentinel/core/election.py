@@ -25,7 +25,7 @@ import zlib
 
 from vedette.types import RunId
 
-from . import distrust, notices, opinions, probes, selection, transitions
+from . import distrust, notices, opinions, probes, selection, switchover, transitions
 from . import failover as leading
 from .actions import Answer
 from .distrust import Disbelief
@@ -124,6 +124,8 @@ def _vote(machine: Machine, master: Master, candidate: RunId, epoch: int) -> Non
     _record_vote(machine, master, candidate, epoch)
     if candidate != machine.state.my_id:
         _await_leader(machine, master, candidate)
+        if not master.is_s_down:
+            switchover.hush(machine, master)  # for what else could it want to lead?
 
 
 def _record_vote(machine: Machine, master: Master, candidate: RunId, epoch: int) -> None:
@@ -214,17 +216,25 @@ def _should_wait_for_replica(machine: Machine, master: Master) -> bool:
     """
     if selection.candidates(master, machine.now_ms, machine.state.periods):
         return False
+    if switchover.is_stuck(master.node):
+        return False  # then the master itself is who to turn to
     assert master.o_down_since_ms is not None
     has_waited = machine.now_ms - master.o_down_since_ms > NO_REPLICA_WAIT_MS
     return master.failover.is_waiting_for_replica or not has_waited
 
 
 def stand(
-    machine: Machine, master: Master, *, is_forced: bool = False, is_settling: bool = False
+    machine: Machine,
+    master: Master,
+    *,
+    is_forced: bool = False,
+    is_settling: bool = False,
+    is_coordinated: bool = False,
 ) -> None:
     """Begin a failover in a new epoch and vote for ourselves; ask for votes once that is saved.
 
     `is_forced`: by an operator's order, which needs no votes. `is_settling`: to end a conflict.
+    `is_coordinated`: to have the master hand over.
     """
     state = machine.state
     failover = master.failover
@@ -235,6 +245,7 @@ def stand(
     failover.started_ms = machine.now_ms
     failover.is_forced = is_forced
     failover.is_settling = is_settling
+    failover.is_coordinated = is_coordinated
     failover.promoted = None
     failover.old_address = master.address
     failover.awaited_leader = None

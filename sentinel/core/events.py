@@ -208,11 +208,15 @@ class ResetRequested:
 
 @dataclass(frozen=True, slots=True)
 class FailoverRequested:
-    """SENTINEL FAILOVER: fail over without asking anybody, as an operator's order."""
+    """SENTINEL FAILOVER: an operator's order to fail over.
+
+    Plain, nobody is asked. `is_coordinated`: by an election, and without loss.
+    """
 
     now_ms: int
     request: RequestId
     name: str
+    is_coordinated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Facts:
     priority: int | None = None
     repl_offset: int | None = None
     is_announced: bool | None = None
+    #: `master_failover_state`; None: the node does not know FAILOVER.
+    failover_state: str | None = None
     dataset: Dataset = UNKNOWN
 
 
@@ -65,6 +67,7 @@ def read_facts(text: bytes) -> Facts:
         priority=_number(fields.get("slave_priority")),
         repl_offset=_number(fields.get("slave_repl_offset")),
         is_announced=None if announced is None else announced != "0",
+        failover_state=fields.get("master_failover_state"),
         dataset=Dataset(
             replid=_replid(fields.get("master_replid")),
             replid2=_replid(fields.get("master_replid2")),

@@ -21,6 +21,7 @@ from . import (
     probes,
     reconfiguration,
     selection,
+    switchover,
     transitions,
 )
 from .actions import Crash, RunScript
@@ -77,10 +78,17 @@ def select_replica(machine: Machine, master: Master) -> None:
         machine.timers.set(Timer(TimerKind.FAILOVER, master.name), deadline_ms)
         return
     ranked = selection.candidates(master, machine.now_ms, machine.state.periods)
+    if switchover.is_called_back(machine, master, ranked):
+        return
     if not ranked:
         failover.is_waiting_for_replica = True
         failover.not_before_ms = machine.now_ms + ABORT_PAUSE_MS
         transitions.finish(machine, master, "-failover-abort-no-good-slave")
+        return
+    if failover.is_coordinated:
+        switchover.begin(machine, master, ranked[0])
+        return
+    if not switchover.is_disarmed(machine, master, ranked[0]):
         return
     promote(machine, master, ranked[0])
 
@@ -101,6 +109,9 @@ def watch_promotion(machine: Machine, master: Master) -> None:
     failover = master.failover
     assert failover.state is FailoverState.WAIT_PROMOTION
     assert failover.promoted is not None
+    if failover.is_coordinated:
+        switchover.watch(machine, master)
+        return
     replica = master.replicas[failover.promoted]
     link = replica.link
     waited_ms = machine.now_ms - failover.state_since_ms
@@ -152,6 +163,7 @@ def on_replica_info(machine: Machine, master: Master, node: Node) -> None:
         failover.state is FailoverState.WAIT_PROMOTION
         and node.address == failover.promoted
         and node.role_reported is Role.MASTER
+        and switchover.may_announce(machine, master)
     ):
         on_promoted(machine, master, node)
     elif failover.state is FailoverState.RECONF_SLAVES:
@@ -179,6 +191,7 @@ def on_promoted(machine: Machine, master: Master, node: Node) -> None:
     if _crashes(machine, SimulatedFailure.CRASH_AFTER_PROMOTION):
         return
     _note_loss(machine, master, node)
+    switchover.note_pause(machine, master, node)
     transitions.become(machine, master, FailoverState.RECONF_SLAVES)
     old_address = master.address
     run_reconfig_script(machine, master, node, "leader")

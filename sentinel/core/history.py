@@ -172,6 +172,8 @@ def _begin(master: Master, my_id: RunId, now_ms: int) -> None:
 def _cause(master: Master) -> Cause:
     if master.failover.is_settling:
         return Cause.CONFLICT
+    if master.failover.is_coordinated:
+        return Cause.COORDINATED
     if master.failover.is_forced:
         return Cause.ORDERED
     return Cause.ODOWN if master.node.lost_data_ms is None else Cause.EMPTY_RESTART

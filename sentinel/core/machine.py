@@ -43,6 +43,8 @@ class RequestKind(Enum):
     HELLO = auto()
     ASK = auto()
     PROMOTE = auto()
+    HAND_OVER = auto()  # FAILOVER TO, INFO behind it
+    STAY = auto()  # FAILOVER ABORT, INFO behind it
     FOLLOW = auto()  # SLAVEOF <master> in its transaction, INFO behind it
     CONFIRM = auto()
     FORGET = auto()  # a fellow's agreement to forget sentinels

@@ -33,6 +33,8 @@ LinkId = NewType("LinkId", int)
 
 DEFAULT_PARALLEL_SYNCS: Final = 1
 DEFAULT_PRIORITY: Final = 100
+#: INFO's `master_failover_state` of a node at rest.
+NO_FAILOVER: Final = "no-failover"
 NO_RENAMES: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
 
@@ -69,6 +71,7 @@ class FailoverState(Enum):
     NONE = "none"
     WAIT_START = "wait_start"  # candidate: collecting votes
     SELECT_SLAVE = "select_slave"  # leader: freshest offsets are coming in
+    SEND_FAILOVER = "send_failover"  # coordinated: the master is told to hand over
     SEND_SLAVEOF_NOONE = "send_slaveof_noone"
     WAIT_PROMOTION = "wait_promotion"
     RECONF_SLAVES = "reconf_slaves"
@@ -237,6 +240,8 @@ class Node:
     priority: int = DEFAULT_PRIORITY
     repl_offset: int = 0
     is_announced: bool = True
+    #: `master_failover_state` of its INFO; None: it does not know FAILOVER.
+    failover_state: str | None = None
     #: What it holds, by its last INFO.
     dataset: Dataset = UNKNOWN
     #: The same as of when that was last known to be the master's data. Written by `lineage.py`.
@@ -271,6 +276,11 @@ class Node:
     def is_s_down(self) -> bool:
         """Whether this sentinel alone believes the node down."""
         return self.s_down_since_ms is not None
+
+    @property
+    def is_failing_over(self) -> bool:
+        """Whether it is about to hand its role over (FAILOVER), as of its last INFO."""
+        return self.failover_state not in (None, NO_FAILOVER)
 
     @property
     def is_connected(self) -> bool:
@@ -348,6 +358,14 @@ class Failover:
     is_forced: bool = False
     #: Begun to end a conflict: promotes nobody.
     is_settling: bool = False
+    #: Begun by SENTINEL FAILOVER COORDINATED: by votes, and the master hands over itself. The next
+    #: three are written by `switchover.py`.
+    is_coordinated: bool = False
+    #: When the master was told to hand over (and so its writers to wait), and whether it said OK.
+    told_ms: int | None = None
+    is_told_accepted: bool = False
+    #: Until when it may take.
+    handover_until_ms: int = 0
     promoted: Address | None = None
     #: Replicas that refused or missed the promotion -> not chosen again before.
     refused: dict[Address, int] = field(default_factory=dict)
@@ -359,6 +377,8 @@ class Failover:
     #: Kept: whom we last voted for and are waiting for, and since when (None: for nobody).
     awaited_leader: RunId | None = None
     awaited_since_ms: int = 0
+    #: Kept: until when no hello goes through the master, whose writers may have to wait.
+    hushed_until_ms: int = 0
     #: Kept: the last attempt found no replica; the next waits until there is one.
     is_waiting_for_replica: bool = False
 

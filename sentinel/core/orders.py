@@ -8,6 +8,8 @@ sentinelSendSlaveOf`.
 
 from __future__ import annotations
 
+from typing import Final
+
 from vedette.resp.exchange import Received, ReplyError
 from vedette.types import Address
 
@@ -15,6 +17,9 @@ from . import links
 from .hosts import same, shown
 from .machine import Machine, Request, RequestKind
 from .model import Node
+
+#: Commands behind SLAVEOF in the transaction.
+_AFTER_SLAVEOF: Final = 3
 
 
 def send_slaveof(
@@ -32,8 +37,12 @@ def send_slaveof(
             return  # two names that lead to one place: one of them is out of date
         host, port = shown(machine.state, target)
         slaveof = (b"SLAVEOF", host.encode(), str(port).encode())
+    # Who is about to hand over obeys nobody else. Not said otherwise: old nodes do not know it, and
+    # where it is not permitted the whole transaction would be refused.
+    freeing = ((b"FAILOVER", b"ABORT"),) if node.is_failing_over else ()
     commands = (
         (b"MULTI",),
+        *freeing,
         slaveof,
         (b"CONFIG", b"REWRITE"),
         # So that no client goes on talking to what it takes for a master.
@@ -58,6 +67,34 @@ def refusal(replies: tuple[Received, ...]) -> str | None:
         return next((reply.text for reply in queued if isinstance(reply, ReplyError)), outcome.text)
     if not isinstance(outcome, list) or not outcome:
         return "transaction aborted"
-    if isinstance(outcome[0], ReplyError):
-        return outcome[0].text
-    return None
+    # Only FAILOVER ABORT may stand before it, and fails where that has just ended.
+    slaveof = outcome[-_AFTER_SLAVEOF - 1] if len(outcome) > _AFTER_SLAVEOF else outcome[0]
+    return slaveof.text if isinstance(slaveof, ReplyError) else None
+
+
+def send_handover(
+    machine: Machine, node: Node, target: Address, timeout_ms: int, epoch: int
+) -> None:
+    """Tell a master to make its replica `target` the master, as it knows it, within the time."""
+    command = (
+        b"FAILOVER",
+        b"TO",
+        target.host.encode(),
+        str(target.port).encode(),
+        b"TIMEOUT",
+        str(timeout_ms).encode(),
+    )
+    _send_with_info(machine, node, command, RequestKind.HAND_OVER, epoch)
+
+
+def send_stay(machine: Machine, node: Node) -> None:
+    """Tell a node that is about to hand over to be the master as before."""
+    _send_with_info(machine, node, (b"FAILOVER", b"ABORT"), RequestKind.STAY)
+
+
+def _send_with_info(
+    machine: Machine, node: Node, command: tuple[bytes, ...], kind: RequestKind, epoch: int = 0
+) -> None:
+    commands = tuple(links.rename(machine, node, each) for each in (command, (b"INFO",)))
+    request = Request(kind, machine.now_ms, len(commands), node, epoch=epoch)
+    machine.send(node.link, request, commands)

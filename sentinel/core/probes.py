@@ -185,6 +185,8 @@ def _info_period_ms(machine: Machine, node: Node) -> int:
     periods = machine.state.periods
     if node.info_refresh_ms is None:
         return periods.info_period_urgent_ms
+    if machine.now_ms < master.failover.hushed_until_ms:
+        return periods.info_period_urgent_ms
     if node is master.node:
         if master.replicas:
             return periods.info_period_ms
@@ -251,7 +253,8 @@ def send_hello_to_node(machine: Machine, node: Node) -> None:
     """PUBLISH our hello through a node, and plan the next."""
     master = machine.master_of(node)
     link = node.link
-    if machine.can_send(link):
+    is_hushed = node is master.node and machine.now_ms < master.failover.hushed_until_ms
+    if machine.can_send(link) and not is_hushed:
         node.is_hello_waiting = True
         body = _hello_body(machine, master, link.local_host)
         command = links.rename(machine, node, (b"PUBLISH", HELLO_CHANNEL, body))

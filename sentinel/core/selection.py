@@ -116,12 +116,16 @@ def _rank(master: Master, node: Node) -> tuple[int, bool, bool, int, int, bool, 
     """Sort key: Redis' priority, offset, run id; then the address, so that no two are equal.
 
     (3) Before all that comes what role the node has. One that was promoted since the master went
-    down, by a leader that died over it, is the master already for whoever asks it. One that claims
-    the role otherwise is a stray whose offset says nothing; it comes last. Then, who has the
-    master's present history: offsets in an older one are no measure of what was acknowledged in it.
+    down, by a leader that died over it, or that the master itself follows, is the master already
+    for whoever asks it. One that claims the role otherwise is a stray whose offset says nothing; it
+    comes last. Then, who has the master's present history: offsets in an older one are no measure
+    of what was acknowledged in it.
     """
-    if node.role_reported is Role.MASTER:
-        down_since_ms = master.node.s_down_since_ms
+    old = master.node
+    if old.role_reported is Role.REPLICA and old.master_address == node.address:
+        role_rank = 0  # it has all, or the master would not have begun to follow it
+    elif node.role_reported is Role.MASTER:
+        down_since_ms = old.s_down_since_ms
         is_successor = (
             node.turned_master_ms is not None
             and down_since_ms is not None

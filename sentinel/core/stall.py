@@ -75,7 +75,9 @@ def _void_patience(machine: Machine, node: Node, late_ms: int) -> None:
 def _give_up(machine: Machine, master: Master) -> None:
     """Across a long stall: begin nothing, and go on with nothing, on what was known before."""
     event = _ABORTS.get(master.failover.state)
-    if event is not None:
+    if master.failover.told_ms is not None:
+        pass  # the master is handing over, or about to: that is looked after to its end
+    elif event is not None:
         failover.abort(machine, master, event)
     elif master.failover.state is FailoverState.RECONF_SLAVES:
         reconfiguration.abandon(machine, master)

@@ -155,6 +155,19 @@ PROMOTION_RESEND_MS: Final = 250
 REFUSED_FOR_MS: Final = 30_000
 MISSED_FOR_MS: Final = 2_000
 
+#: The longest that a coordinated failover may keep writers waiting, and the shortest worth trying.
+#: Replicas of Redis acknowledge once a second, and it looks at that ten times a second.
+HANDOVER_LIMIT_MS: Final = 5_000
+HANDOVER_MIN_MS: Final = 100
+#: How often both nodes are looked at meanwhile, how long after its limit the master may take to
+#: show that it stays, and how long the promoted node may be kept from being announced until the
+#: old master has sent the writers away that wait there.
+HANDOVER_POLL_MS: Final = 20
+HANDOVER_GRACE_MS: Final = 300
+HANDOVER_END_WAIT_MS: Final = 200
+#: A master that says it is the replica of one of its own replicas is not held for one longer.
+SUCCESSION_WAIT_MS: Final = 1_000
+
 #: How long the fellows have to agree to SENTINEL FORGET.
 FORGET_TIMEOUT_MS: Final = 3_000
 

@@ -5,6 +5,7 @@
      │           │               │  └────(refused, next replica)───────┘    │                │
      └───────────┴───────────────┴──────────────────────────────────────────┴────────────────┘
 
+A coordinated failover passes through SEND_FAILOVER instead of SEND_SLAVEOF_NOONE (`switchover.py`).
 RECONF_SLAVES is the only state after the switch; all others end with one when somebody else's newer
 configuration arrives (`switch.py` then replaces the whole record).
 """
@@ -24,7 +25,8 @@ _S = FailoverState
 LEGAL: Final[dict[FailoverState, frozenset[FailoverState]]] = {
     _S.NONE: frozenset({_S.WAIT_START}),
     _S.WAIT_START: frozenset({_S.SELECT_SLAVE, _S.NONE}),
-    _S.SELECT_SLAVE: frozenset({_S.SEND_SLAVEOF_NOONE, _S.NONE}),
+    _S.SELECT_SLAVE: frozenset({_S.SEND_SLAVEOF_NOONE, _S.SEND_FAILOVER, _S.NONE}),
+    _S.SEND_FAILOVER: frozenset({_S.WAIT_PROMOTION}),
     _S.SEND_SLAVEOF_NOONE: frozenset({_S.WAIT_PROMOTION}),
     _S.WAIT_PROMOTION: frozenset({_S.RECONF_SLAVES, _S.SELECT_SLAVE, _S.NONE}),
     _S.RECONF_SLAVES: frozenset({_S.NONE}),
@@ -34,13 +36,16 @@ LEGAL: Final[dict[FailoverState, frozenset[FailoverState]]] = {
 _NOTICES: Final[dict[FailoverState, tuple[str, bool]]] = {
     _S.WAIT_START: ("+try-failover", False),
     _S.SELECT_SLAVE: ("+failover-state-select-slave", False),
+    _S.SEND_FAILOVER: ("+failover-state-send-failover", True),
     _S.SEND_SLAVEOF_NOONE: ("+failover-state-send-slaveof-noone", True),
     _S.WAIT_PROMOTION: ("+failover-state-wait-promotion", True),
     _S.RECONF_SLAVES: ("+failover-state-reconf-slaves", False),
 }
 
 #: States in which this sentinel is the elected (or ordered) leader and nobody is promoted yet.
-LEADING: Final = frozenset({_S.SELECT_SLAVE, _S.SEND_SLAVEOF_NOONE, _S.WAIT_PROMOTION})
+LEADING: Final = frozenset(
+    {_S.SELECT_SLAVE, _S.SEND_FAILOVER, _S.SEND_SLAVEOF_NOONE, _S.WAIT_PROMOTION}
+)
 
 
 def become(machine: Machine, master: Master, state: FailoverState) -> None:
@@ -63,6 +68,9 @@ def finish(machine: Machine, master: Master, event: str) -> None:
     failover.promoted = None
     failover.is_forced = False
     failover.is_settling = False
+    failover.is_coordinated = False
+    failover.told_ms = None
+    failover.hushed_until_ms = 0
     for kind in (TimerKind.ELECTION, TimerKind.FAILOVER, TimerKind.RECONF):
         machine.timers.cancel(Timer(kind, master.name))
     if master.is_o_down:

@@ -158,12 +158,16 @@ class Mischief:
         assert isinstance(node, SimNode)
         node.priority = priority
 
-    def order_failover(self, name: str, for_ms: int) -> None:
+    def order_failover(self, name: str, *options: str, for_ms: int) -> None:
         sentinel = self._sentinel(name)
         if sentinel.life is Life.RUNNING:
             self._requests += 1
-            event = FailoverRequested(sentinel.clock_ms(), RequestId(self._requests), NAME)
-            sentinel.step(event)
+            is_coordinated = options == ("coordinated",)
+            sentinel.step(
+                FailoverRequested(
+                    sentinel.clock_ms(), RequestId(self._requests), NAME, is_coordinated
+                )
+            )
 
     def order_to_forget(self, name: str, *gone: str, for_ms: int) -> None:
         """Ask a sentinel to have others forgotten; they may live on, and come back."""

@@ -179,7 +179,7 @@ class Judge:
                     f"{sentinel.label} spoke of epoch {before} and then of {hello.current_epoch}",
                 )
                 self._spoken[sentinel.run_id] = hello.current_epoch
-            case (b"SLAVEOF", b"NO", b"ONE"):
+            case (b"SLAVEOF", b"NO", b"ONE") | (b"FAILOVER", b"TO", *_):
                 self._check_promotion(sentinel)
 
     def _check_epoch_on_disk(self, sentinel: SimSentinel, epoch: int) -> None:
@@ -230,8 +230,10 @@ class Judge:
             self._check_forgotten(sentinel, actions)
         if name == b"+sdown":
             self._check_patience(sentinel, memory, event, master, notice)
-        elif name == b"+try-failover" and type(event) is not FailoverRequested:
+        elif name == b"+try-failover":
             memory.failed_ms[master.name] = master.node.link.suspect_since_ms or event.now_ms
+            if type(event) is FailoverRequested:
+                return
             has_reason = master.is_o_down or master.conflict_since_ms is not None
             _require(has_reason or not self.wants_reasons, f"{sentinel.label} stands for no reason")
         elif name == b"+elected-leader":
@@ -386,7 +388,7 @@ class Judge:
         _require(before == address, f"config epoch {key} means {before} and {address}")
 
 
-_SPEECH = frozenset({b"SENTINEL", b"PUBLISH", b"SLAVEOF"})
+_SPEECH = frozenset({b"SENTINEL", b"PUBLISH", b"SLAVEOF", b"FAILOVER"})
 
 
 def _epoch_of(master: Master) -> int:

@@ -10,7 +10,7 @@ says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tests.sim.network import Connection, Life, Message, Process, World
 from vedette.resp.exchange import ReplyError
@@ -37,6 +37,8 @@ class Session:
     connection: Connection
     is_subscribed: bool = False
     queued: list[Command] | None = None
+    #: What came while a PUBLISH waits for the end of FAILOVER, that first.
+    held: list[Batch] = field(default_factory=list)
 
 
 @dataclass
@@ -87,6 +89,18 @@ class Offsets:
 
 
 @dataclass
+class Handover:
+    """FAILOVER under way: to whom, until when it waits, and how far it has come."""
+
+    target: Address
+    until_us: int
+    #: It follows the target already.
+    is_in_progress: bool = False
+    #: The target was asked, and its answer is on its way.
+    is_asked: bool = False
+
+
+@dataclass
 class History:
     """Whose data the node holds, and how many keys they are."""
 
@@ -124,6 +138,10 @@ class SimNode(Process):
         self.has_aof = False
         #: Its writes add no keys.
         self.is_idle = False
+        #: It does not know FAILOVER (Redis before 6.2), or its user may not say it.
+        self.is_old = False
+        self.refuses_handover = False
+        self.handover: Handover | None = None
         #: Ids are unique to the node: where it draws them from nobody else does.
         self._ids = 0
         self.history = History(self._draw_replid(), key_count=0 if master else _FIRST_KEYS)
@@ -145,6 +163,7 @@ class SimNode(Process):
         self.offsets.was_ever_linked = False
         self.offsets.next_attempt_us = 0
         self.offsets.sync_began_us = None
+        self.handover = None
         self._started_us = self.world.now_us
         self._loaded_keys = self.history.key_count
         if self.starts > 1 and self.loses_data:
@@ -222,7 +241,11 @@ class SimNode(Process):
             return
         now_us = self.world.now_us
         offsets = self.offsets
+        if self.handover is not None:
+            self._go_on_handing_over(self.handover)
         if self.master is None:
+            if self.handover is not None:
+                return
             offsets.offset += 20
             self.history.key_count += 0 if self.is_idle else 1
             return
@@ -260,6 +283,70 @@ class SimNode(Process):
             self.writes = master.writes.copy()
         master.on_copied(self.address, len(self.writes))
 
+    def _go_on_handing_over(self, handover: Handover) -> None:
+        """What Redis does ten times a second (`replication.c: updateFailoverStatus`) and after."""
+        target = self.world.processes[handover.target]
+        assert isinstance(target, SimNode)
+        is_reachable = target.life is Life.RUNNING and (
+            self.world.passes(self.address, target.address)
+            and self.world.passes(target.address, self.address)
+        )
+        if not handover.is_in_progress:
+            has_all = target.is_link_up and target.offsets.offset == self.offsets.offset
+            if target.master == self.address and is_reachable and has_all:
+                handover.is_in_progress = True
+                self.follow(target.address)
+            elif self.world.now_us >= handover.until_us:
+                self._end_handover()
+            return
+        if handover.is_asked and is_reachable:
+            self._end_handover()
+        elif is_reachable and target.master == self.address:
+            handover.is_asked = True
+            target.follow(None)
+        elif handover.is_asked or is_reachable:
+            # The answer is lost, or it is a master already: a refusal, so Redis is master again.
+            self.follow(None)
+            self._end_handover()
+
+    def _end_handover(self) -> None:
+        """Writers go on, and who waited in their company."""
+        self.handover = None
+        self.world.note(self.label, "hands over no more")
+        for session in list(self.sessions.values()):
+            held, session.held = session.held, []
+            for batch in held:
+                self._on_request(session, batch)
+
+    def _hand_over(self, host: bytes, port: bytes, timeout_ms: bytes) -> object:
+        """FAILOVER TO."""
+        target = Address(host.decode(), int(port))
+        replica = self.world.processes.get(target)
+        if self.is_old:
+            return _error("ERR unknown command 'FAILOVER'")
+        if self.refuses_handover:
+            return _error("NOPERM this user has no permissions to run the 'failover' command")
+        if self.handover is not None:
+            return _error("ERR FAILOVER already in progress.")
+        if self.master is not None:
+            return _error("ERR FAILOVER is not valid when server is a replica.")
+        if not isinstance(replica, SimNode) or replica.master != self.address:
+            return _error("ERR FAILOVER target HOST and PORT is not a replica.")
+        if not replica.is_link_up:
+            return _error("ERR FAILOVER target replica is not online.")
+        self.handover = Handover(target, self.world.now_us + int(timeout_ms) * 1000)
+        self.world.note(self.label, f"hands over to {target}")
+        return b"OK"
+
+    def _stay(self) -> object:
+        """FAILOVER ABORT."""
+        if self.handover is None:
+            return _error("ERR No failover in progress.")
+        if self.handover.is_in_progress:
+            self.follow(None)
+        self._end_handover()
+        return b"OK"
+
     def on_copied(self, replica: Address, count: int) -> None:
         """A replica has told how far it is; those who waited for that are answered."""
         self.copied[replica] = count
@@ -296,7 +383,12 @@ class SimNode(Process):
         if session.connection not in self.sessions:
             return
         assert isinstance(message, Batch)
-        if message.commands[0][0] == b"WRITE":
+        is_write = message.commands[0][0] == b"WRITE"
+        has_publish = any(command[0].upper() == b"PUBLISH" for command in message.commands)
+        if session.held or ((is_write or has_publish) and self.handover is not None):
+            session.held.append(message)
+            return
+        if is_write:
             self._write(session, message)
             return
         replies = tuple(self._execute(session, command) for command in message.commands)
@@ -312,6 +404,9 @@ class SimNode(Process):
         self.writes.append(int(number))
         self.offsets.offset += 1
         replies = Replies(message.token, (b"OK",))
+        if replicas == b"0":
+            session.connection.reply(replies)
+            return
         self.waits.append((len(self.writes), int(replicas), session.connection, replies))
         del self.waits[:-_WAITS_MAX]
 
@@ -343,6 +438,12 @@ class SimNode(Process):
             case [b"SUBSCRIBE", _]:
                 session.is_subscribed = True
                 return [[b"subscribe", b"__sentinel__:hello", 1]]
+            case [b"FAILOVER", b"TO", host, port, b"TIMEOUT", timeout_ms]:
+                return self._hand_over(host, port, timeout_ms)
+            case [b"FAILOVER", b"ABORT"]:
+                return self._stay()
+            case [b"SLAVEOF", _, _] if self.handover is not None:
+                return _error("ERR REPLICAOF not allowed while failing over.")
             case [b"SLAVEOF", b"NO", b"ONE"]:
                 self.follow(None)
             case [b"SLAVEOF", host, port]:
@@ -404,6 +505,8 @@ class SimNode(Process):
                 lines.append(f"master_link_down_since_seconds:{down_s}")
             lines += [f"slave_repl_offset:{offsets.offset}", f"slave_priority:{self.priority}"]
         history = self.history
+        if not self.is_old:
+            lines.append(f"master_failover_state:{self._handover_state()}")
         lines += [
             f"master_replid:{history.replid}",
             f"master_replid2:{history.replid2}",
@@ -420,6 +523,11 @@ class SimNode(Process):
         if history.key_count:
             lines.append(f"db0:keys={history.key_count},expires=0,avg_ttl=0")
         return "\r\n".join(lines).encode() + b"\r\n"
+
+    def _handover_state(self) -> str:
+        if self.handover is None:
+            return "no-failover"
+        return "failover-in-progress" if self.handover.is_in_progress else "waiting-for-sync"
 
 
 def _error(text: str) -> object:

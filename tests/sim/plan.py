@@ -190,6 +190,7 @@ class _Drawing:
             self._refuse_orders,
             self._refuse_all_orders,
             self._order_failover,
+            self._order_coordinated,
             self._change_priority,
             self._election_trouble,
             self._order_to_forget,
@@ -287,6 +288,14 @@ class _Drawing:
 
     def _order_failover(self, at_ms: int) -> list[Fault]:
         return [Fault(at_ms, "order_failover", (self._sentinel(),))]
+
+    def _order_coordinated(self, at_ms: int) -> list[Fault]:
+        """By an election, with the master handing over; somebody may be lost in the middle."""
+        faults = [Fault(at_ms, "order_failover", (self._sentinel(), "coordinated"))]
+        if self.random.random() < 0.5:
+            at_ms += self.random.randint(1, 100)
+            faults.append(Fault(at_ms, "crash", (self._any(),), self._time()))
+        return faults
 
     def _change_priority(self, at_ms: int) -> list[Fault]:
         node = self.random.choice(self.nodes)

@@ -1,4 +1,4 @@
-"""The faults a drill can inject, as data: whom they hit and how.
+"""The faults a drill can inject, and the orders it can give, as data: whom they hit and how.
 
 `drills.runtime.runner` carries them out. A target is a role rather than a process, for which node
 is the master is known only when the moment comes.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 import signal
 from dataclasses import dataclass
+
+from .lab import MASTER_NAME
 
 
 class Target(enum.Enum):
@@ -27,6 +29,22 @@ class Fault:
     #: Whether the process is gone for good; else it must take part in the convergence.
     ends_process: bool
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What an operator tells a sentinel in place of a fault: words after SENTINEL."""
+
+    name: str
+    words: tuple[str, ...]
+
+    #: Nobody is hit.
+    ends_process = False
+
+
+#: Maintenance: the master is to hand over while all is well.
+COORDINATED_FAILOVER = Order(
+    name="SENTINEL FAILOVER COORDINATED", words=("FAILOVER", MASTER_NAME, "COORDINATED")
+)
 
 #: The process vanishes between two instructions; the kernel resets its connections at once.
 KILL_MASTER = Fault(name="kill -9", target=Target.MASTER, signal=signal.SIGKILL, ends_process=True)

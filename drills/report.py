@@ -25,7 +25,7 @@ from .timeline import NS_PER_MS, Phase
 #: Lost or unexpected keys that a report names; the history has them all.
 EXAMPLE_LIMIT = 10
 
-WHAT_CANNOT_BE_PROMISED = (
+_WHAT_CANNOT_BE_PROMISED = (
     "Replication is asynchronous: a failover that nobody coordinated may lose the acknowledged "
     "writes that no replica had yet. A pass says that the loss stayed within the budget."
 )
@@ -36,7 +36,8 @@ class Budget:
     """What a pass allows."""
 
     outage_ms: float
-    loss_window_ms: int
+    #: None: no acknowledged write may be lost.
+    loss_window_ms: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class Findings:
     agreed_ms: Mapping[str, float]
     accepted_ms: Mapping[str, float]
     outage: Outage
+    #: How long writes were kept waiting, by the leader's `+coordinated-pause`; None: not said.
+    pause_ms: float | None
     writes: SetVerdict | None
     counter: CounterVerdict | None
     #: Full and partial synchronisations that the new master served since the fault.
@@ -101,8 +104,10 @@ class Report:
 def judge(findings: Findings, budget: Budget) -> list[Criterion]:
     """Return every criterion of a failover drill with its verdict."""
     by_name = {phase.name: phase.after_ms for phase in findings.phases}
+    measured = [_reached("pause", "the leader says how long writes waited", findings.pause_ms)]
     return [
         _judge_failover(findings),
+        *(measured if budget.loss_window_ms is None else []),
         _reached("agreement", "every sentinel names the new master", by_name["agreed"]),
         _reached("service", "every writer is served again", by_name["client_all_ok"]),
         Criterion(
@@ -142,19 +147,20 @@ def _judge_failover(findings: Findings) -> Criterion:
 
 
 def _judge_loss(findings: Findings, budget: Budget) -> Criterion:
-    name, demanded = (
-        "loss",
-        f"acknowledged writes lost only from the last {budget.loss_window_ms} ms before the fault",
-    )
+    window_ms = budget.loss_window_ms
+    name, demanded = "loss", "no acknowledged write lost"
+    if window_ms is not None:
+        demanded = f"acknowledged writes lost only from the last {window_ms} ms before the fault"
     if findings.writes is None:
         return Criterion(
             name=name, demanded=demanded, found="the data could not be read", passed=False
         )
-    window_start_ns = findings.fault_ns - budget.loss_window_ms * NS_PER_MS
+    window_start_ns = findings.fault_ns - (window_ms or 0) * NS_PER_MS
     outside = [
         operation
         for operation in findings.writes.lost
-        if operation.invoked_ns > findings.fault_ns
+        if window_ms is None
+        or operation.invoked_ns > findings.fault_ns
         or (operation.completed_ns or 0) < window_start_ns
     ]
     found = f"{len(findings.writes.lost)} of {findings.writes.acknowledged} lost"
@@ -176,6 +182,13 @@ def _judge_values(findings: Findings) -> Criterion:
     return Criterion(
         name=name, demanded=demanded, found=found, passed=not unexpected and not excess
     )
+
+
+def _note(scenario: Scenario) -> str:
+    """What a pass says."""
+    if scenario.loss_window_ms is None:
+        return "A pass says that not one acknowledged write was lost in this run."
+    return _WHAT_CANNOT_BE_PROMISED
 
 
 def _reached(name: str, demanded: str, after_ms: float | None) -> Criterion:
@@ -227,6 +240,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "leader": findings.leader,
         "elections": findings.elections,
         "epochs": list(findings.epochs),
+        "pause_ms": _rounded(findings.pause_ms),
         "outage_ms": {
             "p50": _rounded(findings.outage.p50_ms),
             "max": _rounded(findings.outage.max_ms),
@@ -252,7 +266,7 @@ def to_json(report: Report) -> dict[str, Any]:
             for event in findings.events
         ],
         "kept_in": report.kept_in,
-        "note": WHAT_CANNOT_BE_PROMISED,
+        "note": _note(report.scenario),
     }
 
 
@@ -311,7 +325,7 @@ def render_report(report: Report) -> RenderableType:
         Text(
             "PASS" if report.passed else "FAIL", style="bold green" if report.passed else "bold red"
         ),
-        Text(WHAT_CANNOT_BE_PROMISED, style="dim"),
+        Text(_note(report.scenario), style="dim"),
     )
 
 

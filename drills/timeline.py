@@ -85,6 +85,14 @@ class Timeline:
         return None
 
     @property
+    def pause_ms(self) -> float | None:
+        """How long writes were kept waiting, as the leader of a coordinated failover says."""
+        for event in reversed(self.events):
+            if event.channel == "+coordinated-pause":
+                return float(event.payload.split()[-1])
+        return None
+
+    @property
     def switched_to(self) -> list[str]:
         """The distinct addresses that +switch-master named, in the order of appearance."""
         named = (_new_address(e.payload) for e in self.events if e.channel == "+switch-master")

@@ -19,7 +19,7 @@ from drills.runtime.display import DrillDisplay
 from drills.runtime.lab import LabError
 from drills.runtime.runner import DrillError, DrillSettings, run_drill
 from drills.runtime.stopping import stopped_by_signals
-from drills.scenarios import SCENARIOS
+from drills.scenarios import NAMES, SCENARIOS
 
 from .lab_options import EXIT_FAILED, EXIT_PASSED, EXIT_UNABLE, lab_options
 
@@ -42,7 +42,7 @@ def list_drills() -> None:
 
 
 @drill.command("run")
-@click.argument("name", type=click.Choice(list(SCENARIOS)), metavar="DRILL")
+@click.argument("name", type=click.Choice(list(NAMES)), metavar="DRILL")
 @lab_options
 @click.option(
     "--writers",
@@ -91,7 +91,7 @@ def run(
     """
     base = random.choice(_PORT_RANGE)
     settings = DrillSettings(
-        scenario=SCENARIOS[name],
+        scenario=NAMES[name],
         topology=Topology(
             nodes=nodes,
             sentinels=sentinels,

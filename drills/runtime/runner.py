@@ -24,7 +24,7 @@ from vedette.runtime.background import open_background_nursery
 from vedette.runtime.connection import Connection, open_connection
 
 from ..checkers import check_counter, check_set, measure_outage
-from ..faults import Fault
+from ..faults import Fault, Order
 from ..lab import MASTER_NAME, PortBases, ProcessPlan, Topology, plan_lab
 from ..live_table import describe_start
 from ..observation import LabView, NodeView, missing_order, missing_rest
@@ -166,7 +166,7 @@ class _Drill:
             raise DrillError(f"nothing was heard of {who} within {_WARM_UP_TIMEOUT_S:g} s")
         self.start_ns = time.monotonic_ns()
 
-    async def _inject(self, fault: Fault, nursery: trio.Nursery) -> None:
+    async def _inject(self, fault: Fault | Order, nursery: trio.Nursery) -> None:
         masters = self.observer.view.masters()
         if len(masters) != 1:
             raise DrillError(f"{len(masters)} masters before the fault: {', '.join(masters)}")
@@ -177,16 +177,31 @@ class _Drill:
         self.display.note(f"{fault.name} {victim} (pid {self.lab.processes[victim].pid})")
         # Between this clock reading and the signal nothing else runs.
         fault_ns = time.monotonic_ns()
-        self.lab.processes[victim].send_signal(fault.signal)
+        if isinstance(fault, Fault):
+            self.lab.processes[victim].send_signal(fault.signal)
         self.timeline = Timeline(self.plan, old_master=victim, fault_ns=fault_ns)
         self.workload.mark(fault_ns)
         self.observer.add_listener(self.timeline.observe)
         for process in self.plan.nodes:
-            if process.name not in self.gone:
+            # A master that is well accepts writes all the time.
+            if process.name not in self.gone and (
+                isinstance(fault, Fault) or process.name != victim
+            ):
                 nursery.start_soon(self._probe, process, name=f"probe {process.name}")
         nursery.start_soon(self._await_order, name="order")
-        nursery.start_soon(self._await_service, name="service")
+        nursery.start_soon(self._await_service, fault, name="service")
         nursery.start_soon(self.display.show_phases, self.timeline, name="display")
+        if isinstance(fault, Order):
+            await self._order(fault)
+
+    async def _order(self, order: Order) -> None:
+        """Tell a sentinel what an operator would."""
+        process = self.plan.sentinels[0]
+        try:
+            async with open_connection(process.address) as connection:
+                await connection.execute("SENTINEL", *order.words)
+        except VedetteError as error:
+            raise DrillError(f"{process.name} refuses {order.name}: {error}") from error
 
     def _resume(self) -> None:
         victim = self.timeline.old_master
@@ -233,7 +248,11 @@ class _Drill:
 
         self.timeline.converged(await self.observer.wait_for(is_in_order))
 
-    async def _await_service(self) -> None:
+    async def _await_service(self, fault: Fault | Order) -> None:
+        if isinstance(fault, Order):
+            # Until then the old master serves them, as ever.
+            await self.observer.wait_for(lambda view: self.timeline.new_master is not None)
+            self.workload.mark(time.monotonic_ns())
         await self.workload.wait_any_acknowledged()
         self.timeline.acknowledged(self.workload.first_ok_ns())
         await self.workload.wait_all_acknowledged()
@@ -298,6 +317,7 @@ class _Drill:
                 self.start_ns,
                 self.end_ns or time.monotonic_ns(),
             ),
+            pause_ms=timeline.pause_ms,
             writes=writes,
             counter=counter,
             sync_full=after.sync_full - before.sync_full,

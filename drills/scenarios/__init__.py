@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from .coordinated_switchover import COORDINATED_SWITCHOVER
 from .master_crash import MASTER_CRASH
 from .master_hang import MASTER_HANG
 from .scenario import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (MASTER_CRASH, MASTER_HANG)
+    scenario.name: scenario for scenario in (MASTER_CRASH, MASTER_HANG, COORDINATED_SWITCHOVER)
+}
+
+#: Every name that a drill may be asked for by.
+NAMES: dict[str, Scenario] = SCENARIOS | {
+    alias: scenario for scenario in SCENARIOS.values() for alias in scenario.aliases
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..faults import Fault
+from ..faults import Fault, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +17,11 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Inject:
-    """Inject the fault. From here the time of each phase is counted; a scenario has one."""
+    """Inject the fault, or give the order. From here the time of each phase is counted; a scenario
+    has one.
+    """
 
-    fault: Fault
+    fault: Fault | Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,11 @@ class Scenario:
     #: Time that clients may be without writes beyond the sentinels' down-after.
     outage_beyond_down_after_ms: int
     #: Acknowledged writes may be lost if they came so shortly before the fault: replication is
-    #: asynchronous.
-    loss_window_ms: int
+    #: asynchronous. None: none may be lost at all.
+    loss_window_ms: int | None
+    #: Other names that people call it by.
+    aliases: tuple[str, ...] = ()
 
     @property
-    def fault(self) -> Fault:
+    def fault(self) -> Fault | Order:
         return next(step.fault for step in self.steps if isinstance(step, Inject))

@@ -238,7 +238,12 @@ def _on_replies(machine: Machine, event: RepliesReceived) -> None:
             if owner.link.kind is LinkKind.PUBSUB and owner.node is not None and owner.link.is_up:
                 # Whoever subscribes last is heard by all, and they introduce themselves to it.
                 probes.send_hello_to_node(machine, owner.node)
-        case RequestKind.HELLO | RequestKind.SCRIPT_KILL | RequestKind.FORGET_NEWS:
+        case (
+            RequestKind.HELLO
+            | RequestKind.REWRITE
+            | RequestKind.SCRIPT_KILL
+            | RequestKind.FORGET_NEWS
+        ):
             pass
         case _:
             assert_never(request.kind)

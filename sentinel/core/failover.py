@@ -191,7 +191,7 @@ def on_promoted(machine: Machine, master: Master, node: Node) -> None:
     if _crashes(machine, SimulatedFailure.CRASH_AFTER_PROMOTION):
         return
     _note_loss(machine, master, node)
-    switchover.note_pause(machine, master, node)
+    switchover.on_promoted(machine, master, node)
     transitions.become(machine, master, FailoverState.RECONF_SLAVES)
     old_address = master.address
     run_reconfig_script(machine, master, node, "leader")

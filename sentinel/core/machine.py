@@ -44,6 +44,7 @@ class RequestKind(Enum):
     ASK = auto()
     PROMOTE = auto()
     HAND_OVER = auto()  # FAILOVER TO, INFO behind it
+    REWRITE = auto()  # CONFIG REWRITE
     STAY = auto()  # FAILOVER ABORT, INFO behind it
     FOLLOW = auto()  # SLAVEOF <master> in its transaction, INFO behind it
     CONFIRM = auto()

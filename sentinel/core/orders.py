@@ -87,6 +87,13 @@ def send_handover(
     _send_with_info(machine, node, command, RequestKind.HAND_OVER, epoch)
 
 
+def send_rewrite(machine: Machine, node: Node) -> None:
+    """Have a node that was promoted without SLAVEOF remember it over a restart."""
+    command = links.rename(machine, node, (b"CONFIG", b"REWRITE"))
+    request = Request(RequestKind.REWRITE, machine.now_ms, 1, node)
+    machine.send(node.link, request, (command,))
+
+
 def send_stay(machine: Machine, node: Node) -> None:
     """Tell a node that is about to hand over to be the master as before."""
     _send_with_info(machine, node, (b"FAILOVER", b"ABORT"), RequestKind.STAY)

@@ -122,9 +122,11 @@ def _rank(master: Master, node: Node) -> tuple[int, bool, bool, int, int, bool, 
     of what was acknowledged in it.
     """
     old = master.node
-    if old.role_reported is Role.REPLICA and old.master_address == node.address:
-        role_rank = 0  # it has all, or the master would not have begun to follow it
-    elif node.role_reported is Role.MASTER:
+    is_master = node.role_reported is Role.MASTER
+    is_followed = old.role_reported is Role.REPLICA and old.master_address == node.address
+    if is_followed and (is_master or old.is_failing_over):
+        role_rank = 0  # the master has handed over to it, or would not have begun to follow it
+    elif is_master:
         down_since_ms = old.s_down_since_ms
         is_successor = (
             node.turned_master_ms is not None

@@ -199,8 +199,14 @@ def may_announce(machine: Machine, master: Master) -> bool:
     return False
 
 
-def note_pause(machine: Machine, master: Master, node: Node) -> None:
-    """The promotion is about to be announced: say how long writers had to wait."""
+def on_promoted(machine: Machine, master: Master, node: Node) -> None:
+    """The promotion is about to be announced: say how long writers had to wait.
+
+    Who was promoted by FAILOVER has the old master in its file, and would follow it after a
+    restart.
+    """
+    if master.failover.is_coordinated and node.link.is_up:
+        orders.send_rewrite(machine, node)
     pause_ms = _record_pause(machine, master)
     if pause_ms is not None:
         notices.about_node(machine, "+coordinated-pause", node, f" ms {pause_ms}")

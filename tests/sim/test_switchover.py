@@ -91,6 +91,20 @@ def test_nothing_acknowledged_is_lost(seed: int) -> None:
     assert "+sdown" not in scene.events()
 
 
+def test_the_new_master_is_one_after_a_restart() -> None:
+    """FAILOVER writes no file, and the node's still says whom it followed."""
+    scene = Scene(1)
+    scene.order()
+    assert scene.cluster.run_until_agreed(10_000), scene.cluster.disagreement()
+    new = scene.cluster.master
+    new.crash()
+    new.restart()
+    scene.cluster.run_for(5_000)
+
+    assert scene.cluster.master is new
+    assert new.master is None
+
+
 @pytest.mark.parametrize("step", range(60))
 def test_the_leader_may_die_at_any_step(step: int) -> None:
     """Before each of the actions from the order on. It stays away for long."""

@@ -39,6 +39,7 @@ GOOD = Findings(
     agreed_ms={"sentinel-1": 1006.04},
     accepted_ms={"node-2": 1004.0},
     outage=Outage(gap_ms={0: 1900.0, 1: 2100.0}, errors={"WriteUncertain": 2}),
+    pause_ms=None,
     writes=WRITES,
     counter=COUNTER,
     sync_full=0,
@@ -118,6 +119,19 @@ def test_only_writes_from_just_before_the_fault_may_be_lost(
     failed = failed_criteria(replace(GOOD, writes=lost))
 
     assert failed == ([] if is_allowed else ["loss"])
+
+
+@pytest.mark.parametrize("invoked_ms", [-999, -1, 5])
+def test_a_coordinated_failover_may_lose_nothing_and_must_tell_the_pause(invoked_ms: int) -> None:
+    budget = Budget(outage_ms=3500, loss_window_ms=None)
+    lost = replace(WRITES, lost=(make_lost(invoked_ms, invoked_ms + 1),))
+
+    def failed(findings: Findings) -> list[str]:
+        return [each.name for each in judge(findings, budget) if not each.passed]
+
+    assert failed(replace(GOOD, pause_ms=23.0)) == []
+    assert failed(GOOD) == ["pause"]
+    assert failed(replace(GOOD, pause_ms=23.0, writes=lost)) == ["loss"]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from ..replication.follow import TARGET_IS_MASTER
 from ..replication.psync import Continue, FullSyncReason, PsyncRequest
 from ..replication.report import role_reply
 from .arguments import NOT_AN_INTEGER, parse_integer, parse_integer_between
+from .waiting import deadline_after_milliseconds
 
 #: The reason under which clients in WAIT are blocked; waking it has them count again.
 WAIT_REASON: Final = "wait"
@@ -174,9 +175,7 @@ def wait(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
             b" replicas are just local and are not propagated."
         )
     count = parse_integer(argv[1], NOT_AN_INTEGER)
-    timeout_ms = parse_integer(argv[2], b"ERR timeout is not an integer or out of range")
-    if timeout_ms < 0:
-        raise CommandError(b"ERR timeout is negative")
+    deadline_ms = deadline_after_milliseconds(argv[2], ctx.now_ms)
     offset = replication.offset
     acknowledged = replication.count_acknowledged(offset)
     if acknowledged >= count:
@@ -191,7 +190,7 @@ def wait(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
         (WAIT_REASON,),
         retry,
         lambda: replication.count_acknowledged(offset),
-        ctx.now_ms + timeout_ms if timeout_ms else None,
+        deadline_ms,
     )
 
 

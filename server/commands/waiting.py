@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from vedette.clients import WAITING, Block
+from vedette.clients import Block
 from vedette.clients.blocking import Waiting
 from vedette.errors import CommandError
 from vedette.resp.replies import NULL_ARRAY, Reply
@@ -79,6 +79,3 @@ def wait_for_keys(
         deadline_ms,
         instead_of_waiting=lambda: instead_of_waiting,
     )
-
-
-__all__ = ["WAITING", "deadline_after_milliseconds", "deadline_after_seconds", "wait_for_keys"]

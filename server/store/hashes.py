@@ -91,6 +91,9 @@ class Hash(Scannable):
             digest = xor_digest(digest, mix_digest(mix_digest(bytes(DIGEST_SIZE), field), text))
         return digest
 
+    def elements(self) -> None:
+        return None
+
     def copy(self) -> Hash:
         twin = Hash(self.fields.copy())
         twin._is_listpack = self._is_listpack

@@ -38,9 +38,9 @@ class Collection(ABC, Sized):
     def copy(self) -> Collection:
         """Return an equal value that shares nothing that changes (COPY)."""
 
+    @abstractmethod
     def elements(self) -> Iterable[bytes] | None:
         """Return the elements, in their order if they have one; None: SORT does not take these."""
-        return None
 
     def settle(self, limits: EncodingLimits) -> None:  # most types have one encoding
         """Choose the encoding by `limits`, as Redis does when it loads a value."""

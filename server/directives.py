@@ -208,6 +208,12 @@ HASH_MAX_LISTPACK_VALUE: Final = Directive(
 SET_MAX_INTSET_ENTRIES: Final = Directive("set-max-intset-entries", _ENTRIES, 512)
 SET_MAX_LISTPACK_ENTRIES: Final = Directive("set-max-listpack-entries", _ENTRIES, 0)
 SET_MAX_LISTPACK_VALUE: Final = Directive("set-max-listpack-value", Memory(), 64)
+ZSET_MAX_LISTPACK_ENTRIES: Final = Directive(
+    "zset-max-listpack-entries", _ENTRIES, 128, aliases=("zset-max-ziplist-entries",)
+)
+ZSET_MAX_LISTPACK_VALUE: Final = Directive(
+    "zset-max-listpack-value", Memory(), 64, aliases=("zset-max-ziplist-value",)
+)
 
 _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     PORT,
@@ -267,6 +273,8 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     SET_MAX_INTSET_ENTRIES,
     SET_MAX_LISTPACK_ENTRIES,
     SET_MAX_LISTPACK_VALUE,
+    ZSET_MAX_LISTPACK_ENTRIES,
+    ZSET_MAX_LISTPACK_VALUE,
 )
 
 _LONG: Final = Integer(0, INT64_MAX)
@@ -336,8 +344,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("aof-timestamp-enabled", YesNo(), False),
     Directive("list-max-listpack-size", _ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
     Directive("list-compress-depth", Integer(), 0),
-    Directive("zset-max-listpack-entries", _LONG, 128, aliases=("zset-max-ziplist-entries",)),
-    Directive("zset-max-listpack-value", Memory(), 64, aliases=("zset-max-ziplist-value",)),
     Directive("stream-node-max-bytes", Memory(), 4 * _KILOBYTE),
     Directive("stream-node-max-entries", _LONG, 100),
 )

@@ -55,6 +55,8 @@ def bind_configuration(engine: ServerEngine) -> None:
         limits.set_max_intset_entries = engine.configuration[d.SET_MAX_INTSET_ENTRIES]
         limits.set_max_listpack_entries = engine.configuration[d.SET_MAX_LISTPACK_ENTRIES]
         limits.set_max_listpack_value = engine.configuration[d.SET_MAX_LISTPACK_VALUE]
+        limits.zset_max_listpack_entries = engine.configuration[d.ZSET_MAX_LISTPACK_ENTRIES]
+        limits.zset_max_listpack_value = engine.configuration[d.ZSET_MAX_LISTPACK_VALUE]
 
     configuration = engine.configuration
     configuration.on_change(set_password, d.REQUIRE_PASS)
@@ -87,6 +89,8 @@ def bind_configuration(engine: ServerEngine) -> None:
         d.SET_MAX_INTSET_ENTRIES,
         d.SET_MAX_LISTPACK_ENTRIES,
         d.SET_MAX_LISTPACK_VALUE,
+        d.ZSET_MAX_LISTPACK_ENTRIES,
+        d.ZSET_MAX_LISTPACK_VALUE,
     )
     configuration.on_change(engine.review_limits, d.MAX_MEMORY, d.SAVE, d.STOP_WRITES_ON_SAVE_ERROR)
     engine.replication.settings.listening_port = configuration[d.PORT]

@@ -22,3 +22,5 @@ class EncodingLimits:
     #: 0: small sets are `hashtable`, as in Redis 7.0; 7.2 has 128.
     set_max_listpack_entries: int = 0
     set_max_listpack_value: int = 64
+    zset_max_listpack_entries: int = 128
+    zset_max_listpack_value: int = 64

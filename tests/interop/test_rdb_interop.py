@@ -174,8 +174,6 @@ def test_function_library_of_redis_is_read() -> None:
 @pytest.mark.parametrize(
     ("command", "type_name", "encoding"),
     [
-        ("ZADD thing 1 a", "zset", "ZSET_LISTPACK"),
-        (f"ZADD thing 1 {'a' * 100}", "zset", "ZSET_2"),
         ("XADD thing 1-1 f v", "stream", "STREAM_LISTPACKS_2"),
     ],
 )

@@ -77,6 +77,7 @@ def test_wheel_needs_nothing_that_must_be_compiled(wheel: Path) -> None:
         "hiredis",
         "prometheus-client",
         "rich",
+        "sortedcontainers",
         "structlog",
         "trio",
     ]

@@ -5,7 +5,6 @@ Follows Redis' `networking.c: addReply*` for which type stands for what in each 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 from .replies import (
@@ -64,13 +63,7 @@ def encode_command(arguments: Iterable[bytes]) -> bytes:
 
 
 def format_double(value: float) -> bytes:
-    """Return `value` as Redis prints doubles: `inf`, `nan`, whole numbers without a point."""
-    if math.isinf(value):
-        return b"inf" if value > 0 else b"-inf"
-    if math.isnan(value):
-        return b"nan"
-    if value == int(value) and abs(value) < 1e17:
-        return b"%d" % int(value)
+    """Return `value` as Redis 7.0 prints doubles: 17 digits, which read as the same number."""
     return b"%.17g" % value
 
 

@@ -33,9 +33,10 @@ LARGE_PART_SIZE: Final = 1 << 16
 
 ValueEncoder = Callable[..., Sequence[bytes]]
 
-#: For each Python type of a value its RDB type and `encoder(value, compress=)`, which gives the
-#: parts that follow the key. Types other than strings are registered by `server.persistence`.
-VALUE_ENCODERS: Final[dict[type, tuple[int, ValueEncoder]]] = {
+#: For each Python type of a value its RDB type, or what tells that of a value where there are
+#: several, and `encoder(value, compress=)`, which gives the parts that follow the key. Types other
+#: than strings are registered by `server.persistence`.
+VALUE_ENCODERS: Final[dict[type, tuple[int | Callable[[Value], int], ValueEncoder]]] = {
     bytes: (opcodes.STRING, encode_string),
 }
 
@@ -169,6 +170,8 @@ def encode_value(value: Value, *, compress: bool) -> tuple[bytes, Sequence[bytes
     if row is None:
         raise TypeError(f"no RDB type holds a value of {type(value).__name__}")
     value_type, encoder = row
+    if callable(value_type):
+        value_type = value_type(value)
     return bytes((value_type,)), encoder(value, compress=compress)
 
 

@@ -1,0 +1,240 @@
+"""Taking the members with the lowest or highest scores out, or waiting for some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from vedette.clients import Block
+from vedette.clients.blocking import WAITING, Waiting
+from vedette.cmdspec import Flag, Keys, command
+from vedette.resp.replies import NULL_ARRAY, DoubleReply, Reply
+
+from ...engine import ServerContext
+from ...store.sorted_sets import Pair, SortedSet
+from ..arguments import INT64_MAX, parse_integer_between, syntax_error
+from ..waiting import deadline_after_seconds, wait_for_keys
+from .shared import finish_removal, flat_reply, nested_reply
+
+_ACCESS: Final = ("RW", "ACCESS", "DELETE")
+_NOT_POSITIVE: Final = b"ERR value is out of range, must be positive"
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """An end of a sorted set: where it is, and the command that pops there, which replicas run."""
+
+    index: int
+    command: bytes
+
+    @property
+    def event(self) -> bytes:
+        return self.command.lower()
+
+
+_MIN: Final = _End(0, b"ZPOPMIN")
+_MAX: Final = _End(-1, b"ZPOPMAX")
+
+
+def _pop(ctx: ServerContext, key: bytes, zset: SortedSet, end: _End, count: int) -> list[Pair]:
+    """Take up to `count` (at least 1) pairs out at `end`, outermost first."""
+    size = len(zset)
+    if count == 1:
+        pairs = [zset.pop(end.index)]
+    elif end is _MIN:
+        pairs = zset.delete_slice(0, min(count, size))
+    else:
+        pairs = zset.delete_slice(max(size - count, 0), size)[::-1]
+    finish_removal(ctx, key, zset, len(pairs), end.event)
+    return pairs
+
+
+@command(
+    "ZPOPMIN",
+    arity=-2,
+    flags=Flag.WRITE | Flag.FAST,
+    keys=Keys(1, 1, 1, _ACCESS),
+    group="sorted-set",
+    since="5.0.0",
+    summary="Takes the members with the lowest scores, by default one, out of a sorted set.",
+)
+def zpopmin(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    return _pop_of_one(ctx, argv, _MIN)
+
+
+@command(
+    "ZPOPMAX",
+    arity=-2,
+    flags=Flag.WRITE | Flag.FAST,
+    keys=Keys(1, 1, 1, _ACCESS),
+    group="sorted-set",
+    since="5.0.0",
+    summary="Takes the members with the highest scores, by default one, out of a sorted set.",
+)
+def zpopmax(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    return _pop_of_one(ctx, argv, _MAX)
+
+
+def _pop_of_one(ctx: ServerContext, argv: list[bytes], end: _End) -> Reply:
+    if len(argv) > 3:
+        raise syntax_error()
+    has_count = len(argv) == 3
+    count = parse_integer_between(argv[2], 0, INT64_MAX, _NOT_POSITIVE) if has_count else 1
+    zset = ctx.peek_as(argv[1], SortedSet)
+    if zset is None or not count:
+        return []
+    pairs = _pop(ctx, argv[1], zset, end, count)
+    if ctx.session.protocol == 2:
+        return flat_reply(pairs)
+    if has_count:
+        return nested_reply(pairs)
+    score, member = pairs[0]
+    return [member, DoubleReply(score)]
+
+
+@command(
+    "BZPOPMIN",
+    arity=-3,
+    flags=Flag.WRITE | Flag.NOSCRIPT | Flag.FAST | Flag.BLOCKING,
+    keys=Keys(1, -2, 1, _ACCESS),
+    group="sorted-set",
+    since="5.0.0",
+    summary="Takes the lowest member out of the first of several sorted sets, or waits.",
+)
+def bzpopmin(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
+    return _pop_or_wait(ctx, argv, _MIN)
+
+
+@command(
+    "BZPOPMAX",
+    arity=-3,
+    flags=Flag.WRITE | Flag.NOSCRIPT | Flag.FAST | Flag.BLOCKING,
+    keys=Keys(1, -2, 1, _ACCESS),
+    group="sorted-set",
+    since="5.0.0",
+    summary="Takes the highest member out of the first of several sorted sets, or waits.",
+)
+def bzpopmax(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
+    return _pop_or_wait(ctx, argv, _MAX)
+
+
+def _pop_or_wait(ctx: ServerContext, argv: list[bytes], end: _End) -> Reply | Block:
+    deadline_ms = deadline_after_seconds(argv[-1], ctx.now_ms)
+    keys = argv[1:-1]
+
+    def take(key: bytes, zset: SortedSet) -> Reply:
+        score, member = _pop(ctx, key, zset, end, 1)[0]
+        ctx.propagate_as([end.command, key])
+        return [key, member, DoubleReply(score)]
+
+    found = _first(ctx, keys)
+    if found is not None:
+        return take(*found)
+
+    def serve() -> Reply | Waiting:
+        found = _first_ready(ctx, keys)
+        return WAITING if found is None else take(*found)
+
+    return wait_for_keys(ctx, keys, serve, deadline_ms)
+
+
+def _first(ctx: ServerContext, keys: Sequence[bytes]) -> tuple[bytes, SortedSet] | None:
+    """Return the first of `keys` that exists, with its sorted set.
+
+    Raises:
+        CommandError: it holds another type.
+    """
+    for key in keys:
+        zset = ctx.peek_as(key, SortedSet)
+        if zset is not None:
+            return key, zset
+    return None
+
+
+def _first_ready(ctx: ServerContext, keys: Sequence[bytes]) -> tuple[bytes, SortedSet] | None:
+    """Return the first of `keys` that holds a sorted set: who waits ignores other types."""
+    for key in keys:
+        value = ctx.peek(key)
+        if isinstance(value, SortedSet):
+            return key, value
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What ZMPOP and BZMPOP ask for."""
+
+    keys: list[bytes]
+    end: _End
+    count: int
+
+    @classmethod
+    def parse(cls, argv: list[bytes], count_index: int) -> _Request:
+        """Read the arguments from the number of keys on.
+
+        Raises:
+            CommandError: they make no sense.
+        """
+        key_count = parse_integer_between(
+            argv[count_index], 1, INT64_MAX, b"ERR numkeys should be greater than 0"
+        )
+        keys_end = count_index + 1 + key_count
+        if keys_end >= len(argv):
+            raise syntax_error()
+        end = {b"MIN": _MIN, b"MAX": _MAX}.get(argv[keys_end].upper())
+        options = argv[keys_end + 1 :]
+        if end is None or len(options) == 1 or (options and options[0].upper() != b"COUNT"):
+            raise syntax_error()
+        count = 1
+        if options:
+            count = parse_integer_between(
+                options[1], 1, INT64_MAX, b"ERR count should be greater than 0"
+            )
+        if len(options) > 2:
+            raise syntax_error()
+        return cls(argv[count_index + 1 : keys_end], end, count)
+
+    def take(self, ctx: ServerContext, key: bytes, zset: SortedSet) -> Reply:
+        """Take what is asked for out of `zset`, and have replicas pop just that."""
+        pairs = _pop(ctx, key, zset, self.end, self.count)
+        ctx.propagate_as([self.end.command, key, b"%d" % len(pairs)])
+        return [key, nested_reply(pairs)]
+
+
+@command(
+    "ZMPOP",
+    arity=-4,
+    flags=Flag.WRITE | Flag.MOVABLE_KEYS,
+    keys=Keys(keynum_index=1, access=_ACCESS),
+    group="sorted-set",
+    since="7.0.0",
+    summary="Takes members out of the first of several sorted sets that exists.",
+)
+def zmpop(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    request = _Request.parse(argv, 1)
+    found = _first(ctx, request.keys)
+    return NULL_ARRAY if found is None else request.take(ctx, *found)
+
+
+@command(
+    "BZMPOP",
+    arity=-5,
+    flags=Flag.WRITE | Flag.BLOCKING | Flag.MOVABLE_KEYS,
+    keys=Keys(keynum_index=2, access=_ACCESS),
+    group="sorted-set",
+    since="7.0.0",
+    summary="Takes members out of the first of several sorted sets that exists, or waits.",
+)
+def bzmpop(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
+    request = _Request.parse(argv, 2)
+    deadline_ms = deadline_after_seconds(argv[1], ctx.now_ms)
+    found = _first(ctx, request.keys)
+    if found is not None:
+        return request.take(ctx, *found)
+
+    def serve() -> Reply | Waiting:
+        found = _first_ready(ctx, request.keys)
+        return WAITING if found is None else request.take(ctx, *found)
+
+    return wait_for_keys(ctx, request.keys, serve, deadline_ms)

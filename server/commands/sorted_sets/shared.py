@@ -1,0 +1,59 @@
+"""What the commands of sorted sets have in common: replies with scores, storing, removal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vedette.resp.encode import format_double
+from vedette.resp.replies import DoubleReply, Reply
+
+from ...engine import ServerContext
+from ...engine.keyspace_events import KeyspaceEvents
+from ...store.sorted_sets import Pair, SortedSet
+
+EVENTS = KeyspaceEvents.SORTED_SET
+
+
+def members_reply(ctx: ServerContext, pairs: Sequence[Pair], *, with_scores: bool) -> Reply:
+    """Return the members; with their scores each after its member, in RESP3 each two an array."""
+    if not with_scores:
+        return [member for _, member in pairs]
+    if ctx.session.protocol == 3:
+        return nested_reply(pairs)
+    return flat_reply(pairs)
+
+
+def nested_reply(pairs: Sequence[Pair]) -> list[Reply]:
+    """Return an array of a member and its score for each of `pairs`."""
+    return [[member, DoubleReply(score)] for score, member in pairs]
+
+
+def flat_reply(pairs: Sequence[Pair]) -> list[Reply]:
+    """Return members and scores in turn, all as bulk strings."""
+    return [item for score, member in pairs for item in (member, format_double(score))]
+
+
+def store(ctx: ServerContext, key: bytes, pairs: Sequence[Pair], event: bytes) -> None:
+    """Have `key` hold the sorted set of `pairs`, or nothing where there are none."""
+    if pairs:
+        ctx.db.set(key, SortedSet.within(ctx.limits, pairs))
+        ctx.notify(EVENTS, event, key)
+        ctx.changes = 1
+    elif ctx.peek(key) is not None:
+        ctx.db.delete(key)
+        ctx.notify(KeyspaceEvents.GENERIC, b"del", key)
+        ctx.changes = 1
+
+
+def finish_removal(
+    ctx: ServerContext, key: bytes, zset: SortedSet, removed_count: int, event: bytes
+) -> None:
+    """Account for `removed_count` members (at least 1) taken out, and for the last of them."""
+    ctx.changes += removed_count
+    if len(zset):
+        ctx.db.touch(key)
+        ctx.notify(EVENTS, event, key)
+        return
+    ctx.db.delete(key)
+    ctx.notify(EVENTS, event, key)
+    ctx.notify(KeyspaceEvents.GENERIC, b"del", key)

@@ -1,0 +1,139 @@
+"""Sorted sets in RDB: read in each encoding that Redis has had for them (`rdb.c`).
+
+Written as Redis 7 writes them: a packed one as a listpack of members and scores in turn, a large
+one as members with binary scores, from the highest down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf, isnan
+from struct import Struct
+from typing import Final
+
+from vedette.resp.encode import format_double
+
+from ..store.encoding_limits import EncodingLimits
+from ..store.sorted_sets import Pair, SortedSet
+from .rdb.decode import VALUE_DECODERS, ValueDecoder
+from .rdb.encode import VALUE_ENCODERS
+from .rdb.errors import CorruptRdbError
+from .rdb.lengths import RdbData, encode_length, read_length
+from .rdb.packed import listpack_entry, listpack_of_entries, read_listpack, read_ziplist
+from .rdb.strings import encode_string, read_string
+
+_ZSET: Final = 3
+_ZSET_2: Final = 5
+_ZSET_ZIPLIST: Final = 12
+_ZSET_LISTPACK: Final = 17
+
+_DOUBLE: Final = Struct("<d")
+#: Whole scores up to here are integers in a listpack (`util.c: double2ll`).
+_INTEGER_LIMIT: Final = 2.0**62
+#: Sizes of a score's text that stand for what has no digits.
+_SPECIAL_SCORES: Final = {254: inf, 255: -inf}
+
+
+def _read_text_score(data: RdbData, position: int) -> tuple[float, int]:
+    size = data[position]
+    position += 1
+    if size in _SPECIAL_SCORES:
+        return _SPECIAL_SCORES[size], position
+    return _parse_score(data[position : position + size], position), position + size
+
+
+def _read_binary_score(data: RdbData, position: int) -> tuple[float, int]:
+    score: float = _DOUBLE.unpack_from(data, position)[0]
+    return score, position + _DOUBLE.size
+
+
+def _parse_score(text: bytes, position: int) -> float:
+    try:
+        return float(text)
+    except ValueError as exc:
+        raise CorruptRdbError(position, f"{text!r} is no score") from exc
+
+
+def _read_zset(data: RdbData, position: int) -> tuple[SortedSet, int]:
+    pairs, position = _read_pairs(data, position, _read_text_score)
+    return SortedSet.within(EncodingLimits(), pairs.values()), position
+
+
+def _read_zset_2(data: RdbData, position: int) -> tuple[SortedSet, int]:
+    # Whoever has listpacks writes small ones as such: this was none, and so it stays.
+    pairs, position = _read_pairs(data, position, _read_binary_score)
+    return SortedSet(pairs, is_packed=False), position
+
+
+def _read_pairs(
+    data: RdbData, position: int, read_score: Callable[[RdbData, int], tuple[float, int]]
+) -> tuple[dict[bytes, Pair], int]:
+    """Return members with their scores, and the position after them."""
+    count, position = read_length(data, position)
+    pairs: list[Pair] = []
+    for _ in range(count):
+        member, position = read_string(data, position)
+        score, position = read_score(data, position)
+        pairs.append((score, member))
+    return _checked(pairs, position), position
+
+
+def _packed_reader(read_packed: Callable[[bytes], list[bytes]]) -> ValueDecoder:
+    """Return the decoder of one string in which members and scores follow each other."""
+
+    def read(data: RdbData, position: int) -> tuple[SortedSet, int]:
+        packed, position = read_string(data, position)
+        elements = read_packed(packed)
+        if len(elements) % 2:
+            raise CorruptRdbError(position, "the last member of a sorted set has no score")
+        scores = (_parse_score(text, position) for text in elements[1::2])
+        pairs = list(zip(scores, elements[::2], strict=True))
+        by_member = _checked(pairs, position)
+        return SortedSet(by_member, is_packed=True), position
+
+    return read
+
+
+def _checked(pairs: list[Pair], position: int) -> dict[bytes, Pair]:
+    """Return `pairs` by member.
+
+    Raises:
+        CorruptRdbError: there are none, a member comes twice, or a score is no number.
+    """
+    by_member = {pair[1]: pair for pair in pairs}
+    if not pairs or len(by_member) != len(pairs):
+        raise CorruptRdbError(position, "a sorted set has no members, or one of them twice")
+    if any(isnan(score) for score, _ in pairs):
+        raise CorruptRdbError(position, "a score is not a number")
+    return by_member
+
+
+def _type_of(zset: SortedSet) -> int:
+    return _ZSET_LISTPACK if zset.is_packed else _ZSET_2
+
+
+def _encode(zset: SortedSet, *, compress: bool) -> Sequence[bytes]:
+    pairs = zset.slice(0, len(zset))
+    if zset.is_packed:
+        texts = [text for score, member in pairs for text in (member, _listpack_score(score))]
+        packed = listpack_of_entries([listpack_entry(text) for text in texts])
+        return encode_string(packed, compress=compress)
+    parts = [encode_length(len(pairs))]
+    for score, member in reversed(pairs):
+        parts += encode_string(member, compress=compress)
+        parts.append(_DOUBLE.pack(score))
+    return parts
+
+
+def _listpack_score(score: float) -> bytes:
+    """Return the text of a score, in full where it surely is an integer."""
+    if -_INTEGER_LIMIT <= score <= _INTEGER_LIMIT and score == int(score):
+        return b"%d" % int(score)
+    return format_double(score)
+
+
+VALUE_DECODERS[_ZSET] = _read_zset
+VALUE_DECODERS[_ZSET_2] = _read_zset_2
+VALUE_DECODERS[_ZSET_ZIPLIST] = _packed_reader(read_ziplist)
+VALUE_DECODERS[_ZSET_LISTPACK] = _packed_reader(read_listpack)
+VALUE_ENCODERS[SortedSet] = (_type_of, _encode)

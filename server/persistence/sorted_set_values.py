@@ -54,28 +54,19 @@ def _parse_score(text: bytes, position: int) -> float:
         raise CorruptRdbError(position, f"{text!r} is no score") from exc
 
 
-def _read_zset(data: RdbData, position: int) -> tuple[SortedSet, int]:
-    pairs, position = _read_pairs(data, position, _read_text_score)
-    return SortedSet.within(EncodingLimits(), pairs.values()), position
+def _pairs_reader(read_score: Callable[[RdbData, int], tuple[float, int]]) -> ValueDecoder:
+    """Return the decoder of members and scores, the latter as `read_score` has them."""
 
+    def read(data: RdbData, position: int) -> tuple[SortedSet, int]:
+        count, position = read_length(data, position)
+        pairs: list[Pair] = []
+        for _ in range(count):
+            member, position = read_string(data, position)
+            score, position = read_score(data, position)
+            pairs.append((score, member))
+        return _zset_of(pairs, position), position
 
-def _read_zset_2(data: RdbData, position: int) -> tuple[SortedSet, int]:
-    # Whoever has listpacks writes small ones as such: this was none, and so it stays.
-    pairs, position = _read_pairs(data, position, _read_binary_score)
-    return SortedSet(pairs, is_packed=False), position
-
-
-def _read_pairs(
-    data: RdbData, position: int, read_score: Callable[[RdbData, int], tuple[float, int]]
-) -> tuple[dict[bytes, Pair], int]:
-    """Return members with their scores, and the position after them."""
-    count, position = read_length(data, position)
-    pairs: list[Pair] = []
-    for _ in range(count):
-        member, position = read_string(data, position)
-        score, position = read_score(data, position)
-        pairs.append((score, member))
-    return _checked(pairs, position), position
+    return read
 
 
 def _packed_reader(read_packed: Callable[[bytes], list[bytes]]) -> ValueDecoder:
@@ -88,24 +79,18 @@ def _packed_reader(read_packed: Callable[[bytes], list[bytes]]) -> ValueDecoder:
             raise CorruptRdbError(position, "the last member of a sorted set has no score")
         scores = (_parse_score(text, position) for text in elements[1::2])
         pairs = list(zip(scores, elements[::2], strict=True))
-        by_member = _checked(pairs, position)
-        return SortedSet(by_member, is_packed=True), position
+        return _zset_of(pairs, position), position
 
     return read
 
 
-def _checked(pairs: list[Pair], position: int) -> dict[bytes, Pair]:
-    """Return `pairs` by member.
-
-    Raises:
-        CorruptRdbError: there are none, a member comes twice, or a score is no number.
-    """
-    by_member = {pair[1]: pair for pair in pairs}
-    if not pairs or len(by_member) != len(pairs):
+def _zset_of(pairs: list[Pair], position: int) -> SortedSet:
+    zset = SortedSet.within(EncodingLimits(), pairs)
+    if not pairs or len(zset) != len(pairs):
         raise CorruptRdbError(position, "a sorted set has no members, or one of them twice")
     if any(isnan(score) for score, _ in pairs):
         raise CorruptRdbError(position, "a score is not a number")
-    return by_member
+    return zset
 
 
 def _type_of(zset: SortedSet) -> int:
@@ -132,8 +117,8 @@ def _listpack_score(score: float) -> bytes:
     return format_double(score)
 
 
-VALUE_DECODERS[_ZSET] = _read_zset
-VALUE_DECODERS[_ZSET_2] = _read_zset_2
+VALUE_DECODERS[_ZSET] = _pairs_reader(_read_text_score)
+VALUE_DECODERS[_ZSET_2] = _pairs_reader(_read_binary_score)
 VALUE_DECODERS[_ZSET_ZIPLIST] = _packed_reader(read_ziplist)
 VALUE_DECODERS[_ZSET_LISTPACK] = _packed_reader(read_listpack)
 VALUE_ENCODERS[SortedSet] = (_type_of, _encode)

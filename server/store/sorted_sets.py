@@ -51,17 +51,22 @@ class SortedSet(Scannable):
     def within(cls, limits: EncodingLimits, pairs: Iterable[Pair] = ()) -> SortedSet:
         """Return the sorted set of `pairs`, packed if `limits` allow it."""
         by_member = {pair[1]: pair for pair in pairs}
-        longest = limits.zset_max_listpack_value
-        is_packed = len(by_member) <= limits.zset_max_listpack_entries and all(
-            len(member) <= longest for member in by_member
-        )
-        return cls(by_member, is_packed=is_packed)
+        return cls(by_member, is_packed=_fit_listpack(by_member, limits))
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def encoding(self) -> bytes:
         return b"listpack" if self.is_packed else b"skiplist"
+
+    def elements(self) -> list[bytes]:
+        return [member for _, member in self._order]
+
+    def settle(self, limits: EncodingLimits) -> None:
+        is_packed = _fit_listpack(self.pairs, limits)
+        if is_packed != self.is_packed:
+            self._order = list(self._order) if is_packed else SortedList(self._order)
+            self.is_packed = is_packed
 
     def add_to_digest(self, digest: bytes) -> bytes:
         digest = mix_digest(digest, _TYPE_NUMBER)
@@ -161,9 +166,16 @@ class SortedSet(Scannable):
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         if self.is_packed:  # Redis gives these in one piece, whatever the count
-            return 0, [member for _, member in self._order]
+            return 0, self.elements()
         cursor, found, self._scan_order = scan(self.pairs, self._scan_order, cursor, count)
         return cursor, found
+
+
+def _fit_listpack(pairs: dict[bytes, Pair], limits: EncodingLimits) -> bool:
+    longest = limits.zset_max_listpack_value
+    return len(pairs) <= limits.zset_max_listpack_entries and all(
+        len(member) <= longest for member in pairs
+    )
 
 
 class Range(Protocol):

@@ -21,6 +21,9 @@ BEFORE = [
     ["SADD", "integers", *range(-200, 200)],
     ["SADD", "many integers", *range(MANY)],
     ["SADD", "set", "", "a", "b" * 5000, *(f"member{number}" for number in range(MANY))],
+    ["ZADD", "zset", "-inf", "low", "0.1", "", "2.5", "b", "1e300", "c", "inf", "high"],
+    ["ZADD", "long zset", 7, "b" * 5000],
+    ["ZADD", "large zset", *[word for n in range(MANY) for word in (n / 7, f"member{n}")]],
 ]
 AFTER = [
     ["LPOP", "list", 7],
@@ -32,6 +35,11 @@ AFTER = [
     ["SPOP", "set", 100],
     ["SPOP", "integers", 1000],
     ["SUNIONSTORE", "union", "set", "many integers"],
+    ["ZINCRBY", "zset", "0.2", ""],
+    ["ZMPOP", 2, "missing", "zset", "MAX", "COUNT", 2],
+    ["BZPOPMIN", "zset", 0],
+    ["ZREMRANGEBYSCORE", "large zset", "(3", "10"],
+    ["ZUNIONSTORE", "zset union", 3, "zset", "large zset", "set", "WEIGHTS", "0.1", 3, 7],
 ]
 
 
@@ -58,4 +66,4 @@ def test_replicas_hold_what_their_master_holds(is_ours_the_master: bool) -> None
         run(master, AFTER)
 
         wait_until(lambda: digest(replica) == digest(master), 20, "the replica to follow")
-        assert master.call("DBSIZE") == replica.call("DBSIZE") == 9
+        assert master.call("DBSIZE") == replica.call("DBSIZE") == 13

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import sys
 from typing import ClassVar, Final
 
 from .digest import DIGEST_SIZE, mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
 from .roster import Roster
-from .values import Scannable
+from .values import Scannable, sampled_bytes
 
 #: The number that Redis mixes into the digest (`OBJ_HASH`).
 _DIGEST_TYPE: Final = (4).to_bytes(4, "big")
@@ -34,6 +35,12 @@ class Hash(Scannable):
 
     def __len__(self) -> int:
         return len(self.fields)
+
+    def __sizeof__(self) -> int:
+        fields = self.fields
+        elements_bytes = sampled_bytes(fields, len(fields))
+        elements_bytes += sampled_bytes(fields.values(), len(fields)) + sys.getsizeof(self._roster)
+        return object.__sizeof__(self) + sys.getsizeof(fields) + elements_bytes
 
     def set(self, field: bytes, text: bytes, limits: EncodingLimits) -> int:
         """Set `field`; return how many fields are new: 0 or 1."""

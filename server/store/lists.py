@@ -13,14 +13,12 @@ from itertools import islice
 from typing import ClassVar, Final
 
 from .digest import mix_digest
-from .values import Collection
+from .values import Collection, sampled_bytes
 
 #: The number that Redis mixes into the digest of a list (`OBJ_LIST`).
 _DIGEST_TYPE: Final = (1).to_bytes(4, "big")
 #: Up to so many elements from an end it is quicker to walk than to rotate.
 _WALK_COUNT: Final = 512
-#: Elements looked at for the size of all, as many as in Redis' MEMORY USAGE.
-_SAMPLE_COUNT: Final = 5
 
 
 class List(Collection):
@@ -38,8 +36,7 @@ class List(Collection):
 
     def __sizeof__(self) -> int:
         items = self.items
-        sampled = [sys.getsizeof(item) for item in islice(items, _SAMPLE_COUNT)]
-        elements_bytes = sum(sampled) * len(items) // len(sampled) if sampled else 0
+        elements_bytes = sampled_bytes(items, len(items))
         return object.__sizeof__(self) + sys.getsizeof(items) + elements_bytes
 
     def encoding(self) -> bytes:

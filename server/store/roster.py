@@ -13,6 +13,7 @@ beginning, so one that was there from the first step to the last is not missed; 
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterable
 
 
@@ -26,6 +27,10 @@ class Roster:
         self._order = list(members)
         #: Members still in the list that the container no longer has: never more than half of it.
         self._gone: set[bytes] = set()
+
+    def __sizeof__(self) -> int:
+        """Return the size of the list; the members are the container's."""
+        return object.__sizeof__(self) + sys.getsizeof(self._order) + sys.getsizeof(self._gone)
 
     def add(self, member: bytes) -> None:
         """Note a member that the container did not have."""

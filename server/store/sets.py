@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import random
+import sys
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, Final
 
@@ -11,7 +12,7 @@ from .digest import mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
 from .integers import is_canonical_integer
 from .roster import Roster
-from .values import Scannable
+from .values import Scannable, sampled_bytes
 
 #: The number that Redis mixes into the digest (`OBJ_SET`).
 _DIGEST_TYPE: Final = (2).to_bytes(4, "big")
@@ -47,6 +48,11 @@ class Set(Scannable):
 
     def __len__(self) -> int:
         return len(self.members)
+
+    def __sizeof__(self) -> int:
+        members = self.members
+        elements_bytes = sampled_bytes(members, len(members)) + sys.getsizeof(self._roster)
+        return object.__sizeof__(self) + sys.getsizeof(members) + elements_bytes
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.listed())

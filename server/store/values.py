@@ -7,11 +7,16 @@ bytes.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sized
-from typing import ClassVar, TypeAlias
+from itertools import islice
+from typing import ClassVar, Final, TypeAlias
 
 from .encoding_limits import EncodingLimits
+
+#: Elements looked at for the size of all, as many as in Redis' MEMORY USAGE.
+_SAMPLE_COUNT: Final = 5
 
 
 class Collection(ABC, Sized):
@@ -54,6 +59,12 @@ class Scannable(Collection):
     @abstractmethod
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """Return the next cursor (0: the end) and about `count` elements (`scan_order.scan`)."""
+
+
+def sampled_bytes(elements: Iterable[bytes], count: int) -> int:
+    """Return about how much memory `count` elements take, going by the first of `elements`."""
+    sampled = [sys.getsizeof(element) for element in islice(elements, _SAMPLE_COUNT)]
+    return sum(sampled) * count // len(sampled) if sampled else 0
 
 
 Value: TypeAlias = bytes | Collection

@@ -179,3 +179,17 @@ def test_loaded_values_have_the_encodings_of_the_limits_in_force() -> None:
     for key, payload in zip(("h", "s"), payloads, strict=True):
         engine.call("RESTORE", key, 0, payload, "REPLACE")
     assert encodings() == [b"listpack", b"intset"]
+
+
+def test_memory_usage_counts_the_elements() -> None:
+    """About what each takes, going by a few; the list for random draws counts too."""
+    engine = TestEngine()
+    engine.call("SADD", "s", *(f"member:{number:09}" for number in range(1000)))
+    engine.call("HSET", "h", *(f"word:{number:011}" for number in range(2000)))
+    set_bytes = engine.call("MEMORY", "USAGE", "s")
+    hash_bytes = engine.call("MEMORY", "USAGE", "h")
+
+    assert 1000 * 60 < set_bytes < 1000 * 130
+    assert 1000 * 120 < hash_bytes < 1000 * 250
+    engine.call("SRANDMEMBER", "s")
+    assert set_bytes + 8000 <= engine.call("MEMORY", "USAGE", "s") < set_bytes + 10_000

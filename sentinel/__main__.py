@@ -29,6 +29,7 @@ from vedette.conf import (
 from vedette.conf.quoting import decode_word
 from vedette.errors import ConfigError, VedetteError
 from vedette.runtime.process import Supervisor, become_daemon, find_supervisor, pid_file
+from vedette.runtime.tls import TlsError
 from vedette.types import RunId
 
 from . import directives
@@ -84,7 +85,7 @@ def run(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         sys.stderr.write(fatal_message(error, f"Vedette {__version__}"))
         return 1
-    except (ListenError, StateError, OSError) as error:
+    except (ListenError, StateError, TlsError, OSError) as error:
         log.error("sentinel.not_started", error=str(error))
         if not is_logged:  # as Redis, that says it once; whoever has a log looks there
             sys.stderr.write(f"Vedette sentinel: {error}\n")

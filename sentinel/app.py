@@ -36,6 +36,7 @@ from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
 from vedette.conf import Settings
 from vedette.conf.kinds import BufferLimit, ClientClass
+from vedette.conf.tls import TLS_PORT, TLS_REPLICATION, tls_settings
 from vedette.errors import VedetteError
 from vedette.log import Syslog, configure_logging
 from vedette.runtime.acl_file import DiskAclFile
@@ -49,6 +50,7 @@ from vedette.runtime.process import (
     tell_supervisor,
 )
 from vedette.runtime.pump import Pump, open_listeners
+from vedette.runtime.tls import TlsContexts
 from vedette.types import RunId
 
 from . import directives
@@ -122,6 +124,7 @@ async def run_sentinel(
     Raises:
         ListenError: a port or an address of `bind` cannot be had.
         StateError: the state cannot be written.
+        TlsError: what the configuration says of TLS cannot be used.
         ConfigError: what the configuration says of users cannot be used.
         OSError: the journal asked for cannot be opened.
     """
@@ -130,10 +133,12 @@ async def run_sentinel(
         settings.value_of(directives.PORT),
         settings.value_of(directives.METRICS_PORT),
     )
-    if port == 0:
+    tls_port = settings.value_of(TLS_PORT)
+    if port == 0 and tls_port == 0:
         raise ListenError("configured to not listen anywhere: fellow sentinels must reach a port")
     with contextlib.ExitStack() as stack:
-        listeners = _listen(stack, settings, port)
+        listeners = _listen(stack, settings, port) if port else []
+        tls_listeners = _listen(stack, settings, tls_port) if tls_port else []
         metrics_listeners = _listen(stack, settings, metrics_port) if metrics_port else []
         journal = stack.enter_context(JournalFile(settings.value_of(directives.JOURNAL)))
         state_file = StateFile(state_path, config.outside)
@@ -144,7 +149,10 @@ async def run_sentinel(
             raise StateError(f"cannot write {state_path}: {reason_of(error)}") from error
         sentinel = _Sentinel(config, file, state_file, journal)
         await sentinel.run(
-            listeners, metrics_listeners, lambda state: tell_supervisor(supervisor, state)
+            listeners,
+            tls_listeners,
+            metrics_listeners,
+            lambda state: tell_supervisor(supervisor, state),
         )
 
 
@@ -175,6 +183,11 @@ class _Sentinel:
         self._stop = trio.Event()
         seed = secrets.randbits(64)
         journal.write(StartRecord(JOURNAL_VERSION, seed, config.durable))
+        self._tls = TlsContexts(
+            lambda: tls_settings(config.settings.value_of),
+            listens=lambda: bool(config.settings.value_of(TLS_PORT)),
+            connects=lambda: config.settings.value_of(TLS_REPLICATION),
+        )
         self.driver = Driver(
             SentinelCore(initial_state(config.durable), random.Random(seed)),
             state_file,
@@ -182,6 +195,7 @@ class _Sentinel:
                 config.settings.value_of(directives.BIND_SOURCE_ADDRESS),
                 config.settings.value_of(directives.BIND),
             ),
+            tls_context=self._tls.for_client(),
             observe=journal.write if config.settings.value_of(directives.JOURNAL) else None,
             on_publish=self._note_event,
         )
@@ -211,6 +225,7 @@ class _Sentinel:
     async def run(
         self,
         listeners: list[socket.socket],
+        tls_listeners: list[socket.socket],
         metrics_listeners: list[socket.socket],
         tell: Callable[[str], None],
     ) -> None:
@@ -230,7 +245,9 @@ class _Sentinel:
             await nursery.start(self._watch_signals, name="signals")
             # Whoever connected early waits in the listeners' queue until the machine can answer.
             await nursery.start(self.driver.run, name="machine")
-            await nursery.start(self.pump.serve, listeners, name="client port")
+            await nursery.start(
+                self.pump.serve, listeners, tls_listeners, self._tls.for_server, name="client port"
+            )
             if os.getpid() == 1:
                 nursery.start_soon(keep_reaping, self.driver.scripts.process_ids, name="orphans")
             if metrics_listeners:

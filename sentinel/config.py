@@ -23,6 +23,7 @@ from typing import Final
 from vedette.acl.directives import USER
 from vedette.conf import COMMAND_LINE, BadValueError, Settings, Statement, parse_text
 from vedette.conf.quoting import encode_word
+from vedette.conf.tls import TLS_PORT, TLS_REPLICATION
 from vedette.types import Address, RunId
 
 from . import directives
@@ -269,7 +270,9 @@ class _Reader:
         self.denies_scripts_reconfig = True
         requirepass = settings.value_of(directives.REQUIRE_PASS)
         self._options = GlobalOptions(
-            listening_port=settings.value_of(directives.PORT),
+            listening_port=settings.value_of(
+                TLS_PORT if settings.value_of(TLS_REPLICATION) else directives.PORT
+            ),
             requirepass=encode_word(requirepass) if requirepass else None,
         )
 

@@ -25,6 +25,7 @@ from vedette.conf import (
     YesNo,
 )
 from vedette.conf.kinds import ClientClass
+from vedette.conf.tls import TLS_DIRECTIVES, TLS_WITHOUT_EFFECT
 from vedette.log import FACILITIES
 
 _MEGABYTE = 1024 * 1024
@@ -126,13 +127,11 @@ OF_A_DATASTORE: Final = """
     zset-max-ziplist-entries zset-max-ziplist-value
 """.split()  # noqa: SIM905 (as a list it would take 150 lines)
 
-_TLS_IS_MISSING: Final = "TLS is not supported: links and clients would not be encrypted"
 #: What a sentinel would have to do something for that it cannot: the one value that asks for
 #: nothing (None: there is none), and why others stop the start.
 REFUSED: Final[dict[str, tuple[str | None, str]]] = {
-    "tls-port": ("0", _TLS_IS_MISSING),
-    "tls-replication": ("no", _TLS_IS_MISSING),
-    "tls-cluster": ("no", _TLS_IS_MISSING),
+    "tls-cluster": ("no", "A sentinel is no node of a cluster"),
+    "tls-ciphersuites": ("", "The cipher suites of TLS 1.3 cannot be chosen"),
     "unixsocket": ("", "Unix sockets are not supported: a sentinel listens on TCP ports"),
     "cluster-enabled": ("no", "A sentinel is no node of a cluster"),
     "replicaof": (None, "A sentinel follows no master"),
@@ -151,8 +150,6 @@ def refusal(name: str, values: Sequence[str]) -> str | None:
     those that are refused.
     """
     harmless, reason = REFUSED.get(name, (None, ""))
-    if not reason and name.startswith("tls-"):
-        reason = _TLS_IS_MISSING
     if not reason:
         return None
     return "" if list(values) == [harmless] else f"{name}: {reason}"
@@ -186,6 +183,8 @@ TABLE: Final = DirectiveTable(
         OUTPUT_LIMITS,
         QUERY_LIMIT,
         BULK_LIMIT,
+        *TLS_DIRECTIVES,
+        *TLS_WITHOUT_EFFECT,
         *_WITHOUT_EFFECT,
         *(Directive(name, WordList(), (), Flag.IMMUTABLE) for name in OF_A_DATASTORE),
     ]

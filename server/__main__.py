@@ -19,6 +19,7 @@ from vedette.conf import ConfigFileMissingError, fatal_message, parse_command_li
 from vedette.errors import ConfigError
 from vedette.log import configure_logging
 from vedette.runtime.process import become_daemon, pid_file
+from vedette.runtime.tls import TlsError
 
 from . import directives
 from .app import ListenError, LoadError, run_server
@@ -105,7 +106,7 @@ def _serve(configuration: Configuration) -> int:
             assert isinstance(error, ConfigError)
             sys.stderr.write(fatal_message(error, _PROGRAM))
         return_code = 1
-    except* (ListenError, LoadError, OSError) as group:
+    except* (ListenError, LoadError, TlsError, OSError) as group:
         for each in group.exceptions:
             sys.stderr.write(f"Vedette server: {each}\n")
         return_code = 1

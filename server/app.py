@@ -25,11 +25,13 @@ from monitoring.metrics import DIRECTIVES, server_metrics
 from vedette import __version__
 from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
+from vedette.conf.tls import TLS_DIRECTIVES, TLS_PORT, TLS_REPLICATION, tls_settings
 from vedette.errors import VedetteError
 from vedette.log import configure_logging
 from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.process import allow_clients, close_idle_clients, stop_signals
 from vedette.runtime.pump import Pump, open_listeners
+from vedette.runtime.tls import TlsContexts, TlsError
 
 from . import directives
 from .commands import command_table
@@ -61,15 +63,18 @@ async def run_server(configuration: Configuration) -> None:
 
     Raises:
         ListenError: a port or an address of `bind` cannot be had.
+        TlsError: what the configuration says of TLS cannot be used.
         LoadError: there is a snapshot, and it cannot be used.
         ConfigError: what the configuration says of users cannot be used.
     """
     server = _Server(configuration)
     metrics_port = configuration[directives.METRICS_PORT]
     with contextlib.ExitStack() as stack:
-        listeners = _listen(stack, configuration, configuration[directives.PORT])
+        port, tls_port = configuration[directives.PORT], configuration[TLS_PORT]
+        listeners = _listen(stack, configuration, port) if port or not tls_port else []
+        tls_listeners = _listen(stack, configuration, tls_port) if tls_port else []
         metrics_listeners = _listen(stack, configuration, metrics_port) if metrics_port else []
-        await server.run(listeners, metrics_listeners)
+        await server.run(listeners, tls_listeners, metrics_listeners)
 
 
 def _listen(
@@ -95,6 +100,11 @@ class _Server:
         self._stop = trio.Event()
         #: How long replicas may take to be sent the rest of the stream.
         self._drain_s = 0.0
+        self._tls = TlsContexts(
+            lambda: tls_settings(configuration.__getitem__),
+            listens=lambda: bool(configuration[TLS_PORT]),
+            connects=lambda: configuration[TLS_REPLICATION],
+        )
         self._host = ServerHost(self._on_shutdown)
         serving = ServingSettings()
         self.engine = ServerEngine(
@@ -121,13 +131,18 @@ class _Server:
             snapshot=self._host.snapshot,
             directory=os.getcwd,
             source_address=lambda: configuration[directives.BIND_SOURCE_ADDRESS],
+            tls_context=self._tls.for_client,
         )
         self._watch_log_level()
         self._watch_directory()
         self._watch_client_limit()
+        self._watch_tls()
 
     async def run(
-        self, listeners: list[socket.socket], metrics_listeners: list[socket.socket]
+        self,
+        listeners: list[socket.socket],
+        tls_listeners: list[socket.socket],
+        metrics_listeners: list[socket.socket],
     ) -> None:
         """Serve clients and scrapers on their listeners until told to stop.
 
@@ -146,7 +161,9 @@ class _Server:
             await nursery.start(self._watch_signals, name="signals")
             # Nobody may see the dataset before it is loaded, least of all a replica.
             self.engine.set_loading(True)
-            await nursery.start(self.pump.serve, listeners, name="clients")
+            await nursery.start(
+                self.pump.serve, listeners, tls_listeners, self._tls.for_server, name="clients"
+            )
             if metrics_listeners:
                 await nursery.start(serve_metrics, metrics_listeners, self._metrics, name="metrics")
             master = configuration[directives.REPLICA_OF]
@@ -265,6 +282,18 @@ class _Server:
             configuration.put(directives.DIRECTORY, os.getcwd())
 
         configuration.on_change(enter, directives.DIRECTORY)
+
+    def _watch_tls(self) -> None:
+        def renew() -> None:
+            try:
+                self._tls.renew()
+            except TlsError as error:
+                log.error("server.tls_not_updated", error=str(error))
+                raise ChangeRefused("Unable to update TLS configuration. Check server logs.") from (
+                    error
+                )
+
+        self._configuration.on_change(renew, *TLS_DIRECTIVES)
 
     def _watch_client_limit(self) -> None:
         configuration = self._configuration

@@ -32,6 +32,7 @@ from vedette.conf import (
     YesNo,
 )
 from vedette.conf.kinds import INT64_MAX, ClientClass
+from vedette.conf.tls import TLS_DIRECTIVES, TLS_WITHOUT_EFFECT
 from vedette.types import Address
 
 _KILOBYTE: Final = 1024
@@ -275,6 +276,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     SET_MAX_LISTPACK_VALUE,
     ZSET_MAX_LISTPACK_ENTRIES,
     ZSET_MAX_LISTPACK_VALUE,
+    *TLS_DIRECTIVES,
 )
 
 _LONG: Final = Integer(0, INT64_MAX)
@@ -346,6 +348,7 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("list-compress-depth", Integer(), 0),
     Directive("stream-node-max-bytes", Memory(), 4 * _KILOBYTE),
     Directive("stream-node-max-entries", _LONG, 100),
+    *TLS_WITHOUT_EFFECT,
 )
 
 #: Known, and refused with any value that would switch the feature on.
@@ -369,12 +372,11 @@ ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
         "",
         validate=_only("", "this server sends no keyspace notifications yet"),
     ),
-    Directive("tls-port", _PORT, 0, validate=_only(0, "this server does not listen for TLS yet")),
     Directive(
-        "tls-replication",
-        YesNo(),
-        False,
-        validate=_only(False, "this server does not replicate over TLS yet"),
+        "tls-ciphersuites",
+        Text(),
+        "",
+        validate=_only("", "the cipher suites of TLS 1.3 cannot be chosen"),
     ),
     Directive(
         "unixsocket",

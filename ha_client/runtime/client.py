@@ -11,6 +11,7 @@ Nothing here decides: which node is master is `core.follower`'s, what may be rep
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         repeat_last_wins: also repeat writes like `SET k v` whose outcome is unknown. The repetition
             may overwrite what others wrote in the meantime.
         max_pending: commands under way at once; more wait for their turn.
+        tls_context: speak TLS with masters and sentinels, by this context.
 
     Raises:
         ValueError: no sentinel is given.
@@ -104,6 +106,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         poll_interval_s: float = 2.0,
         repeat_last_wins: bool = False,
         max_pending: int = 65536,
+        tls_context: ssl.SSLContext | None = None,
     ) -> None:
         self.master_name = master_name
         self._command_timeout_s = command_timeout_s
@@ -124,6 +127,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             connect_timeout_s=connect_timeout_s,
             ask_timeout_s=ask_timeout_s,
             ping_interval_s=poll_interval_s * 2,
+            tls_context=tls_context,
         )
         self._link_options = LinkOptions(
             username=username,
@@ -133,6 +137,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             connect_timeout_s=connect_timeout_s,
             reply_timeout_s=reply_timeout_s,
             max_pending=max_pending,
+            tls_context=tls_context,
         )
         self._tracker: MasterTracker | None = None
         self._lifetime: AbstractAsyncContextManager[None] | None = None

@@ -6,6 +6,7 @@ say; commands are the client's.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -34,6 +35,7 @@ class LinkOptions:
     connect_timeout_s: float
     reply_timeout_s: float
     max_pending: int
+    tls_context: ssl.SSLContext | None = None
 
 
 class MasterLink:
@@ -95,6 +97,7 @@ class MasterLink:
             reply_timeout_s=options.reply_timeout_s,
             ping_interval_s=options.reply_timeout_s,
             max_pending=options.max_pending,
+            tls_context=options.tls_context,
         ) as connection:
             objection = await self._objection(connection)
             if objection is not None:

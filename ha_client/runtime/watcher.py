@@ -6,6 +6,7 @@ watcher without a connection waits until it is asked something.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class WatchOptions:
     connect_timeout_s: float
     ask_timeout_s: float
     ping_interval_s: float
+    tls_context: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,7 @@ class SentinelWatcher:
             protocol=3,
             reply_timeout_s=options.connect_timeout_s,
             ping_interval_s=options.ping_interval_s,
+            tls_context=options.tls_context,
         )
 
     async def _answer_questions(self, connection: Connection) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+import ssl
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -80,12 +81,14 @@ class Driver:
         file: StateFile,
         *,
         sources: Sources | None = None,
+        tls_context: ssl.SSLContext | None = None,
         resolver: Resolver | None = None,
         observe: Callable[[Event], None] | None = None,
         on_publish: Callable[[Publish], None] = lambda action: None,
     ) -> None:
         self._core = core
         self._sources = sources or Sources()
+        self._tls_context = tls_context
         self._resolver = resolver or Resolver()
         self._observe = observe
         self._on_publish = on_publish
@@ -182,7 +185,7 @@ class Driver:
 
     async def _examine(self, patient: Patient, on_found: Callable[[Facts], None]) -> None:
         path, failed = self.saver.path, self.saver.failed_count
-        on_found(await examine(patient, path, failed, self._sources))
+        on_found(await examine(patient, path, failed, self._sources, self._tls_context))
         self._settle()
 
     async def _resolve(self, host: str, on_found: Callable[[str | None], None]) -> None:
@@ -275,6 +278,7 @@ class Driver:
             self.step,
             self._poller,
             sources=self._sources,
+            tls_context=self._tls_context,
             resolve=self._resolver.resolve,
         )
         self._links[link.id] = link

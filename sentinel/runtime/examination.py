@@ -7,11 +7,13 @@ with a time limit. It only asks; what the answers mean is `sentinel.doctor`'s to
 from __future__ import annotations
 
 import os
+import ssl
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final, TypeAlias, TypeVar
 
 import trio
 
@@ -22,6 +24,7 @@ from sentinel.sources import Sources
 from vedette.errors import VedetteError
 from vedette.resp.exchange import Received, ReplyError
 from vedette.runtime.connection import Connection, ConnectionLost, serve_connection
+from vedette.runtime.tls import secure
 from vedette.types import Address, RunId, is_ip
 
 from .link import open_socket
@@ -33,6 +36,9 @@ PARALLEL: Final = 16
 
 
 T = TypeVar("T")
+
+#: Connects to an address. Raises OSError.
+_Dial: TypeAlias = Callable[[Address], Awaitable[trio.abc.Stream]]
 
 
 class ExaminationError(VedetteError):
@@ -62,9 +68,16 @@ def patient_of(state: SentinelState, name: str) -> Patient:
     )
 
 
-async def examine(patient: Patient, path: str, failed_saves: int, sources: Sources) -> Facts:
+async def examine(
+    patient: Patient,
+    path: str,
+    failed_saves: int,
+    sources: Sources,
+    tls_context: ssl.SSLContext | None = None,
+) -> Facts:
     """Ask everybody; never raises for what is wrong with them."""
     limiter = trio.CapacityLimiter(PARALLEL)
+    dial = partial(_connect, sources, tls_context)
     nodes: dict[Address, NodeFacts] = {}
     peers: dict[RunId, PeerFacts] = {}
     names: dict[str, NameFacts] = {}
@@ -72,13 +85,13 @@ async def examine(patient: Patient, path: str, failed_saves: int, sources: Sourc
 
     async def ask_node(address: Address) -> None:
         try:
-            nodes[address] = await _in_time(_ask_node, patient.options, address, sources)
+            nodes[address] = await _in_time(_ask_node, patient.options, address, dial)
         except ExaminationError as error:
             nodes[address] = NodeFacts(address=address, error=str(error))
 
     async def ask_peer(run_id: RunId, address: Address) -> None:
         try:
-            peers[run_id] = await _in_time(_ask_peer, patient, run_id, address, sources)
+            peers[run_id] = await _in_time(_ask_peer, patient, run_id, address, dial)
         except ExaminationError as error:
             peers[run_id] = PeerFacts(run_id=run_id, address=address, error=str(error))
 
@@ -129,8 +142,8 @@ async def _in_time(ask: Callable[..., Awaitable[T]], *words: object) -> T:
         raise ExaminationError(error.reason) from error
 
 
-async def _ask_node(options: MasterOptions, address: Address, sources: Sources) -> NodeFacts:
-    stream = await _connect(address, sources)
+async def _ask_node(options: MasterOptions, address: Address, dial: _Dial) -> NodeFacts:
+    stream = await dial(address)
     async with serve_connection(stream, address) as connection:
         await _log_in(connection, options.auth_user, options.auth_pass)
         asked_ms = time.time_ns() // 1_000_000
@@ -147,10 +160,8 @@ def _is_refused(reply: Received) -> bool:
     return isinstance(reply, ReplyError) and reply.code == "NOAUTH"
 
 
-async def _ask_peer(
-    patient: Patient, run_id: RunId, address: Address, sources: Sources
-) -> PeerFacts:
-    stream = await _connect(address, sources)
+async def _ask_peer(patient: Patient, run_id: RunId, address: Address, dial: _Dial) -> PeerFacts:
+    stream = await dial(address)
     async with serve_connection(stream, address) as connection:
         await _log_in(connection, patient.own.sentinel_user, patient.own.sentinel_pass)
         asked_ms = time.time_ns() // 1_000_000
@@ -159,10 +170,12 @@ async def _ask_peer(
     return doctor.read_peer(run_id, address, answers, asked_ms)
 
 
-async def _connect(address: Address, sources: Sources) -> trio.SocketStream:
+async def _connect(
+    sources: Sources, tls_context: ssl.SSLContext | None, address: Address
+) -> trio.abc.Stream:
     host = await _ip_of(address.host)
     connection = await open_socket(Address(host, address.port), sources)
-    return trio.SocketStream(trio.socket.from_stdlib_socket(connection))
+    return await secure(trio.SocketStream(trio.socket.from_stdlib_socket(connection)), tls_context)
 
 
 async def _log_in(connection: Connection, user: bytes | None, password: bytes | None) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -34,6 +35,7 @@ from vedette.resp.exchange import (
     Received,
     TooManyPendingError,
 )
+from vedette.runtime.tls import open_tls
 from vedette.types import Address, is_ip
 
 from .poller import Poller
@@ -83,6 +85,7 @@ class Link:
         poller: Poller,
         *,
         sources: Sources | None = None,
+        tls_context: ssl.SSLContext | None = None,
         resolve: Resolve | None = None,
     ) -> None:
         self.id: LinkId = connect.link
@@ -90,6 +93,7 @@ class Link:
         self.address: Address = connect.address
         self._connect_timeout_s = connect.connect_timeout_ms / 1000
         self._sources = sources or Sources()
+        self._tls_context = tls_context
         self._resolve = resolve or Resolver().resolve
         self._report = report
         self._poller = poller
@@ -142,7 +146,7 @@ class Link:
             if not found:
                 raise OSError(errno.EHOSTUNREACH, f"{host} does not resolve")
             host = found[0]
-        return await open_socket(Address(host, port), self._sources)
+        return await open_socket(Address(host, port), self._sources, self._tls_context)
 
     def close(self) -> None:
         """End the connection without reporting it: the machine has asked for it."""
@@ -252,8 +256,12 @@ class Link:
             self._report(lambda now_ms: MessageReceived(now_ms, self.id, payload))
 
 
-async def open_socket(address: Address, sources: Sources) -> socket.socket:
+async def open_socket(
+    address: Address, sources: Sources, tls_context: ssl.SSLContext | None = None
+) -> socket.socket:
     """Return a non-blocking socket connected to an IP and port, which the caller closes.
+
+    With a context it speaks TLS, its handshake made.
 
     Raises:
         OSError: the connection was not made, or the ordered source is not this machine's.
@@ -274,7 +282,7 @@ async def open_socket(address: Address, sources: Sources) -> socket.socket:
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection if tls_context is None else await open_tls(connection, tls_context)
 
 
 def _bind_source(connection: socket.socket, source: str | None, *, is_order: bool) -> None:

@@ -12,6 +12,7 @@ from vedette.acl import UsersChange
 from vedette.acl.directives import ACL_FILE, ACL_LOG_MAX_LEN, ACL_PUBSUB_DEFAULT, set_up
 from vedette.conf.kinds import ClientClass
 from vedette.conf.quoting import encode_word
+from vedette.conf.tls import TLS_PORT, TLS_REPLICATION
 
 from .. import directives as d
 from ..config import apply_to_serving
@@ -64,6 +65,7 @@ def bind_configuration(engine: ServerEngine) -> None:
     configuration.on_change(serve, d.QUERY_LIMIT, d.BULK_LIMIT, d.OUTPUT_LIMITS)
     configuration.on_change(
         replicate,
+        TLS_REPLICATION,
         d.OUTPUT_LIMITS,
         d.REPL_BACKLOG_SIZE,
         d.REPL_BACKLOG_TTL,
@@ -93,7 +95,6 @@ def bind_configuration(engine: ServerEngine) -> None:
         d.ZSET_MAX_LISTPACK_VALUE,
     )
     configuration.on_change(engine.review_limits, d.MAX_MEMORY, d.SAVE, d.STOP_WRITES_ON_SAVE_ERROR)
-    engine.replication.settings.listening_port = configuration[d.PORT]
     control_access()
     limit_encodings()
     set_up(
@@ -109,6 +110,8 @@ def bind_configuration(engine: ServerEngine) -> None:
 def _apply_to_replication(engine: ServerEngine) -> None:
     configuration, replication = engine.configuration, engine.replication
     settings = replication.settings
+    over_tls = configuration[TLS_REPLICATION]
+    settings.listening_port = configuration[TLS_PORT if over_tls else d.PORT]
     settings.backlog_size_bytes = configuration[d.REPL_BACKLOG_SIZE]
     settings.backlog_ttl_ms = configuration[d.REPL_BACKLOG_TTL] * 1000
     settings.timeout_ms = configuration[d.REPL_TIMEOUT] * 1000

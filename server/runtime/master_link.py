@@ -13,6 +13,7 @@ the task wakes it checks that its machine is still the one that counts (REPLICAO
 from __future__ import annotations
 
 import mmap
+import ssl
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from vedette.clients import Session
 from vedette.clients.session import ClientKind
 from vedette.errors import CommandError
 from vedette.runtime.pump import Pump
+from vedette.runtime.tls import secure
 from vedette.types import Address
 
 from ..commands.failover import abort, complete
@@ -111,18 +113,21 @@ class MasterLink:
         *,
         directory: Callable[[], str],
         source_address: Callable[[], str] = lambda: "",
+        tls_context: Callable[[], ssl.SSLContext | None] = lambda: None,
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Prepare.
 
         `directory` is where a snapshot is kept while it is received, `source_address` the
-        local address to connect from (`bind-source-addr`), or empty.
+        local address to connect from (`bind-source-addr`), or empty; `tls_context` is given when
+        the link is to go over TLS (`tls-replication`).
         """
         self._engine = engine
         self._replication = engine.replication
         self._pump = pump
         self._directory = directory
         self._source_address = source_address
+        self._tls_context = tls_context
         self._clock_ms = clock_ms
         #: Set when the master to follow may have changed; replaced when that was noticed.
         self._changed = trio.Event()
@@ -197,11 +202,12 @@ class MasterLink:
 
     async def _serve(self, follow: Follow, master: Address) -> str:
         """Connect and carry out what `follow` says; return why the connection ended."""
-        stream: trio.SocketStream | None = None
+        stream: trio.abc.Stream | None = None
         with trio.move_on_after(follow.config.timeout_ms / 1000):
             stream = await trio.open_tcp_stream(
                 master.host, master.port, local_address=self._source_address() or None
             )
+            stream = await secure(stream, self._tls_context())
         if stream is None:
             return "no connection within repl-timeout"
         async with stream:
@@ -221,7 +227,7 @@ class MasterLink:
                 await self._handle(follow, stream, events)
                 await self._handle(follow, stream, follow.on_time(now_ms))
 
-    async def _receive(self, stream: trio.SocketStream, follow: Follow) -> bytes | None:
+    async def _receive(self, stream: trio.abc.Stream, follow: Follow) -> bytes | None:
         """Return what arrives, or None when `follow` wants to be told the time."""
         deadline_ms = follow.next_deadline_ms()
         assert deadline_ms is not None
@@ -229,7 +235,7 @@ class MasterLink:
             return bytes(await stream.receive_some(RECEIVE_BYTES))
         return None
 
-    async def _send(self, stream: trio.SocketStream, follow: Follow) -> None:
+    async def _send(self, stream: trio.abc.Stream, follow: Follow) -> None:
         """Send what `follow` wants sent; a master that takes none of it is as good as gone."""
         output = follow.take_output()
         if output:
@@ -239,7 +245,7 @@ class MasterLink:
     # --- events ----------------------------------------------------------------------------------
 
     async def _handle(
-        self, follow: Follow, stream: trio.SocketStream, events: list[FollowEvent]
+        self, follow: Follow, stream: trio.abc.Stream, events: list[FollowEvent]
     ) -> None:
         """Carry out `events` in order."""
         for event in events:
@@ -292,7 +298,7 @@ class MasterLink:
             assert self._incoming is not None
             self._incoming.spool.write(event.data)
 
-    async def _load_snapshot(self, follow: Follow, stream: trio.SocketStream) -> list[FollowEvent]:
+    async def _load_snapshot(self, follow: Follow, stream: trio.abc.Stream) -> list[FollowEvent]:
         """Decode the snapshot beside the present dataset and, when it is whole, adopt it."""
         incoming = self._incoming
         assert incoming is not None

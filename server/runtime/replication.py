@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 
 import structlog
@@ -35,6 +36,7 @@ class ReplicationRuntime:
         snapshot: SnapshotSource,
         directory: Callable[[], str],
         source_address: Callable[[], str] = lambda: "",
+        tls_context: Callable[[], ssl.SSLContext | None] = lambda: None,
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Prepare; see `FeedServer` and `MasterLink` for the arguments."""
@@ -50,7 +52,12 @@ class ReplicationRuntime:
             clock_ms=clock_ms,
         )
         self.link = MasterLink(
-            engine, pump, directory=directory, source_address=source_address, clock_ms=clock_ms
+            engine,
+            pump,
+            directory=directory,
+            source_address=source_address,
+            tls_context=tls_context,
+            clock_ms=clock_ms,
         )
         engine.replication.port = self
 

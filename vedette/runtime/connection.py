@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ from ..resp.exchange import (
 )
 from ..types import Address
 from .background import open_background_nursery
+from .tls import secure
 
 _RECEIVE_SIZE_BYTES: Final = 64 * 1024
 #: A peer that vanished without a word is found after 15 + 3 * 5 s of silence by the kernel, and
@@ -370,6 +372,7 @@ async def open_connection(
     password: str | None = None,
     client_name: str | None = None,
     protocol: int = 2,
+    tls_context: ssl.SSLContext | None = None,
     **options: Unpack[ServeOptions],
 ) -> AsyncIterator[Connection]:
     """Connect, introduce ourselves, and give a `Connection` that lives as long as the block.
@@ -382,7 +385,7 @@ async def open_connection(
         ConnectFailed: before the block; within it the connection raises `ConnectionLost`.
     """
     deadline = trio.current_time() + connect_timeout_s
-    stream = await _connect(address, deadline)
+    stream = await _connect(address, deadline, tls_context)
     async with serve_connection(stream, address, **options) as connection:
         await _introduce(
             connection,
@@ -392,22 +395,21 @@ async def open_connection(
         yield connection
 
 
-async def _connect(address: Address, deadline: float) -> trio.SocketStream:
-    stream = None
+async def _connect(
+    address: Address, deadline: float, tls_context: ssl.SSLContext | None
+) -> trio.abc.Stream:
+    stream: trio.abc.Stream | None = None
     try:
         with trio.move_on_at(deadline):
-            stream = await trio.open_tcp_stream(address.host, address.port)
+            plain = await trio.open_tcp_stream(address.host, address.port)
+            _set_options(plain)
+            stream = await secure(plain, tls_context, address.host)
     except OSError as error:
         raise ConnectFailed(address, _reason_of(error)) from error
     except (UnicodeError, OverflowError) as error:  # a host or port that can be no address
         raise ConnectFailed(address, str(error)) from error
     if stream is None:
         raise ConnectFailed(address, "timed out")
-    try:
-        _set_options(stream)
-    except OSError as error:
-        await trio.aclose_forcefully(stream)
-        raise ConnectFailed(address, _reason_of(error)) from error
     return stream
 
 

@@ -23,6 +23,7 @@ import contextlib
 import errno
 import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -31,6 +32,7 @@ import trio
 
 from ..clients.engine import Engine
 from ..clients.session import Session
+from .tls import accept_tls
 
 #: What one receive takes at most; Redis reads as much at a time.
 RECEIVE_BYTES: Final = 16 * 1024
@@ -82,6 +84,8 @@ class Pump:
         self._clock_ms = clock_ms
         self._epoll = select.epoll()
         self._listeners: dict[int, socket.socket] = {}
+        #: Which of the listeners speak TLS, and by what context.
+        self._tls_contexts: dict[int, Callable[[], ssl.SSLContext]] = {}
         self._sockets: dict[int, socket.socket] = {}
         self._sessions: dict[int, Session] = {}
         #: Descriptors of the sessions that have a backlog, with the events we wait for.
@@ -90,14 +94,22 @@ class Pump:
     async def serve(
         self,
         listeners: Sequence[socket.socket],
+        tls_listeners: Sequence[socket.socket] = (),
+        tls_context: Callable[[], ssl.SSLContext] | None = None,
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until cancelled; then send what sockets take at once, and close them all."""
-        for listener in listeners:
+        """Serve until cancelled; then send what sockets take at once, and close them all.
+
+        `tls_context()` is asked for each connection of `tls_listeners`.
+        """
+        for listener in [*listeners, *tls_listeners]:
             listener.setblocking(False)
             self._listeners[listener.fileno()] = listener
             self._epoll.register(listener.fileno(), _READ)
+        for listener in tls_listeners:
+            assert tls_context is not None
+            self._tls_contexts[listener.fileno()] = tls_context
         task_status.started()
         try:
             while True:
@@ -226,17 +238,23 @@ class Pump:
                 if error.errno in (errno.ECONNABORTED, errno.EPROTO, errno.EINTR):
                     continue
                 raise
-            self._welcome(connection, peer)
+            self._welcome(connection, peer, self._tls_contexts.get(listener.fileno()))
 
-    def _welcome(self, connection: socket.socket, peer: tuple[str, int]) -> None:
+    def _welcome(
+        self,
+        connection: socket.socket,
+        peer: tuple[str, int],
+        tls_context: Callable[[], ssl.SSLContext] | None,
+    ) -> None:
         refusal = self._refusal(peer[0])
         if refusal is None and len(self.engine.clients) >= self._max_clients():
             refusal = MAXCLIENTS_REFUSAL
         connection.setblocking(False)
         if refusal is not None:
             self.engine.clients.rejected_count += 1
-            with contextlib.suppress(OSError):  # told if its buffer takes it; closed in any case
-                connection.send(refusal)
+            if tls_context is None:  # else the words would have to wait for a handshake
+                with contextlib.suppress(OSError):  # told if its buffer takes it; closed anyway
+                    connection.send(refusal)
             connection.close()
             return
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -247,10 +265,17 @@ class Pump:
             interval_s = max(1, keepalive_s // 3)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+        local_address = _format_peer(connection.getsockname())
+        if tls_context is not None:
+            try:
+                connection = accept_tls(connection, tls_context())
+            except OSError:  # gone already
+                connection.close()
+                return
         descriptor = connection.fileno()
         session = self.engine.open_client(
             address=_format_peer(peer),
-            local_address=_format_peer(connection.getsockname()),
+            local_address=local_address,
             now_ms=self.engine.context.now_ms,
             file_descriptor=descriptor,
         )

@@ -175,11 +175,7 @@ def test_requirepass_opens_fellow_sentinels_unless_they_have_their_own_password(
         ),
         ("sentinel nonsense 1", "Unrecognized sentinel configuration statement."),
         ("no-such-directive 1", "Bad directive or wrong number of arguments"),
-        ("tls-port 1", "tls-port: TLS is not supported: links and clients would not be encrypted"),
-        (
-            "tls-cert-file x",
-            "tls-cert-file: TLS is not supported: links and clients would not be encrypted",
-        ),
+        ("tls-cluster yes", "tls-cluster: A sentinel is no node of a cluster"),
         ("replicaof 10.0.0.1 1", "replicaof: A sentinel follows no master"),
         (
             "unixsocket /tmp/x",

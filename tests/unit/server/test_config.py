@@ -51,7 +51,7 @@ def test_defaults_are_those_of_redis() -> None:
         ("appendonly yes", "no append-only file"),
         ("cluster-enabled yes", "no cluster mode"),
         ("maxmemory-policy allkeys-lru", "evicts no keys"),
-        ("tls-port 6380", "TLS"),
+        ("tls-ciphersuites TLS_AES_128_GCM_SHA256", "cannot be chosen"),
         ("loadmodule /lib/x.so", "no modules"),
         ("rename-command CONFIG hidden", "does not rename"),
     ],

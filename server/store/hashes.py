@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from .digest import DIGEST_SIZE, mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
 from .roster import Roster
-from .values import Scannable, sampled_bytes
+from .values import Scannable, is_sparse, sampled_bytes
 
 #: The number that Redis mixes into the digest (`OBJ_HASH`).
 _DIGEST_TYPE: Final = (4).to_bytes(4, "big")
@@ -64,6 +64,8 @@ class Hash(Scannable):
         """Delete `field`; return whether it was there."""
         if self.fields.pop(field, None) is None:
             return False
+        if is_sparse(self.fields):
+            self.fields = dict(self.fields)
         if self._roster is not None:
             self._roster.remove(field)
         return True

@@ -12,7 +12,7 @@ from .digest import mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
 from .integers import is_canonical_integer
 from .roster import Roster
-from .values import Scannable, sampled_bytes
+from .values import Scannable, is_sparse, sampled_bytes
 
 #: The number that Redis mixes into the digest (`OBJ_SET`).
 _DIGEST_TYPE: Final = (2).to_bytes(4, "big")
@@ -100,6 +100,8 @@ class Set(Scannable):
         if member not in members:
             return False
         members.remove(member)
+        if is_sparse(members):
+            self.members = set(members)
         if self._roster is not None:
             self._roster.remove(member)
         return True
@@ -107,7 +109,10 @@ class Set(Scannable):
     def pop(self, generator: random.Random) -> bytes:
         """Remove a random member and return it; there must be one."""
         member = (self._roster or self._made_roster()).take(generator)
-        self.members.remove(member)
+        members = self.members
+        members.remove(member)
+        if is_sparse(members):
+            self.members = set(members)
         return member
 
     def random_member(self, generator: random.Random) -> bytes:

@@ -17,6 +17,9 @@ from .encoding_limits import EncodingLimits
 
 #: Elements looked at for the size of all, as many as in Redis' MEMORY USAGE.
 _SAMPLE_COUNT: Final = 5
+_COUNT_MASK: Final = 1023
+#: Slots take at most some 100 bytes for an element in a container that has only grown.
+_SPARSE_BYTES: Final = 512
 
 
 class Collection(ABC, Sized):
@@ -65,6 +68,17 @@ def sampled_bytes(elements: Iterable[bytes], count: int) -> int:
     """Return about how much memory `count` elements take, going by the first of `elements`."""
     sampled = [sys.getsizeof(element) for element in islice(elements, _SAMPLE_COUNT)]
     return sum(sampled) * count // len(sampled) if sampled else 0
+
+
+def is_sparse(elements: set[bytes] | dict[bytes, bytes]) -> bool:
+    """Return whether most of a container's slots are empty, after many removals.
+
+    Python never gives them back by itself, and going through the few that are left takes as long as
+    going through all there were. Looks only at counts that are multiples of 1024, since it is asked
+    after every removal: large containers come past them.
+    """
+    count = len(elements)
+    return not count & _COUNT_MASK and sys.getsizeof(elements) > _SPARSE_BYTES * (count + 1)
 
 
 Value: TypeAlias = bytes | Collection

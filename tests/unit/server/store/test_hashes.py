@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import pytest
 
@@ -65,3 +66,14 @@ def test_random_fields_follow_every_change() -> None:
 
     assert {value.random_field(generator) for _ in range(100)} == {b"b", b"c"}
     assert sorted(value.random_fields(generator, 2)) == [b"b", b"c"]
+
+
+def test_a_hash_gives_back_what_many_deletions_left_empty() -> None:
+    """Python's dictionaries do so only when something is added."""
+    value = Hash({b"f%d" % number: b"" for number in range(50_000)})
+    full_bytes = sys.getsizeof(value.fields)
+    for number in range(49_000):
+        value.delete(b"f%d" % number)
+
+    assert sys.getsizeof(value.fields) < full_bytes / 10
+    assert list(value.fields) == [b"f%d" % number for number in range(49_000, 50_000)]

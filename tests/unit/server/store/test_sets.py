@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import pytest
 
@@ -73,3 +74,19 @@ def test_popping_empties_a_set_that_changes_meanwhile() -> None:
 
     assert len(value) == 0
     assert popped | rest | {gone} == {b"%d" % number for number in range(100)} | {b"new"}
+
+
+@pytest.mark.parametrize("is_popped", [True, False])
+def test_a_set_gives_back_what_many_removals_left_empty(is_popped: bool) -> None:
+    """Python's sets never do, and going through what is left would take as long as ever."""
+    generator = random.Random(11)
+    value = Set({b"m%d" % number for number in range(50_000)})
+    full_bytes = sys.getsizeof(value.members)
+    for number in range(49_000):
+        if is_popped:
+            value.pop(generator)
+        else:
+            value.remove(b"m%d" % number)
+
+    assert sys.getsizeof(value.members) < full_bytes / 10
+    assert len(set(value.random_members(generator, 1000))) == 1000

@@ -62,12 +62,15 @@ def _key_spec(spec: KeySpec) -> Reply:
     else:
         kind = b"range"
         find = MapReply([(b"lastkey", spec.last), (b"keystep", spec.step), (b"limit", 0)])
-    begin = MapReply([(b"index", spec.index)])
+    begin: tuple[bytes, Reply] = (b"index", MapReply([(b"index", spec.index)]))
+    if spec.keyword:
+        places: list[tuple[Reply, Reply]] = [(b"keyword", spec.keyword), (b"startfrom", spec.index)]
+        begin = (b"keyword", MapReply(places))
     return MapReply(
         [
             *pairs,
             (b"flags", access_flags(spec)),
-            (b"begin_search", MapReply([(b"type", b"index"), (b"spec", begin)])),
+            (b"begin_search", MapReply([(b"type", begin[0]), (b"spec", begin[1])])),
             (b"find_keys", MapReply([(b"type", kind), (b"spec", find)])),
         ]
     )

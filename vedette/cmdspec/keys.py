@@ -17,7 +17,9 @@ class KeySpec:
     just one key; negative counts from the end of the arguments, -1 being the last), `step` the
     distance between two. With `is_counted` the argument at `index` is the number of keys, which
     follow it. With `is_unknown` no rule says where the keys stand: `find(argv)` gives their
-    indexes, None if the arguments do not name them at all.
+    indexes, None if the arguments do not name them at all. With a `keyword` (upper case) the keys
+    stand behind that word, which is to be looked for from the argument `index` on; that is what
+    COMMAND shows, and `find` knows which of several such words counts.
 
     `access` is what COMMAND shows, upper case: RO, RW, OW (overwritten) or RM (removed), then what
     is done to the value: ACCESS, UPDATE, INSERT, DELETE; VARIABLE_FLAGS where that depends on the
@@ -31,6 +33,7 @@ class KeySpec:
     is_counted: bool = False
     is_unknown: bool = False
     find: Callable[[list[bytes]], range] | None = None
+    keyword: bytes = b""
     notes: str = ""
 
     def positions(self, argv: list[bytes]) -> range:
@@ -38,8 +41,10 @@ class KeySpec:
 
         None where there are fewer arguments than that takes, or the count makes no sense.
         """
+        if self.find is not None:
+            return self.find(argv)
         if self.is_unknown:
-            return range(0) if self.find is None else self.find(argv)
+            return range(0)
         size = len(argv)
         if self.is_counted:
             try:

@@ -1,0 +1,10 @@
+"""Commands of positions: sorted sets with geohashes as scores; reference: Redis 7.0 `geo.c`."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Final
+
+from . import positions, searching
+
+MODULES: Final[tuple[ModuleType, ...]] = (positions, searching)

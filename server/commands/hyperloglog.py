@@ -146,7 +146,6 @@ def _union(sources: list[bytes]) -> bytes:
     keys=Keys(2, 2, 1, ("RW", "ACCESS")),
     group="hyperloglog",
     since="2.8.9",
-    tips=("nondeterministic_output",),
     summary="Looks into a HyperLogLog, for tests.",
 )
 def pfdebug(ctx: ServerContext, argv: list[bytes]) -> Reply:

@@ -164,7 +164,7 @@ class Judge:
                 self._check_epoch_on_disk(sentinel, int(epoch))
                 if candidate == b"*" or epoch == b"0":
                     return
-                address = Address(host.decode(), int(port))
+                address = sentinel.world.place(Address(host.decode(), int(port)))
                 for master in sentinel.core.state.masters.values():
                     if sentinel.world.place(master.address) == address:
                         run_id = RunId(candidate.decode())

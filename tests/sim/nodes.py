@@ -214,6 +214,7 @@ class SimNode(Process):
         if master == self.master:
             return
         if master is None:
+            self._saved_replid = self.history.replid  # its last save is not older than that
             self._begin_history()
         self.master = master
         self.offsets.next_attempt_us = 0

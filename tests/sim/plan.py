@@ -190,7 +190,6 @@ class _Drawing:
             self._refuse_orders,
             self._refuse_all_orders,
             self._order_failover,
-            self._order_coordinated,
             self._change_priority,
             self._election_trouble,
             self._order_to_forget,
@@ -287,15 +286,9 @@ class _Drawing:
         return [*refusals, Fault(at_ms, "crash", ("master",), 4_000)]
 
     def _order_failover(self, at_ms: int) -> list[Fault]:
-        return [Fault(at_ms, "order_failover", (self._sentinel(),))]
-
-    def _order_coordinated(self, at_ms: int) -> list[Fault]:
-        """By an election, with the master handing over; somebody may be lost in the middle."""
-        faults = [Fault(at_ms, "order_failover", (self._sentinel(), "coordinated"))]
-        if self.random.random() < 0.5:
-            at_ms += self.random.randint(1, 100)
-            faults.append(Fault(at_ms, "crash", (self._any(),), self._time()))
-        return faults
+        """Plainly or coordinated: which of the two is the time's choice, so that no draw is."""
+        options = ("coordinated",) if at_ms % 2 else ()
+        return [Fault(at_ms, "order_failover", (self._sentinel(), *options))]
 
     def _change_priority(self, at_ms: int) -> list[Fault]:
         node = self.random.choice(self.nodes)

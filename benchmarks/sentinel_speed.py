@@ -31,7 +31,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from tests.support.client import BlockingClient
@@ -55,6 +55,14 @@ class Seen:
     event: str
     payload: list[str]
 
+    @property
+    def master(self) -> str:
+        """The name of the master it is about."""
+        if "@" in self.payload:
+            return self.payload[self.payload.index("@") + 1]
+        position = 0 if self.event == "+switch-master" else 1
+        return self.payload[position] if len(self.payload) > position else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failover:
@@ -69,10 +77,15 @@ class Failover:
 
 
 class Listener:
-    """Subscribed to everything that the sentinels publish, in a thread of its own."""
+    """Subscribed to everything that the sentinels publish, in a thread of its own.
+
+    Messages are kept as they came and looked at afterwards: what watches must not slow down what
+    it watches.
+    """
 
     def __init__(self, sentinels: Sequence[VedetteSentinel]) -> None:
-        self.seen: list[Seen] = []
+        self._received: list[tuple[float, int, bytes]] = []
+        self.switch_count = 0
         self._selector = selectors.DefaultSelector()
         for index, sentinel in enumerate(sentinels):
             client = BlockingClient(sentinel.port)
@@ -81,7 +94,6 @@ class Listener:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        buffers = dict.fromkeys(range(SENTINELS), b"")
         while True:
             for key, _ in self._selector.select():
                 index, _client = key.data
@@ -90,19 +102,21 @@ class Listener:
                 if not data:
                     self._selector.unregister(key.fileobj)
                     continue
-                messages, buffers[index] = parse_messages(buffers[index] + data)
-                for event, payload in messages:
-                    self.seen.append(Seen(now_s, index, event, payload.split()))
+                self._received.append((now_s, index, data))
+                self.switch_count += data.count(b"$14\r\n+switch-master\r\n")
 
-    def of_master(self, name: str, since: int) -> Iterator[Seen]:
-        """Events about one master, from the `since`-th on."""
-        for seen in self.seen[since:]:
-            position = 0 if seen.event == "+switch-master" else 1
-            owner = seen.payload[position : position + 1]
-            if "@" in seen.payload:
-                owner = [seen.payload[seen.payload.index("@") + 1]]
-            if owner == [name]:
-                yield seen
+    def take(self) -> dict[str, list[Seen]]:
+        """Return what came since the last call, by the master it is about."""
+        received, self._received = self._received, []
+        found: dict[str, list[Seen]] = {}
+        rests = dict.fromkeys(range(SENTINELS), b"")
+        self.switch_count = 0
+        for at_s, index, data in received:
+            messages, rests[index] = parse_messages(rests[index] + data)
+            for event, payload in messages:
+                seen = Seen(at_s, index, event, payload.split())
+                found.setdefault(seen.master, []).append(seen)
+        return found
 
 
 def parse_messages(data: bytes) -> tuple[list[tuple[str, str]], bytes]:
@@ -173,37 +187,33 @@ class Lab:
     def fail_over(self) -> list[Failover]:
         """Break every master at once, and measure until all sentinels agree on the new ones."""
         masters = {name: self._master_of(name) for name in self.groups}
-        since = len(self.listener.seen)
+        self.listener.take()
         number = signal.SIGKILL if self.options.fault == "kill" else signal.SIGSTOP
         began_s = time.monotonic()
         for server in masters.values():
             os.kill(server.process.pid, number)
         wait_until(
-            lambda: all(self._switches(name, since) >= SENTINELS for name in masters),
+            lambda: self.listener.switch_count >= SENTINELS * len(masters),
             timeout_s=AGREEMENT_TIMEOUT_S,
             what="every sentinel to announce every new master",
         )
         answers = {name: self._last_answer_s(name, old) for name, old in masters.items()}
         time.sleep(AFTERMATH_S)
+        events = self.listener.take()
         for name, old in masters.items():
-            if self._switches(name, since) > SENTINELS:
+            switches = [seen for seen in events[name] if seen.event == "+switch-master"]
+            if len(switches) > SENTINELS:
                 raise SystemExit(f"{name} was failed over twice")
             if number == signal.SIGKILL:
                 old.kill()
                 old.start()
             else:
                 old.resume()
-        return [
-            self._measure(name, list(self.listener.of_master(name, since)), began_s, answers[name])
-            for name in masters
-        ]
+        return [self._measure(name, events[name], began_s, answers[name]) for name in masters]
 
     def _master_of(self, name: str) -> RedisServer:
         view = fields(self.sentinels[0].call("SENTINEL", "MASTER", name))
         return next(server for server in self.groups[name] if str(server.port) == view["port"])
-
-    def _switches(self, name: str, since: int) -> int:
-        return sum(seen.event == "+switch-master" for seen in self.listener.of_master(name, since))
 
     def _last_answer_s(self, name: str, old: RedisServer) -> float:
         """When the master last answered a PING of any sentinel."""

@@ -35,6 +35,8 @@ from .machine import Machine
 from .model import FailoverState, Master, PeerSentinel
 from .timers import Timer, TimerKind
 from .timing import (
+    CROWD_MAX_MS,
+    CROWD_MS,
     LEADER_CUT_MS,
     LEADER_PATIENCE_KIN_MS,
     LEADER_PATIENCE_MS,
@@ -377,13 +379,25 @@ def _candidacy_delay_ms(machine: Machine, master: Master) -> int:
     ready = sum(peer.says_down for peer in ahead)
     if opinions.count_down(master) < needed_votes(master):
         ready = len(ahead)  # the quorum is less than a majority: who asks for votes is anybody
-    return ready * RANK_DELAY_MS + (len(ahead) - ready) * RANK_COURTESY_MS
+    waited_ms = ready * RANK_DELAY_MS + (len(ahead) - ready) * RANK_COURTESY_MS
+    return waited_ms + len(ahead) * _crowd_ms(machine, master)
+
+
+def _crowd_ms(machine: Machine, master: Master) -> int:
+    """How much more patience the other masters that are down call for."""
+    masters = machine.state.masters.values()
+    crowd = sum(other.is_s_down for other in masters if other is not master)
+    return min(crowd * CROWD_MS, CROWD_MAX_MS)
 
 
 def _ahead(machine: Machine, master: Master) -> list[PeerSentinel]:
-    """Those of our kind that live and are ahead of us in rank."""
+    """Those of our kind that live and are ahead of us in rank.
+
+    The epoch that turns the order is the last of *this* master's elections: the shared one moves
+    while many masters are down, and no two sentinels would agree on who is first.
+    """
     state = machine.state
-    epoch = state.current_epoch + 1
+    epoch = max(master.config_epoch, master.vote.leader_epoch)
 
     def order(run_id: RunId) -> tuple[int, RunId]:
         return zlib.crc32(f"{master.name} {epoch} {run_id}".encode()), run_id
@@ -405,7 +419,8 @@ def _earliest_ms(machine: Machine, master: Master) -> int:
     silent_since_ms = leader.link.suspect_since_ms
     if silent_since_ms is None:
         return failover.not_before_ms
-    patience_ms = LEADER_SILENCE_MS if leader.link.is_up else LEADER_CUT_MS
+    is_cut = not leader.link.is_up
+    patience_ms = LEADER_CUT_MS if is_cut else LEADER_SILENCE_MS + _crowd_ms(machine, master)
     rank_delay_ms = rank(machine, master) * RANK_DELAY_MS
     lost_ms = max(silent_since_ms, failover.awaited_since_ms) + patience_ms + rank_delay_ms
     return min(failover.not_before_ms, lost_ms)

@@ -115,6 +115,10 @@ CONFLICT_RETRY_MS: Final = 250
 
 #: Between the candidacies of sentinels that reach ODOWN at the same moment, by rank.
 RANK_DELAY_MS: Final = 30
+#: With other masters down at the same time, so much longer for each, up to a limit: their elections
+#: share the disks and the processors, and whoever stands too soon only adds to the work.
+CROWD_MS: Final = 10
+CROWD_MAX_MS: Final = 500
 #: What each better one in rank is allowed that has not said yet that it holds the master down.
 RANK_COURTESY_MS: Final = 3
 #: A lost election is repeated after a random time in this range, doubled once it was lost twice.
@@ -188,7 +192,9 @@ STALL_ABORT_MS: Final = 1_000
 
 #: Reconnecting: at once, then at a pace that slows with the number of failures.
 RECONNECT_FAST_MS: Final = 50
-RECONNECT_FAST_ATTEMPTS: Final = 40
+RECONNECT_FAST_ATTEMPTS: Final = 2
+RECONNECT_BRISK_MS: Final = 150
+RECONNECT_BRISK_ATTEMPTS: Final = 40
 RECONNECT_MEDIUM_MS: Final = 250
 RECONNECT_MEDIUM_ATTEMPTS: Final = 100
 RECONNECT_SLOW_MS: Final = 500
@@ -232,6 +238,8 @@ def reconnect_delay_ms(failed_attempts: int) -> int:
         return 0
     if failed_attempts < RECONNECT_FAST_ATTEMPTS:
         return RECONNECT_FAST_MS
+    if failed_attempts < RECONNECT_BRISK_ATTEMPTS:
+        return RECONNECT_BRISK_MS
     if failed_attempts < RECONNECT_MEDIUM_ATTEMPTS:
         return RECONNECT_MEDIUM_MS
     return RECONNECT_SLOW_MS

@@ -22,7 +22,6 @@ from .model import Link, LinkKind, LinkStatus, Node, PeerLink, PeerSentinel
 from .timers import Timer, TimerKind
 from .timing import (
     CONNECT_GUARD_MS,
-    RECONNECT_FAST_MS,
     RECONNECT_MEDIUM_ATTEMPTS,
     REFUSALS_MIN,
     connect_timeout_ms,
@@ -244,18 +243,8 @@ def _schedule_reconnect(machine: Machine, owner: LinkOwner) -> None:
     if link.kind is LinkKind.PUBSUB and (owner.node is None or not owner.node.link.is_up):
         return  # made again when the command link is up
     delay_ms = reconnect_delay_ms(link.failed_attempts)
-    if link.refused_since_ms is not None and _counts_refusals(machine, owner):
-        delay_ms = min(delay_ms, RECONNECT_FAST_MS)
     link.failed_attempts += 1
     machine.timers.set(owner.timer, machine.now_ms + delay_ms)
-
-
-def _counts_refusals(machine: Machine, owner: LinkOwner) -> bool:
-    """Whether one refusal more is going to matter."""
-    node = owner.node
-    if node is None or node.is_s_down or machine.master_of(node).node is not node:
-        return False
-    return machine.master_of(node).options.refused_after_ms > 0
 
 
 def _become(machine: Machine, link: Link, status: LinkStatus) -> None:

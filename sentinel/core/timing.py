@@ -192,9 +192,7 @@ STALL_ABORT_MS: Final = 1_000
 
 #: Reconnecting: at once, then at a pace that slows with the number of failures.
 RECONNECT_FAST_MS: Final = 50
-RECONNECT_FAST_ATTEMPTS: Final = 2
-RECONNECT_BRISK_MS: Final = 150
-RECONNECT_BRISK_ATTEMPTS: Final = 40
+RECONNECT_FAST_ATTEMPTS: Final = 40
 RECONNECT_MEDIUM_MS: Final = 250
 RECONNECT_MEDIUM_ATTEMPTS: Final = 100
 RECONNECT_SLOW_MS: Final = 500
@@ -238,8 +236,6 @@ def reconnect_delay_ms(failed_attempts: int) -> int:
         return 0
     if failed_attempts < RECONNECT_FAST_ATTEMPTS:
         return RECONNECT_FAST_MS
-    if failed_attempts < RECONNECT_BRISK_ATTEMPTS:
-        return RECONNECT_BRISK_MS
     if failed_attempts < RECONNECT_MEDIUM_ATTEMPTS:
         return RECONNECT_MEDIUM_MS
     return RECONNECT_SLOW_MS

@@ -95,6 +95,29 @@ COLLECTIONS = (
             "SPOP k",
         ),
     ),
+    Collection(
+        name="sorted set",
+        add=lambda first, count: [
+            "ZADD",
+            "k",
+            *(
+                word
+                for n in range(first, first + count)
+                for word in (n * 7919 % 1_000_003, f"m{n:015d}")
+            ),
+        ],
+        commands=(
+            "ZADD k 500 new@",
+            "ZINCRBY k 1 m000000000000500",
+            "ZSCORE k m000000000000500",
+            "ZRANK k m000000000000500",
+            "ZRANGE k 500 509",
+            "ZRANGEBYSCORE k 500 +inf LIMIT 0 10",
+            "ZRANDMEMBER k 10",
+            "ZREM k new@",
+            "ZPOPMIN k",
+        ),
+    ),
 )
 
 

@@ -26,6 +26,11 @@ def parse_double(text: bytes, error: bytes = NOT_A_FLOAT) -> float:
     Raises:
         CommandError: it spells none, or NaN, or one out of range; the text is `error`.
     """
+    if text.isdigit():  # the usual score, for which there is nothing to check but its size
+        value = float(text)
+        if isinf(value):
+            raise CommandError(error)
+        return value
     try:
         value = float(text)
     except ValueError:

@@ -7,6 +7,7 @@ cheap at a million members. Reference: Redis 7.0 `t_zset.c`.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +20,10 @@ from sortedcontainers import SortedList
 from .digest import DIGEST_SIZE, mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
 from .scan_order import ScanOrder, scan
-from .values import Scannable
+from .values import Scannable, is_sparse, sampled_bytes
+
+#: What the pair of a score and a member takes, with the score and its place in the order.
+_PAIR_BYTES: Final = sys.getsizeof((0.0, b"")) + sys.getsizeof(0.0) + 8
 
 #: A score, never NaN, and the member that has it: so pairs are ordered as sorted sets are.
 Pair: TypeAlias = tuple[float, bytes]
@@ -55,6 +59,11 @@ class SortedSet(Scannable):
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    def __sizeof__(self) -> int:
+        count = len(self.pairs)
+        elements_bytes = sampled_bytes(self.pairs, count) + count * _PAIR_BYTES
+        return object.__sizeof__(self) + sys.getsizeof(self.pairs) + elements_bytes
 
     def encoding(self) -> bytes:
         return b"listpack" if self.is_packed else b"skiplist"
@@ -115,6 +124,7 @@ class SortedSet(Scannable):
         if pair is None:
             return False
         self._take_out(pair)
+        self._give_back_room()
         return True
 
     def _take_out(self, pair: Pair) -> None:
@@ -150,7 +160,12 @@ class SortedSet(Scannable):
         """Remove and return the pair at `index`."""
         pair: Pair = self._order.pop(index)
         del self.pairs[pair[1]]
+        self._give_back_room()
         return pair
+
+    def _give_back_room(self) -> None:
+        if is_sparse(self.pairs):
+            self.pairs = dict(self.pairs)
 
     def delete_slice(self, start: int, stop: int) -> list[Pair]:
         """Remove and return the pairs from index `start` to before `stop`, ascending."""
@@ -162,6 +177,8 @@ class SortedSet(Scannable):
         del self._order[start:stop]
         for _, member in removed:
             del self.pairs[member]
+        if len(removed) > len(self.pairs):
+            self.pairs = dict(self.pairs)
         return removed
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:

@@ -70,7 +70,7 @@ def sampled_bytes(elements: Iterable[bytes], count: int) -> int:
     return sum(sampled) * count // len(sampled) if sampled else 0
 
 
-def is_sparse(elements: set[bytes] | dict[bytes, bytes]) -> bool:
+def is_sparse(elements: Sized) -> bool:
     """Return whether most of a container's slots are empty, after many removals.
 
     Python never gives them back by itself, and going through the few that are left takes as long as

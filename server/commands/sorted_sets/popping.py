@@ -9,7 +9,7 @@ from typing import Final
 from vedette.clients import Block
 from vedette.clients.blocking import WAITING, Waiting
 from vedette.cmdspec import Flag, Keys, command
-from vedette.resp.replies import NULL_ARRAY, DoubleReply, Reply
+from vedette.resp.replies import EMPTY_ARRAY, NULL_ARRAY, DoubleReply, Reply
 
 from ...engine import ServerContext
 from ...store.sorted_sets import Pair, SortedSet
@@ -83,7 +83,7 @@ def _pop_of_one(ctx: ServerContext, argv: list[bytes], end: _End) -> Reply:
     count = parse_integer_between(argv[2], 0, INT64_MAX, _NOT_POSITIVE) if has_count else 1
     zset = ctx.peek_as(argv[1], SortedSet)
     if zset is None or not count:
-        return []
+        return EMPTY_ARRAY
     pairs = _pop(ctx, argv[1], zset, end, count)
     if ctx.session.protocol == 2:
         return flat_reply(pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from typing import Any
 
 import pytest
@@ -160,3 +161,15 @@ def test_copy_shares_nothing_that_changes() -> None:
 
     assert all_of(zset) == sorted(PAIRS)
     assert all_of(twin) == sorted(PAIRS)[1:]
+
+
+def test_room_is_given_back_when_most_members_are_gone() -> None:
+    """Python's dictionaries never shrink by themselves, and MEMORY USAGE counts them."""
+    zset = SortedSet.within(DEFAULTS, [(float(n), b"member:%d" % n) for n in range(20_000)])
+    full_bytes = sys.getsizeof(zset)
+    for _ in range(19_000):
+        zset.pop(0)
+
+    assert sys.getsizeof(zset) < full_bytes / 10
+    zset.delete_slice(0, 990)
+    assert (len(zset), sys.getsizeof(zset) < 3000) == (10, True)

@@ -9,13 +9,13 @@ from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
 from vedette.errors import CommandError
-from vedette.resp.replies import DoubleReply, Reply
+from vedette.resp.replies import Reply
 
 from ...engine import ServerContext
 from ...store.sorted_sets import SortedSet
 from ..arguments import syntax_error
 from ..doubles import parse_double
-from .shared import EVENTS
+from .shared import EVENTS, score_reply
 
 _FLAGS: Final = Flag.WRITE | Flag.DENYOOM | Flag.FAST
 _NAN_RESULT: Final = b"ERR resulting score is not a number (NaN)"
@@ -74,7 +74,7 @@ def _add_one(ctx: ServerContext, key: bytes, score: float, member: bytes) -> int
 def zincrby(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if argv[2].upper() in _OPTIONS:
         raise syntax_error()  # Redis takes it for an option, and so misses a member
-    return add(ctx, argv[1], argv[2:], AddOptions(increments=True))
+    return add(ctx, argv[1], argv[2:], _INCREMENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +118,9 @@ class AddOptions:
         if self.only_new or (self.only_greater and new <= old):
             return False
         return not (self.only_less and new >= old)
+
+
+_INCREMENT: Final = AddOptions(increments=True)
 
 
 def add(ctx: ServerContext, key: bytes, words: Sequence[bytes], options: AddOptions) -> Reply:
@@ -167,5 +170,5 @@ def add(ctx: ServerContext, key: bytes, words: Sequence[bytes], options: AddOpti
             ctx.db.touch(key)
         ctx.notify(EVENTS, b"zincr" if options.increments else b"zadd", key)
     if options.increments:
-        return None if result is None else DoubleReply(result)
+        return None if result is None else score_reply(ctx, result)
     return added + updated if options.counts_updates else added

@@ -6,14 +6,14 @@ from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
 from vedette.errors import CommandError
-from vedette.resp.replies import NULL_ARRAY, DoubleReply, Reply
+from vedette.resp.replies import NULL_ARRAY, Reply
 
 from ...engine import ServerContext
 from ...store.sorted_sets import SortedSet
 from ..arguments import INT64_MAX, syntax_error, wrong_arity
 from ..random_counts import parse_random_count, repeats
 from ..scanning import scan_elements
-from .shared import finish_removal, flat_reply, members_reply
+from .shared import finish_removal, flat_reply, members_reply, score_reply
 
 _READ: Final = Flag.READONLY | Flag.FAST
 _READ_KEY: Final = Keys(1, 1, 1, ("RO", "ACCESS"))
@@ -63,7 +63,7 @@ def zcard(ctx: ServerContext, argv: list[bytes]) -> Reply:
 )
 def zscore(ctx: ServerContext, argv: list[bytes]) -> Reply:
     zset = ctx.read_as(argv[1], SortedSet)
-    return None if zset is None else _score_reply(zset, argv[2])
+    return None if zset is None else _score_of(ctx, zset, argv[2])
 
 
 @command(
@@ -77,12 +77,12 @@ def zscore(ctx: ServerContext, argv: list[bytes]) -> Reply:
 )
 def zmscore(ctx: ServerContext, argv: list[bytes]) -> Reply:
     zset = ctx.read_as(argv[1], SortedSet)
-    return [None if zset is None else _score_reply(zset, member) for member in argv[2:]]
+    return [None if zset is None else _score_of(ctx, zset, member) for member in argv[2:]]
 
 
-def _score_reply(zset: SortedSet, member: bytes) -> Reply:
+def _score_of(ctx: ServerContext, zset: SortedSet, member: bytes) -> Reply:
     pair = zset.pairs.get(member)
-    return None if pair is None else DoubleReply(pair[0])
+    return None if pair is None else score_reply(ctx, pair[0])
 
 
 @command(
@@ -124,7 +124,7 @@ def _rank(ctx: ServerContext, argv: list[bytes], *, is_reverse: bool) -> Reply:
     rank = zset.position(pair)
     if is_reverse:
         rank = len(zset) - 1 - rank
-    return [rank, DoubleReply(pair[0])] if with_score else rank
+    return [rank, score_reply(ctx, pair[0])] if with_score else rank
 
 
 @command(

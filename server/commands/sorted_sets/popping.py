@@ -9,13 +9,13 @@ from typing import Final
 from vedette.clients import Block
 from vedette.clients.blocking import WAITING, Waiting
 from vedette.cmdspec import Flag, Keys, command
-from vedette.resp.replies import EMPTY_ARRAY, NULL_ARRAY, DoubleReply, Reply
+from vedette.resp.replies import EMPTY_ARRAY, NULL_ARRAY, Reply
 
 from ...engine import ServerContext
 from ...store.sorted_sets import Pair, SortedSet
 from ..arguments import INT64_MAX, parse_integer_between, syntax_error
 from ..waiting import deadline_after_seconds, wait_for_keys
-from .shared import finish_removal, flat_reply, nested_reply
+from .shared import finish_removal, flat_reply, nested_reply, score_reply
 
 _ACCESS: Final = ("RW", "ACCESS", "DELETE")
 _NOT_POSITIVE: Final = b"ERR value is out of range, must be positive"
@@ -88,9 +88,9 @@ def _pop_of_one(ctx: ServerContext, argv: list[bytes], end: _End) -> Reply:
     if ctx.session.protocol == 2:
         return flat_reply(pairs)
     if has_count:
-        return nested_reply(pairs)
+        return nested_reply(ctx, pairs)
     score, member = pairs[0]
-    return [member, DoubleReply(score)]
+    return [member, score_reply(ctx, score)]
 
 
 @command(
@@ -126,7 +126,7 @@ def _pop_or_wait(ctx: ServerContext, argv: list[bytes], end: _End) -> Reply | Bl
     def take(key: bytes, zset: SortedSet) -> Reply:
         score, member = _pop(ctx, key, zset, end, 1)[0]
         ctx.propagate_as([end.command, key])
-        return [key, member, DoubleReply(score)]
+        return [key, member, score_reply(ctx, score)]
 
     found = _first(ctx, keys)
     if found is not None:
@@ -199,7 +199,7 @@ class _Request:
         """Take what is asked for out of `zset`, and have replicas pop just that."""
         pairs = _pop(ctx, key, zset, self.end, self.count)
         ctx.propagate_as([self.end.command, key, b"%d" % len(pairs)])
-        return [key, nested_reply(pairs)]
+        return [key, nested_reply(ctx, pairs)]
 
 
 @command(

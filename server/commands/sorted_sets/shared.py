@@ -19,13 +19,18 @@ def members_reply(ctx: ServerContext, pairs: Sequence[Pair], *, with_scores: boo
     if not with_scores:
         return [member for _, member in pairs]
     if ctx.session.protocol == 3:
-        return nested_reply(pairs)
+        return nested_reply(ctx, pairs)
     return flat_reply(pairs)
 
 
-def nested_reply(pairs: Sequence[Pair]) -> list[Reply]:
+def score_reply(ctx: ServerContext, score: float) -> Reply:
+    """Return a score: a double in RESP3, and in RESP2 at once the bulk string that it would be."""
+    return DoubleReply(score) if ctx.session.protocol == 3 else format_double(score)
+
+
+def nested_reply(ctx: ServerContext, pairs: Sequence[Pair]) -> list[Reply]:
     """Return an array of a member and its score for each of `pairs`."""
-    return [[member, DoubleReply(score)] for score, member in pairs]
+    return [[member, score_reply(ctx, score)] for score, member in pairs]
 
 
 def flat_reply(pairs: Sequence[Pair]) -> list[Reply]:

@@ -106,6 +106,9 @@ QUERY_LIMIT: Final = Directive("client-query-buffer-limit", Memory(_MEGABYTE), 1
 BULK_LIMIT: Final = Directive("proto-max-bulk-len", Memory(_MEGABYTE), 512 * _MEGABYTE)
 
 # --- types ---------------------------------------------------------------------------------------
+BUSY_REPLY_THRESHOLD: Final = Directive(
+    "busy-reply-threshold", Integer(0, INT64_MAX), 5000, aliases=("lua-time-limit",)
+)
 HLL_SPARSE_MAX_BYTES: Final = Directive("hll-sparse-max-bytes", Memory(), 3000)
 
 # --- the process ---------------------------------------------------------------------------------
@@ -268,6 +271,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     MIN_REPLICAS_MAX_LAG,
     MAX_MEMORY,
     MAX_MEMORY_POLICY,
+    BUSY_REPLY_THRESHOLD,
     HLL_SPARSE_MAX_BYTES,
     HASH_MAX_LISTPACK_ENTRIES,
     HASH_MAX_LISTPACK_VALUE,
@@ -332,7 +336,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("latency-tracking", YesNo(), True),
     Directive("latency-tracking-info-percentiles", WordList(), ("50", "99", "99.9")),
     Directive("tracking-table-max-keys", _LONG, 1_000_000),
-    Directive("busy-reply-threshold", _LONG, 5000, aliases=("lua-time-limit",)),
     Directive("enable-module-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE),
     Directive("appendfilename", Text(), "appendonly.aof", Flag.IMMUTABLE),
     Directive("appenddirname", Text(), "appendonlydir", Flag.IMMUTABLE),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from vedette.clients import Block, Engine, ServingSettings, Session
@@ -16,11 +17,14 @@ from vedette.clients.blocking import Reason
 from vedette.clients.rates import Rates, Totals
 from vedette.cmdspec import CommandRow, CommandTable, Flag
 from vedette.errors import CommandError
+from vedette.resp.replies import Reply
 
 from .. import directives
 from ..config import Configuration
 from ..persistence.save_points import SaveStatus
 from ..replication.state import Replication
+from ..scripting import Scripting
+from ..scripting.run import OUT_OF_MEMORY as OUT_OF_MEMORY_TEXT
 from ..store.database import Database
 from ..store.expiry_cycle import ExpiryCycle
 from ..store.keyspace import Keyspace
@@ -40,7 +44,7 @@ UNBLOCKED = CommandError(
 )
 #: The `changes` of a command that found nothing but expired keys.
 ONLY_EXPIRED = 1 << 62
-OUT_OF_MEMORY = CommandError(b"OOM command not allowed when used memory > 'maxmemory'.")
+OUT_OF_MEMORY = CommandError(OUT_OF_MEMORY_TEXT)
 SAVING_BROKEN = CommandError(
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to"
     b" disk. Commands that may modify the data set are disabled, because this instance is"
@@ -108,6 +112,7 @@ class ServerEngine(Engine):
         self.is_saving_broken = False
         #: The largest resident size seen.
         self.peak_memory_bytes = 0
+        self.scripting = Scripting(self)
         self.rates = Rates()
         self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, self.random)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
@@ -164,6 +169,7 @@ class ServerEngine(Engine):
             or self.has_enough_replicas is not None
             or self.is_out_of_memory
             or self.is_saving_broken
+            or self.scripting.slow_refusal is not None
         )
 
     def refuse(self, session: Session, row: CommandRow, argv: list[bytes]) -> CommandError | None:
@@ -175,17 +181,74 @@ class ServerEngine(Engine):
             return LOADING
         if self.is_out_of_memory and any_flags & Flag.DENYOOM and not self.is_replica:
             return OUT_OF_MEMORY
-        if any_flags & Flag.WRITE:
-            if self.is_replica and self.is_replica_read_only:
-                return READONLY
-            if self.is_saving_broken and not self.is_replica:
-                return SAVING_BROKEN
-            guard = self.has_enough_replicas
-            if not self.is_replica and guard is not None and not guard():
-                return NOREPLICAS
+        if any_flags & Flag.WRITE and (refusal := self.refusal_of_write()) is not None:
+            return refusal
         if self.is_link_down and not self.serves_stale_data and not all_flags & Flag.STALE:
             return MASTERDOWN
+        slow = self.scripting.slow_refusal
+        if slow is not None and not all_flags & Flag.ALLOW_BUSY:
+            return slow
         return None
+
+    def refusal_of_write(self) -> CommandError | None:
+        """Return why a client may not change the dataset now, or None."""
+        if self.is_replica:
+            return READONLY if self.is_replica_read_only else None
+        if self.is_saving_broken:
+            return SAVING_BROKEN
+        guard = self.has_enough_replicas
+        if guard is not None and not guard():
+            return NOREPLICAS
+        return None
+
+    # --- scripts ---------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Gives seconds, for durations."""
+        return self._clock
+
+    def call_from_script(
+        self, session: Session, row: CommandRow, argv: list[bytes], *, is_propagated: bool
+    ) -> Reply | Block:
+        """Run and account for a command of a script, whose gates are passed.
+
+        Effects join the unit that was begun; unless `is_propagated`, nobody is told of them.
+        """
+        self.enter(session)
+        context = self.context
+        assert self._transaction is not None
+        size_before = len(self._transaction)
+        started = self._clock()
+        try:
+            reply: Reply | Block = row.handler(context, argv)  # type: ignore[misc]
+        except CommandError as error:
+            row.failed_calls += 1
+            reply = self.error_reply(error.text)
+        if context.changes:
+            self.after_write(session, row, argv)
+        context.effects = None
+        row.calls += 1
+        row.seconds += self._clock() - started
+        self.commands_processed += 1
+        if not is_propagated:
+            del self._transaction[size_before:]
+        return reply
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Let requests of others run while a script is in progress, then have all as it was."""
+        context = self.context
+        kept = (context.session, context.now_ms, context.changes, context.effects)
+        unit, self._transaction = self._transaction, None
+        context.changes = 0
+        context.effects = None
+        try:
+            yield
+        finally:
+            self._transaction = unit
+            session, context.now_ms, context.changes, context.effects = kept
+            self.enter(session)
 
     # --- keys: waited for, and their events -----------------------------------------------------
 

@@ -26,6 +26,12 @@ _REASONS_AT_EXEC: Final = {
     DenialReason.CHANNEL: b"no permission to access one of the channels used as arguments",
 }
 
+_REASONS_IN_SCRIPT: Final = {
+    DenialReason.COMMAND: b"can't run this command or subcommand",
+    DenialReason.KEY: b"can't access at least one of the keys mentioned in the command arguments",
+    DenialReason.CHANNEL: b"can't publish to the channel mentioned in the command",
+}
+
 
 class AclFile(Protocol):
     """The file that ACL LOAD reads and ACL SAVE writes."""
@@ -140,6 +146,11 @@ def refusal_text(denial: Denial, row: CommandRow) -> bytes:
 def refusal_text_at_exec(denial: Denial) -> bytes:
     """Return the error in the place of a queued command's reply."""
     return _AT_EXEC + _REASONS_AT_EXEC[denial.reason]
+
+
+def refusal_text_in_script(denial: Denial) -> bytes:
+    """Return the error that a script gets."""
+    return b"ERR The user executing the script " + _REASONS_IN_SCRIPT[denial.reason]
 
 
 def explanation(denial: Denial, row: CommandRow, argv: list[bytes]) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..acl import AccessControl, Denial, DenialReason, UsersChange, check
-from ..acl.access import refusal_text, refusal_text_at_exec, subject_of
+from ..acl.access import refusal_text, refusal_text_at_exec, refusal_text_in_script, subject_of
 from ..acl.users import may_stay_subscribed
 from .describe import describe_client
 
@@ -73,6 +73,20 @@ class Gate:
             return None
         self._note(session, denial.reason, subject_of(denial, row, argv), "multi", now_ms)
         return refusal_text_at_exec(denial)
+
+    def refusal_in_script(
+        self, session: Session, row: CommandRow, argv: list[bytes], now_ms: int
+    ) -> bytes | None:
+        """Return the error that a script of `session` gets for what it may not run, or None."""
+        denial = _denial_of(session, row, argv)
+        if denial is None:
+            return None
+        self._note(session, denial.reason, subject_of(denial, row, argv), "lua", now_ms)
+        return refusal_text_in_script(denial)
+
+    def is_allowed(self, session: Session, row: CommandRow, argv: list[bytes]) -> bool:
+        """Return whether the user of `session` may run a command, which is not logged."""
+        return _denial_of(session, row, argv) is None
 
     def _note(
         self,

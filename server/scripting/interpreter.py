@@ -1,0 +1,357 @@
+"""One Lua 5.1 with what Redis leaves of it: compiling and running, without knowing any command.
+
+`lua/sandbox.lua` builds the world that scripts see, around the functions given here. Whatever
+a running script may do to the server is asked of its `Runner`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final, Protocol
+
+import lupa.lua51
+
+from vedette import REDIS_VERSION
+
+_SANDBOX: Final = resources.files(__package__).joinpath("lua/sandbox.lua").read_bytes()
+#: Errors that begin in the sandbox point to the code that called it.
+_SANDBOX_NAME: Final = b"=[C]"
+_NOT_STRINGS: Final = b"ERR Lua redis lib command arguments must be strings or integers"
+_NO_ARGUMENT: Final = b"ERR Please specify at least one argument for this redis lib call"
+_WRONG_TYPE: Final = b"ERR wrong number or type of arguments"
+_KILLED: Final = b"ERR Script killed by user with SCRIPT KILL..."
+_LOG_LEVELS: Final = {b"LOG_DEBUG": 0, b"LOG_VERBOSE": 1, b"LOG_NOTICE": 2, b"LOG_WARNING": 3}
+_REPL_FLAGS: Final = {
+    b"REPL_NONE": 0,
+    b"REPL_AOF": 1,
+    b"REPL_SLAVE": 2,
+    b"REPL_REPLICA": 2,
+    b"REPL_ALL": 3,
+}
+
+
+class ScriptError(Exception):
+    """An error that the script gets; `text` begins with its code.
+
+    `is_counted`: the statistics have it already.
+    """
+
+    def __init__(self, text: bytes, *, is_counted: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.is_counted = is_counted
+
+
+class CompileError(Exception):
+    """The code is no Lua; `text` is Lua's message."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+# Any in this module: what Lua gives and takes (bytes, numbers, booleans, None, tables), for which
+# lupa has no types.
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a run: an encoded reply, or an error.
+
+    `source` and `line` say where the error arose, unless the script returned it. `is_plain`:
+    `text` is a message without a code, of an error that could not even be handled.
+    """
+
+    data: bytes = b""
+    error: bytes | None = None
+    is_counted: bool = False
+    source: bytes | None = None
+    line: int | None = None
+    is_plain: bool = False
+
+
+class Runner(Protocol):
+    """The run in progress, as its script reaches it."""
+
+    #: The version of RESP that the script chose.
+    protocol: int
+
+    def call(self, argv: list[bytes]) -> Any:
+        """Run a command and return its reply for Lua.
+
+        Raises:
+            ScriptError: it is refused, or fails.
+        """
+
+    def is_allowed(self, argv: list[bytes]) -> bool:
+        """Return whether the user may run a command.
+
+        Raises:
+            ScriptError: there is no such command.
+        """
+
+    def set_replication(self, flags: int) -> None:
+        """Say who is to see what follows: 1 the append-only file, 2 the replicas, or both."""
+
+    def is_killed(self) -> bytes | None:
+        """Let others be served if the run takes too long; return why it is to end, or None."""
+
+
+class ScriptHost(Protocol):
+    """What scripts reach whether or not one runs."""
+
+    def log(self, level: int, text: bytes) -> None:
+        """Write to the server's log; `level` 0 (debug) to 3 (warning)."""
+
+    def count_error(self, text: bytes) -> None:
+        """Count an error that is part of a reply."""
+
+    def random(self) -> float:
+        """Return a number from 0 up to 1."""
+
+    def seed_random(self, seed: int) -> None:
+        """Have `random` repeat itself from here on."""
+
+
+class Interpreter:
+    """One Lua state. Only one script runs at a time."""
+
+    def __init__(self, host: ScriptHost) -> None:
+        self._host = host
+        #: The run in progress, or None.
+        self.runner: Runner | None = None
+        self._lua = lupa.lua51.LuaRuntime(
+            encoding=None,
+            unpack_returned_tuples=True,
+            register_eval=False,
+            register_builtins=False,
+            attribute_filter=_refuse_attribute,
+        )
+        self.table: Callable[[Any], Any] = self._lua.table_from
+        constants: dict[bytes, Any] = {**_LOG_LEVELS, **_REPL_FLAGS}
+        constants[b"REDIS_VERSION"] = REDIS_VERSION.encode()
+        constants[b"REDIS_VERSION_NUM"] = version_number(REDIS_VERSION)
+        functions = {
+            b"call": self._call,
+            b"pcall": self._pcall,
+            b"log": self._log,
+            b"setresp": self._setresp,
+            b"sha1hex": _sha1hex,
+            b"error_reply": self._error_reply,
+            b"status_reply": self._status_reply,
+            b"set_repl": self._set_repl,
+            b"acl_check_cmd": self._acl_check_cmd,
+            b"replicate_commands": lambda *arguments: True,
+            b"breakpoint": lambda *arguments: False,
+            b"debug": lambda *arguments: None,
+        }
+        host_functions = {
+            b"constants": self.table(constants),
+            b"redis": self.table(functions),
+            b"describe": _describe,
+            b"interrupt": self._interrupt,
+            b"interruption": lambda: self._why_killed or _KILLED,
+            b"count_error": host.count_error,
+            b"protocol": lambda: self._running(b"").protocol,
+            b"is_running": lambda: self.runner is not None,
+            b"random": host.random,
+            b"seed_random": host.seed_random,
+        }
+        self._why_killed: bytes | None = None
+        self._api = self._lua.execute(_SANDBOX, self.table(host_functions), name=_SANDBOX_NAME)
+
+    def add_library(
+        self, name: bytes, functions: Mapping[bytes, Any], constants: Mapping[bytes, Any]
+    ) -> None:
+        """Give scripts the global table `name`."""
+        self._api[b"add_library"](name, self.table(functions), self.table(constants))
+
+    def compile(self, code: bytes, name: bytes) -> Any:
+        """Return `code` as a Lua function; `name` is where its errors say they arose.
+
+        Raises:
+            CompileError: it is no Lua.
+        """
+        found, error = self._api[b"compile"](code, name)
+        if found is None:
+            raise CompileError(error)
+        return found
+
+    def run(
+        self,
+        function: Any,
+        runner: Runner,
+        keys: Sequence[bytes],
+        arguments: Sequence[bytes],
+        *,
+        protocol: int,
+        has_globals: bool,
+    ) -> Outcome:
+        """Run `function` for a client of version `protocol`.
+
+        Keys and arguments are the globals KEYS and ARGV, or its two arguments.
+        """
+        assert self.runner is None, "a script runs already"
+        run = self._api[b"run_script" if has_globals else b"run_function"]
+        self.runner = runner
+        self._why_killed = None
+        try:
+            found = run(function, self.table(keys), self.table(arguments), protocol)
+        finally:
+            self.runner = None
+        return _outcome(found)
+
+    # --- what scripts call -----------------------------------------------------------------------
+
+    def _running(self, name: bytes) -> Runner:
+        if self.runner is None:
+            raise ScriptError(b"ERR %b can only be called inside a script invocation" % name)
+        return self.runner
+
+    def _call(self, *arguments: Any) -> Any:
+        runner = self._running(b"redis.call/pcall")
+        return runner.call(_argv(arguments))
+
+    def _pcall(self, *arguments: Any) -> Any:
+        runner = self._running(b"redis.call/pcall")
+        try:
+            return runner.call(_argv(arguments))
+        except ScriptError as error:
+            found = {b"err": error.text}
+            if error.is_counted:
+                found[b"ignore_error_stats_update"] = True  # type: ignore[assignment]  # a table
+            return self.table(found)
+
+    def _acl_check_cmd(self, *arguments: Any) -> bool:
+        runner = self._running(b"redis.acl_check_cmd")
+        return runner.is_allowed(_argv(arguments))
+
+    def _setresp(self, *arguments: Any) -> None:
+        runner = self._running(b"redis.setresp")
+        if len(arguments) != 1:
+            raise ScriptError(b"ERR redis.setresp() requires one argument.")
+        protocol = int(_number(arguments[0]))
+        if protocol not in (2, 3):
+            raise ScriptError(b"ERR RESP version must be 2 or 3.")
+        runner.protocol = protocol
+
+    def _set_repl(self, *arguments: Any) -> None:
+        runner = self._running(b"redis.set_repl")
+        if len(arguments) != 1:
+            raise ScriptError(b"ERR redis.set_repl() requires two arguments.")
+        flags = int(_number(arguments[0]))
+        if flags & ~3:
+            raise ScriptError(
+                b"ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."
+            )
+        runner.set_replication(flags)
+
+    def _log(self, *arguments: Any) -> None:
+        if len(arguments) < 2:
+            raise ScriptError(b"ERR redis.log() requires two arguments or more.")
+        level = _number(arguments[0], None)
+        if level is None:
+            raise ScriptError(b"ERR First argument must be a number (log level).")
+        if not 0 <= int(level) <= 3:
+            raise ScriptError(b"ERR Invalid debug level.")
+        words = [text for text in map(_text, arguments[1:]) if text is not None]
+        self._host.log(int(level), b" ".join(words))
+
+    def _error_reply(self, *arguments: Any) -> Any:
+        if len(arguments) != 1 or type(arguments[0]) is not bytes:
+            return self.table({b"err": _WRONG_TYPE})
+        text = arguments[0].partition(b"\0")[0].removeprefix(b"-")
+        code, space, message = text.partition(b" ")
+        if not space:
+            code, message = b"ERR", text
+        return self.table({b"err": b"%b %b" % (code, message.strip(b"\r\n"))})
+
+    def _status_reply(self, *arguments: Any) -> Any:
+        if len(arguments) != 1 or type(arguments[0]) is not bytes:
+            return self.table({b"err": _WRONG_TYPE})
+        return self.table({b"ok": arguments[0]})
+
+    def _interrupt(self) -> bool:
+        self._why_killed = self.runner.is_killed() if self.runner is not None else None
+        return self._why_killed is not None
+
+
+def version_number(version: str) -> int:
+    """Return `7.2.4` as Redis writes it in one number, 0x00070204."""
+    major, minor, patch = map(int, version.split("."))
+    return major << 16 | minor << 8 | patch
+
+
+def _refuse_attribute(obj: object, name: object, is_setting: bool) -> str:
+    """Keep Lua from looking into Python's objects."""
+    raise AttributeError("no attributes for scripts")
+
+
+def _describe(error: Any) -> Any:
+    """Say what an object that was raised is: the text for the script, a fault of ours, or neither.
+
+    It is neither if the script made it.
+    """
+    if isinstance(error, ScriptError):
+        return (b"error", error.text, error.is_counted)
+    return (b"crash" if isinstance(error, BaseException) else b"other", None, None)
+
+
+def _outcome(found: tuple[Any, ...]) -> Outcome:
+    kind, value, *rest = found
+    if kind == b"reply":
+        return Outcome(data=value)
+    if kind == b"crash":
+        raise value
+    if kind == b"text":
+        return Outcome(error=value, is_plain=True)
+    is_counted, source, line = [*rest, None, None, None][:3]
+    text = value if type(value) is bytes else b"ERR unknown error"
+    is_counted = is_counted is True
+    return Outcome(error=text, is_counted=is_counted, source=source, line=line)
+
+
+def _argv(arguments: tuple[Any, ...]) -> list[bytes]:
+    """Return what was given to `redis.call`; numbers as Redis prints them for Lua.
+
+    Raises:
+        ScriptError: there is none, or one is neither string nor number.
+    """
+    if not arguments:
+        raise ScriptError(_NO_ARGUMENT)
+    argv = []
+    for argument in arguments:
+        text = _text(argument)
+        if text is None:
+            raise ScriptError(_NOT_STRINGS)
+        argv.append(text)
+    return argv
+
+
+def _text(value: Any) -> bytes | None:
+    kind = type(value)
+    if kind is bytes:
+        found: bytes = value
+        return found
+    if kind is int or kind is float:
+        return b"%.17g" % value
+    return None
+
+
+def _number(value: Any, default: float | None = 0) -> Any:
+    """Return `value` as Lua takes it for a number, else `default`."""
+    if type(value) in (int, float):
+        return value
+    try:
+        return float(value) if type(value) is bytes else default
+    except ValueError:
+        return default
+
+
+def _sha1hex(*arguments: Any) -> bytes:
+    if len(arguments) != 1:
+        raise ScriptError(b"ERR wrong number of arguments")
+    return hashlib.sha1(_text(arguments[0]) or b"", usedforsecurity=False).hexdigest().encode()

@@ -1,0 +1,453 @@
+-- The world a script sees: what Redis 7.0 (script_lua.c) leaves of Lua 5.1, and nothing that can
+-- be changed for the next script.
+--
+-- Stock Lua has no read-only tables, so scripts are given empty stand-ins: `real_of[stand_in]` is
+-- the table behind, and whatever reads or writes a table without asking its metatable is wrapped.
+-- This chunk is called "=[C]", so that no error points into it.
+--
+-- Arguments: `host`, the Python functions of `interpreter.py`. Returns a table of functions.
+local host = ...
+local as_function = python.as_function
+local raw = {}
+for name, value in pairs(_G) do raw[name] = value end
+local getinfo, sethook = debug.getinfo, debug.sethook
+local raw_error, raw_type, raw_next, raw_pcall, raw_xpcall = error, type, next, pcall, xpcall
+local raw_getmetatable, raw_setmetatable, raw_rawget = getmetatable, setmetatable, rawget
+local raw_rawset, raw_tostring, raw_select, raw_setfenv = rawset, tostring, select, setfenv
+local raw_loadstring = loadstring
+local create, resume = coroutine.create, coroutine.resume
+local concat, gsub, match = table.concat, string.gsub, string.match
+
+local READ_ONLY = "Attempt to modify a readonly table"
+local HOOK_PERIOD = 100000
+
+local real_of = raw_setmetatable({}, {__mode = "k"})
+local metatable_of = raw_setmetatable({}, {__mode = "k"})
+
+local function refuse_change()
+  raw_error(READ_ONLY, 2)
+end
+
+-- Return a stand-in for `real` that cannot be changed; `metatable`: what getmetatable says of it.
+local function protect(real, metatable)
+  local stand_in = raw_setmetatable({}, {__index = real, __newindex = refuse_change})
+  real_of[stand_in] = real
+  metatable_of[stand_in] = metatable
+  return stand_in
+end
+
+-- Errors: Python functions raise objects, scripts are to see tables. Returns what a script may see
+-- of `err`, and whether it is a fault of ours, which no script may catch.
+local function translate(err)
+  if raw_type(err) ~= "userdata" then return err, false end
+  local kind, text, is_counted = host.describe(err)
+  if kind == "error" then
+    local found = {err = text}
+    if is_counted then found.ignore_error_stats_update = true end
+    return found, false
+  end
+  return err, kind == "crash"
+end
+
+local function handler(err)
+  local found, is_crash = translate(err)
+  if is_crash then return found end
+  local level = 2
+  local info = getinfo(level, "Sl")
+  while info and (info.source == "=[C]" or info.what == "tail") do
+    level = level + 1
+    info = getinfo(level, "Sl")
+  end
+  if raw_type(found) ~= "table" then
+    found = {err = "ERR " .. raw_tostring(found)}
+  end
+  if info then
+    found.source = info.source
+    found.line = info.currentline
+  end
+  return found
+end
+
+local function hook()
+  if host.interrupt() then
+    -- At every line from now on, lest the script catch the error and go on.
+    sethook(hook, "l", 0)
+    raw_error({err = host.interruption()}, 0)
+  end
+end
+
+local globals = {}
+local environment
+
+local function finish_pcall(ok, ...)
+  if ok then return ok, ... end
+  local err, is_crash = translate((...))
+  if is_crash then raw_error(err, 0) end
+  return false, err
+end
+
+-- As Redis' pcall: of an error that is a table with `err` there remains the text.
+local function text_of_error(ok, ...)
+  local err = ...
+  if not ok and raw_type(err) == "table" and raw_type(raw_rawget(err, "err")) == "string" then
+    return false, raw_rawget(err, "err")
+  end
+  return ok, ...
+end
+
+function globals.pcall(f, ...)
+  return text_of_error(finish_pcall(raw_pcall(f, ...)))
+end
+
+function globals.xpcall(f, own_handler)
+  return finish_pcall(raw_xpcall(f, function(err)
+    local found, is_crash = translate(err)
+    if is_crash then return err end
+    return own_handler(found)
+  end))
+end
+
+local function new_coroutine(f)
+  local thread = create(f)
+  sethook(thread, hook, "", HOOK_PERIOD)
+  return thread
+end
+
+local function finish_wrapped(ok, ...)
+  if ok then return ... end
+  raw_error((...), 0)
+end
+
+local coroutines = {}
+for name, f in raw.pairs(raw.coroutine) do coroutines[name] = f end
+coroutines.create = new_coroutine
+
+function coroutines.resume(...)
+  return finish_pcall(resume(...))
+end
+
+function coroutines.wrap(f)
+  local thread = new_coroutine(f)
+  return function(...) return finish_wrapped(resume(thread, ...)) end
+end
+
+function globals.next(t, key)
+  return raw_next(real_of[t] or t, key)
+end
+
+function globals.pairs(t)
+  if raw_type(t) ~= "table" then
+    raw_error("bad argument #1 to 'pairs' (table expected, got " .. raw_type(t) .. ")", 2)
+  end
+  local real = real_of[t]
+  if real then
+    return function(_, key) return raw_next(real, key) end, t, nil
+  end
+  return raw_next, t, nil
+end
+
+function globals.rawget(t, key)
+  return raw_rawget(real_of[t] or t, key)
+end
+
+function globals.rawset(t, key, value)
+  if real_of[t] then raw_error(READ_ONLY, 0) end
+  return raw_rawset(t, key, value)
+end
+
+local string_metatable
+function globals.getmetatable(value)
+  if raw_type(value) == "string" then return string_metatable end
+  if value ~= nil and real_of[value] then return metatable_of[value] end
+  return raw_getmetatable(value)
+end
+
+function globals.setmetatable(t, metatable)
+  if t ~= nil and real_of[t] then raw_error(READ_ONLY, 0) end
+  if real_of[metatable] then metatable = real_of[metatable] end
+  local ok, result = raw_pcall(raw_setmetatable, t, metatable)
+  if not ok then raw_error((gsub(result, "'%?'", "'setmetatable'")), 2) end
+  return result
+end
+
+function globals.loadstring(text, name)
+  if raw_type(text) == "string" and text:byte(1) == 27 then
+    return nil, "attempt to load precompiled code"
+  end
+  local f, err = raw_loadstring(text, name)
+  if f then raw_setfenv(f, environment) end
+  return f, err
+end
+
+-- The pieces are put together first, so that compiled code is seen for what it is.
+function globals.load(reader, name)
+  local pieces = {}
+  while true do
+    local piece = reader()
+    if piece == nil or piece == "" then break end
+    if raw_type(piece) ~= "string" then return nil, "reader function must return a string" end
+    pieces[#pieces + 1] = piece
+  end
+  return globals.loadstring(concat(pieces), name or "=(load)")
+end
+
+for _, name in raw.ipairs{
+  "tostring", "assert", "tonumber", "rawequal", "collectgarbage", "type", "select", "unpack",
+  "gcinfo", "ipairs", "_VERSION", "error",
+} do
+  globals[name] = raw[name]
+end
+
+local function copy(library)
+  local copied = {}
+  for name, f in raw.pairs(library) do copied[name] = f end
+  return copied
+end
+
+-- The functions of `table` that change their argument.
+local tables = copy(raw.table)
+local function finish_change(name, ok, ...)
+  if ok then return ... end
+  local err = ...
+  if raw_type(err) == "string" then err = gsub(err, "'%?'", "'" .. name .. "'") end
+  raw_error(err, raw_type(err) == "string" and not match(err, "^[^:]*:%d+:") and 3 or 0)
+end
+for _, name in raw.ipairs{"insert", "remove", "sort", "setn", "foreach", "foreachi"} do
+  local change = raw.table[name]
+  tables[name] = function(t, ...)
+    if t ~= nil and real_of[t] then raw_error(READ_ONLY, 0) end
+    return finish_change(name, raw_pcall(change, t, ...))
+  end
+end
+
+local maths = copy(raw.math)
+local strings = copy(raw.string)
+
+local redis = {}
+for name, value in raw.pairs(host.constants) do redis[name] = value end
+for name, f in raw.pairs(host.redis) do redis[name] = as_function(f) end
+
+-- As Lua's own, with a generator that repeats itself if it is told to.
+function maths.random(...)
+  if not host.is_running() then
+    raw_error("math.random can only be called inside a script invocation", 2)
+  end
+  local low, high = ...
+  local count = raw_select("#", ...)
+  if count == 0 then return host.random() end
+  if count > 2 then raw_error("wrong number of arguments", 2) end
+  for i = 1, count do
+    if not raw.tonumber((raw_select(i, ...))) then
+      raw_error("bad argument #" .. i .. " to 'random' (number expected, got "
+        .. raw_type((raw_select(i, ...))) .. ")", 2)
+    end
+  end
+  if count == 1 then low, high = 1, low end
+  low, high = raw.math.floor(low), raw.math.floor(high)
+  if low > high then
+    raw_error("bad argument #" .. count .. " to 'random' (interval is empty)", 2)
+  end
+  return raw.math.floor(host.random() * (high - low + 1)) + low
+end
+
+function maths.randomseed(seed)
+  if not host.is_running() then
+    raw_error("math.randomseed can only be called inside a script invocation", 2)
+  end
+  if not raw.tonumber(seed) then
+    raw_error("bad argument #1 to 'randomseed' (number expected, got "
+      .. (seed == nil and "no value" or raw_type(seed)) .. ")", 2)
+  end
+  host.seed_random(raw.math.floor(seed))
+end
+
+-- What Lua calls itself by a metatable must be as safe as what scripts name.
+raw_getmetatable("").__index = strings
+
+local function library(f)
+  return as_function(f)
+end
+
+globals.string = protect(strings)
+globals.table = protect(tables)
+globals.math = protect(maths)
+globals.coroutine = protect(coroutines)
+globals.redis = protect(redis)
+string_metatable = protect({__index = globals.string})
+
+local function missing(_, name)
+  if raw_type(name) ~= "string" and raw_type(name) ~= "number" then
+    raw_error("Second argument to luaProtectedTableError must be a string or number", 2)
+  end
+  raw_error("Script attempted to access nonexistent global variable '" .. name .. "'", 2)
+end
+
+raw_setmetatable(globals, {__index = missing})
+environment = protect(globals, protect({__index = missing}))
+globals._G = environment
+for name in raw.pairs(raw) do raw._G[name] = nil end
+
+local api = {}
+
+-- Return the compiled function, or nil and the error.
+function api.compile(code, name)
+  return globals.loadstring(code, name)
+end
+
+-- Add `functions` (Python's) as the library `name`.
+function api.add_library(name, functions, constants)
+  local made = {}
+  for key, f in raw.pairs(functions) do made[key] = library(f) end
+  for key, value in raw.pairs(constants) do made[key] = value end
+  globals[name] = protect(made)
+end
+
+-- Replies ------------------------------------------------------------------------------------
+
+local format, sub = raw.string.format, raw.string.sub
+local STACK_LIMIT = 7990
+
+local function one_line(text)
+  return (gsub(text, "[\r\n]", " "))
+end
+
+local function up_to_zero(text)
+  return match(text, "^%Z*")
+end
+
+-- Append `value` as a reply to `out`. `client` and `script` are protocol versions.
+local encode
+
+local function add_bulk(out, text)
+  out[#out + 1] = "$" .. #text .. "\r\n" .. text .. "\r\n"
+end
+
+local function encode_special(value, out, client, script, depth)
+  local err = raw_rawget(value, "err")
+  if raw_type(err) == "string" then
+    err = up_to_zero(err)
+    if not raw_rawget(value, "ignore_error_stats_update") then host.count_error(err) end
+    out[#out + 1] = "-" .. one_line((gsub(err, "[\r\n]+$", ""))) .. "\r\n"
+    return true
+  end
+  local ok = raw_rawget(value, "ok")
+  if raw_type(ok) == "string" then
+    out[#out + 1] = "+" .. one_line(up_to_zero(ok)) .. "\r\n"
+    return true
+  end
+  local double = raw_rawget(value, "double")
+  if raw_type(double) == "number" then
+    local text = format("%.17g", double)
+    if client == 3 then out[#out + 1] = "," .. text .. "\r\n" else add_bulk(out, text) end
+    return true
+  end
+  local big = raw_rawget(value, "big_number")
+  if raw_type(big) == "string" then
+    big = one_line(up_to_zero(big))
+    if client == 3 then out[#out + 1] = "(" .. big .. "\r\n" else add_bulk(out, big) end
+    return true
+  end
+  local verbatim = raw_rawget(value, "verbatim_string")
+  if raw_type(verbatim) == "table" then
+    local kind, text = raw_rawget(verbatim, "format"), raw_rawget(verbatim, "string")
+    if raw_type(kind) == "string" and raw_type(text) == "string" then
+      if client == 3 then
+        out[#out + 1] = "=" .. (#text + 4) .. "\r\n" .. sub(kind .. "   ", 1, 3) .. ":" .. text .. "\r\n"
+      else
+        add_bulk(out, text)
+      end
+      return true
+    end
+  end
+  local map = raw_rawget(value, "map")
+  if raw_type(map) == "table" then
+    local at, count = #out + 1, 0
+    out[at] = ""
+    for key, item in raw_next, map do
+      encode(key, out, client, script, depth + 3)
+      encode(item, out, client, script, depth + 3)
+      count = count + 1
+    end
+    out[at] = (client == 3 and "%" .. count or "*" .. 2 * count) .. "\r\n"
+    return true
+  end
+  local set = raw_rawget(value, "set")
+  if raw_type(set) == "table" then
+    local at, count = #out + 1, 0
+    out[at] = ""
+    for key in raw_next, set do
+      encode(key, out, client, script, depth + 3)
+      count = count + 1
+    end
+    out[at] = (client == 3 and "~" or "*") .. count .. "\r\n"
+    return true
+  end
+  return false
+end
+
+function encode(value, out, client, script, depth)
+  local kind = raw_type(value)
+  if depth > STACK_LIMIT then
+    host.count_error("ERR reached lua stack limit")
+    out[#out + 1] = "-ERR reached lua stack limit\r\n"
+  elseif kind == "string" then
+    add_bulk(out, value)
+  elseif kind == "number" then
+    out[#out + 1] = ":" .. format("%d", value) .. "\r\n"
+  elseif kind == "boolean" and script == 3 then
+    if client == 3 then
+      out[#out + 1] = value and "#t\r\n" or "#f\r\n"
+    else
+      out[#out + 1] = value and ":1\r\n" or ":0\r\n"
+    end
+  elseif kind == "boolean" and value then
+    out[#out + 1] = ":1\r\n"
+  elseif kind ~= "table" then
+    out[#out + 1] = client == 3 and "_\r\n" or "$-1\r\n"
+  else
+    value = real_of[value] or value
+    if encode_special(value, out, client, script, depth) then return end
+    local at, count = #out + 1, 0
+    out[at] = ""
+    while true do
+      local item = raw_rawget(value, count + 1)
+      if item == nil then break end
+      count = count + 1
+      encode(item, out, client, script, depth + 1)
+    end
+    out[at] = "*" .. count .. "\r\n"
+  end
+end
+
+-- Running ------------------------------------------------------------------------------------
+
+-- Run `f` for a client of protocol `client`. Returns "reply" and the encoded reply; "error", the
+-- text, whether it is counted already, the source and the line; "text" and a message that is no
+-- table; or "crash" and the Python exception.
+local function run(f, keys, arguments, client)
+  sethook(hook, "", HOOK_PERIOD)
+  local ok, value = raw_xpcall(function() return (f(keys, arguments)) end, handler)
+  sethook()
+  if not ok then
+    if raw_type(value) == "userdata" then return "crash", value end
+    if raw_type(value) ~= "table" then return "text", raw_tostring(value) end
+    return "error", raw_rawget(value, "err"), raw_rawget(value, "ignore_error_stats_update"),
+      raw_rawget(value, "source"), raw_rawget(value, "line")
+  end
+  if raw_type(value) == "table" and raw_type(raw_rawget(value, "err")) == "string" then
+    return "error", raw_rawget(value, "err"), raw_rawget(value, "ignore_error_stats_update")
+  end
+  local out = {}
+  encode(value, out, client, host.protocol(), 0)
+  return "reply", concat(out)
+end
+
+function api.run_script(f, keys, arguments, client)
+  globals.KEYS = keys
+  globals.ARGV = arguments
+  return run(f, nil, nil, client)
+end
+
+api.run_function = run
+
+return api

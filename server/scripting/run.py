@@ -1,0 +1,175 @@
+"""One run of a script: the commands it calls, judged and run, and whether it is to end.
+
+Follows Redis 7.0 `script.c: scriptPrepareForRun, scriptCall, scriptInterrupt`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from vedette.clients import Block, Session
+from vedette.cmdspec import CommandRow, Flag
+from vedette.errors import CommandError
+from vedette.resp.replies import ErrorReply, Reply
+
+from .. import directives
+from .conversion import to_lua
+from .interpreter import ScriptError
+from .shebang import ScriptFlag
+
+if TYPE_CHECKING:
+    from ..engine import ServerEngine
+    from .interpreter import Interpreter
+
+_STALE: Final = b"ERR Can not execute the command on a stale replica"
+#: Redis' words for any command that needs memory.
+OUT_OF_MEMORY: Final = b"OOM command not allowed when used memory > 'maxmemory'."
+_KILLED: Final = b"ERR Script killed by user with SCRIPT KILL..."
+
+
+class Run:
+    """A script in progress; the `Runner` of its interpreter.
+
+    `name` is the sha of a script or the name of a function. Commands run in a session of their
+    own, so that what they change of it (SELECT) ends with the run.
+    """
+
+    def __init__(
+        self,
+        engine: ServerEngine,
+        interpreter: Interpreter,
+        *,
+        name: bytes,
+        argv: list[bytes],
+        flags: ScriptFlag,
+        is_read_only: bool,
+        is_eval: bool,
+    ) -> None:
+        self.engine = engine
+        self.name = name
+        #: The request that started it, for FUNCTION STATS.
+        self.argv = argv
+        self.is_eval = is_eval
+        self.caller = engine.context.session
+        self.protocol = 2
+        #: A write was run: from then on nothing may end it half done.
+        self.has_written = False
+        #: SCRIPT KILL asked for its end.
+        self.is_kill_requested = False
+        #: Others are being served meanwhile.
+        self.is_slow = False
+        says_something = ScriptFlag.SAYS_NOTHING not in flags
+        self._is_read_only = is_read_only or (says_something and ScriptFlag.NO_WRITES in flags)
+        self._may_exceed_memory = says_something and ScriptFlag.ALLOW_OOM in flags
+        self._was_out_of_memory = engine.is_out_of_memory
+        self._replication_flags = 3
+        self._is_calling = False
+        self._table = interpreter.table
+        self._clock = engine.clock
+        self.started_s = self._clock()
+        self.session = _session_for(self.caller)
+
+    @property
+    def elapsed_ms(self) -> int:
+        """How long it has been running."""
+        return int((self._clock() - self.started_s) * 1000)
+
+    # Any: see `interpreter.py`.
+    def call(self, argv: list[bytes]) -> Any:
+        """See `Runner`."""
+        if self._is_calling:
+            raise ScriptError(b"ERR redis.call/pcall cannot be called by a command of a script")
+        engine = self.engine
+        try:
+            row: CommandRow | None = engine.table.find(argv)
+        except CommandError:
+            row = None
+        refusal = self._refusal(row, argv)
+        if refusal is not None:
+            if row is not None:
+                row.rejected_calls += 1
+            raise ScriptError(engine.error_reply(refusal).text, is_counted=True)
+        assert row is not None
+        if row.flags & Flag.WRITE:
+            self.has_written = True
+        self.session.protocol = self.protocol
+        self._is_calling = True
+        try:
+            reply = engine.call_from_script(
+                self.session, row, argv, is_propagated=bool(self._replication_flags & 2)
+            )
+        finally:
+            self._is_calling = False
+        return self._as_lua(reply)
+
+    def _as_lua(self, reply: Reply | Block) -> Any:
+        if isinstance(reply, Block):
+            reply = (reply.instead_of_waiting or reply.on_timeout)()
+        if isinstance(reply, ErrorReply):
+            text = reply.text if b" " in reply.text else b"ERR " + reply.text
+            raise ScriptError(text, is_counted=True)
+        return to_lua(reply, self.protocol, self._table)
+
+    def _refusal(self, row: CommandRow | None, argv: list[bytes]) -> bytes | None:
+        """Return why the command may not run, or None; the order is Redis'."""
+        engine = self.engine
+        if row is None:
+            return b"ERR Unknown Redis command called from script"
+        if not row.min_arguments <= len(argv) <= row.max_arguments:
+            return b"ERR Wrong number of args calling Redis command from script"
+        if row.flags & Flag.NOSCRIPT:
+            return b"ERR This Redis command is not allowed from script"
+        if engine.is_link_down and not engine.serves_stale_data and not row.flags & Flag.STALE:
+            return _STALE
+        denied = engine.gate.refusal_in_script(self.caller, row, argv, engine.context.now_ms)
+        if denied is not None:
+            return denied
+        if self._is_read_only and row.flags & (Flag.WRITE | Flag.MAY_REPLICATE):
+            return b"ERR Write commands are not allowed from read-only scripts."
+        if self.has_written or self.caller.is_deaf:
+            return None
+        if row.flags & Flag.WRITE:
+            refusal = engine.refusal_of_write()
+            if refusal is not None:
+                return refusal.text
+        if row.flags & Flag.DENYOOM and self._was_out_of_memory and not self._may_exceed_memory:
+            return OUT_OF_MEMORY
+        return None
+
+    def is_allowed(self, argv: list[bytes]) -> bool:
+        """See `Runner`."""
+        try:
+            row = self.engine.table.find(argv)
+        except CommandError as error:
+            text = b"ERR Invalid command passed to redis.acl_check_cmd()"
+            raise ScriptError(text) from error
+        return self.engine.gate.is_allowed(self.caller, row, argv)
+
+    def set_replication(self, flags: int) -> None:
+        """See `Runner`."""
+        self._replication_flags = flags
+
+    def is_killed(self) -> bytes | None:
+        """See `Runner`."""
+        if not self.is_slow:
+            threshold_ms = self.engine.configuration[directives.BUSY_REPLY_THRESHOLD]
+            if not threshold_ms or self.elapsed_ms < threshold_ms:
+                return None
+        self.engine.scripting.serve_others(self)
+        return _KILLED if self.is_kill_requested else None
+
+
+def _session_for(caller: Session) -> Session:
+    """Return a session that is the caller's in all that commands of a script may ask of it."""
+    session = Session(
+        caller.id,
+        address=caller.address,
+        local_address=caller.local_address,
+        now_ms=caller.created_ms,
+        user=caller.user,
+    )
+    session.name = caller.name
+    session.database_index = caller.database_index
+    session.is_deaf = caller.is_deaf
+    session.kind = caller.kind
+    return session

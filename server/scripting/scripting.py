@@ -1,0 +1,286 @@
+"""The scripts of one server: those EVAL knows, the run in progress, and what it may hold up.
+
+Follows Redis 7.0 `eval.c: evalGenericCommand, luaCreateFunction`, `script.c: scriptPrepareForRun`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from vedette.errors import CommandError
+from vedette.resp.replies import ErrorReply, RawReply, Reply
+
+from .interpreter import CompileError, Interpreter, Outcome
+from .run import Run
+from .shebang import ScriptFlag, split_shebang
+
+if TYPE_CHECKING:
+    from ..engine import ServerEngine
+
+SLOW_SCRIPT: Final = CommandError(
+    b"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+)
+SLOW_FUNCTION: Final = CommandError(
+    b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+)
+_NOT_BUSY: Final = CommandError(b"NOTBUSY No scripts in execution right now.")
+_FROM_MASTER: Final = CommandError(
+    b"UNKILLABLE The busy script was sent by a master instance in the context of replication and"
+    b" cannot be killed."
+)
+_HAS_WRITTEN: Final = CommandError(
+    b"UNKILLABLE Sorry the script already executed write commands against the dataset. You can"
+    b" either wait the script termination or kill the server in a hard way using the SHUTDOWN"
+    b" NOSAVE command."
+)
+_MASTER_DOWN: Final = CommandError(
+    b"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+)
+_NO_STALE: Final = CommandError(
+    b"MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and"
+    b" 'allow-stale' flag is not set on the script."
+)
+_READ_ONLY_REPLICA: Final = CommandError(
+    b"READONLY Can not run script with write flag on readonly replica"
+)
+_SAVING_BROKEN: Final = CommandError(
+    b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to"
+    b" disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
+)
+_READ_ONLY_COMMAND: Final = CommandError(
+    b"ERR Can not execute a script with write flag using *_ro command."
+)
+_OUT_OF_MEMORY: Final = CommandError(
+    b"OOM allow-oom flag is not set on the script, can not run it when used memory > 'maxmemory'"
+)
+
+
+def no_one(run: Run) -> None:
+    """Serve nobody while a script runs: what a server without connections does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script that EVAL knows; `function` is Lua's."""
+
+    body: bytes
+    flags: ScriptFlag
+    function: Any  # lupa has no types
+
+
+class Scripting:
+    """The scripts of `engine`. Each Lua is made when it is first needed.
+
+    `on_slow(run)` serves other clients for a moment, while a script runs that has taken too long;
+    it is the runtime's, which sets it. `on_log(level, text)` likewise takes what scripts log.
+    """
+
+    def __init__(self, engine: ServerEngine) -> None:
+        self._engine = engine
+        self.on_slow: Callable[[Run], None] = no_one
+        self.on_log: Callable[[int, bytes], None] = lambda level, text: None
+        #: The run in progress, or None.
+        self.run: Run | None = None
+        self.scripts: dict[bytes, Script] = {}
+        self._lua: Interpreter | None = None
+        self._random = random.Random(0)
+
+    @property
+    def lua(self) -> Interpreter:
+        """The Lua in which scripts of EVAL run."""
+        if self._lua is None:
+            self._lua = Interpreter(self)
+        return self._lua
+
+    # --- what the interpreters ask for: `ScriptHost` ---------------------------------------------
+
+    def log(self, level: int, text: bytes) -> None:
+        """See `ScriptHost`."""
+        self.on_log(level, text)
+
+    def count_error(self, text: bytes) -> None:
+        """See `ScriptHost`."""
+        self._engine.error_reply(text)
+
+    def random(self) -> float:
+        """See `ScriptHost`."""
+        return self._random.random()
+
+    def seed_random(self, seed: int) -> None:
+        """See `ScriptHost`."""
+        self._random.seed(seed)
+
+    # --- scripts ---------------------------------------------------------------------------------
+
+    def load(self, body: bytes) -> bytes:
+        """Keep a script and return its name, the SHA-1 of `body` in lower-case digits.
+
+        Raises:
+            CommandError: its first line makes no sense, or it is no Lua.
+        """
+        sha = sha1_of(body)
+        if sha not in self.scripts:
+            flags, code = split_shebang(body)
+            try:
+                function = self.lua.compile(code, b"@user_script")
+            except CompileError as error:
+                raise CommandError(
+                    b"ERR Error compiling script (new function): %b" % error.text
+                ) from error
+            self.scripts[sha] = Script(body, flags, function)
+        return sha
+
+    def flush(self) -> None:
+        """Forget all scripts, and all they left in their Lua."""
+        self.scripts.clear()
+        self._lua = None
+
+    def evaluate(
+        self,
+        sha: bytes,
+        argv: list[bytes],
+        keys: Sequence[bytes],
+        arguments: Sequence[bytes],
+        *,
+        is_read_only: bool,
+    ) -> Reply:
+        """Run the script called `sha`, which there is, and return its reply.
+
+        Raises:
+            CommandError: it may not run now.
+        """
+        script = self.scripts[sha]
+        self.check_may_run(script.flags, is_read_only=is_read_only)
+        run = Run(
+            self._engine,
+            self.lua,
+            name=sha,
+            argv=argv,
+            flags=script.flags,
+            is_read_only=is_read_only,
+            is_eval=True,
+        )
+        return self._run(run, self.lua, script.function, keys, arguments)
+
+    def check_may_run(self, flags: ScriptFlag, *, is_read_only: bool) -> None:
+        """Refuse a script that says what it needs, if that cannot be had now.
+
+        Raises:
+            CommandError: why it may not run.
+        """
+        engine = self._engine
+        session = engine.context.session
+        if engine.is_link_down and not engine.serves_stale_data:
+            if ScriptFlag.SAYS_NOTHING in flags:
+                raise _MASTER_DOWN
+            if ScriptFlag.ALLOW_STALE not in flags:
+                raise _NO_STALE
+        if ScriptFlag.SAYS_NOTHING in flags:
+            return
+        if ScriptFlag.NO_WRITES not in flags:
+            if engine.is_replica and engine.is_replica_read_only and not session.is_deaf:
+                raise _READ_ONLY_REPLICA
+            if engine.is_saving_broken and not session.is_deaf:
+                raise _SAVING_BROKEN
+            if is_read_only:
+                raise _READ_ONLY_COMMAND
+            refusal = None if session.is_deaf else engine.refusal_of_write()
+            if refusal is not None:
+                raise refusal
+        may_exceed = ScriptFlag.ALLOW_OOM | ScriptFlag.NO_WRITES
+        if engine.is_out_of_memory and not flags & may_exceed:
+            raise _OUT_OF_MEMORY
+
+    def _run(
+        self,
+        run: Run,
+        lua: Interpreter,
+        function: Any,  # lupa has no types
+        keys: Sequence[bytes],
+        arguments: Sequence[bytes],
+    ) -> Reply:
+        engine = self._engine
+        caller = run.caller
+        is_own_unit = not engine.is_in_transaction
+        if is_own_unit:
+            engine.begin_transaction()
+        self.run = run
+        try:
+            outcome = lua.run(
+                function,
+                run,
+                keys,
+                arguments,
+                protocol=caller.protocol,
+                has_globals=run.is_eval,
+            )
+        finally:
+            self.run = None
+            if run.is_slow:
+                engine.recheck()
+            engine.enter(caller)
+            engine.context.effects = None
+            if is_own_unit:
+                engine.end_transaction()
+        return self._reply(run, outcome)
+
+    def _reply(self, run: Run, outcome: Outcome) -> Reply:
+        text = outcome.error
+        if text is None:
+            return RawReply(outcome.data)
+        if outcome.is_plain:
+            text = b"ERR Error running script %b, %b" % (run.name, text[:100])
+        elif outcome.source is not None and outcome.line is not None:
+            text += b" script: %b, on %b:%d." % (run.name, outcome.source, outcome.line)
+        text = text.rstrip(b"\r\n")
+        return ErrorReply(text) if outcome.is_counted else self._engine.error_reply(text)
+
+    # --- a run that takes too long ---------------------------------------------------------------
+
+    @property
+    def slow_refusal(self) -> CommandError | None:
+        """What others are answered while a script runs too long; None: none does."""
+        if self.run is None or not self.run.is_slow:
+            return None
+        return SLOW_SCRIPT if self.run.is_eval else SLOW_FUNCTION
+
+    def serve_others(self, run: Run) -> None:
+        """Have other clients served for a moment; from the first time on they hear BUSY."""
+        engine = self._engine
+        if not run.is_slow:
+            run.is_slow = True
+            self.log(
+                3,
+                b"Slow script detected: still in execution after %d milliseconds. You can"
+                b" try killing the script using the %b command. Script name is: %b."
+                % (run.elapsed_ms, b"SCRIPT KILL" if run.is_eval else b"FUNCTION KILL", run.name),
+            )
+            engine.recheck()
+        with engine.set_aside():
+            self.on_slow(run)
+
+    def kill(self, *, is_eval: bool) -> None:
+        """Have the run in progress end (SCRIPT KILL, or FUNCTION KILL).
+
+        Raises:
+            CommandError: there is none, it may not be ended, or it is one of the other kind.
+        """
+        run = self.run
+        if run is None:
+            raise _NOT_BUSY
+        if run.caller.is_deaf:
+            raise _FROM_MASTER
+        if run.has_written:
+            raise _HAS_WRITTEN
+        if run.is_eval != is_eval:
+            raise SLOW_SCRIPT if run.is_eval else SLOW_FUNCTION
+        run.is_kill_requested = True
+
+
+def sha1_of(body: bytes) -> bytes:
+    """Return the SHA-1 of `body` in lower-case hexadecimal digits."""
+    return hashlib.sha1(body, usedforsecurity=False).hexdigest().encode()

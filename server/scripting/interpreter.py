@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final, Protocol
 
-import lupa.lua51
-
 from vedette import REDIS_VERSION
 
 _SANDBOX: Final = resources.files(__package__).joinpath("lua/sandbox.lua").read_bytes()
@@ -123,7 +121,10 @@ class Interpreter:
         self._host = host
         #: The run in progress, or None.
         self.runner: Runner | None = None
-        self._lua = lupa.lua51.LuaRuntime(
+        # Here, so that a server that runs no script does not load it.
+        from lupa.lua51 import LuaRuntime
+
+        self._lua = LuaRuntime(
             encoding=None,
             unpack_returned_tuples=True,
             register_eval=False,

@@ -75,6 +75,7 @@ def test_wheel_needs_nothing_that_must_be_compiled(wheel: Path) -> None:
         "anycrc",
         "click",
         "hiredis",
+        "lupa",
         "prometheus-client",
         "rich",
         "sortedcontainers",

@@ -35,10 +35,31 @@ from vedette.conf.kinds import INT64_MAX, ClientClass
 from vedette.conf.tls import TLS_DIRECTIVES, TLS_WITHOUT_EFFECT
 from vedette.types import Address
 
+from .store.keyspace_events import (
+    KeyspaceEvents,
+    format_keyspace_events,
+    parse_keyspace_events,
+)
+
 _KILOBYTE: Final = 1024
 _MEGABYTE: Final = 1024 * 1024
 _UINT_MAX: Final = 2**32 - 1
 _PORT: Final = Integer(0, 65535)
+
+
+class EventLetters(Kind[KeyspaceEvents]):
+    """The value of `notify-keyspace-events`: letters, each for a class of events."""
+
+    def parse(self, words: Sequence[str]) -> KeyspaceEvents:
+        if len(words) != 1:
+            raise BadValueError("wrong number of arguments")
+        try:
+            return parse_keyspace_events(words[0])
+        except ValueError as error:
+            raise BadValueError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.") from error
+
+    def render(self, value: KeyspaceEvents) -> tuple[str, ...]:
+        return (format_keyspace_events(value),)
 
 
 class MasterAddress(Kind[Address | None]):
@@ -201,6 +222,10 @@ MAX_MEMORY_POLICY: Final = Directive(
     validate=_only("noeviction", "this server evicts no keys, so only noeviction is accepted"),
 )
 
+NOTIFY_KEYSPACE_EVENTS: Final = Directive(
+    "notify-keyspace-events", EventLetters(), KeyspaceEvents.NONE
+)
+
 # --- encodings -----------------------------------------------------------------------------------
 _ENTRIES: Final = Integer(0, INT64_MAX)
 HASH_MAX_LISTPACK_ENTRIES: Final = Directive(
@@ -272,6 +297,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     MAX_MEMORY,
     MAX_MEMORY_POLICY,
     BUSY_REPLY_THRESHOLD,
+    NOTIFY_KEYSPACE_EVENTS,
     HLL_SPARSE_MAX_BYTES,
     HASH_MAX_LISTPACK_ENTRIES,
     HASH_MAX_LISTPACK_VALUE,
@@ -368,12 +394,6 @@ ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
         False,
         Flag.IMMUTABLE,
         validate=_only(False, "this server has no cluster mode"),
-    ),
-    Directive(
-        "notify-keyspace-events",
-        Text(),
-        "",
-        validate=_only("", "this server sends no keyspace notifications yet"),
     ),
     Directive(
         "tls-ciphersuites",

@@ -14,6 +14,7 @@ from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
 from ..engine.context import WRONG_TYPE
+from ..engine.keyspace_events import KeyspaceEvents
 from . import extended_float
 from .arguments import INT64_MAX, INT64_MIN, NOT_A_FLOAT, parse_integer
 
@@ -96,6 +97,8 @@ def _add(ctx: ServerContext, key: bytes, amount: int) -> int:
         if not INT64_MIN <= result <= INT64_MAX:
             raise CommandError(b"ERR increment or decrement would overflow")
     db.replace(key, b"%d" % result)
+    if ctx.is_notifying:
+        ctx.notify(KeyspaceEvents.STRING, b"incrby", key)
     ctx.changes = 1
     return result
 
@@ -118,6 +121,7 @@ def incrbyfloat(ctx: ServerContext, argv: list[bytes]) -> Reply:
         raise CommandError(b"ERR increment would produce NaN or Infinity")
     text = extended_float.render(result)
     ctx.db.replace(key, text)
+    ctx.notify(KeyspaceEvents.STRING, b"incrbyfloat", key)
     ctx.changes = 1
     # The sum and not the summand: so no replica's arithmetic can come to another result.
     ctx.propagate_as([b"SET", key, text, b"KEEPTTL"])

@@ -11,6 +11,7 @@ from vedette.resp.replies import OK, Reply
 
 from .. import directives
 from ..engine import ServerContext
+from ..engine.keyspace_events import KeyspaceEvents
 from ..persistence.rdb.errors import DumpFooterError, RdbError
 from ..persistence.rdb.payload import dump_payload, restore_payload
 from .arguments import parse_integer, syntax_error
@@ -102,9 +103,11 @@ def restore(ctx: ServerContext, argv: list[bytes]) -> Reply:
         expire_at_ms += ctx.now_ms
     if expire_at_ms and is_expired_at_once(ctx, expire_at_ms):
         if options.replaces and ctx.db.delete(key):
+            ctx.notify(KeyspaceEvents.GENERIC, b"del", key)
             ctx.changes = 1
             ctx.propagate_as([b"DEL", key])
         return OK
+    ctx.db.delete(key)
     ctx.db.set(key, value)
     ctx.changes = 1
     if expire_at_ms:
@@ -113,4 +116,5 @@ def restore(ctx: ServerContext, argv: list[bytes]) -> Reply:
             ctx.propagate_as(
                 [argv[0], key, b"%d" % expire_at_ms, *argv[3:], b"ABSTTL"],
             )
+    ctx.notify(KeyspaceEvents.GENERIC, b"restore", key)
     return OK

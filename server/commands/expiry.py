@@ -13,9 +13,11 @@ from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
+from ..engine.keyspace_events import KeyspaceEvents
 from .arguments import INT64_MAX, INT64_MIN, parse_integer
 from .lifetimes import invalid_expire_time, is_expired_at_once
 
+_GENERIC: Final = KeyspaceEvents.GENERIC
 _CONDITIONS: Final = frozenset((b"NX", b"XX", b"GT", b"LT"))
 _WRITE: Final = Flag.WRITE | Flag.FAST
 _WRITTEN_KEY: Final = Keys(1, 1, 1, ("RW", "UPDATE"))
@@ -95,9 +97,11 @@ def _expire(ctx: ServerContext, argv: list[bytes], unit: _Unit) -> int:
     ctx.changes = 1
     if is_expired_at_once(ctx, at_ms):
         ctx.db.delete(key)
+        ctx.notify(_GENERIC, b"del", key)
         ctx.propagate_as([b"DEL", key])
         return 1
     ctx.db.expire_at(key, at_ms)
+    ctx.notify(_GENERIC, b"expire", key)
     if unit.is_relative or unit.milliseconds != 1:
         ctx.propagate_as([b"PEXPIREAT", key, b"%d" % at_ms, *argv[3:]])
     return 1
@@ -214,5 +218,6 @@ def persist(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if ctx.peek(key) is None or key not in ctx.db.expires:
         return 0
     ctx.db.expire_at(key, None)
+    ctx.notify(_GENERIC, b"persist", key)
     ctx.changes = 1
     return 1

@@ -45,7 +45,7 @@ _ENTRY_BYTES: Final = 36
     summary="Returns the name of the encoding that Redis would choose for a value.",
 )
 def object_encoding(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    value = ctx.read(argv[2])
+    value = ctx.read(argv[2], announces_miss=False)
     return None if value is None else encoding_of(value)
 
 
@@ -69,7 +69,7 @@ def encoding_of(value: Value) -> bytes:
     summary="Returns how many references Redis would count for a value.",
 )
 def object_refcount(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    value = ctx.read(argv[2])
+    value = ctx.read(argv[2], announces_miss=False)
     if value is None:
         return None
     if isinstance(value, bytes) and is_canonical_integer(value):
@@ -88,7 +88,7 @@ def object_refcount(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Returns 0: when a value was last used is not kept.",
 )
 def object_idletime(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    return None if ctx.read(argv[2]) is None else 0
+    return None if ctx.read(argv[2], announces_miss=False) is None else 0
 
 
 @command(
@@ -102,7 +102,7 @@ def object_idletime(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Refused: how often a value is used is not kept.",
 )
 def object_freq(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    if ctx.read(argv[2]) is None:
+    if ctx.read(argv[2], announces_miss=False) is None:
         return None
     raise CommandError(
         b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note"

@@ -10,11 +10,13 @@ from vedette.errors import CommandError
 from vedette.resp.replies import OK, Reply, SimpleString
 
 from ..engine import ServerContext
+from ..engine.keyspace_events import KeyspaceEvents
 from ..store.database import Database
 from ..store.values import Value, type_name
 from .arguments import NO_SUCH_KEY, syntax_error
 from .databases import database_of
 
+_GENERIC: Final = KeyspaceEvents.GENERIC
 _SAME_OBJECT: Final = b"ERR source and destination objects are the same"
 _SUM: Final = ("request_policy:multi_shard", "response_policy:agg_sum")
 
@@ -45,6 +47,8 @@ def del_(ctx: ServerContext, argv: list[bytes]) -> Reply:
     for key in argv[1:]:
         if (not db.expires or ctx.peek(key) is not None) and db.delete(key):
             deleted += 1
+            if ctx.is_notifying:
+                ctx.notify(_GENERIC, b"del", key)
     if deleted:
         ctx.changes = deleted
     return deleted
@@ -137,12 +141,15 @@ def _rename(ctx: ServerContext, key: bytes, new_key: bytes, *, overwrites: bool)
     expire_at_ms = db.expires.get(key)
     _put(db, new_key, value, expire_at_ms)
     db.delete(key)
+    ctx.notify(_GENERIC, b"rename_from", key)
+    ctx.notify(_GENERIC, b"rename_to", new_key)
     ctx.changes = 1
     return True
 
 
 def _put(db: Database, key: bytes, value: Value, expire_at_ms: int | None) -> None:
-    """Set `key` with the expiry time that its value had elsewhere."""
+    """Make `key` anew, with the expiry time that its value had elsewhere."""
+    db.delete(key)
     db.set(key, value)
     if expire_at_ms is not None:
         db.expire_at(key, expire_at_ms)
@@ -156,6 +163,12 @@ def _peek_in(ctx: ServerContext, db: Database, key: bytes) -> Value | None:
         return ctx.peek(key)
     finally:
         ctx.db = own
+
+
+def _notify_in(ctx: ServerContext, db: Database, event: bytes, key: bytes) -> None:
+    """Publish an event of a key in a database that need not be the client's."""
+    if ctx.is_notifying:
+        ctx.engine.publish_key_event(_GENERIC, db.index, event, key)
 
 
 @command(
@@ -189,6 +202,7 @@ def copy(ctx: ServerContext, argv: list[bytes]) -> Reply:
         return 0
     copied = value if isinstance(value, bytes) else value.copy()
     _put(target, new_key, copied, ctx.db.expires.get(key))
+    _notify_in(ctx, target, b"copy_to", new_key)
     ctx.changes = 1
     return 1
 
@@ -212,5 +226,7 @@ def move(ctx: ServerContext, argv: list[bytes]) -> Reply:
         return 0
     _put(target, key, value, ctx.db.expires.get(key))
     ctx.db.delete(key)
+    ctx.notify(_GENERIC, b"move_from", key)
+    _notify_in(ctx, target, b"move_to", key)
     ctx.changes = 1
     return 1

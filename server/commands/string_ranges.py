@@ -7,6 +7,7 @@ from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
+from ..engine.keyspace_events import KeyspaceEvents
 from .arguments import INT64_MAX, parse_integer
 
 
@@ -48,6 +49,7 @@ def append(ctx: ServerContext, argv: list[bytes]) -> Reply:
         _check_size(ctx, len(value), len(addition))
         result = value + addition
     ctx.db.replace(key, result)
+    ctx.notify(KeyspaceEvents.STRING, b"append", key)
     ctx.changes = 1
     return len(result)
 
@@ -101,5 +103,6 @@ def setrange(ctx: ServerContext, argv: list[bytes]) -> Reply:
     _check_size(ctx, offset, len(part))
     result = value[:offset].ljust(offset, b"\0") + part + value[offset + len(part) :]
     ctx.db.replace(key, result)
+    ctx.notify(KeyspaceEvents.STRING, b"setrange", key)
     ctx.changes = 1
     return len(result)

@@ -7,6 +7,7 @@ nothing they need not. Follows Redis 7.0 `t_string.c`; what goes to replicas car
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
 from vedette.errors import CommandError
@@ -14,8 +15,12 @@ from vedette.resp.replies import OK, Reply
 
 from ..engine import ServerContext
 from ..engine.context import WRONG_TYPE
+from ..engine.keyspace_events import KeyspaceEvents
 from .arguments import syntax_error, wrong_arity
 from .lifetimes import LIFETIMES, expire_time_ms, is_expired_at_once
+
+_STRING: Final = KeyspaceEvents.STRING
+_GENERIC: Final = KeyspaceEvents.GENERIC
 
 
 @command(
@@ -32,6 +37,8 @@ def get(ctx: ServerContext, argv: list[bytes]) -> Reply:
     value = db.values.get(argv[1])
     if value is None:
         ctx.statistics.keyspace_misses += 1
+        if ctx.is_notifying:
+            ctx.notify(KeyspaceEvents.KEY_MISS, b"keymiss", argv[1])
         return None
     if db.expires:
         return ctx.string_or_none(ctx.read(argv[1]))
@@ -112,6 +119,8 @@ def set_(ctx: ServerContext, argv: list[bytes]) -> Reply:
         if db.expires:
             ctx.peek(argv[1])  # one that has expired is deleted first, as replicas are told
         db.set(argv[1], argv[2])
+        if ctx.is_notifying:
+            ctx.notify(_STRING, b"set", argv[1])
         ctx.changes = 1
         return OK
     return _set_with_options(ctx, argv)
@@ -133,6 +142,7 @@ def _set_with_options(ctx: ServerContext, argv: list[bytes]) -> Reply:
         ctx.db.replace(key, value)
     else:
         ctx.db.set(key, value)
+    ctx.notify(_STRING, b"set", key)
     ctx.changes = 1
     if expire_at_ms is not None:
         _expire_new_value(ctx, key, value, expire_at_ms)
@@ -144,6 +154,7 @@ def _set_with_options(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 def _expire_new_value(ctx: ServerContext, key: bytes, value: bytes, expire_at_ms: int) -> None:
     ctx.db.expire_at(key, expire_at_ms)
+    ctx.notify(_GENERIC, b"expire", key)
     ctx.propagate_as([b"SET", key, value, b"PXAT", b"%d" % expire_at_ms])
 
 
@@ -160,6 +171,7 @@ def setnx(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if ctx.peek(argv[1]) is not None:
         return 0
     ctx.db.set(argv[1], argv[2])
+    ctx.notify(_STRING, b"set", argv[1])
     ctx.changes = 1
     return 1
 
@@ -197,6 +209,7 @@ def _set_for_a_time(
     expire_at_ms = expire_time_ms(lifetime, amount, ctx.now_ms, command_name)
     ctx.peek(key)
     ctx.db.set(key, value)
+    ctx.notify(_STRING, b"set", key)
     ctx.changes = 1
     _expire_new_value(ctx, key, value, expire_at_ms)
     return OK
@@ -214,6 +227,7 @@ def _set_for_a_time(
 def getset(ctx: ServerContext, argv: list[bytes]) -> Reply:
     old = ctx.string_or_none(ctx.read(argv[1]))
     ctx.db.set(argv[1], argv[2])
+    ctx.notify(_STRING, b"set", argv[1])
     ctx.changes = 1
     ctx.propagate_as([b"SET", argv[1], argv[2]])
     return old
@@ -232,6 +246,7 @@ def getdel(ctx: ServerContext, argv: list[bytes]) -> Reply:
     value = ctx.string_or_none(ctx.read(argv[1]))
     if value is not None:
         ctx.db.delete(argv[1])
+        ctx.notify(_GENERIC, b"del", argv[1])
         ctx.changes = 1
         ctx.propagate_as([b"DEL", argv[1]])
     return value
@@ -255,6 +270,7 @@ def getex(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if options.lifetime == b"PERSIST":
         if key in ctx.db.expires:
             ctx.db.expire_at(key, None)
+            ctx.notify(_GENERIC, b"persist", key)
             ctx.changes = 1
             ctx.propagate_as([b"PERSIST", key])
     elif options.lifetime:
@@ -262,9 +278,11 @@ def getex(ctx: ServerContext, argv: list[bytes]) -> Reply:
         ctx.changes = 1
         if is_expired_at_once(ctx, at_ms):
             ctx.db.delete(key)
+            ctx.notify(_GENERIC, b"del", key)
             ctx.propagate_as([b"DEL", key])
         else:
             ctx.db.expire_at(key, at_ms)
+            ctx.notify(_GENERIC, b"expire", key)
             ctx.propagate_as([b"PEXPIREAT", key, b"%d" % at_ms])
     return value
 
@@ -328,4 +346,6 @@ def _set_all(ctx: ServerContext, argv: list[bytes]) -> None:
             ctx.peek(key)
     for index in range(1, len(argv), 2):
         set_one(argv[index], argv[index + 1])
+        if ctx.is_notifying:
+            ctx.notify(_STRING, b"set", argv[index])
     ctx.changes = len(argv) // 2

@@ -59,7 +59,11 @@ def bind_configuration(engine: ServerEngine) -> None:
         limits.zset_max_listpack_entries = engine.configuration[d.ZSET_MAX_LISTPACK_ENTRIES]
         limits.zset_max_listpack_value = engine.configuration[d.ZSET_MAX_LISTPACK_VALUE]
 
+    def notify() -> None:
+        engine.set_notified_events(engine.configuration[d.NOTIFY_KEYSPACE_EVENTS])
+
     configuration = engine.configuration
+    configuration.on_change(notify, d.NOTIFY_KEYSPACE_EVENTS)
     configuration.on_change(set_password, d.REQUIRE_PASS)
     configuration.on_change(control_access, ACL_LOG_MAX_LEN, ACL_PUBSUB_DEFAULT)
     configuration.on_change(serve, d.QUERY_LIMIT, d.BULK_LIMIT, d.OUTPUT_LIMITS)
@@ -97,6 +101,7 @@ def bind_configuration(engine: ServerEngine) -> None:
     configuration.on_change(engine.review_limits, d.MAX_MEMORY, d.SAVE, d.STOP_WRITES_ON_SAVE_ERROR)
     control_access()
     limit_encodings()
+    notify()
     set_up(
         engine.access,
         password=configuration[d.REQUIRE_PASS],

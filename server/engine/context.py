@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CollectionT = TypeVar("CollectionT", bound=Collection)
 
-_NO_EVENTS = KeyspaceEvents.NONE
+_KEY_MISS = KeyspaceEvents.KEY_MISS
 WRONG_TYPE = b"WRONGTYPE Operation against a key holding the wrong kind of value"
 
 
@@ -51,17 +51,21 @@ class ServerContext(Context):
         self.db: Database = engine.keyspace.databases[0]
         #: What to propagate in place of the command as sent, or None; reset by the engine.
         self.effects: list[list[bytes]] | None = None
+        #: Whether any keyspace event is wanted; the hottest commands ask before `notify` does.
+        self.is_notifying = False
 
     def hello_fields(self) -> list[tuple[Reply, Reply]]:
         role = b"replica" if self.engine.is_replica else b"master"
         return [*super().hello_fields(), (b"role", role)]
 
-    def read(self, key: bytes) -> Value | None:
+    def read(self, key: bytes, *, announces_miss: bool = True) -> Value | None:
         """Return what `key` holds for a reader, counting a hit or a miss."""
         db = self.db
         value = db.values.get(key)
         if value is None or (db.expires and self._is_gone(db, key)):
             self.statistics.keyspace_misses += 1
+            if self.is_notifying and announces_miss:
+                self.notify(_KEY_MISS, b"keymiss", key)
             return None
         self.statistics.keyspace_hits += 1
         return value
@@ -111,10 +115,9 @@ class ServerContext(Context):
 
         Called by each command that changes a key, once it is changed, with Redis' own names.
         """
-        wanted = self.engine.notified_events
-        # Told apart by identity first: `&` of flags costs more than the whole of most commands.
-        if wanted is not _NO_EVENTS and wanted & kind:
-            self.engine.publish_key_event(self.db.index, event, key)
+        # `&` of flags costs more than the whole of most commands, so it comes second.
+        if self.is_notifying:
+            self.engine.publish_key_event(kind, self.db.index, event, key)
 
     def _is_gone(self, db: Database, key: bytes) -> bool:
         """Return whether `key` has expired, deleting it where that is ours to do.

@@ -97,7 +97,7 @@ class ServerEngine(Engine):
         self._deletions: list[tuple[int, list[bytes]]] = []
         #: Effects collected while EXEC runs, or None outside.
         self._transaction: list[tuple[int, list[bytes]]] | None = None
-        #: What `notify-keyspace-events` asks for; 0 unless some channel is to be told.
+        #: What `notify-keyspace-events` asks for; changed by `set_notified_events` only.
         self.notified_events = KeyspaceEvents.NONE
         self.is_replica = False
         self.is_replica_read_only = True
@@ -268,11 +268,27 @@ class ServerEngine(Engine):
             isinstance(reason, tuple) and reason[1] not in self.keyspace.databases[reason[0]].values
         )
 
-    def publish_key_event(self, database_index: int, event: bytes, key: bytes) -> None:
-        """Publish a keyspace event on the channels that are configured."""
-        if self.notified_events & KeyspaceEvents.KEYSPACE:
+    def set_notified_events(self, events: KeyspaceEvents) -> None:
+        """Say which keyspace events are published; without a kind of channel it is none."""
+        self.notified_events = events
+        has_channel = bool(events & (KeyspaceEvents.KEYSPACE | KeyspaceEvents.KEYEVENT))
+        self.context.is_notifying = has_channel
+        is_new_wanted = has_channel and bool(events & KeyspaceEvents.NEW)
+        self.keyspace.announce_new_keys(self._on_new_key if is_new_wanted else None)
+
+    def _on_new_key(self, database: Database, key: bytes) -> None:
+        self.publish_key_event(KeyspaceEvents.NEW, database.index, b"new", key)
+
+    def publish_key_event(
+        self, kind: KeyspaceEvents, database_index: int, event: bytes, key: bytes
+    ) -> None:
+        """Publish a keyspace event, if its kind is wanted, on the channels that are configured."""
+        wanted = self.notified_events
+        if not wanted & kind:
+            return
+        if wanted & KeyspaceEvents.KEYSPACE:
             self.pubsub.publish(b"__keyspace@%d__:%b" % (database_index, key), event)
-        if self.notified_events & KeyspaceEvents.KEYEVENT:
+        if wanted & KeyspaceEvents.KEYEVENT:
             self.pubsub.publish(b"__keyevent@%d__:%b" % (database_index, event), key)
 
     # --- time ------------------------------------------------------------------------------------
@@ -412,6 +428,8 @@ class ServerEngine(Engine):
         database.delete(key)
         self.keyspace.dirty += 1
         self.context.statistics.expired_keys += 1
+        if self.context.is_notifying:
+            self.publish_key_event(KeyspaceEvents.EXPIRED, database.index, b"expired", key)
 
     def discard_transaction(self, session: Session) -> None:
         super().discard_transaction(session)

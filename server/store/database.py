@@ -20,7 +20,16 @@ class Database:
     the methods, which keep `expires` a subset of `values` and tell the watchers.
     """
 
-    __slots__ = ("_limits", "_on_touch", "_scan_order", "expires", "index", "observed", "values")
+    __slots__ = (
+        "_limits",
+        "_on_touch",
+        "_scan_order",
+        "expires",
+        "index",
+        "observed",
+        "on_new_key",
+        "values",
+    )
 
     def __init__(
         self,
@@ -36,6 +45,8 @@ class Database:
         #: Keys under WATCH or waited for; `on_touch` is called when one of them changes.
         self.observed: set[bytes] = set()
         self._on_touch = on_touch
+        #: Called with each key that is made, while somebody wants to know (`announce_new_keys`).
+        self.on_new_key: Callable[[Database, bytes], None] | None = None
         self._scan_order: ScanOrder | None = None
 
     def __len__(self) -> int:
@@ -124,3 +135,25 @@ class Database:
         """Return those of `keys` that have expired (the active expiry cycle's question)."""
         expires = self.expires
         return [key for key in keys if expires.get(key, now_ms + 1) <= now_ms]
+
+
+class AnnouncingDatabase(Database):
+    """A database that calls `on_new_key` for each key that is made.
+
+    A class of its own, which a database takes on and off, so that the usual database need not ask
+    at every write whether anybody wants to know.
+    """
+
+    __slots__ = ()
+
+    def set(self, key: bytes, value: Value) -> None:
+        is_new = key not in self.values
+        super().set(key, value)
+        if is_new and self.on_new_key is not None:
+            self.on_new_key(self, key)
+
+    def replace(self, key: bytes, value: Value) -> None:
+        is_new = key not in self.values
+        super().replace(key, value)
+        if is_new and self.on_new_key is not None:
+            self.on_new_key(self, key)

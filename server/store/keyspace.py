@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from vedette.clients import Session
 
-from .database import Database
+from .database import AnnouncingDatabase, Database
 from .encoding_limits import EncodingLimits
 
 
@@ -39,6 +39,12 @@ class Keyspace:
     def clear(self) -> int:
         """Delete every key of every database; return how many there were."""
         return sum(database.clear() for database in self.databases)
+
+    def announce_new_keys(self, on_new_key: Callable[[Database, bytes], None] | None) -> None:
+        """Have `on_new_key` called with each key that is made from now on; None: nobody."""
+        for database in self.databases:
+            database.on_new_key = on_new_key
+            database.__class__ = Database if on_new_key is None else AnnouncingDatabase
 
     def key_count(self) -> int:
         """Return the number of keys in all databases."""

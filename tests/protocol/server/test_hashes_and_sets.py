@@ -82,7 +82,7 @@ def test_events_are_those_of_redis(command: str, events: list[str]) -> None:
         engine.call(*each.split())
     listener = engine.connect()
     engine.send(b"PSUBSCRIBE *\r\n", listener)
-    engine.engine.notified_events = ~KeyspaceEvents.KEYSPACE
+    engine.engine.set_notified_events(~KeyspaceEvents.KEYSPACE)
     watcher = engine.connect()
     engine.call("WATCH", "h", "s", session=watcher)
     engine.call("MULTI", session=watcher)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.engine.keyspace_events import KeyspaceEvents
+from server.store.keyspace_events import parse_keyspace_events
 from tests.support.engine import TestEngine
 from tests.support.transcripts import check_transcript
 
@@ -82,7 +82,7 @@ def test_events_are_those_of_redis(command: str, events: list[str]) -> None:
         engine.call(*each.split())
     listener = engine.connect()
     engine.send(b"PSUBSCRIBE *\r\n", listener)
-    engine.engine.set_notified_events(~KeyspaceEvents.KEYSPACE)
+    engine.engine.set_notified_events(parse_keyspace_events("EA"))
     watcher = engine.connect()
     engine.call("WATCH", "h", "s", session=watcher)
     engine.call("MULTI", session=watcher)

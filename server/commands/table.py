@@ -11,6 +11,7 @@ from vedette.cmdspec import CommandTable
 from . import (
     bitfields,
     bitmaps,
+    cluster,
     config,
     counters,
     databases,
@@ -65,6 +66,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     pubsub,
     replication,
     failover,
+    cluster,
     info,
     config,
     server_admin,

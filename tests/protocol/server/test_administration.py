@@ -348,3 +348,9 @@ def test_help_lists_the_subcommands(name: str) -> None:
         lines[0] == b"%b <subcommand> [<arg> [value] [opt] ...]. Subcommands are:" % name.encode()
     )
     assert b"HELP" in lines
+
+
+@pytest.mark.parametrize("command", ["ASKING", "READONLY", "READWRITE"])
+def test_clients_of_a_cluster_hear_that_there_is_none(command: str) -> None:
+    """Their libraries look for this text, and then go on as with a single node."""
+    assert TestEngine().error(command) == "ERR This instance has cluster support disabled"

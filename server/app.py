@@ -125,6 +125,8 @@ class _Server:
             before_send=self._after_batch,
             tcp_keepalive_s=lambda: configuration[directives.TCP_KEEPALIVE],
         )
+        self.engine.scripting.on_slow = lambda run: self.pump.serve_besides(run.caller)
+        self.engine.scripting.on_log = _log_script
         self._replication = ReplicationRuntime(
             self.engine,
             self.pump,
@@ -328,6 +330,12 @@ class _Server:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _log_script(level: int, text: bytes) -> None:
+    """Write what a script has to say: debug and verbose are one level here."""
+    write = (log.debug, log.debug, log.info, log.warning)[level]
+    write("script.logged", text=text.decode("utf-8", "replace"))
 
 
 def _log_crash(session: Session, row: CommandRow, error: Exception) -> None:

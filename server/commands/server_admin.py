@@ -97,6 +97,9 @@ def shutdown(ctx: ServerContext, argv: list[bytes]) -> Reply:
         if not host.abort_shutdown():
             raise CommandError(b"ERR No shutdown in progress.")
         return OK
+    busy = ctx.engine.scripting.slow_refusal
+    if busy is not None and "NOSAVE" not in words:
+        raise busy
     try:
         host.request_shutdown(shutdown_request(words))
     except OSError as error:

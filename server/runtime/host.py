@@ -196,6 +196,7 @@ class ServerHost:
                     self.engine.unpause(PausePurpose.SHUTDOWN)
                     raise
         self._on_shutdown(request)
+        self.engine.scripting.end_run()
 
     def abort_shutdown(self) -> bool:
         """See `Host`. A shutdown here never waits, so there is none to call off."""

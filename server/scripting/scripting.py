@@ -280,6 +280,11 @@ class Scripting:
             raise SLOW_SCRIPT if run.is_eval else SLOW_FUNCTION
         run.is_kill_requested = True
 
+    def end_run(self) -> None:
+        """Have the run in progress end whatever it has done: the server stops."""
+        if self.run is not None:
+            self.run.is_kill_requested = True
+
 
 def sha1_of(body: bytes) -> bytes:
     """Return the SHA-1 of `body` in lower-case hexadecimal digits."""

@@ -183,9 +183,25 @@ class Pump:
 
         To be called by every task, other than the pump's, that made the engine produce output.
         """
-        engine = self.engine
-        engine.end_batch()
+        self.engine.end_batch()
         self._before_send()
+        self._send_unsent()
+
+    def serve_besides(self, busy: Session) -> None:
+        """Serve one batch of what is ready while a request of `busy` still runs, then return.
+
+        To be called by that request itself. No wait is retried and nothing else that is under way
+        goes on; the engine answers most requests that it is busy.
+        """
+        self.engine.begin_batch(self._clock_ms())
+        for descriptor, mask in self._epoll.poll(0, BATCH_MAX_EVENTS):
+            if descriptor != busy.file_descriptor:
+                self._serve_rare(descriptor, mask)
+        self._send_unsent()
+
+    def _send_unsent(self) -> None:
+        """Send what sessions are owed, and close those that are to be closed."""
+        engine = self.engine
         for session in engine.clients.take_unsent():
             if session.outbox:
                 self._send(session)

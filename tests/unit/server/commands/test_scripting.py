@@ -113,3 +113,65 @@ def test_a_fault_of_a_command_cannot_be_caught_by_a_script() -> None:
     with pytest.raises(ZeroDivisionError):
         engine.call("EVAL", "pcall(redis.call, 'get', 'a') return 1", 0)
     assert engine.call("EVAL", "return 1", 0) == 1
+
+
+ENDLESS = (
+    "while true do end",
+    "while true do pcall(function() while true do end end) end",
+    "coroutine.wrap(function() while true do end end)()",
+    "for _ in pairs({1}) do while true do xpcall(error, function() end) end end",
+)
+
+
+def run_slow(engine: TestEngine, script: str, *requests: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Run `script` while another client sends `requests`; return both's answers.
+
+    The script is ended with the server if nobody else ends it.
+    """
+    engine.call("CONFIG", "SET", "busy-reply-threshold", "1")
+    other = engine.connect()
+    heard: list[str] = []
+
+    def serve(run: object) -> None:
+        if not heard:
+            heard.extend(engine.raw(*request, session=other).decode() for request in requests)
+        else:
+            engine.engine.scripting.end_run()
+
+    engine.engine.scripting.on_slow = serve
+    return engine.error("EVAL", script, 0), heard
+
+
+@pytest.mark.parametrize("script", ENDLESS)
+def test_a_slow_script_can_be_killed_and_others_hear_that_it_runs(script: str) -> None:
+    """Whatever it catches, and in whatever coroutine it runs."""
+    engine = TestEngine()
+
+    error, heard = run_slow(engine, script, ("PING",), ("SHUTDOWN",), ("SCRIPT", "KILL"))
+
+    assert error.startswith("ERR Script killed by user with SCRIPT KILL...")
+    busy = "-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+    assert [f"{busy}\r\n", f"{busy}\r\n", "+OK\r\n"] == heard
+    assert engine.raw("PING") == b"+PONG\r\n"
+
+
+def test_a_script_that_has_written_cannot_be_killed() -> None:
+    """Half of its effects would be on the replicas, and the rest nowhere."""
+    engine = TestEngine()
+
+    _, heard = run_slow(engine, "redis.call('set', 'a', 1) while true do end", ("SCRIPT", "KILL"))
+
+    assert heard[0].startswith("-UNKILLABLE Sorry the script already executed write commands")
+
+
+def test_what_others_do_meanwhile_leaves_the_script_its_database_and_unit() -> None:
+    engine = TestEngine()
+    sink = RecordingSink()
+    engine.engine.sinks.append(sink)
+    script = "redis.call('select', 2) redis.call('set', 'a', 1) while true do end"
+
+    run_slow(engine, script, ("MULTI",), ("DISCARD",))
+    engine.call("SELECT", 2)
+
+    assert engine.call("GET", "a") == b"1"
+    assert sink.take() == [[b"set", b"a", b"1"]]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vedette.errors import CommandError
 from vedette.resp.replies import ErrorReply, RawReply, Reply
 
+from . import bit_library
 from .interpreter import CompileError, Interpreter, Outcome
 from .run import Run
 from .shebang import ScriptFlag, split_shebang
@@ -94,6 +95,7 @@ class Scripting:
         """The Lua in which scripts of EVAL run."""
         if self._lua is None:
             self._lua = Interpreter(self)
+            self._lua.add_library(b"bit", bit_library.FUNCTIONS, {})
         return self._lua
 
     # --- what the interpreters ask for: `ScriptHost` ---------------------------------------------

@@ -19,7 +19,7 @@ def _bits(arguments: tuple[Any, ...], index: int, name: str) -> int:
     Raises:
         ScriptError: it is no number.
     """
-    value = arguments[index] if index < len(arguments) else None
+    value: Any = arguments[index] if index < len(arguments) else None
     try:
         return round(float(value) if isinstance(value, bytes) else value + 0) & _MASK
     except (TypeError, ValueError, OverflowError):

@@ -25,7 +25,7 @@ up: venv ## start a master, two replicas and three sentinels, with a live table
 	$(BIN)/vedette up $(ARGS)
 
 test: venv ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: venv ## lint, type-check and hold the layers
 	$(BIN)/ruff check .

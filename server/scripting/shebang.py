@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
 from typing import Final
 
-from vedette.cmdspec import Flag
 from vedette.errors import CommandError
 
 
@@ -23,7 +21,7 @@ class ScriptFlag(enum.Flag):
     SAYS_NOTHING = enum.auto()
 
 
-#: Names as scripts write them, in the order in which FUNCTION LIST shows them.
+#: Names as scripts write them.
 FLAG_NAMES: Final = {
     b"no-writes": ScriptFlag.NO_WRITES,
     b"allow-oom": ScriptFlag.ALLOW_OOM,
@@ -31,7 +29,6 @@ FLAG_NAMES: Final = {
     b"no-cluster": ScriptFlag.NO_CLUSTER,
     b"allow-cross-slot-keys": ScriptFlag.ALLOW_CROSS_SLOT_KEYS,
 }
-_JUDGED: Final = Flag.STALE | Flag.DENYOOM | Flag.WRITE | Flag.MAY_REPLICATE
 
 
 def split_shebang(body: bytes) -> tuple[ScriptFlag, bytes]:
@@ -57,33 +54,3 @@ def split_shebang(body: bytes) -> tuple[ScriptFlag, bytes]:
                 raise CommandError(b"ERR Unexpected flag in script shebang: %b" % word)
             flags |= FLAG_NAMES[word]
     return flags, body[len(line) :]
-
-
-def flag_words(flags: ScriptFlag) -> list[bytes]:
-    """Return the names of `flags`."""
-    return [name for name, flag in FLAG_NAMES.items() if flag in flags]
-
-
-def flags_of_words(words: Iterable[object]) -> ScriptFlag | None:
-    """Return the flags of these names, in any case; None if one is no name of a flag."""
-    flags = ScriptFlag.NONE
-    for word in words:
-        flag = FLAG_NAMES.get(word.lower()) if isinstance(word, bytes) else None
-        if flag is None:
-            return None
-        flags |= flag
-    return flags
-
-
-def command_flags(flags: Flag, script: ScriptFlag) -> Flag:
-    """Return what a command with `flags` does when it runs a script of these flags."""
-    if ScriptFlag.SAYS_NOTHING in script:
-        return flags
-    flags &= ~_JUDGED
-    if not script & (ScriptFlag.ALLOW_OOM | ScriptFlag.NO_WRITES):
-        flags |= Flag.DENYOOM
-    if ScriptFlag.NO_WRITES not in script:
-        flags |= Flag.WRITE
-    if ScriptFlag.ALLOW_STALE in script:
-        flags |= Flag.STALE
-    return flags

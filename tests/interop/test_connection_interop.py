@@ -349,6 +349,8 @@ def test_bad_input_is_answered_as_by_redis(redis: RedisServer, data: bytes) -> N
 KNOWN_DIFFERENCES = {
     ("command|getkeys", "arity"): "7.2 takes commands without arguments too",
     ("command|getkeysandflags", "arity"): "7.2 takes commands without arguments too",
+    ("zrank", "arity"): "7.2 takes WITHSCORE",
+    ("zrevrank", "arity"): "7.2 takes WITHSCORE",
     ("client|setinfo", "row"): "new in 7.2",
     ("client|no-touch", "row"): "new in 7.2",
 }

@@ -562,7 +562,7 @@ def test_command_list_names_what_redis_sentinel_lists(pair: Pair, filters: list[
 
 
 #: Of another arity in Redis 7.2, which is followed here.
-CHANGED: Final = {b"command|getkeys", b"command|getkeysandflags"}
+CHANGED: Final = {b"command|getkeys", b"command|getkeysandflags", b"sentinel|failover"}
 
 
 def test_command_info_is_redis_sentinels(pair: Pair) -> None:

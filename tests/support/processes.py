@@ -30,7 +30,12 @@ __all__ = ["ServerProcess", "VedetteSentinel", "VedetteServer", "free_port", "wa
 
 #: Below the range from which Linux takes the ports of outgoing connections, so that none of
 #: those grabs a port between its being handed out and its being bound.
-PORT_RANGE = range(20000, 26000)
+_PORTS = range(10000, 26000)
+#: Workers that run tests side by side (pytest-xdist) have ports of their own: `gw0`, `gw1`, ...
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_WORKERS_MAX = 4
+_SHARE = len(_PORTS) // _WORKERS_MAX
+PORT_RANGE = _PORTS[_SHARE * (_WORKER % _WORKERS_MAX) :][:_SHARE]
 PR_SET_PDEATHSIG = 1
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 10.0

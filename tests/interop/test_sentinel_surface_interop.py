@@ -72,7 +72,7 @@ class Side:
         reply = _MOMENTARY.sub(rb"\1<then>\r\n", self.ask(*words))
         reply = _RUN_ID.sub(b"<run id>", reply)
         # The fellow of one is the other.
-        return re.sub(rb"(port\r\n)\$5\r\n2\d{4}\r\n(\$5\r\nrunid)", rb"\1<port>\r\n\2", reply)
+        return re.sub(rb"(port\r\n)\$5\r\n\d{5}\r\n(\$5\r\nrunid)", rb"\1<port>\r\n\2", reply)
 
 
 @dataclass

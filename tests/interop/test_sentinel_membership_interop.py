@@ -55,9 +55,13 @@ def test_dead_sentinel_is_forgotten_by_all_and_a_failover_is_told() -> None:
         for sentinel in staying:
             quorum = flat(flat(sentinel.call("SENTINEL", "EXPLAIN", "mymaster"))["quorum"])
             assert (quorum["known"], quorum["usable"]) == (2, 2)
-            lines = (sentinel.directory / "sentinel.conf").read_text().splitlines()
-            assert f"sentinel forgotten-sentinel mymaster {gone}" in lines
-            assert not any("known-sentinel" in line and gone in line for line in lines)
+            line = f"sentinel forgotten-sentinel mymaster {gone}"
+            wait_until(
+                lambda path=sentinel.config_path, line=line: line in path.read_text().splitlines(),
+                what="the agreement to be on disk",
+            )
+            lines = sentinel.config_path.read_text().splitlines()
+            assert not any("known-sentinel" in each and gone in each for each in lines)
         check_story(staying, group)
 
 

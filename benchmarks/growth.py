@@ -54,6 +54,21 @@ def _members(first: int, count: int) -> list[str]:
 
 COLLECTIONS = (
     Collection(
+        name="database",
+        add=lambda first, count: [
+            "MSET",
+            *(word for key in _members(first, count) for word in (key, key * 2)),
+        ],
+        commands=(
+            "GET m000000000000500",
+            "SET new@ v",
+            "SCAN 500",
+            "SCAN 0",
+            "RANDOMKEY",
+            "DEL new@",
+        ),
+    ),
+    Collection(
         name="list",
         add=lambda first, count: [
             "RPUSH",

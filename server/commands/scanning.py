@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final, TypeVar
 
 from vedette.cmdspec import Flag, command
@@ -144,13 +143,9 @@ def _parse_cursor(text: bytes) -> int:
     summary="Returns a key chosen at random.",
 )
 def randomkey(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    values = ctx.db.values
     key = None
     for _ in range(_RANDOM_TRIES):
-        if not values:
-            return None
-        position = int(ctx.engine.host.random_hex(16), 16) % len(values)
-        key = next(islice(values, position, None))
-        if ctx.peek(key) is not None:
+        key = ctx.db.random_key(ctx.random.random)
+        if key is None or ctx.peek(key) is not None:
             return key
     return key  # a replica full of expired keys; Redis gives one of them too

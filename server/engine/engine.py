@@ -114,7 +114,7 @@ class ServerEngine(Engine):
         self.peak_memory_bytes = 0
         self.scripting = Scripting(self)
         self.rates = Rates()
-        self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, self.random)
+        self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, self.random, clock)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
         bind_configuration(self)
 
@@ -306,6 +306,8 @@ class ServerEngine(Engine):
         )
         if not (self.is_replica or self.is_loading or self.paused_until_ms > now_ms):
             self.expiry_cycle.run(now_ms)
+        for database in self.keyspace.databases:
+            database.close_gaps()
         self.review_limits()
         if self.saves.is_scheduled and not self.saves.is_in_progress:
             self.saves.is_scheduled = False

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from .dict_places import is_sparse, random_key, scan
 from .encoding_limits import EncodingLimits
-from .scan_order import ScanOrder, scan
 from .values import Value
 
 
@@ -23,7 +23,6 @@ class Database:
     __slots__ = (
         "_limits",
         "_on_touch",
-        "_scan_order",
         "expires",
         "index",
         "observed",
@@ -47,7 +46,6 @@ class Database:
         self._on_touch = on_touch
         #: Called with each key that is made, while somebody wants to know (`announce_new_keys`).
         self.on_new_key: Callable[[Database, bytes], None] | None = None
-        self._scan_order: ScanOrder | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -128,8 +126,21 @@ class Database:
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """Return the next cursor (0: the end) and about `count` keys."""
-        cursor, keys, self._scan_order = scan(self.values, self._scan_order, cursor, count)
-        return cursor, keys
+        return scan(self.values, cursor, count)
+
+    def random_key(self, random: Callable[[], float]) -> bytes | None:
+        """Return a key drawn at random by `random()` (0 to below 1); None: there is none."""
+        return random_key(self.values, random) if self.values else None
+
+    def close_gaps(self) -> None:
+        """Give back the room of deleted keys, where that is most of it; a pass over what is left.
+
+        Python never does so by itself, and scans and draws would go through the holes.
+        """
+        if is_sparse(self.values):
+            self.values = dict(self.values)
+        if is_sparse(self.expires):
+            self.expires = dict(self.expires)
 
     def expired_among(self, keys: Iterable[bytes], now_ms: int) -> list[bytes]:
         """Return those of `keys` that have expired (the active expiry cycle's question)."""

@@ -1,9 +1,9 @@
 """Looking for expired keys in the background, a bounded sample at a time.
 
-A key that nobody touches would stay for ever. Redis (`expire.c: activeExpireCycle`) takes random
-samples of the keys that expire, and goes on as long as a sample shows that many are stale. Here a
-sweep goes over each database's expiring keys in random order, without a key coming twice in a
-sweep: so a sample says as much as Redis', and in the end every stale key is found.
+A key that nobody touches would stay for ever. Redis (`expire.c: activeExpireCycle`) takes samples
+of the keys that expire, and goes on as long as a sample shows that many are stale. Here half of a
+sample is drawn at random, so that it says what share is stale, and half comes from a sweep over all
+of them, so that in the end every stale key is found.
 """
 
 from __future__ import annotations
@@ -12,20 +12,23 @@ import random
 from collections.abc import Callable
 
 from .database import Database
+from .dict_places import random_key, scan
 from .keyspace import Keyspace
 
-#: Keys in one sample.
+#: Keys in one sample: as many drawn as swept.
 SAMPLE_COUNT = 20
 #: A database is left when no more than this many of a sample had expired.
 TOLERATED_COUNT = SAMPLE_COUNT // 10
-#: Samples in one call at most: it bounds how long other work waits.
+#: What bounds how long other work waits: samples in one call, and the time that they take.
 SAMPLES_PER_CALL = 200
+SECONDS_PER_CALL = 0.01
 
 
 class ExpiryCycle:
     """One for each keyspace; `run` is to be called `hz` times a second, by a master only.
 
-    `expire(database, key)` deletes a key that has expired and tells whom it concerns.
+    `expire(database, key)` deletes a key that has expired and tells whom it concerns. `clock` gives
+    seconds, for durations.
     """
 
     def __init__(
@@ -33,12 +36,14 @@ class ExpiryCycle:
         keyspace: Keyspace,
         expire: Callable[[Database, bytes], None],
         generator: random.Random,
+        clock: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._keyspace = keyspace
         self._expire = expire
         self._random = generator
-        #: Keys of the sweep that are still to be looked at, by database index.
-        self._pending: dict[int, list[bytes]] = {}
+        self._clock = clock
+        #: How far the sweep is, by database index: a cursor of `dict_places.scan`.
+        self._cursors: dict[int, int] = {}
         #: The database to begin with, so that a call cut short is made up for.
         self._next_index = 0
         #: What share of the last samples had expired, 0 to 1 (INFO: expired_stale_perc).
@@ -52,6 +57,7 @@ class ExpiryCycle:
             return 0
         databases = self._keyspace.databases
         samples_left = SAMPLES_PER_CALL
+        ends_s = self._clock() + SECONDS_PER_CALL
         sampled = stale = 0
         for _ in range(len(databases)):
             database = databases[self._next_index]
@@ -65,6 +71,8 @@ class ExpiryCycle:
                 stale += len(expired)
                 if len(expired) <= TOLERATED_COUNT:
                     break
+                if self._clock() > ends_s:
+                    samples_left = 0
             if samples_left == 0:
                 self.capped_count += 1
                 break
@@ -73,14 +81,13 @@ class ExpiryCycle:
             self.stale_share += 0.05 * (stale / sampled - self.stale_share)
         return stale
 
-    def _draw(self, database: Database) -> list[bytes]:
-        """Take a random sample out of the sweep, beginning a new sweep where one has ended."""
-        pending = self._pending.get(database.index)
-        if not pending:
-            pending = self._pending[database.index] = list(database.expires)
-        sample = []
-        for _ in range(min(SAMPLE_COUNT, len(pending))):
-            index = int(self._random.random() * len(pending))
-            pending[index], pending[-1] = pending[-1], pending[index]
-            sample.append(pending.pop())
-        return sample
+    def _draw(self, database: Database) -> set[bytes]:
+        """Return the next keys of the sweep, and others drawn at random."""
+        expires = database.expires
+        count = SAMPLE_COUNT // 2
+        cursor = self._cursors.get(database.index, 0)
+        self._cursors[database.index], swept = scan(expires, cursor, count)
+        if len(swept) == len(expires):
+            return set(swept)
+        random = self._random.random
+        return {*swept, *(random_key(expires, random) for _ in range(count))}

@@ -17,9 +17,9 @@ from typing import Any, ClassVar, Final, Protocol, TypeAlias
 
 from sortedcontainers import SortedList
 
+from .dict_places import scan
 from .digest import DIGEST_SIZE, mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
-from .scan_order import ScanOrder, scan
 from .values import Scannable, is_sparse, sampled_bytes
 
 #: What the pair of a score and a member takes, with the score and its place in the order.
@@ -37,7 +37,7 @@ class SortedSet(Scannable):
     `pairs` may be read by anyone and is changed only here.
     """
 
-    __slots__ = ("_order", "_scan_order", "is_packed", "pairs")
+    __slots__ = ("_order", "is_packed", "pairs")
 
     type_name: ClassVar[bytes] = b"zset"
 
@@ -49,7 +49,6 @@ class SortedSet(Scannable):
         self.is_packed = is_packed
         # Any: a list, or sortedcontainers' SortedList, which has no types.
         self._order: Any = sorted(pairs.values()) if is_packed else SortedList(pairs.values())
-        self._scan_order: ScanOrder | None = None
 
     @classmethod
     def within(cls, limits: EncodingLimits, pairs: Iterable[Pair] = ()) -> SortedSet:
@@ -184,8 +183,7 @@ class SortedSet(Scannable):
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         if self.is_packed:  # Redis gives these in one piece, whatever the count
             return 0, self.elements()
-        cursor, found, self._scan_order = scan(self.pairs, self._scan_order, cursor, count)
-        return cursor, found
+        return scan(self.pairs, cursor, count)
 
 
 def _fit_listpack(pairs: dict[bytes, Pair], limits: EncodingLimits) -> bool:

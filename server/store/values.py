@@ -61,7 +61,7 @@ class Scannable(Collection):
 
     @abstractmethod
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
-        """Return the next cursor (0: the end) and about `count` elements (`scan_order.scan`)."""
+        """Return the next cursor (0: the end) and about `count` elements."""
 
 
 def sampled_bytes(elements: Iterable[bytes], count: int) -> int:

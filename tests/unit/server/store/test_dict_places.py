@@ -1,14 +1,16 @@
-"""SCAN's guarantee: what is there from the first call to the last is returned, whatever else is."""
+"""Places in a dictionary: SCAN's guarantee, and draws of which every key may be the outcome."""
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.store import dict_places
 from server.store.database import Database
-from server.store.scan_order import ScanOrder
 
 SETTINGS = settings(derandomize=True, deadline=None, database=None, max_examples=100)
 
@@ -104,22 +106,74 @@ def test_deleted_keys_are_not_returned() -> None:
         assert keys == []
 
 
-def test_keys_of_one_place_come_together() -> None:
-    """A cursor names a place, so it can only stand between places."""
-
-    class SameHash(bytes):
-        def __hash__(self) -> int:
-            return 7
-
-    order = ScanOrder({SameHash(b"%d" % number): b"" for number in range(30)})
-
-    cursor, keys = order.step(0, 10)
-
-    assert (cursor, len(keys)) == (0, 30)
-
-
-def test_a_cursor_from_nowhere_ends_the_scan() -> None:
-    """Whatever number a client sends is a place, perhaps one behind all keys."""
+def test_a_cursor_from_nowhere_is_as_good_as_a_beginning() -> None:
+    """Whatever number a client sends, the scan it goes on with comes to an end."""
     database = new_database(range(1000))
 
-    assert database.scan(2**64 - 1, 10) == (0, [])
+    cursor, found = database.scan(2**64 - 1, 10)
+
+    assert cursor < 1000
+    assert len(found) == 10
+
+
+def test_a_scan_survives_that_the_gaps_are_closed() -> None:
+    """Keys only ever move towards the beginning, which a scan comes to last."""
+    database = new_database(range(4000))
+    cursor, found = database.scan(0, 100)
+    for number in range(3700):
+        database.delete(b"key:%d" % number)
+    database.close_gaps()
+    lasting = set(database.values)
+
+    while cursor:
+        cursor, keys = database.scan(cursor, 10)
+        found += keys
+
+    assert lasting <= set(found)
+
+
+def test_closing_gaps_gives_back_the_room_of_deleted_keys() -> None:
+    """A dictionary never shrinks by itself, so that a draw would go through its holes."""
+    database = new_database(range(10_000))
+    for number in range(10_000):
+        database.delete(b"key:%d" % number)
+    database.set(b"last", b"")
+    database.expire_at(b"last", 1)
+    size_before = database.values.__sizeof__()
+
+    database.close_gaps()
+
+    assert database.values.__sizeof__() < size_before / 100
+    assert (database.values, database.expires) == ({b"last": b""}, {b"last": 1})
+
+
+def test_draws_are_fair_in_a_dictionary_with_holes() -> None:
+    """No key is drawn more often because its neighbours are gone."""
+    database = new_database(range(300))
+    for number in range(200):
+        database.delete(b"key:%d" % number)
+    generator = random.Random(1)
+
+    drawn = Counter(database.random_key(generator.random) for _ in range(20_000))
+
+    assert drawn.keys() == database.values.keys()
+    assert max(drawn.values()) < 2 * min(drawn.values())
+
+
+def test_an_empty_database_has_no_key_to_draw() -> None:
+    """RANDOMKEY answers nil then."""
+    assert new_database([]).random_key(random.random) is None
+
+
+def test_this_interpreter_knows_places() -> None:
+    """Else a scan is right and slow: to be noticed here, and not by its users."""
+    assert dict_places.entry_at is dict_places._at_by_place
+
+
+def test_counting_entries_gives_what_places_give() -> None:
+    """The way of interpreters that know no places, over dictionaries without holes."""
+    mapping = {b"%d" % number: None for number in range(100)}
+
+    for place in (0, 1, 57, 99, 100):
+        assert dict_places._at_by_count(mapping, place) == dict_places._at_by_place(mapping, place)
+    assert dict_places._keys_by_count(mapping, 3, 20) == dict_places._keys_by_place(mapping, 3, 20)

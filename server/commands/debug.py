@@ -145,7 +145,7 @@ def _change_replication_id(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 
 def _reload(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    """Save, then take every database through the codec and back."""
+    """Save, then take every database through the codec and back, and load all functions anew."""
     options = {word.upper() for word in argv[2:]}
     if not options <= {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
         raise CommandError(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
@@ -155,6 +155,12 @@ def _reload(ctx: ServerContext, argv: list[bytes]) -> Reply:
         except (SaveInProgress, OSError) as error:
             raise CommandError(b"ERR") from error
     databases = ctx.keyspace.databases
+    functions = ctx.engine.scripting.functions
+    is_empty = not (ctx.keyspace.key_count() or len(functions.libraries))
+    if b"NOFLUSH" in options and b"MERGE" not in options and not is_empty:
+        # What was saved meets itself.
+        raise CommandError(b"ERR Error trying to load the RDB dump")
+    functions.adopt(functions.load_apart(functions.libraries.codes))
     records = [
         record
         for database in databases

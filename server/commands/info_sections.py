@@ -17,6 +17,7 @@ from vedette.clients import ClientKind, info_sections
 from .. import directives
 from ..engine import ServerContext
 from ..replication import report
+from ..scripting import Scripting
 from ..store.database import Database
 
 Fields: TypeAlias = Mapping[str, object]
@@ -97,6 +98,7 @@ def memory(ctx: ServerContext) -> Fields:
         "used_memory_peak_perc": f"{100 * used / peak if peak else 0:.2f}%",
         "total_system_memory": machine,
         "total_system_memory_human": human_size(machine),
+        **_script_memory(engine.scripting),
         "maxmemory": limit,
         "maxmemory_human": human_size(limit),
         "maxmemory_policy": engine.configuration[directives.MAX_MEMORY_POLICY],
@@ -112,6 +114,28 @@ def memory(ctx: ServerContext) -> Fields:
         "active_defrag_running": 0,
         "lazyfree_pending_objects": 0,
         "lazyfreed_objects": 0,
+    }
+
+
+def _script_memory(scripting: Scripting) -> Fields:
+    """Return what scripts and functions take, by which Lua, and how many there are."""
+    functions = scripting.functions
+    eval_bytes, functions_bytes = scripting.lua_bytes, functions.lua_bytes
+    texts_bytes = scripting.texts_bytes + functions.libraries.texts_bytes
+    return {
+        "used_memory_lua": eval_bytes,
+        "used_memory_vm_eval": eval_bytes,
+        "used_memory_lua_human": human_size(eval_bytes),
+        "used_memory_scripts_eval": scripting.texts_bytes,
+        "number_of_cached_scripts": len(scripting.scripts),
+        "number_of_functions": functions.libraries.function_count,
+        "number_of_libraries": len(functions.libraries),
+        "used_memory_vm_functions": functions_bytes,
+        "used_memory_vm_total": eval_bytes + functions_bytes,
+        "used_memory_vm_total_human": human_size(eval_bytes + functions_bytes),
+        "used_memory_functions": functions.libraries.texts_bytes,
+        "used_memory_scripts": texts_bytes,
+        "used_memory_scripts_human": human_size(texts_bytes),
     }
 
 

@@ -25,6 +25,7 @@ from ..persistence.save_points import SaveStatus
 from ..replication.state import Replication
 from ..scripting import Scripting
 from ..scripting.run import OUT_OF_MEMORY as OUT_OF_MEMORY_TEXT
+from ..scripting.scripting import RUNNING_SCRIPTS
 from ..store.database import Database
 from ..store.expiry_cycle import ExpiryCycle
 from ..store.keyspace import Keyspace
@@ -176,7 +177,7 @@ class ServerEngine(Engine):
         refusal = super().refuse(session, row, argv)
         if refusal is not None or session.is_deaf:
             return refusal
-        any_flags, all_flags = self.flags_of(session, row)
+        any_flags, all_flags = self.flags_of(session, row, argv)
         if self.is_loading and not all_flags & Flag.LOADING:
             return LOADING
         if self.is_out_of_memory and any_flags & Flag.DENYOOM and not self.is_replica:
@@ -189,6 +190,12 @@ class ServerEngine(Engine):
         if slow is not None and not all_flags & Flag.ALLOW_BUSY:
             return slow
         return None
+
+    def flags_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> tuple[Flag, Flag]:
+        if row.full_name in RUNNING_SCRIPTS:
+            flags = self.scripting.flags_of(row, argv)
+            return flags, flags
+        return super().flags_of(session, row, argv)
 
     def refusal_of_write(self) -> CommandError | None:
         """Return why a client may not change the dataset now, or None."""

@@ -100,7 +100,7 @@ class ServerHost:
             for database in engine.keyspace.databases
         ]
         return encode_records(
-            snapshot_records(aux, databases),
+            snapshot_records(aux, databases, engine.scripting.functions.libraries.codes),
             compress=configuration[directives.RDB_COMPRESSION],
             checksum=configuration[directives.RDB_CHECKSUM],
         )

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 import trio
 
-from vedette.errors import VedetteError
+from vedette.errors import CommandError, VedetteError
 
 from ..engine import ServerEngine
 from ..persistence.rdb.errors import RdbError
@@ -67,8 +67,11 @@ async def _load(engine: ServerEngine, path: str) -> None:
                 slice_ends_s = time.monotonic() + _SLICE_S
     except RdbError as error:
         raise LoadError(f"{path}: {error}") from error
-    if loaded.libraries:
-        raise LoadError(f"{path}: holds function libraries, which this server does not have yet")
+    functions = engine.scripting.functions
+    try:
+        functions.adopt(functions.load_apart(loaded.libraries))
+    except CommandError as error:
+        raise LoadError(f"{path}: a function library cannot be loaded: {error}") from error
     for index, values in loaded.values.items():
         databases[index].adopt(values, loaded.expire_at_ms.get(index, {}))
     engine.saves.last_load_keys_loaded = load.keys_loaded

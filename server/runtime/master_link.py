@@ -88,13 +88,6 @@ class SnapshotSpool:
         self._file.close()
 
 
-class _WithoutFunctions(LoadedKeyspace):
-    """What a snapshot holds; functions, which this server has not, make it unusable."""
-
-    def on_library(self, code: bytes) -> bool:
-        return False
-
-
 @dataclass(slots=True)
 class _Incoming:
     """The snapshot that is being received."""
@@ -303,7 +296,8 @@ class MasterLink:
         incoming = self._incoming
         assert incoming is not None
         keyspace = self._engine.keyspace
-        loaded = _WithoutFunctions()
+        loaded = LoadedKeyspace()
+        functions = self._engine.scripting.functions
         load = SnapshotLoad(
             incoming.spool.open_map(), loaded, database_count=len(keyspace.databases)
         )
@@ -314,8 +308,12 @@ class MasterLink:
                 await self._send(stream, follow)
                 await trio.lowlevel.checkpoint()
             stream_database = _stream_database(load, len(keyspace.databases))
+            libraries = functions.load_apart(loaded.libraries)
         except RdbError as error:
             return follow.on_snapshot_unusable(str(error))
+        except CommandError as error:
+            return follow.on_snapshot_unusable(f"a function library cannot be loaded: {error}")
+        functions.adopt(libraries)
         for database in keyspace.databases:
             database.adopt(
                 loaded.values.get(database.index, {}), loaded.expire_at_ms.get(database.index, {})

@@ -14,7 +14,11 @@ from typing import Any, Final, Protocol
 
 from vedette import REDIS_VERSION
 
-_SANDBOX: Final = resources.files(__package__).joinpath("lua/sandbox.lua").read_bytes()
+from .shebang import FLAG_NAMES
+
+_CHUNKS: Final = resources.files(__package__).joinpath("lua")
+_SANDBOX: Final = _CHUNKS.joinpath("sandbox.lua").read_bytes()
+_FUNCTIONS: Final = _CHUNKS.joinpath("functions.lua").read_bytes()
 #: Errors that begin in the sandbox point to the code that called it.
 _SANDBOX_NAME: Final = b"=[C]"
 _NOT_STRINGS: Final = b"ERR Lua redis lib command arguments must be strings or integers"
@@ -45,6 +49,14 @@ class ScriptError(Exception):
 
 class CompileError(Exception):
     """The code is no Lua; `text` is Lua's message."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class LoadError(Exception):
+    """The code of a library failed; `text` begins with a code."""
 
     def __init__(self, text: bytes) -> None:
         super().__init__(text)
@@ -98,6 +110,20 @@ class Runner(Protocol):
         """Let others be served if the run takes too long; return why it is to end, or None."""
 
 
+class Loader(Protocol):
+    """The loading of a function library, as its code reaches it."""
+
+    def register(self, name: bytes, description: bytes | None, flags: bytes, callback: Any) -> None:
+        """Take a function; `flags` have commas between them.
+
+        Raises:
+            ScriptError: it cannot be taken.
+        """
+
+    def is_killed(self) -> bytes | None:
+        """Return why the loading is to end, or None."""
+
+
 class ScriptHost(Protocol):
     """What scripts reach whether or not one runs."""
 
@@ -115,14 +141,21 @@ class ScriptHost(Protocol):
 
 
 class Interpreter:
-    """One Lua state. Only one script runs at a time."""
+    """One Lua state. Only one script runs at a time.
 
-    def __init__(self, host: ScriptHost) -> None:
+    Scripts of EVAL have some functions that others do not: `is_for_eval`.
+    """
+
+    def __init__(self, host: ScriptHost, *, is_for_eval: bool) -> None:
         self._host = host
         #: The run in progress, or None.
         self.runner: Runner | None = None
+        #: The loading in progress, or None.
+        self._loader: Loader | None = None
         # Here, so that a server that runs no script does not load it.
-        from lupa.lua51 import LuaRuntime
+        from lupa.lua51 import LuaError, LuaRuntime
+
+        self._lua_error: type[Exception] = LuaError
 
         self._lua = LuaRuntime(
             encoding=None,
@@ -145,10 +178,13 @@ class Interpreter:
             b"status_reply": self._status_reply,
             b"set_repl": self._set_repl,
             b"acl_check_cmd": self._acl_check_cmd,
-            b"replicate_commands": lambda *arguments: True,
-            b"breakpoint": lambda *arguments: False,
-            b"debug": lambda *arguments: None,
         }
+        if is_for_eval:
+            functions |= {
+                b"replicate_commands": lambda *arguments: True,
+                b"breakpoint": lambda *arguments: False,
+                b"debug": lambda *arguments: None,
+            }
         host_functions = {
             b"constants": self.table(constants),
             b"redis": self.table(functions),
@@ -162,6 +198,8 @@ class Interpreter:
             b"seed_random": host.seed_random,
         }
         self._why_killed: bytes | None = None
+        #: What `lua/functions.lua` makes, once a library is loaded.
+        self._functions: Any = None
         self._api = self._lua.execute(_SANDBOX, self.table(host_functions), name=_SANDBOX_NAME)
 
     def add_library(
@@ -169,6 +207,11 @@ class Interpreter:
     ) -> None:
         """Give scripts the global table `name`."""
         self._api[b"add_library"](name, self.table(functions), self.table(constants))
+
+    @property
+    def memory_bytes(self) -> int:
+        """What Lua has allocated."""
+        return int(self._api[b"memory_bytes"]())
 
     def compile(self, code: bytes, name: bytes) -> Any:
         """Return `code` as a Lua function; `name` is where its errors say they arose.
@@ -204,6 +247,49 @@ class Interpreter:
         finally:
             self.runner = None
         return _outcome(found)
+
+    def load_library(self, code: bytes, loader: Loader) -> None:
+        """Run the code of a function library, which registers its functions with `loader`.
+
+        Raises:
+            CompileError: it is no Lua.
+            LoadError: it failed, or was ended.
+        """
+        assert self.runner is None, "a script runs already"
+        if self._functions is None:
+            host = {
+                b"flags": self.table(dict.fromkeys(FLAG_NAMES, True)),
+                b"register": lambda *arguments: self._loading().register(*arguments),
+                b"register_function": self._register_function,
+                b"is_loading": lambda: self._loader is not None,
+            }
+            self._functions = self._lua.execute(
+                _FUNCTIONS, self._api[b"tools"], self.table(host), name=_SANDBOX_NAME
+            )
+        self._loader = loader
+        self._why_killed = None
+        try:
+            found = self._functions[b"load"](code)
+        finally:
+            self._loader = None
+        if found is None:
+            return
+        kind, error = found
+        if kind == b"compile":
+            raise CompileError(error)
+        if kind == b"run":
+            raise LoadError(error)
+        raise error
+
+    def _register_function(self, *arguments: Any) -> None:
+        try:
+            self._functions[b"register"](*arguments)
+        except self._lua_error as error:
+            raise ScriptError(_error_text(error)) from None
+
+    def _loading(self) -> Loader:
+        assert self._loader is not None
+        return self._loader
 
     # --- what scripts call -----------------------------------------------------------------------
 
@@ -276,7 +362,8 @@ class Interpreter:
         return self.table({b"ok": arguments[0]})
 
     def _interrupt(self) -> bool:
-        self._why_killed = self.runner.is_killed() if self.runner is not None else None
+        running = self.runner or self._loader
+        self._why_killed = running.is_killed() if running is not None else None
         return self._why_killed is not None
 
 
@@ -289,6 +376,11 @@ def version_number(version: str) -> int:
 def _refuse_attribute(obj: object, name: object, is_setting: bool) -> str:
     """Keep Lua from looking into Python's objects."""
     raise AttributeError("no attributes for scripts")
+
+
+def _error_text(error: Exception) -> bytes:
+    """Return the text of an error that was raised in Lua; lupa decodes it so."""
+    return str(error).encode("latin-1")
 
 
 def _describe(error: Any) -> Any:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import random
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vedette.cmdspec import CommandRow, Flag
 from vedette.errors import CommandError
 from vedette.resp.replies import ErrorReply, RawReply, Reply
 
 from . import bit_library
+from .functions import Functions
 from .interpreter import CompileError, Interpreter, Outcome
+from .libraries import Function
 from .run import Run
 from .shebang import ScriptFlag, split_shebang
 
@@ -27,6 +31,10 @@ SLOW_SCRIPT: Final = CommandError(
 )
 SLOW_FUNCTION: Final = CommandError(
     b"BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+)
+#: Commands whose flags are those of the script that they run.
+RUNNING_SCRIPTS: Final = frozenset(
+    {"eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro"}
 )
 _NOT_BUSY: Final = CommandError(b"NOTBUSY No scripts in execution right now.")
 _FROM_MASTER: Final = CommandError(
@@ -87,16 +95,30 @@ class Scripting:
         #: The run in progress, or None.
         self.run: Run | None = None
         self.scripts: dict[bytes, Script] = {}
+        #: What the texts of all scripts take.
+        self.texts_bytes = 0
         self._lua: Interpreter | None = None
+        self.functions = Functions(
+            lambda: self._make_lua(is_for_eval=False), lambda: engine.clock()
+        )
         self._random = random.Random(0)
 
     @property
     def lua(self) -> Interpreter:
         """The Lua in which scripts of EVAL run."""
         if self._lua is None:
-            self._lua = Interpreter(self)
-            self._lua.add_library(b"bit", bit_library.FUNCTIONS, {})
+            self._lua = self._make_lua(is_for_eval=True)
         return self._lua
+
+    @property
+    def lua_bytes(self) -> int:
+        """What that Lua has allocated."""
+        return 0 if self._lua is None else self._lua.memory_bytes
+
+    def _make_lua(self, *, is_for_eval: bool) -> Interpreter:
+        lua = Interpreter(self, is_for_eval=is_for_eval)
+        lua.add_library(b"bit", bit_library.FUNCTIONS, {})
+        return lua
 
     # --- what the interpreters ask for: `ScriptHost` ---------------------------------------------
 
@@ -134,11 +156,13 @@ class Scripting:
                     b"ERR Error compiling script (new function): %b" % error.text
                 ) from error
             self.scripts[sha] = Script(body, flags, function)
+            self.texts_bytes += sys.getsizeof(body)
         return sha
 
     def flush(self) -> None:
         """Forget all scripts, and all they left in their Lua."""
         self.scripts.clear()
+        self.texts_bytes = 0
         self._lua = None
 
     def evaluate(
@@ -167,6 +191,66 @@ class Scripting:
             is_eval=True,
         )
         return self._run(run, self.lua, script.function, keys, arguments)
+
+    def call(
+        self,
+        function: Function,
+        argv: list[bytes],
+        keys: Sequence[bytes],
+        arguments: Sequence[bytes],
+        *,
+        is_read_only: bool,
+    ) -> Reply:
+        """Run a function and return its reply.
+
+        Raises:
+            CommandError: it may not run now.
+        """
+        self.check_may_run(function.flags, is_read_only=is_read_only)
+        lua = self.functions.lua
+        run = Run(
+            self._engine,
+            lua,
+            name=function.name,
+            argv=argv,
+            flags=function.flags,
+            is_read_only=is_read_only,
+            is_eval=False,
+        )
+        return self._run(run, lua, function.callback, keys, arguments)
+
+    def flags_of(self, row: CommandRow, argv: list[bytes]) -> Flag:
+        """Return the flags of a request that runs a script: what that says of itself, if anything.
+
+        Follows Redis 7.0 `script.c: scriptFlagsToCmdFlags`.
+        """
+        flags = self._flags_named_by(row.name, argv)
+        if flags is None or ScriptFlag.SAYS_NOTHING in flags:
+            return row.flags
+        found = row.flags & ~(Flag.STALE | Flag.DENYOOM | Flag.WRITE | Flag.MAY_REPLICATE)
+        if not flags & (ScriptFlag.ALLOW_OOM | ScriptFlag.NO_WRITES):
+            found |= Flag.DENYOOM
+        if ScriptFlag.NO_WRITES not in flags:
+            found |= Flag.WRITE
+        if ScriptFlag.ALLOW_STALE in flags:
+            found |= Flag.STALE
+        return found
+
+    def _flags_named_by(self, command: str, argv: list[bytes]) -> ScriptFlag | None:
+        """Return what the script says that `argv` names or brings along, if it is any."""
+        if command.startswith("fcall"):
+            function = self.functions.libraries.function(argv[1])
+            return function.flags if function is not None else None
+        is_named = command.startswith("evalsha")
+        script = self.scripts.get(argv[1].lower() if is_named else sha1_of(argv[1]))
+        if script is not None:
+            return script.flags
+        if is_named:
+            return None
+        try:
+            return split_shebang(argv[1])[0]
+        except CommandError:
+            return None
 
     def check_may_run(self, flags: ScriptFlag, *, is_read_only: bool) -> None:
         """Refuse a script that says what it needs, if that cannot be had now.

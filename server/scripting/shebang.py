@@ -1,10 +1,15 @@
-"""The first line of a script that says what it is: `#!lua flags=no-writes` (`eval.c`)."""
+"""The first line of a script or library that says what it is (`eval.c`, `functions.c`).
+
+`#!lua flags=no-writes` of a script, `#!lua name=mylib` of a function library.
+"""
 
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from typing import Final
 
+from vedette.conf.quoting import UnbalancedQuotesError, split_arguments
 from vedette.errors import CommandError
 
 
@@ -54,3 +59,42 @@ def split_shebang(body: bytes) -> tuple[ScriptFlag, bytes]:
                 raise CommandError(b"ERR Unexpected flag in script shebang: %b" % word)
             flags |= FLAG_NAMES[word]
     return flags, body[len(line) :]
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryText:
+    """The parts of a function library's text; `code` has an empty line in place of the first."""
+
+    engine: bytes
+    name: bytes
+    code: bytes
+
+
+def split_library(text: bytes) -> LibraryText:
+    """Return the parts of the text of a function library.
+
+    Raises:
+        CommandError: the first line makes no sense.
+    """
+    if not text.startswith(b"#!"):
+        raise CommandError(b"ERR Missing library metadata")
+    line, end, _ = text.partition(b"\n")
+    if not end or b"\0" in line:
+        raise CommandError(b"ERR Invalid library metadata")
+    try:
+        words = split_arguments(line)
+    except UnbalancedQuotesError as error:
+        raise CommandError(b"ERR Invalid library metadata") from error
+    engine, *options = words
+    name = None
+    for option in options:
+        if not option[:5].lower() == b"name=":
+            raise CommandError(b"ERR Invalid metadata value given: %b" % option)
+        if name is not None:
+            raise CommandError(
+                b"ERR Invalid metadata value, name argument was given multiple times"
+            )
+        name = option[5:]
+    if name is None:
+        raise CommandError(b"ERR Library name was not given")
+    return LibraryText(engine[2:], name, text[len(line) :])

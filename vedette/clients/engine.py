@@ -455,14 +455,15 @@ class Engine(Waits):
         refusal = self.refuse(session, row, argv)
         if refusal is not None:
             reply = self._refusal(session, row, refusal.text)
-        elif self.paused_until_ms and (wait := self.pause_of(session, row)) is not None:
+        elif self.paused_until_ms and (wait := self.pause_of(session, row, argv)) is not None:
             reply = wait
         elif session.queued_commands is None or row.flags & Flag.NOT_QUEUED:
             reply = self._call_accounted(session, row, argv)
         else:
             session.queued_commands.append(argv)
-            session.transaction_flags |= row.flags
-            session.transaction_shared_flags &= row.flags
+            flags, _ = self.flags_of(session, row, argv)
+            session.transaction_flags |= flags
+            session.transaction_shared_flags &= flags
             reply = QUEUED
         if isinstance(reply, Block):
             return reply

@@ -121,14 +121,14 @@ class Waits(ABC):
         # Who waits looks again: a pause of everything may have become one of writes.
         self.wake(PAUSE)
 
-    def flags_of(self, session: Session, row: CommandRow) -> tuple[Flag, Flag]:
-        """Return the flags of `row`; for EXEC, those any queued command has and those all have."""
+    def flags_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> tuple[Flag, Flag]:
+        """Return the flags of a request; for EXEC, those any queued one has and those all have."""
         if row.full_name == "exec" and session.queued_commands:
             flags = row.flags
             return flags | session.transaction_flags, flags & session.transaction_shared_flags
         return row.flags, row.flags
 
-    def pause_of(self, session: Session, row: CommandRow) -> Block | None:
+    def pause_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> Block | None:
         """Return the wait for the end of the pause, or None where it does not concern `row`.
 
         Replicas and the link to a master are never paused, and unlike in Redis neither is CLIENT
@@ -142,7 +142,7 @@ class Waits(ABC):
             return None
         if row.full_name.startswith("client|"):
             return None
-        any_flags, _ = self.flags_of(session, row)
+        any_flags, _ = self.flags_of(session, row, argv)
         may_write = bool(any_flags & (Flag.WRITE | Flag.MAY_REPLICATE))
         if self.is_pause_for_writes_only and not may_write:
             return None

@@ -1,11 +1,12 @@
-"""One value as DUMP gives it and RESTORE takes it (reference: redis cluster.c).
+"""One value as DUMP gives it and RESTORE takes it, and function libraries likewise.
 
-A payload is the value's type byte, the value, the RDB version in two little-endian bytes and the
-checksum of all that.
+A payload is the value's type byte, the value (or a record for each library), the RDB version in two
+little-endian bytes and the checksum of all that. Reference: redis cluster.c, functions.c.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from struct import error as StructError
 from typing import Final
 
@@ -15,6 +16,7 @@ from .decode import value_decoder
 from .encode import encode_value
 from .errors import CorruptRdbError, DumpFooterError
 from .records import Value
+from .strings import encode_string, read_string
 
 _VERSION_SIZE: Final = 2
 _FOOTER_SIZE: Final = _VERSION_SIZE + CHECKSUM_SIZE
@@ -23,8 +25,20 @@ _FOOTER_SIZE: Final = _VERSION_SIZE + CHECKSUM_SIZE
 def dump_payload(value: Value, *, compress: bool = True) -> bytes:
     """Return `value` as DUMP answers it."""
     type_byte, parts = encode_value(value, compress=compress)
+    return _with_footer((type_byte, *parts))
+
+
+def dump_libraries(codes: Iterable[bytes], *, compress: bool = True) -> bytes:
+    """Return the texts of function libraries as FUNCTION DUMP answers them."""
+    opcode = bytes((opcodes.FUNCTION,))
+    return _with_footer(
+        part for code in codes for part in (opcode, *encode_string(code, compress=compress))
+    )
+
+
+def _with_footer(parts: Iterable[bytes]) -> bytes:
     version = opcodes.WRITTEN_VERSION.to_bytes(_VERSION_SIZE, "little")
-    body = b"".join((type_byte, *parts, version))
+    body = b"".join((*parts, version))
     return body + checksum_bytes(crc64(body))
 
 
@@ -36,16 +50,10 @@ def restore_payload(data: bytes) -> Value:
         UnsupportedRdbTypeError: the value is of a known type that the server does not have.
         CorruptRdbError: the footer is right, but what it covers is no value.
     """
-    value_end = len(data) - _FOOTER_SIZE
-    if value_end < 1:
+    body = _without_footer(data)
+    value_end = len(body)
+    if not value_end:
         raise DumpFooterError(0, "the payload is shorter than its footer and a type")
-    version_end = value_end + _VERSION_SIZE
-    version = int.from_bytes(data[value_end:version_end], "little")
-    if version > opcodes.NEWEST_VERSION:
-        raise DumpFooterError(value_end, f"the payload has RDB version {version}")
-    if data[version_end:] != checksum_bytes(crc64(data[:version_end])):
-        raise DumpFooterError(version_end, "the payload's checksum does not match")
-    body = data[:value_end]
     try:
         value, position = value_decoder(body[0], body, 1, None)(body, 1)
     except (IndexError, StructError) as exc:
@@ -53,3 +61,40 @@ def restore_payload(data: bytes) -> Value:
     if position != value_end:
         raise CorruptRdbError(position, "bytes follow the payload's value")
     return value
+
+
+def restore_libraries(data: bytes) -> Iterator[bytes]:
+    """Yield the texts of the function libraries in a payload of FUNCTION DUMP.
+
+    Raises:
+        DumpFooterError: the version is too new or the checksum wrong; before anything is yielded.
+        CorruptRdbError: what comes next is no library; its `reason` is as Redis words it.
+    """
+    body = _without_footer(data)
+    position = 0
+    while position < len(body):
+        if body[position] != opcodes.FUNCTION:
+            raise CorruptRdbError(position, "given type is not a function")
+        try:
+            code, position = read_string(body, position + 1)
+        except (IndexError, StructError, CorruptRdbError) as exc:
+            raise CorruptRdbError(position, "Failed loading library payload") from exc
+        yield code
+
+
+def _without_footer(data: bytes) -> bytes:
+    """Return what stands before the version and the checksum, if those are right.
+
+    Raises:
+        DumpFooterError: they are not.
+    """
+    value_end = len(data) - _FOOTER_SIZE
+    if value_end < 0:
+        raise DumpFooterError(0, "the payload is shorter than its footer")
+    version_end = value_end + _VERSION_SIZE
+    version = int.from_bytes(data[value_end:version_end], "little")
+    if version > opcodes.NEWEST_VERSION:
+        raise DumpFooterError(value_end, f"the payload has RDB version {version}")
+    if data[version_end:] != checksum_bytes(crc64(data[:version_end])):
+        raise DumpFooterError(version_end, "the payload's checksum does not match")
+    return data[:value_end]

@@ -28,9 +28,15 @@ local function refuse_change()
   raw_error(READ_ONLY, 2)
 end
 
+-- Return an empty table that leads to `real` and cannot be changed, and its metatable.
+local function new_environment(real)
+  local metatable = {__index = real, __newindex = refuse_change}
+  return raw_setmetatable({}, metatable), metatable
+end
+
 -- Return a stand-in for `real` that cannot be changed; `metatable`: what getmetatable says of it.
 local function protect(real, metatable)
-  local stand_in = raw_setmetatable({}, {__index = real, __newindex = refuse_change})
+  local stand_in = new_environment(real)
   real_of[stand_in] = real
   metatable_of[stand_in] = metatable
   return stand_in
@@ -76,6 +82,14 @@ local function hook()
     if getinfo(2, "S").source == "=[C]" then return end
     raw_error({err = host.interruption()}, 0)
   end
+end
+
+local function watch()
+  sethook(hook, "", HOOK_PERIOD)
+end
+
+local function watch_no_more()
+  sethook()
 end
 
 local globals = {}
@@ -296,6 +310,10 @@ function api.compile(code, name)
   return globals.loadstring(code, name)
 end
 
+function api.memory_bytes()
+  return raw.collectgarbage("count") * 1024
+end
+
 -- Add `functions` (Python's) as the library `name`.
 function api.add_library(name, functions, constants)
   local made = {}
@@ -427,9 +445,9 @@ end
 -- text, whether it is counted already, the source and the line; "text" and a message that is no
 -- table; or "crash" and the Python exception.
 local function run(f, keys, arguments, client)
-  sethook(hook, "", HOOK_PERIOD)
+  watch()
   local ok, value = raw_xpcall(function() return (f(keys, arguments)) end, handler)
-  sethook()
+  watch_no_more()
   if not ok then
     if raw_type(value) == "userdata" then return "crash", value end
     if raw_type(value) ~= "table" then return "text", raw_tostring(value) end
@@ -451,5 +469,20 @@ function api.run_script(f, keys, arguments, client)
 end
 
 api.run_function = run
+
+-- What the other chunks of the sandbox are built of.
+api.tools = {
+  raw = raw,
+  getinfo = getinfo,
+  real_of = real_of,
+  globals = globals,
+  redis = redis,
+  protect = protect,
+  new_environment = new_environment,
+  missing = missing,
+  translate = translate,
+  watch = watch,
+  watch_no_more = watch_no_more,
+}
 
 return api

@@ -162,7 +162,7 @@ class _Server:
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals, name="signals")
             # Nobody may see the dataset before it is loaded, least of all a replica.
-            self.engine.set_loading(True)
+            self.engine.begin_loading(_now_ms())
             await nursery.start(
                 self.pump.serve, listeners, tls_listeners, self._tls.for_server, name="clients"
             )
@@ -172,6 +172,7 @@ class _Server:
             if master is not None:
                 start_following(self.engine, master, _now_ms(), is_starting=True)
             await load_at_start(self.engine, self._host.snapshot_path())
+            self.engine.end_loading()
             self._calm_collector()
             nursery.start_soon(self._replication.run, name="replication")
             nursery.start_soon(self._host.keep_snapshots, name="snapshots")

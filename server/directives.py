@@ -45,6 +45,7 @@ _KILOBYTE: Final = 1024
 _MEGABYTE: Final = 1024 * 1024
 _UINT_MAX: Final = 2**32 - 1
 _PORT: Final = Integer(0, 65535)
+_ANY_INTEGER: Final = Integer(-(2**31))
 
 
 class EventLetters(Kind[KeyspaceEvents]):
@@ -161,12 +162,16 @@ ENABLE_PROTECTED_CONFIGS: Final = Directive(
 SAVE: Final = Directive(
     "save", SavePoints(), (SavePoint(3600, 1), SavePoint(300, 100), SavePoint(60, 10_000))
 )
-DIRECTORY: Final = Directive("dir", Text(), "", Flag.PROTECTED)
+DIRECTORY: Final = Directive("dir", Text(), "", Flag.PROTECTED | Flag.NOT_WHILE_LOADING)
 DB_FILE_NAME: Final = Directive(
     "dbfilename", Text(), "dump.rdb", Flag.PROTECTED, validate=_file_name_only
 )
 RDB_COMPRESSION: Final = Directive("rdbcompression", YesNo(), True)
 RDB_CHECKSUM: Final = Directive("rdbchecksum", YesNo(), True, Flag.IMMUTABLE)
+KEY_LOAD_DELAY: Final = Directive("key-load-delay", _ANY_INTEGER, 0, Flag.HIDDEN)
+LOADING_INTERVAL_BYTES: Final = Directive(
+    "loading-process-events-interval-bytes", Integer(1024), 2 * _MEGABYTE, Flag.HIDDEN
+)
 STOP_WRITES_ON_SAVE_ERROR: Final = Directive("stop-writes-on-bgsave-error", YesNo(), True)
 
 # --- replication ---------------------------------------------------------------------------------
@@ -276,6 +281,8 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     DB_FILE_NAME,
     RDB_COMPRESSION,
     RDB_CHECKSUM,
+    KEY_LOAD_DELAY,
+    LOADING_INTERVAL_BYTES,
     STOP_WRITES_ON_SAVE_ERROR,
     REPLICA_OF,
     MASTER_AUTH,
@@ -310,8 +317,6 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
 )
 
 _LONG: Final = Integer(0, INT64_MAX)
-_ANY_INTEGER: Final = Integer(-(2**31))
-
 #: Accepted and kept, and without effect.
 WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("supervised", Choice("no", "auto", "systemd", "upstart"), "no", Flag.IMMUTABLE),
@@ -345,7 +350,12 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("sanitize-dump-payload", Choice("no", "yes", "clients"), "no"),
     Directive("repl-diskless-sync-max-replicas", Integer(), 0),
     Directive("repl-disable-tcp-nodelay", YesNo(), False),
-    Directive("repl-diskless-load", Choice("disabled", "on-empty-db", "swapdb"), "disabled"),
+    Directive(
+        "repl-diskless-load",
+        Choice("disabled", "on-empty-db", "swapdb"),
+        "disabled",
+        Flag.NOT_WHILE_LOADING,
+    ),
     Directive("replica-ignore-disk-write-errors", YesNo(), False),
     Directive("replica-ignore-maxmemory", YesNo(), True, aliases=("slave-ignore-maxmemory",)),
     Directive(
@@ -386,6 +396,7 @@ ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
         "appendonly",
         YesNo(),
         False,
+        Flag.NOT_WHILE_LOADING,
         validate=_only(False, "this server has no append-only file yet, use snapshots ('save')"),
     ),
     Directive(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vedette.clients.info_sections import reset_statistics
 from vedette.cmdspec import Flag, command, container
+from vedette.conf.settings import Flag as DirectiveFlag
 from vedette.errors import CommandError
 from vedette.glob import matches_glob
 from vedette.resp.replies import OK, MapReply, Reply
@@ -11,6 +12,7 @@ from vedette.resp.replies import OK, MapReply, Reply
 from .. import directives
 from ..engine import ServerContext
 from ..engine.context import Statistics
+from ..engine.engine import LOADING
 from .arguments import syntax_error
 from .help import help_reply
 from .locality import is_allowed
@@ -49,6 +51,12 @@ def config_set(ctx: ServerContext, argv: list[bytes]) -> Reply:
         raise syntax_error()
     configuration = ctx.engine.configuration
     pairs = list(zip(argv[2::2], argv[3::2], strict=True))
+    if ctx.engine.load.started_ms is not None and any(
+        DirectiveFlag.NOT_WHILE_LOADING in directive.flags
+        for name, _ in pairs
+        if (directive := directives.TABLE.find(name.decode("latin-1"))) is not None
+    ):
+        raise LOADING
     allows_protected = is_allowed(configuration[directives.ENABLE_PROTECTED_CONFIGS], ctx.session)
     configuration.set(pairs, allows_protected=allows_protected)
     return OK

@@ -146,7 +146,7 @@ def persistence(ctx: ServerContext) -> Fields:
     started_ms = saves.started_ms
     return {
         "loading": int(engine.is_loading),
-        "async_loading": 0,
+        "async_loading": int(engine.load.is_async),
         "rdb_changes_since_last_save": engine.keyspace.dirty,
         "rdb_bgsave_in_progress": int(saves.is_in_progress),
         "rdb_last_save_time": saves.last_save_ms // 1000,
@@ -167,6 +167,7 @@ def persistence(ctx: ServerContext) -> Fields:
         "aof_last_bgrewrite_status": "ok",
         "aof_last_write_status": "ok",
         "aof_last_cow_size": 0,
+        **engine.load.info_fields(ctx.now_ms),
     }
 
 

@@ -21,6 +21,7 @@ from vedette.resp.replies import Reply
 
 from .. import directives
 from ..config import Configuration
+from ..persistence.load_status import LoadStatus
 from ..persistence.save_points import SaveStatus
 from ..replication.state import Replication
 from ..scripting import Scripting
@@ -91,6 +92,8 @@ class ServerEngine(Engine):
         self.run_id = host.random_hex(40)
         #: How saving stands; written by whoever saves.
         self.saves = SaveStatus()
+        #: How loading stands; written by whoever loads, which begins and ends it here.
+        self.load = LoadStatus()
         #: Where writes go besides the dataset; empty while nobody listens.
         self.sinks: list[CommandSink] = []
         self.replication = Replication(lambda: host.random_hex(40).encode(), self.sinks)
@@ -102,6 +105,7 @@ class ServerEngine(Engine):
         self.notified_events = KeyspaceEvents.NONE
         self.is_replica = False
         self.is_replica_read_only = True
+        #: A dataset is being loaded, and there is none meanwhile.
         self.is_loading = False
         self.is_link_down = False
         self.serves_stale_data = True
@@ -145,9 +149,22 @@ class ServerEngine(Engine):
         if has_become_replica:
             self.turn_away_waiting(UNBLOCKED)
 
-    def set_loading(self, is_loading: bool) -> None:
-        """Say whether the dataset is being loaded."""
-        self.is_loading = is_loading
+    def begin_loading(
+        self, now_ms: int, total_bytes: int = 0, *, is_beside_present: bool = False
+    ) -> None:
+        """Note that a dataset is being loaded: clients are told so until `end_loading`.
+
+        If it goes on beside a present dataset that may still be served, only what would change that
+        is refused.
+        """
+        self.load.begin(now_ms, total_bytes, is_async=is_beside_present)
+        self.is_loading = not is_beside_present
+        self.recheck()
+
+    def end_loading(self) -> None:
+        """Note that the loading is over, whichever way."""
+        self.load.end()
+        self.is_loading = False
         self.recheck()
 
     def set_link_state(self, *, is_down: bool, serves_stale_data: bool) -> None:
@@ -166,7 +183,7 @@ class ServerEngine(Engine):
         self.needs_care = (
             self.needs_care
             or self.is_replica
-            or self.is_loading
+            or self.load.started_ms is not None
             or self.has_enough_replicas is not None
             or self.is_out_of_memory
             or self.is_saving_broken
@@ -179,6 +196,8 @@ class ServerEngine(Engine):
             return refusal
         any_flags, all_flags = self.flags_of(session, row, argv)
         if self.is_loading and not all_flags & Flag.LOADING:
+            return LOADING
+        if self.load.is_async and any_flags & Flag.NO_ASYNC_LOADING:
             return LOADING
         if self.is_out_of_memory and any_flags & Flag.DENYOOM and not self.is_replica:
             return OUT_OF_MEMORY

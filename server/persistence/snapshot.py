@@ -14,7 +14,7 @@ from typing import Final, Protocol, assert_never
 
 from vedette.types import RunId
 
-from .rdb.decode import RdbDecoder
+from .rdb.decode import RUN_SIZE, RdbDecoder, RdbStreamDecoder
 from .rdb.errors import CorruptRdbError, UnsupportedDatabaseError, UnsupportedRdbTypeError
 from .rdb.lengths import RdbData
 from .rdb.records import (
@@ -29,6 +29,8 @@ from .rdb.records import (
     Value,
 )
 
+#: More digits make no integer of 64 bits.
+_INTEGER_SIZE_LIMIT: Final = 20
 _RUN_ID: Final = re.compile(rb"[0-9a-f]{40}")
 
 
@@ -139,26 +141,31 @@ class SnapshotLoad:
 
     def __init__(
         self,
-        data: RdbData,
+        data: RdbData | RdbStreamDecoder,
         sink: SnapshotSink,
         *,
         start: int = 0,
         drop_expired_at_ms: int | None = None,
         database_count: int = 16,
     ) -> None:
-        """Prepare the loading of the file that begins at `start`.
+        """Prepare the loading of the file that begins at `start`, or is fed to a decoder.
 
         Keys that expired before the time `drop_expired_at_ms` are left out, as a master does. A
         replica passes None and keeps them until its master deletes them.
         """
-        self._decoder = RdbDecoder(data, start)
+        if isinstance(data, RdbStreamDecoder):
+            self._decoder: RdbDecoder | RdbStreamDecoder = data
+        else:
+            self._decoder = RdbDecoder(data, start)
+        self._decoder.takes_large = False
         self._start = start
         self._sink = sink
         self._drop_expired_at_ms = drop_expired_at_ms
         self._database = 0
         self._database_count = database_count
         self.keys_loaded = 0
-        self.keys_expired = 0
+        #: What was left out, as (database, key).
+        self.expired: list[tuple[int, bytes]] = []
         self.aux: dict[bytes, bytes] = {}
         #: Where the file ended; None until it did.
         self.end_offset: int | None = None
@@ -173,23 +180,46 @@ class SnapshotLoad:
         """Return how much of the file is done."""
         return self._decoder.position - self._start
 
+    @property
+    def is_next_large(self) -> bool:
+        """Whether `step` stopped before a key that takes long: `step_large` loads it."""
+        return self._decoder.is_next_large
+
     def run(self) -> None:
         """Load all that is left, at once.
 
         Raises: what `step` raises.
         """
+        self._decoder.takes_large = True
         while self.step():
             pass
 
-    def step(self) -> bool:
-        """Load one more record or run of some 256 KB of keys; return False after the last.
+    def step_large(self) -> bool:
+        """Load the key with many elements before which `step` stopped; otherwise as `step`.
+
+        May run in a thread of its own as long as nothing else is done with this load meanwhile.
+        """
+        self._decoder.takes_large = True
+        try:
+            return self.step(run_size=1)
+        finally:
+            self._decoder.takes_large = False
+
+    def step(self, run_size: int = RUN_SIZE) -> bool:
+        """Load one more record or run of keys, of about `run_size` bytes; return False at the end.
+
+        The end of a file that is fed may be one for now: see `is_finished`.
 
         Raises:
             RdbError: as `RdbDecoder` does, for a key that comes twice, a database beyond those
                 configured, or functions that the sink does not take.
         """
-        offset = self._decoder.position
-        record = next(self._decoder, None)
+        if self.is_finished:
+            return False
+        decoder = self._decoder
+        offset = decoder.position
+        decoder.run_size = run_size
+        record = next(decoder, None)
         match record:
             case None:
                 return False
@@ -212,11 +242,22 @@ class SnapshotLoad:
                 assert_never(record)
         return not self.is_finished
 
+    @property
+    def used_memory_bytes(self) -> int:
+        """Return what the server that wrote the file used, as it said; 0 until it did."""
+        text = self.aux.get(b"used-mem", b"")
+        return int(text) if _is_count(text) else 0
+
     def _load_entries(self, entries: Entries) -> None:
         kept = entries
         if self._drop_expired_at_ms is not None and entries.expire_at_ms:
-            kept = _without_expired(entries, self._drop_expired_at_ms)
-            self.keys_expired += len(entries.values) - len(kept.values)
+            expired = [
+                key
+                for key, at_ms in entries.expire_at_ms.items()
+                if at_ms < self._drop_expired_at_ms
+            ]
+            kept = _without(entries, set(expired))
+            self.expired += [(self._database, key) for key in expired]
         if self._sink.on_entries(self._database, kept) != len(kept.values):
             raise CorruptRdbError(
                 self._decoder.position,
@@ -230,23 +271,25 @@ class SnapshotLoad:
         run_id = self.aux.get(b"repl-id", b"")
         offset = self.aux.get(b"repl-offset", b"")
         selected_db = self.aux.get(b"repl-stream-db", b"")
-        if not (_RUN_ID.fullmatch(run_id) and offset.isdigit() and selected_db.isdigit()):
+        if not (_RUN_ID.fullmatch(run_id) and _is_count(offset) and _is_count(selected_db)):
             return None
         return ReplicationPosition(
             run_id=RunId(run_id.decode()), offset=int(offset), selected_db=int(selected_db)
         )
 
 
-def _without_expired(entries: Entries, now_ms: int) -> Entries:
-    """Return `entries` without those that expired before `now_ms`."""
-    expired = {key for key, at_ms in entries.expire_at_ms.items() if at_ms < now_ms}
-    if not expired:
+def _is_count(text: bytes) -> bool:
+    """Say whether `text` is a decimal number that fits 64 bits."""
+    return text.isdigit() and len(text) < _INTEGER_SIZE_LIMIT
+
+
+def _without(entries: Entries, keys: set[bytes]) -> Entries:
+    """Return `entries` without those of `keys`."""
+    if not keys:
         return entries
     return Entries(
-        values={key: value for key, value in entries.values.items() if key not in expired},
-        expire_at_ms={
-            key: at_ms for key, at_ms in entries.expire_at_ms.items() if key not in expired
-        },
+        values={key: value for key, value in entries.values.items() if key not in keys},
+        expire_at_ms={key: ms for key, ms in entries.expire_at_ms.items() if key not in keys},
         idle_s=entries.idle_s,
         frequency=entries.frequency,
     )

@@ -17,7 +17,7 @@ from ..store.encoding_limits import EncodingLimits
 from ..store.sorted_sets import Pair, SortedSet
 from .rdb.decode import VALUE_DECODERS, ValueDecoder
 from .rdb.encode import VALUE_ENCODERS
-from .rdb.errors import CorruptRdbError
+from .rdb.errors import CorruptRdbError, TruncatedRdbError
 from .rdb.lengths import RdbData, encode_length, read_length
 from .rdb.packed import listpack_entry, listpack_of_entries, read_listpack, read_ziplist
 from .rdb.strings import encode_string, read_string
@@ -39,7 +39,10 @@ def _read_text_score(data: RdbData, position: int) -> tuple[float, int]:
     position += 1
     if size in _SPECIAL_SCORES:
         return _SPECIAL_SCORES[size], position
-    return _parse_score(data[position : position + size], position), position + size
+    end = position + size
+    if end > len(data):
+        raise TruncatedRdbError(position, "a score runs past the end")
+    return _parse_score(data[position:end], position), end
 
 
 def _read_binary_score(data: RdbData, position: int) -> tuple[float, int]:

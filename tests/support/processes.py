@@ -89,6 +89,8 @@ class ServerProcess:
 
     #: File name of the configuration, in `directory`.
     config_name = "server.conf"
+    #: Whether a start is over only when the dataset is loaded.
+    awaits_loading = True
 
     def __init__(
         self,
@@ -250,7 +252,8 @@ class ServerProcess:
                 client.call("PING")
         except ReplyError as error:
             # It speaks RESP and wants a password first; still loading is not yet started.
-            return str(error).startswith(("NOAUTH", "DENIED"))
+            accepted = ("NOAUTH", "DENIED") if self.awaits_loading else ("NOAUTH", "LOADING")
+            return str(error).startswith(accepted)
         return True
 
     def _log_tail(self) -> str:

@@ -38,6 +38,8 @@ class Flag(enum.Flag):
     SENSITIVE = enum.auto()
     #: CONFIG REWRITE leaves it alone.
     NOT_REWRITTEN = enum.auto()
+    #: CONFIG SET refuses it while a dataset is being loaded.
+    NOT_WHILE_LOADING = enum.auto()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

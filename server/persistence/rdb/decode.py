@@ -1,5 +1,7 @@
 """The bytes of an RDB file to records (reference: redis rdb.c: rdbLoadRioWithLoadingCtx).
 
+`RdbDecoder` takes a file that is there as a whole, `RdbStreamDecoder` one that arrives in pieces.
+
 Only `RdbError`s come out of it, whatever goes in, and nothing is allocated on the word of a
 length that the data does not bear out. The loop over plain strings is written for speed: about
 half a microsecond for each key.
@@ -14,7 +16,12 @@ from typing import Final, TypeAlias
 
 from . import opcodes
 from .checksum import CHECKSUM_SIZE, checksum_bytes, crc64
-from .errors import CorruptRdbError, UnsupportedRdbTypeError, UnsupportedRdbVersionError
+from .errors import (
+    CorruptRdbError,
+    TruncatedRdbError,
+    UnsupportedRdbTypeError,
+    UnsupportedRdbVersionError,
+)
 from .lengths import ONE_BYTE_LIMIT, RdbData, read_length
 from .records import (
     Aux,
@@ -36,12 +43,15 @@ RUN_SIZE: Final = 1 << 18
 ValueDecoder: TypeAlias = Callable[[RdbData, int], tuple[Value, int]]
 
 #: For each RDB type the server has: `decoder(data, position)`, which gives the value and the
-#: position after it, and raises what `read_string` raises.
+#: position after it, and raises what `read_string` raises: where the data end early, nothing but
+#: `TruncatedRdbError`, `IndexError` and `struct.error`, for the rest may be yet to arrive.
 VALUE_DECODERS: Final[dict[int, ValueDecoder]] = {
     opcodes.STRING: read_string,
 }
 
 _HEADER_SIZE: Final = len(opcodes.MAGIC) + 4
+#: More than a string takes whose key and value both have lengths of one byte.
+_SHORT_ENTRY_LIMIT: Final = 2 * ONE_BYTE_LIMIT + 3
 _INT32: Final = Struct("<i")
 _INT64: Final = Struct("<q")
 _TRUNCATED: Final = "the data ends within what begins here"
@@ -55,7 +65,36 @@ _MODULE_NAME_SIZE: Final = 9
 _MODULE_VERSION_BITS: Final = 10
 
 
-class RdbDecoder:
+class _Decoder:
+    """What both decoders are told and tell."""
+
+    def __init__(self, position: int) -> None:
+        #: The first byte of the file that no record given so far covers.
+        self.position = position
+        #: A run of keys is given when it takes so many bytes; 1 gives each key by itself.
+        self.run_size = RUN_SIZE
+        #: Whether keys with many elements are given like others. If not, an empty run is given
+        #: before such a key, so that it can be decoded where that keeps nobody waiting.
+        self.takes_large = True
+        #: Whether such a key comes next.
+        self.is_next_large = False
+
+    def _read_record(
+        self, data: RdbData, position: int, *, is_whole: bool = True
+    ) -> tuple[Record, int]:
+        """Return the record at `position`, which is not the end, and the position after it."""
+        opcode = data[position]
+        self.is_next_large = False
+        if not (opcode in opcodes.VALUE_TYPES or opcode in opcodes.KEY_ATTRIBUTES):
+            return _read_mark(data, position)
+        entries, end = _read_entries(
+            data, position, self.run_size, takes_large=self.takes_large, is_whole=is_whole
+        )
+        self.is_next_large = not entries.values
+        return entries, end
+
+
+class RdbDecoder(_Decoder):
     """An iterator over the records of the file that begins at `start`, EndOfFile last.
 
     The checksum covers the whole file and so is judged at its end: what came before may have been
@@ -69,9 +108,8 @@ class RdbDecoder:
     """
 
     def __init__(self, data: RdbData, start: int = 0) -> None:
+        super().__init__(start)
         self._start = start
-        #: The first byte that no record given so far covers.
-        self.position = start
         self._records = self._decode(data)
 
     def __iter__(self) -> Iterator[Record]:
@@ -85,19 +123,103 @@ class RdbDecoder:
         self.position += _HEADER_SIZE
         while True:
             record: Record
-            opcode = _byte_at(data, self.position)
-            if opcode == opcodes.END_OF_FILE:
+            if _byte_at(data, self.position) == opcodes.END_OF_FILE:
                 self.position += 1
                 if version >= opcodes.CHECKSUM_SINCE_VERSION:
-                    _check_checksum(data, self._start, self.position)
+                    with memoryview(data) as whole, whole[self._start : self.position] as covered:
+                        _check_checksum(data, self.position, crc64(covered))
                     self.position += CHECKSUM_SIZE
                 yield EndOfFile(self.position)
                 return
-            if opcode in opcodes.VALUE_TYPES or opcode in opcodes.KEY_ATTRIBUTES:
-                record, self.position = _read_entries(data, self.position)
-            else:
-                record, self.position = _read_mark(data, self.position)
+            record, self.position = self._read_record(data, self.position)
             yield record
+
+
+class RdbStreamDecoder(_Decoder):
+    """The records of a file that arrives in pieces: None stands for "more is needed".
+
+    `feed` what arrives, take records until there is none, and `finish` when nothing more will come.
+    What is kept is what is not yet decoded: less than the largest value and two pieces. Otherwise
+    as `RdbDecoder`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._version: int | None = None
+        self._window = b""
+        #: Of `_window`: where what is not yet decoded begins.
+        self._offset = 0
+        self._pieces: list[bytes] = []
+        self._waiting_bytes = 0
+        #: Decoding is tried again when so much is there. It doubles with each vain attempt at the
+        #: same value, which else would take time with the square of its size.
+        self._needed_bytes = _HEADER_SIZE
+        self._is_whole = False
+        self._crc = 0
+
+    def feed(self, piece: bytes) -> None:
+        """Take what has arrived."""
+        assert not self._is_whole
+        self._pieces.append(piece)
+        self._waiting_bytes += len(piece)
+
+    def finish(self) -> None:
+        """Note that nothing more will come: from now on missing data are an error."""
+        self._is_whole = True
+
+    def __next__(self) -> Record | None:
+        """Return the next record, or None while what has arrived holds no whole one."""
+        try:
+            return self._next_of_window()
+        except TruncatedRdbError:
+            pass
+        available_bytes = len(self._window) - self._offset + self._waiting_bytes
+        if available_bytes < self._needed_bytes and not self._is_whole:
+            return None
+        self._window = b"".join((self._window[self._offset :], *self._pieces))
+        self._offset = 0
+        self._pieces.clear()
+        self._waiting_bytes = 0
+        try:
+            return self._next_of_window()
+        except TruncatedRdbError:
+            if self._is_whole:
+                raise
+            self._needed_bytes = 2 * available_bytes
+            return None
+
+    def _next_of_window(self) -> Record:
+        """Return the next record. Raises TruncatedRdbError if the window does not hold all of it.
+
+        Its positions count in the window.
+        """
+        window, start = self._window, self._offset
+        if self._version is None:
+            if len(window) < _HEADER_SIZE:
+                raise TruncatedRdbError(len(window), "the data ends within the signature")
+            self._version = _read_version(window, 0)
+            self._advance(_HEADER_SIZE)
+            start = _HEADER_SIZE
+        record: Record
+        if _byte_at(window, start) == opcodes.END_OF_FILE:
+            end = start + 1
+            if self._version >= opcodes.CHECKSUM_SINCE_VERSION:
+                _check_checksum(window, end, crc64(window[start:end], self._crc))
+                end += CHECKSUM_SIZE
+            self._advance(end)
+            record = EndOfFile(self.position)
+        else:
+            record, end = self._read_record(window, start, is_whole=self._is_whole)
+            self._advance(end)
+        self._needed_bytes = 1
+        return record
+
+    def _advance(self, end: int) -> None:
+        """Note that the window is decoded up to `end`."""
+        with memoryview(self._window) as window, window[self._offset : end] as covered:
+            self._crc = crc64(covered, self._crc)
+        self.position += end - self._offset
+        self._offset = end
 
 
 def _read_version(data: RdbData, start: int) -> int:
@@ -113,18 +235,18 @@ def _read_version(data: RdbData, start: int) -> int:
 
 def _byte_at(data: RdbData, position: int) -> int:
     if position >= len(data):
-        raise CorruptRdbError(len(data), "the data ends before the end-of-file record")
+        raise TruncatedRdbError(len(data), "the data ends before the end-of-file record")
     return data[position]
 
 
-def _check_checksum(data: RdbData, start: int, end: int) -> None:
+def _check_checksum(data: RdbData, end: int, checksum: int) -> None:
+    """Compare `checksum`, of what ends at `end`, with the one that stands there."""
     stored = data[end : end + CHECKSUM_SIZE]
     if len(stored) != CHECKSUM_SIZE:
-        raise CorruptRdbError(end, "the data ends within the checksum")
+        raise TruncatedRdbError(end, "the data ends within the checksum")
     if stored == bytes(CHECKSUM_SIZE):
         return  # the writer had checksums turned off
-    with memoryview(data) as whole, whole[start:end] as covered:
-        computed = checksum_bytes(crc64(covered))
+    computed = checksum_bytes(checksum)
     if stored != computed:
         raise CorruptRdbError(
             end, f"the checksum is {stored.hex()}, but the data gives {computed.hex()}"
@@ -168,21 +290,32 @@ def _read_mark(data: RdbData, position: int) -> tuple[Record, int]:
             case _:
                 raise CorruptRdbError(position, f"no record begins with byte 0x{opcode:02x}")
     except (IndexError, StructError) as exc:
-        raise CorruptRdbError(position, _TRUNCATED) from exc
+        raise TruncatedRdbError(position, _TRUNCATED) from exc
 
 
-def _read_entries(data: RdbData, position: int) -> tuple[Entries, int]:
+def _read_entries(
+    data: RdbData, position: int, run_size: int, *, takes_large: bool, is_whole: bool
+) -> tuple[Entries, int]:
     """Return the run of entries at `position` and the position after it.
 
     Slices past the end come out short without an error. That is noticed where the next byte is
-    read, and after the last entry by its position, which saves two comparisons for each key.
+    read, and after the last entry by its position, which saves two comparisons for each key. Where
+    more of the data may yet come (not `is_whole`), the run ends before such an entry is possible,
+    and before one of the others that is not there as a whole.
+
+    Unless `takes_large`, the run ends before a key with many elements, and may be empty.
     """
     values: dict[bytes, Value] = {}
     attributes: _Attributes = ({}, {}, {})
     string_type = opcodes.STRING
     one_byte_limit = ONE_BYTE_LIMIT
     count = 0
-    run_end = position + RUN_SIZE
+    run_end = position + run_size
+    if not is_whole and run_end > len(data) - _SHORT_ENTRY_LIMIT:
+        run_end = len(data) - _SHORT_ENTRY_LIMIT
+        if run_end <= position:
+            run_end = position + 1
+            string_type = -1  # what is read for speed below is not checked for its size
     try:
         while position < run_end:
             opcode = data[position]
@@ -203,14 +336,20 @@ def _read_entries(data: RdbData, position: int) -> tuple[Entries, int]:
                     values[key], end = read_string(data, end)
                 position = end
             elif opcode in opcodes.VALUE_TYPES or opcode in opcodes.KEY_ATTRIBUTES:
-                position = _read_entry(data, position, values, attributes)
+                end = _read_entry(data, position, values, attributes, takes_large=takes_large)
+                if end == position:
+                    break
+                position = end
             else:
                 break
             count += 1
-    except (IndexError, StructError) as exc:
-        raise CorruptRdbError(min(position, len(data)), _TRUNCATED) from exc
+    except (IndexError, StructError, TruncatedRdbError) as exc:
+        if isinstance(exc, TruncatedRdbError) and (is_whole or not count):
+            raise
+        if is_whole or not count:
+            raise TruncatedRdbError(min(position, len(data)), _TRUNCATED) from exc
     if position > len(data):
-        raise CorruptRdbError(len(data), "the data ends within a value")
+        raise TruncatedRdbError(len(data), "the data ends within a value")
     if count != len(values):
         raise CorruptRdbError(position, "a key comes twice among those just before")
     expire_at_ms, idle_s, frequency = attributes
@@ -219,9 +358,17 @@ def _read_entries(data: RdbData, position: int) -> tuple[Entries, int]:
 
 
 def _read_entry(
-    data: RdbData, position: int, values: dict[bytes, Value], attributes: _Attributes
+    data: RdbData,
+    position: int,
+    values: dict[bytes, Value],
+    attributes: _Attributes,
+    *,
+    takes_large: bool,
 ) -> int:
-    """Add the entry at `position`, of any type and with any attributes; return what follows it."""
+    """Add the entry at `position`, of any type and with any attributes; return what follows it.
+
+    One with many elements is left alone unless `takes_large`, and `position` returned.
+    """
     start = position
     expire_at_ms = idle_s = frequency = None
     while (opcode := data[position]) in opcodes.KEY_ATTRIBUTES:
@@ -239,6 +386,10 @@ def _read_entry(
     if opcode not in opcodes.VALUE_TYPES:
         raise CorruptRdbError(start, "an expiry or the like is followed by no key")
     key, value_position = read_string(data, position + 1)
+    if not takes_large and opcode in opcodes.LARGE_COUNTS:
+        count, _ = read_length(data, value_position)
+        if count >= opcodes.LARGE_COUNTS[opcode]:
+            return start
     decode_value = value_decoder(opcode, data, value_position, key)
     values[key], position = decode_value(data, value_position)
     if expire_at_ms is not None:

@@ -2,6 +2,7 @@
 
     RdbError
     ├── CorruptRdbError               the bytes break the format; says where
+    │   ├── TruncatedRdbError         the data end within what they began
     │   └── DumpFooterError           a DUMP payload's version or checksum is wrong
     ├── UnsupportedRdbVersionError    a newer Redis wrote it
     ├── UnsupportedRdbTypeError       it holds something this server does not have; says what
@@ -26,6 +27,10 @@ class CorruptRdbError(RdbError):
         super().__init__(f"corrupt RDB data at offset {offset}: {reason}")
         self.offset = offset
         self.reason = reason
+
+
+class TruncatedRdbError(CorruptRdbError):
+    """The data end within what they began; where they arrive in pieces, more may mend it."""
 
 
 class DumpFooterError(CorruptRdbError):

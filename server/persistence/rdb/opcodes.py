@@ -72,3 +72,18 @@ VALUE_TYPES: Final = {
     20: ValueType("set", "SET_LISTPACK"),
     21: ValueType("stream", "STREAM_LISTPACKS_3"),
 }
+
+#: From how many elements on (nodes, where the encoding counts those) a value takes tens of
+#: milliseconds to decode. A value of another type is one string, or counts nothing in front.
+LARGE_COUNTS: Final = {
+    1: 20_000,
+    2: 20_000,
+    3: 20_000,
+    4: 10_000,
+    5: 20_000,
+    14: 100,
+    15: 500,
+    18: 100,
+    19: 500,
+    21: 500,
+}

@@ -11,7 +11,7 @@ from struct import Struct
 from typing import Final
 
 from . import lzf
-from .errors import CorruptRdbError
+from .errors import CorruptRdbError, TruncatedRdbError
 from .lengths import FIRST_ENCODING, ONE_BYTE_LIMIT, RdbData, encode_length, read_length
 
 #: No decimal integer of 32 bits takes more bytes.
@@ -92,7 +92,7 @@ def read_string(data: RdbData, position: int) -> tuple[bytes, int]:
     else:
         raise CorruptRdbError(position, f"no string encoding has the number {first & 0x3F}")
     if end > len(data):
-        raise CorruptRdbError(position, f"a string of {end - start} bytes runs past the end")
+        raise TruncatedRdbError(position, f"a string of {end - start} bytes runs past the end")
     return data[start:end], end
 
 
@@ -113,7 +113,7 @@ def read_strings(data: RdbData, position: int, count: int) -> tuple[list[bytes],
             text, position = read_string(data, position)
             append(text)
     if position > len(data):  # a slice past the end comes out short without an error
-        raise CorruptRdbError(len(data), "a string runs past the end")
+        raise TruncatedRdbError(len(data), "a string runs past the end")
     return texts, position
 
 
@@ -122,7 +122,7 @@ def _read_compressed(data: RdbData, position: int) -> tuple[bytes, int]:
     size, start = read_length(data, start)
     end = start + packed_size
     if end > len(data):
-        raise CorruptRdbError(position, f"a string of {packed_size} bytes runs past the end")
+        raise TruncatedRdbError(position, f"a string of {packed_size} bytes runs past the end")
     # The decompressor allocates what it is told to, so a lie must be caught before it.
     if size > packed_size * MAX_LZF_RATIO:
         raise CorruptRdbError(

@@ -2,6 +2,8 @@
 
     python -m benchmarks.server [--rounds N] [--tests get,set] [--pipeline 1,16] [--json FILE]
 
+The tests are redis-benchmark's standard ones; at the end stand the median and the least over them.
+
 Both servers run on loopback with the same settings and are loaded in turn (A B A B ...), so that a
 machine that gets slower or faster meanwhile is no one's advantage. A row's ratios are medians over
 the pairs: throughput (Vedette / Redis, higher is better) and server CPU per command (lower is
@@ -25,6 +27,16 @@ from dataclasses import asdict, dataclass
 
 from .processes import cpu_seconds, free_ports, vedette_program, wait_until_listening
 
+#: redis-benchmark's standard tests, and how many requests of each make one of a plain command's.
+TESTS = {
+    **dict.fromkeys(["ping_inline", "ping_mbulk", "set", "get", "incr", "lpush", "rpush"], 1),
+    **dict.fromkeys(["lpop", "rpop", "sadd", "hset", "spop", "zadd", "zpopmin"], 1),
+    "lrange_100": 4,
+    "lrange_300": 10,
+    "lrange_500": 16,
+    "lrange_600": 20,
+    "mset": 4,
+}
 CLIENTS = 50
 KEYS = 100_000
 RUN_TIMEOUT_S = 120.0
@@ -112,6 +124,18 @@ def compare(
     )
 
 
+def print_summary(rows: list[Row]) -> None:
+    """Print the median and the worst of the ratios over the tests of one pipeline depth."""
+    throughput = [row.throughput_ratio for row in rows]
+    cpu = [row.cpu_ratio for row in rows]
+    print(
+        f"{'all':12s} pipeline {rows[0].pipeline:<3d}"
+        f" throughput {statistics.median(throughput):5.2f} (least {min(throughput):.2f})"
+        f"  cpu {statistics.median(cpu):5.2f} (most {max(cpu):.2f})",
+        flush=True,
+    )
+
+
 def _median(runs: list[Measurement]) -> Measurement:
     return Measurement(
         statistics.median(run.commands_per_second for run in runs),
@@ -122,8 +146,8 @@ def _median(runs: list[Measurement]) -> Measurement:
 def main() -> int:
     """Measure and print; return the exit code."""
     parser = argparse.ArgumentParser(description="vedette-server beside redis-server")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--tests", default="ping_mbulk,set,get,incr,mset")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tests", default=",".join(TESTS))
     parser.add_argument("--pipeline", default="1,16")
     parser.add_argument("--requests", type=int, default=100_000, help="of a test without pipeline")
     parser.add_argument("--json", help="write the rows to this file")
@@ -138,7 +162,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory, running_servers(directory) as (ours, theirs):
         for pipeline in map(int, options.pipeline.split(",")):
             for test in options.tests.split(","):
-                requests = options.requests * (5 if pipeline > 1 else 1)
+                requests = options.requests * (5 if pipeline > 1 else 1) // TESTS.get(test, 1)
                 row = compare(ours, theirs, test, pipeline, requests, options.rounds)
                 rows.append(row)
                 print(
@@ -150,6 +174,7 @@ def main() -> int:
                     f" {row.redis.cpu_us_per_command:5.2f} us)",
                     flush=True,
                 )
+            print_summary([row for row in rows if row.pipeline == pipeline])
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump([asdict(row) for row in rows], file, indent=1)

@@ -4,12 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
+EXAMPLES ?= 2000
+SEED ?= 0
 RUNS ?= 5
 EXTRAS ?= dev
 PACKAGES := vedette vedette_cli server sentinel ha_client monitoring drills
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv up test check format sim drill bench clean
+.PHONY: help venv up test check format sim conformance drill bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +43,9 @@ format: venv ## format the code
 
 sim: venv ## run SEEDS simulated clusters (default 1000)
 	$(BIN)/python -m tests.sim --seeds $(SEEDS)
+
+conformance: venv ## compare EXAMPLES random sequences of commands with redis-server (default 2000)
+	$(BIN)/python -m tests.conformance --examples $(EXAMPLES) --seed $(SEED)
 
 drill: venv ## rehearse a failover on real processes
 	$(BIN)/vedette drill run master-crash $(ARGS)

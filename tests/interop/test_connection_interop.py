@@ -217,6 +217,7 @@ SEQUENCES: dict[str, Commands] = {
         ("PUBLISH", "a", "n"),
         ("CLIENT", "REPLY", "ON"),
     ),
+    "EXEC with a word too many": (("MULTI",), ("EXEC", "1"), ("EXEC",), ("EXEC", "1")),
     "subscribing in a transaction": (("MULTI",), ("SUBSCRIBE", "a"), ("EXEC",), ("RESET",)),
     "pubsub": (
         ("PUBSUB", "CHANNELS"),

@@ -436,7 +436,7 @@ class Engine(Waits):
         if row is not None:
             row.rejected_calls += 1
         if row is not None and row.full_name == "exec":
-            text = ABORTED % text
+            text = ABORTED % text.removeprefix(b"ERR ")  # as Redis words it
             if session.queued_commands is not None:
                 self.discard_transaction(session)
         elif session.queued_commands is not None:

@@ -32,7 +32,7 @@ _OPTIONS: Final = frozenset((b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"))
     summary="Adds members with their scores, or changes the scores of those that are there.",
 )
 def zadd(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    if len(argv) == 4:
+    if len(argv) == 4 and argv[2].upper() not in _OPTIONS:
         return _add_one(ctx, argv[1], parse_double(argv[2]), argv[3])
     first = 2
     while first < len(argv) and argv[first].upper() in _OPTIONS:

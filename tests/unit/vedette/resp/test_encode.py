@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.resp.encode import encode_command, encode_reply
+from vedette.resp.encode import encode_bulk, encode_command, encode_reply
 from vedette.resp.replies import (
     NO_REPLY,
     NULL_ARRAY,
@@ -91,6 +91,23 @@ def test_a_foreign_parser_reads_what_is_encoded(reply: Reply) -> None:
         reader = hiredis.Reader()
         reader.feed(encode_reply(reply, protocol))
         assert reader.gets() == reply
+
+
+@pytest.mark.parametrize("sizes", [[3] * 9, [3, 3, 4] * 4, [0] * 8, [1023] * 8, [1024] * 8, [4, 5]])
+def test_arrays_of_any_sizes_are_written_item_by_item(sizes: list[int]) -> None:
+    """Those of one size take a short cut, and those with a large item must not."""
+    items = [b"x" * size for size in sizes]
+
+    expected = b"*%d\r\n" % len(items) + b"".join(map(encode_bulk, items))
+    assert expected == encode_reply(list(items))
+
+
+def test_an_array_that_only_begins_and_ends_with_bytes_is_written_item_by_item() -> None:
+    """Its first items have one size, as those of the short cut do."""
+    items: list[Reply] = [b"a", b"b", *[b"c"] * 6, 7, None, b"d"]
+
+    bulks = b"".join(map(encode_bulk, [b"a", b"b", *[b"c"] * 6]))
+    assert b"*11\r\n" + bulks + b":7\r\n$-1\r\n$1\r\nd\r\n" == encode_reply(items)
 
 
 def test_a_command_is_an_array_of_bulk_strings() -> None:

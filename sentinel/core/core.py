@@ -77,6 +77,8 @@ class SentinelCore:
 
     def __init__(self, state: SentinelState, rng: random.Random) -> None:
         self._machine = Machine(state, rng)
+        #: As of the end of the last step; nothing moves a timer outside of one.
+        self._next_ms: int | None = None
 
     @property
     def state(self) -> SentinelState:
@@ -86,7 +88,7 @@ class SentinelCore:
     @property
     def next_wakeup_ms(self) -> int | None:
         """When `TimePassed` is due at the latest; None if nothing is awaited."""
-        return self._machine.timers.next_ms
+        return self._next_ms
 
     def step(self, event: Event) -> list[Action]:
         """Handle one event; return what is to be done, in order.
@@ -94,14 +96,16 @@ class SentinelCore:
         Raises AssertionError when an invariant of the machine is broken: a bug, not an input.
         """
         machine = self._machine
-        assert event.now_ms >= machine.now_ms, "the monotonic clock went backwards"
-        due_ms = machine.timers.next_ms
-        machine.now_ms = event.now_ms
-        stall.notice_stall(machine, due_ms)
+        now_ms = event.now_ms
+        assert now_ms >= machine.now_ms, "the monotonic clock went backwards"
+        machine.now_ms = now_ms
+        stall.notice_stall(machine, self._next_ms)
         _handle(machine, event)
-        while (timer := machine.timers.pop_due(machine.now_ms)) is not None:
+        timers = machine.timers
+        while (timer := timers.pop_due(now_ms)) is not None:
             _fire(machine, timer)
         machine.flush()
+        self._next_ms = timers.next_ms
         actions = machine.outbox
         machine.outbox = []
         return actions

@@ -115,24 +115,24 @@ def _deadline_ms(machine: Machine, node: Node) -> int | None:
     """The earliest moment at which some reason makes the node down; None if there is no reason."""
     master = machine.master_of(node)
     options = master.options
-    deadlines = []
     silent_since_ms = links.silence_began_ms(machine, node)
-    if silent_since_ms is not None:
-        deadlines.append(silent_since_ms + options.down_after_ms)
-    if node is master.node:
-        if links.refused_long_enough(node.link, options.refused_after_ms):
-            deadlines.append(node.link.refused_last_ms)
-        if node.role_reported is Role.REPLICA:
-            wait_ms = 2 * machine.state.periods.info_period_ms
-            if _has_handed_over(master):
-                wait_ms = min(wait_ms, SUCCESSION_WAIT_MS)
-            deadlines.append(node.role_reported_ms + options.down_after_ms + wait_ms)
-        if node.rebooted_ms is not None and options.reboot_down_after_ms > 0:
-            deadlines.append(node.rebooted_ms + options.reboot_down_after_ms)
-        if node.lost_data_ms is not None:
-            deadlines.append(node.lost_data_ms)
-        if node.s_down_since_ms is not None and guard.is_waiting_for_verdict(master, node):
-            deadlines.append(node.s_down_since_ms)
+    silent_ms = None if silent_since_ms is None else silent_since_ms + options.down_after_ms
+    if node is not master.node:
+        return silent_ms
+    deadlines = [] if silent_ms is None else [silent_ms]
+    if links.refused_long_enough(node.link, options.refused_after_ms):
+        deadlines.append(node.link.refused_last_ms)
+    if node.role_reported is Role.REPLICA:
+        wait_ms = 2 * machine.state.periods.info_period_ms
+        if _has_handed_over(master):
+            wait_ms = min(wait_ms, SUCCESSION_WAIT_MS)
+        deadlines.append(node.role_reported_ms + options.down_after_ms + wait_ms)
+    if node.rebooted_ms is not None and options.reboot_down_after_ms > 0:
+        deadlines.append(node.rebooted_ms + options.reboot_down_after_ms)
+    if node.lost_data_ms is not None:
+        deadlines.append(node.lost_data_ms)
+    if node.s_down_since_ms is not None and guard.is_waiting_for_verdict(master, node):
+        deadlines.append(node.s_down_since_ms)
     return min(deadlines, default=None)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from vedette.types import Address, RunId
@@ -52,8 +53,12 @@ def parse_hello(payload: bytes) -> Hello | None:
 
     Stricter than Redis about numbers, which reads `12x` as 12: who sends such is no sentinel.
     """
-    if len(payload) > _SIZE_MAX_BYTES:
-        return None
+    return _parse(payload) if len(payload) <= _SIZE_MAX_BYTES else None
+
+
+# The same message comes through every node's channel and directly, and again two seconds later.
+@lru_cache(maxsize=2048)
+def _parse(payload: bytes) -> Hello | None:
     try:
         fields = payload.decode().split(",")
     except UnicodeDecodeError:

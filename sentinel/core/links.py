@@ -279,4 +279,6 @@ def _setup_commands(machine: Machine, owner: LinkOwner) -> tuple[tuple[bytes, ..
 def rename(machine: Machine, node: Node, command: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """The command as this node knows it (`sentinel rename-command`)."""
     renamed = machine.master_of(node).options.renamed_commands
+    if not renamed:
+        return command
     return (renamed.get(command[0], command[0]), *command[1:])

@@ -53,9 +53,12 @@ class RequestKind(Enum):
     SCRIPT_KILL = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
-    """What was sent and to whom, kept until the replies come or the link ends."""
+    """What was sent and to whom, kept until the replies come or the link ends.
+
+    Never changed; a frozen record would take a microsecond more to make, for every PING.
+    """
 
     kind: RequestKind
     sent_ms: int

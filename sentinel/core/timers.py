@@ -92,19 +92,22 @@ class Timers:
     @property
     def next_ms(self) -> int | None:
         """The earliest deadline."""
-        heap = self._heap
+        heap, deadlines = self._heap, self._deadlines
         while heap:
             at_ms, serial, timer = heap[0]
-            if self._deadlines.get(timer) == (at_ms, serial):
+            deadline = deadlines.get(timer)
+            if deadline is not None and deadline[1] == serial:
                 return at_ms
             heapq.heappop(heap)
         return None
 
     def pop_due(self, now_ms: int) -> Timer | None:
         """Take out one timer whose time has come, the earliest first."""
-        next_ms = self.next_ms
-        if next_ms is None or next_ms > now_ms:
-            return None
-        timer = heapq.heappop(self._heap)[2]
-        del self._deadlines[timer]
-        return timer
+        heap, deadlines = self._heap, self._deadlines
+        while heap and heap[0][0] <= now_ms:
+            _, serial, timer = heapq.heappop(heap)
+            deadline = deadlines.get(timer)
+            if deadline is not None and deadline[1] == serial:
+                del deadlines[timer]
+                return timer
+        return None

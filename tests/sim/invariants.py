@@ -72,7 +72,8 @@ class Judge:
         #: Whom some sentinel has forgotten; they count for no majority any more.
         self.forgotten: set[RunId] = set()
         self._everybody: dict[RunId, SimSentinel] = {}
-        self._memories: dict[tuple[RunId, int], _Memory] = {}
+        #: Of each sentinel's last start.
+        self._memories: dict[RunId, _Memory] = {}
         #: Over restarts: the highest epoch that a sentinel spoke of, and that of its last switch.
         self._spoken: dict[RunId, int] = {}
         self._switched: dict[tuple[RunId, str], int] = {}
@@ -80,16 +81,11 @@ class Judge:
     def on_step(self, sentinel: SimSentinel, event: Event, actions: list[Action]) -> None:
         """All checks."""
         self.steps += 1
-        if type(event) is Started:
-            self._memories[sentinel.run_id, sentinel.starts] = _Memory()
-            self._everybody[sentinel.run_id] = sentinel
-        memory = self._memories[sentinel.run_id, sentinel.starts]
         if type(event) is RepliesReceived:
+            memory = self._memories[sentinel.run_id]
             self._note_replies(sentinel, memory, event)
-        elif type(event) is VoteRequested:
-            memory.vote_requests[event.request] = event
-        elif type(event) is FailoverRequested:
-            self._note_forced(sentinel, event)
+        else:
+            memory = self._note_other(sentinel, event)
         for action in actions:
             kind = type(action)
             if kind is Send:
@@ -104,17 +100,30 @@ class Judge:
                 assert isinstance(action, Publish)
                 self._check_notice(sentinel, memory, event, action, actions)
         state = sentinel.core.state
-        for master in state.masters.values():
-            seen = (
+        for name, master in state.masters.items():
+            now = (
                 state.current_epoch,
                 master.config_epoch,
                 master.vote.leader_epoch,
                 master.node.address,
             )
-            if memory.seen.get(master.name) != seen:
-                self._check_epochs(sentinel, memory, master, seen)
+            if memory.seen.get(name) != now:
+                self._check_epochs(sentinel, memory, master, now)
             if master.failover.state is FailoverState.RECONF_SLAVES:
                 self._check_parallel_syncs(sentinel, master)
+
+    def _note_other(self, sentinel: SimSentinel, event: Event) -> _Memory:
+        """Take note of an event that is no reply; return what is remembered of this start."""
+        kind = type(event)
+        if kind is Started:
+            self._memories[sentinel.run_id] = _Memory()
+            self._everybody[sentinel.run_id] = sentinel
+        memory = self._memories[sentinel.run_id]
+        if isinstance(event, VoteRequested):
+            memory.vote_requests[event.request] = event
+        elif isinstance(event, FailoverRequested):
+            self._note_forced(sentinel, event)
+        return memory
 
     def _note_replies(self, sentinel: SimSentinel, memory: _Memory, event: RepliesReceived) -> None:
         connection = sentinel.links.get(event.link)

@@ -434,13 +434,14 @@ class Connection:
         self._schedule(direction)
 
     def _schedule(self, direction: int) -> None:
+        source, target = self.client.address, self.target
         world = self.world
-        if direction:
-            delay_us = world.delay_us(self.client.address, self.target)
-        else:
-            delay_us = world.delay_us(self.target, self.client.address)
-        at_us = max(world.now_us + delay_us, self._ready_us[direction] + 1)
-        self._ready_us[direction] = at_us
+        delay_us = world.delay_us(source, target) if direction else world.delay_us(target, source)
+        at_us = world.now_us + delay_us
+        ready_us = self._ready_us
+        if at_us <= ready_us[direction]:
+            at_us = ready_us[direction] + 1
+        ready_us[direction] = at_us
         world.at(at_us - world.now_us, self._transmit, direction)
 
     def _transmit(self, direction: int) -> None:

@@ -41,7 +41,7 @@ class Session:
     held: list[Batch] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(slots=True)
 class Batch:
     """Commands that are answered together."""
 
@@ -49,7 +49,7 @@ class Batch:
     commands: tuple[Command, ...]
 
 
-@dataclass
+@dataclass(slots=True)
 class Replies:
     """What a batch is answered with."""
 
@@ -57,7 +57,7 @@ class Replies:
     replies: tuple[object, ...]
 
 
-@dataclass
+@dataclass(slots=True)
 class Published:
     """A message of the hello channel on its way to a subscriber."""
 
@@ -385,14 +385,13 @@ class SimNode(Process):
             return
         assert isinstance(message, Batch)
         is_write = message.commands[0][0] == b"WRITE"
-        has_publish = any(command[0].upper() == b"PUBLISH" for command in message.commands)
-        if session.held or ((is_write or has_publish) and self.handover is not None):
+        if session.held or (self.handover is not None and _has_to_wait(message)):
             session.held.append(message)
             return
         if is_write:
             self._write(session, message)
             return
-        replies = tuple(self._execute(session, command) for command in message.commands)
+        replies = tuple([self._execute(session, command) for command in message.commands])
         session.connection.reply(Replies(message.token, replies))
 
     def _write(self, session: Session, message: Batch) -> None:
@@ -412,7 +411,7 @@ class SimNode(Process):
         del self.waits[:-_WAITS_MAX]
 
     def _execute(self, session: Session, command: Command) -> object:
-        name = command[0].upper()
+        name = command[0]
         if name == b"EXEC":
             queued, session.queued = session.queued or [], None
             if self.refuses_orders:
@@ -429,7 +428,7 @@ class SimNode(Process):
         return self._run(session, command)
 
     def _run(self, session: Session, command: Command) -> object:
-        match [command[0].upper(), *command[1:]]:
+        match command:
             case [b"PING"]:
                 return b"PONG"
             case [b"INFO"]:
@@ -529,6 +528,11 @@ class SimNode(Process):
         if self.handover is None:
             return "no-failover"
         return "failover-in-progress" if self.handover.is_in_progress else "waiting-for-sync"
+
+
+def _has_to_wait(batch: Batch) -> bool:
+    """Whether it is held back while the node hands over its role."""
+    return any(command[0] in (b"WRITE", b"PUBLISH") for command in batch.commands)
 
 
 def _error(text: str) -> object:

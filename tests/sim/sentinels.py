@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from typing import Protocol, assert_never
@@ -79,7 +80,7 @@ class Observer(Protocol):
         """After each step of any sentinel."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Slot:
     """One reply owed to a client, in the order of its requests."""
 
@@ -132,12 +133,12 @@ class SimLink:
         owner = self.owner
         if not self._is_current():
             return
-        if isinstance(message, Published):
-            owner.step(MessageReceived(owner.clock_ms(), self.link, message.payload))
-        else:
-            assert isinstance(message, Replies)
+        if type(message) is Replies:
             replies = message.replies
             owner.step(RepliesReceived(owner.clock_ms(), self.link, message.token, replies))
+        else:
+            assert isinstance(message, Published)
+            owner.step(MessageReceived(owner.clock_ms(), self.link, message.payload))
 
     def _is_current(self) -> bool:
         return self.incarnation == self.owner.starts and self.link in self.owner.links
@@ -159,6 +160,8 @@ class SimSentinel(Process):
         self.links: dict[LinkId, Connection] = {}
         self.published: list[Publish] = []
         self.core: SentinelCore
+        #: What distinguishes its steps from others' in the hash.
+        self._mark = address.port * 1_000
         # Another origin for each sentinel's clock; `base` is where clock and world last met.
         self._rate = 1.0
         self._base_us = 0
@@ -169,7 +172,8 @@ class SimSentinel(Process):
         self._last_request = 0
         self._saves: list[Persist] = []
         self._is_saving = False
-        self._wakeup_us: int | None = None
+        #: By its own clock, when it is to be woken next.
+        self._wakeup_ms = math.inf
         self._alarm = 0
         self.on_start()
 
@@ -225,7 +229,7 @@ class SimSentinel(Process):
         self._answers.clear()
         self._saves.clear()
         self._is_saving = False
-        self._wakeup_us = None
+        self._wakeup_ms = math.inf
         self._alarm += 1
 
     def pause(self) -> None:
@@ -244,8 +248,9 @@ class SimSentinel(Process):
     def step(self, event: Event) -> None:
         """One step of the core, and all it asks for."""
         assert self.life is Life.RUNNING
-        actions = self.core.step(event)
-        self.world.mix(self.address.port * 1_000 + len(actions))
+        core = self.core
+        actions = core.step(event)
+        self.world.mix(self._mark + len(actions))
         self.observer.on_step(self, event, actions)
         for action in actions:
             if self.traps and self._is_trapped(action):
@@ -253,7 +258,9 @@ class SimSentinel(Process):
             self._carry_out(action)
             if self.life is not Life.RUNNING:
                 return
-        self._plan_wakeup()
+        next_ms = core.next_wakeup_ms
+        if next_ms is not None and next_ms < self._wakeup_ms:
+            self._plan_wakeup()
 
     def _is_trapped(self, action: Action) -> bool:
         for trap in self.traps:
@@ -270,25 +277,21 @@ class SimSentinel(Process):
         return False
 
     def _replan(self) -> None:
-        self._wakeup_us = None
+        self._wakeup_ms = math.inf
         self._plan_wakeup()
 
     def _plan_wakeup(self) -> None:
         next_ms = self.core.next_wakeup_ms
-        if next_ms is None or self.life is not Life.RUNNING:
+        if next_ms is None or self.life is not Life.RUNNING or next_ms >= self._wakeup_ms:
             return
-        now_us = self.world.now_us
-        at_us = max(self._world_us(next_ms), now_us)
-        if self._wakeup_us is not None and self._wakeup_us <= at_us:
-            return
-        self._wakeup_us = at_us
+        self._wakeup_ms = next_ms
         self._alarm += 1
-        self.world.at(at_us - now_us, self._wake, self._alarm)
+        self.world.at(self._world_us(next_ms) - self.world.now_us, self._wake, self._alarm)
 
     def _wake(self, alarm: int) -> None:
         if alarm != self._alarm or self.life is not Life.RUNNING:
             return
-        self._wakeup_us = None
+        self._wakeup_ms = math.inf
         next_ms = self.core.next_wakeup_ms
         now_ms = self.clock_ms()
         if next_ms is not None and next_ms <= now_ms:
@@ -389,6 +392,11 @@ class SimSentinel(Process):
         self, connection: Connection, slot: Slot, index: int, command: tuple[bytes, ...]
     ) -> None:
         match command:
+            case (b"PING",):
+                self._fill(connection, slot, index, b"PONG")
+            case (b"PUBLISH", _, payload):
+                self._fill(connection, slot, index, 1)
+                self.step(HelloReceived(self.clock_ms(), payload))
             case (b"SENTINEL", b"is-master-down-by-addr", host, port, epoch, candidate):
                 self._last_request += 1
                 request = RequestId(self._last_request)
@@ -414,13 +422,8 @@ class SimSentinel(Process):
                     host, port = shown(self.core.state, master.address)
                     reply = [host.encode(), str(port).encode()]
                 self._fill(connection, slot, index, reply)
-            case (b"PUBLISH", _, payload):
-                self._fill(connection, slot, index, 1)
-                self.step(HelloReceived(self.clock_ms(), payload))
             case (b"INFO", b"server"):
                 self._fill(connection, slot, index, b"vedette_version:1\r\n")
-            case (b"PING",):
-                self._fill(connection, slot, index, b"PONG")
             case _:
                 self._fill(connection, slot, index, b"OK")
 

@@ -22,7 +22,7 @@ from vedette.runtime.process import become_daemon, pid_file
 from vedette.runtime.tls import TlsError
 
 from . import directives
-from .app import ListenError, LoadError, run_server
+from .app import AofLostError, ListenError, LoadError, run_server
 from .config import Configuration, load_configuration
 
 USAGE = """\
@@ -106,7 +106,7 @@ def _serve(configuration: Configuration) -> int:
             assert isinstance(error, ConfigError)
             sys.stderr.write(fatal_message(error, _PROGRAM))
         return_code = 1
-    except* (ListenError, LoadError, TlsError, OSError) as group:
+    except* (AofLostError, ListenError, LoadError, TlsError, OSError) as group:
         for each in group.exceptions:
             sys.stderr.write(f"Vedette server: {each}\n")
         return_code = 1

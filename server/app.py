@@ -41,6 +41,7 @@ from .commands.server_admin import shutdown_request
 from .config import ChangeRefused, Configuration
 from .engine import ServerEngine
 from .engine.host import ShutdownRequest
+from .runtime.append_only import AofLostError, AppendOnlyFile
 from .runtime.host import ServerHost, process_facts
 from .runtime.loading import LoadError, load_at_start
 from .runtime.replication import ReplicationRuntime
@@ -62,9 +63,10 @@ async def run_server(configuration: Configuration) -> None:
     """Run a server until it is told to stop.
 
     Raises:
+        AofLostError: what clients wrote could not be made as safe as `appendfsync` promises.
         ListenError: a port or an address of `bind` cannot be had.
         TlsError: what the configuration says of TLS cannot be used.
-        LoadError: there is a snapshot, and it cannot be used.
+        LoadError: there is a snapshot or append-only file, and it cannot be used.
         ConfigError: what the configuration says of users cannot be used.
     """
     server = _Server(configuration)
@@ -135,6 +137,12 @@ class _Server:
             source_address=lambda: configuration[directives.BIND_SOURCE_ADDRESS],
             tls_context=self._tls.for_client,
         )
+        self._aof = AppendOnlyFile(
+            self.engine,
+            snapshot=lambda: self._host.snapshot(is_aof_base=True),
+            has_other_child=lambda: self._host.is_saving,
+            settle=self._settle_synced,
+        )
         self._watch_log_level()
         self._watch_directory()
         self._watch_client_limit()
@@ -149,7 +157,7 @@ class _Server:
         """Serve clients and scrapers on their listeners until told to stop.
 
         Raises:
-            LoadError: there is a snapshot, and it cannot be used.
+            LoadError: there is a snapshot or append-only file, and it cannot be used.
         """
         configuration = self._configuration
         log.info(
@@ -171,9 +179,9 @@ class _Server:
             master = configuration[directives.REPLICA_OF]
             if master is not None:
                 start_following(self.engine, master, _now_ms(), is_starting=True)
-            await load_at_start(self.engine, self._host.snapshot_path())
-            self.engine.end_loading()
+            await self._load()
             self._calm_collector()
+            nursery.start_soon(self._aof.run, name="append-only file")
             nursery.start_soon(self._replication.run, name="replication")
             nursery.start_soon(self._host.keep_snapshots, name="snapshots")
             nursery.start_soon(self._tick, name="timers")
@@ -188,7 +196,21 @@ class _Server:
             self.pump.stop_accepting()
             await self._drain()
             nursery.cancel_scope.cancel()
+        self._aof.finish()
         log.info("server.stopped")
+
+    async def _load(self) -> None:
+        """Load the dataset, answering LOADING meanwhile.
+
+        With `appendonly` that is the append-only file. If there is none yet, the snapshot becomes
+        its first base: what was saved before it was turned on is not to be lost.
+        """
+        is_aof_wanted = self._configuration[directives.APPEND_ONLY]
+        if not (is_aof_wanted and await self._aof.load()):
+            await load_at_start(self.engine, self._host.snapshot_path())
+        if is_aof_wanted:
+            self._aof.open()
+        self.engine.end_loading()
 
     def _metrics(self) -> Iterable[Metric]:
         self.engine.begin_batch(_now_ms())
@@ -247,10 +269,23 @@ class _Server:
             engine.on_tick(_now_ms())
             engine.expire_waits()
             self._replication.advance_failover()
+            self._aof.tick()
             self.pump.settle()
 
     def _after_batch(self) -> None:
+        """Write what the batch did before anyone hears of it, then let replicas have it.
+
+        What became safe by that may end waits, and the requests behind those write again.
+        """
+        self._aof.flush()
+        while self.engine.has_woken:
+            self.engine.end_batch()
+            self._aof.flush()
         self._replication.after_batch()
+
+    def _settle_synced(self) -> None:
+        self._replication.link.on_synced()
+        self.pump.settle()
 
     @staticmethod
     def _calm_collector() -> None:
@@ -343,4 +378,4 @@ def _log_crash(session: Session, row: CommandRow, error: Exception) -> None:
     log.error("client.command_crashed", command=row.full_name, client_id=session.id, exc_info=error)
 
 
-__all__ = ["ListenError", "LoadError", "run_server"]
+__all__ = ["AofLostError", "ListenError", "LoadError", "run_server"]

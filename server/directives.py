@@ -91,6 +91,20 @@ def _file_name_only(value: str) -> str | None:
     return None
 
 
+def _plain_name(directive: str) -> Callable[[str], str | None]:
+    """Return a validation for the name of a file or directory within another."""
+    what = "dirname" if directive == "appenddirname" else "filename"
+
+    def validate(value: str) -> str | None:
+        if not value:
+            return f"{directive} can't be empty"
+        if os.path.basename(value) != value:
+            return f"{directive} can't be a path, just a {what}"
+        return None
+
+    return validate
+
+
 def _shutdown_flags(value: tuple[str, ...]) -> str | None:
     known = ("default", "save", "nosave", "now", "force")
     if not value or any(word.lower() not in known for word in value):
@@ -174,6 +188,25 @@ LOADING_INTERVAL_BYTES: Final = Directive(
 )
 STOP_WRITES_ON_SAVE_ERROR: Final = Directive("stop-writes-on-bgsave-error", YesNo(), True)
 
+# --- the append-only file ------------------------------------------------------------------------
+APPEND_ONLY: Final = Directive("appendonly", YesNo(), False, Flag.NOT_WHILE_LOADING)
+APPEND_FILE_NAME: Final = Directive(
+    "appendfilename", Text(), "appendonly.aof", Flag.IMMUTABLE, validate=_plain_name("appendfilename")
+)
+APPEND_DIR_NAME: Final = Directive(
+    "appenddirname", Text(), "appendonlydir", Flag.IMMUTABLE, validate=_plain_name("appenddirname")
+)
+APPEND_FSYNC: Final = Directive("appendfsync", Choice("everysec", "always", "no"), "everysec")
+NO_APPEND_FSYNC_ON_REWRITE: Final = Directive("no-appendfsync-on-rewrite", YesNo(), False)
+AUTO_AOF_REWRITE_PERCENTAGE: Final = Directive("auto-aof-rewrite-percentage", Integer(), 100)
+AUTO_AOF_REWRITE_MIN_SIZE: Final = Directive(
+    "auto-aof-rewrite-min-size", Memory(0, INT64_MAX), 64 * _MEGABYTE
+)
+AOF_LOAD_TRUNCATED: Final = Directive("aof-load-truncated", YesNo(), True)
+AOF_USE_RDB_PREAMBLE: Final = Directive("aof-use-rdb-preamble", YesNo(), True)
+AOF_TIMESTAMP_ENABLED: Final = Directive("aof-timestamp-enabled", YesNo(), False)
+AOF_DISABLE_AUTO_GC: Final = Directive("aof-disable-auto-gc", YesNo(), False)
+
 # --- replication ---------------------------------------------------------------------------------
 REPLICA_OF: Final = Directive(
     "replicaof", MasterAddress(), None, Flag.IMMUTABLE, aliases=("slaveof",)
@@ -193,6 +226,9 @@ REPLICA_ANNOUNCE_IP: Final = Directive(
 )
 REPLICA_ANNOUNCE_PORT: Final = Directive(
     "replica-announce-port", _PORT, 0, aliases=("slave-announce-port",)
+)
+REPLICA_IGNORE_DISK_WRITE_ERRORS: Final = Directive(
+    "replica-ignore-disk-write-errors", YesNo(), False
 )
 REPL_DISKLESS_SYNC: Final = Directive("repl-diskless-sync", YesNo(), True)
 REPL_DISKLESS_SYNC_DELAY: Final = Directive("repl-diskless-sync-delay", Integer(), 5)
@@ -284,6 +320,17 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     KEY_LOAD_DELAY,
     LOADING_INTERVAL_BYTES,
     STOP_WRITES_ON_SAVE_ERROR,
+    APPEND_ONLY,
+    APPEND_FILE_NAME,
+    APPEND_DIR_NAME,
+    APPEND_FSYNC,
+    NO_APPEND_FSYNC_ON_REWRITE,
+    AUTO_AOF_REWRITE_PERCENTAGE,
+    AUTO_AOF_REWRITE_MIN_SIZE,
+    AOF_LOAD_TRUNCATED,
+    AOF_USE_RDB_PREAMBLE,
+    AOF_TIMESTAMP_ENABLED,
+    AOF_DISABLE_AUTO_GC,
     REPLICA_OF,
     MASTER_AUTH,
     MASTER_USER,
@@ -293,6 +340,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     REPLICA_ANNOUNCED,
     REPLICA_ANNOUNCE_IP,
     REPLICA_ANNOUNCE_PORT,
+    REPLICA_IGNORE_DISK_WRITE_ERRORS,
     REPL_DISKLESS_SYNC,
     REPL_DISKLESS_SYNC_DELAY,
     REPL_PING_PERIOD,
@@ -346,6 +394,7 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("lazyfree-lazy-user-flush", YesNo(), False),
     Directive("replica-lazy-flush", YesNo(), False, aliases=("slave-lazy-flush",)),
     Directive("rdb-save-incremental-fsync", YesNo(), True),
+    Directive("aof-rewrite-incremental-fsync", YesNo(), True),
     Directive("rdb-del-sync-files", YesNo(), False),
     Directive("sanitize-dump-payload", Choice("no", "yes", "clients"), "no"),
     Directive("repl-diskless-sync-max-replicas", Integer(), 0),
@@ -356,7 +405,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
         "disabled",
         Flag.NOT_WHILE_LOADING,
     ),
-    Directive("replica-ignore-disk-write-errors", YesNo(), False),
     Directive("replica-ignore-maxmemory", YesNo(), True, aliases=("slave-ignore-maxmemory",)),
     Directive(
         "propagation-error-behavior", Choice("ignore", "panic", "panic-on-replicas"), "ignore"
@@ -373,16 +421,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("latency-tracking-info-percentiles", WordList(), ("50", "99", "99.9")),
     Directive("tracking-table-max-keys", _LONG, 1_000_000),
     Directive("enable-module-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE),
-    Directive("appendfilename", Text(), "appendonly.aof", Flag.IMMUTABLE),
-    Directive("appenddirname", Text(), "appendonlydir", Flag.IMMUTABLE),
-    Directive("appendfsync", Choice("everysec", "always", "no"), "everysec"),
-    Directive("no-appendfsync-on-rewrite", YesNo(), False),
-    Directive("auto-aof-rewrite-percentage", Integer(), 100),
-    Directive("auto-aof-rewrite-min-size", Memory(0, INT64_MAX), 64 * _MEGABYTE),
-    Directive("aof-load-truncated", YesNo(), True),
-    Directive("aof-use-rdb-preamble", YesNo(), True),
-    Directive("aof-rewrite-incremental-fsync", YesNo(), True),
-    Directive("aof-timestamp-enabled", YesNo(), False),
     Directive("list-max-listpack-size", _ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
     Directive("list-compress-depth", Integer(), 0),
     Directive("stream-node-max-bytes", Memory(), 4 * _KILOBYTE),
@@ -392,13 +430,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
 
 #: Known, and refused with any value that would switch the feature on.
 ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
-    Directive(
-        "appendonly",
-        YesNo(),
-        False,
-        Flag.NOT_WHILE_LOADING,
-        validate=_only(False, "this server has no append-only file yet, use snapshots ('save')"),
-    ),
     Directive(
         "cluster-enabled",
         YesNo(),

@@ -93,6 +93,8 @@ def config_resetstat(ctx: ServerContext, argv: list[bytes]) -> Reply:
     ctx.statistics = Statistics()
     ctx.engine.expiry_cycle.stale_share = 0.0
     ctx.engine.expiry_cycle.capped_count = 0
+    ctx.engine.aof.delayed_count = 0
+    ctx.engine.aof.rewrite.count = 0
     reset_statistics(ctx.engine)
     return OK
 

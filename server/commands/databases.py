@@ -96,7 +96,7 @@ def flushdb(ctx: ServerContext, argv: list[bytes]) -> Reply:
 def flushall(ctx: ServerContext, argv: list[bytes]) -> Reply:
     _check_flush_options(argv)
     _propagate_flush(ctx, argv, ctx.keyspace.clear())
-    if ctx.engine.configuration[directives.SAVE]:
+    if ctx.engine.configuration[directives.SAVE] and not ctx.engine.is_loading:
         try:
             ctx.engine.host.save()
         except (SaveInProgress, OSError):

@@ -11,7 +11,7 @@ from typing import Final
 
 from vedette.cmdspec import Flag, command
 from vedette.conf import BadValueError, Memory
-from vedette.errors import CommandError
+from vedette.errors import CommandError, VedetteError
 from vedette.resp.encode import encode_reply
 from vedette.resp.replies import (
     OK,
@@ -60,7 +60,7 @@ _DUMP_OVERHEAD_BYTES: Final = 11  # type, version and checksum of a DUMP payload
     flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE,
     group="server",
     since="1.0.0",
-    summary="Tools for tests: CHANGE-REPL-ID, DIGEST, ERROR, OBJECT, POPULATE, PROTOCOL,"
+    summary="Tools for tests: AOF-FLUSH-SLEEP, CHANGE-REPL-ID, DIGEST, ERROR, LOADAOF, OBJECT, POPULATE, PROTOCOL,"
     " QUICKLIST-PACKED-THRESHOLD, RELOAD, SET-ACTIVE-EXPIRE, SLEEP.",
 )
 def debug(ctx: ServerContext, argv: list[bytes]) -> Reply:
@@ -185,6 +185,24 @@ def _reload(ctx: ServerContext, argv: list[bytes]) -> Reply:
     return OK
 
 
+def _load_aof(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    port = ctx.engine.aof.port
+    if port is None:
+        raise CommandError(b"ERR This server has no append-only file")
+    try:
+        port.reload()
+    except (VedetteError, OSError) as error:
+        # Not what Redis says, which ends the process where it cannot go on.
+        reason = " ".join(str(error).split()).encode("utf-8", "surrogateescape")
+        raise CommandError(b"ERR Error trying to load the AOF files: %b" % reason) from error
+    return OK
+
+
+def _set_flush_delay(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    ctx.engine.aof.flush_delay_us = max(0, parse_integer(argv[2]))
+    return OK
+
+
 # --- DEBUG DIGEST --------------------------------------------------------------------------------
 
 
@@ -257,10 +275,12 @@ def _protocol(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 #: Name: fewest and most arguments, the first two words included; and the function.
 _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[bytes]], Reply]]]] = {
+    b"AOF-FLUSH-SLEEP": (3, 3, _set_flush_delay),
     b"CHANGE-REPL-ID": (2, 2, _change_replication_id),
     b"DIGEST": (2, 2, _digest),
     b"ERROR": (3, 3, _error),
     b"HELP": (2, 2, _help),
+    b"LOADAOF": (2, 2, _load_aof),
     b"OBJECT": (3, 3, _object),
     b"POPULATE": (3, 5, _populate),
     b"PROTOCOL": (3, 3, _protocol),

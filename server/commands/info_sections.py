@@ -16,6 +16,7 @@ from vedette.clients import ClientKind, info_sections
 
 from .. import directives
 from ..engine import ServerContext
+from ..persistence.aof.log import AofState
 from ..replication import report
 from ..scripting import Scripting
 from ..store.database import Database
@@ -109,7 +110,7 @@ def memory(ctx: ServerContext) -> Fields:
         "mem_clients_slaves": sum(size for is_replica, size in unsent if is_replica),
         "mem_clients_normal": sum(size for is_replica, size in unsent if not is_replica),
         "mem_cluster_links": 0,
-        "mem_aof_buffer": 0,
+        "mem_aof_buffer": engine.aof.buffered_bytes,
         "mem_allocator": "libc",
         "active_defrag_running": 0,
         "lazyfree_pending_objects": 0,
@@ -159,16 +160,40 @@ def persistence(ctx: ServerContext) -> Fields:
         "rdb_last_cow_size": saves.last_copied_bytes,
         "rdb_last_load_keys_expired": saves.last_load_keys_expired,
         "rdb_last_load_keys_loaded": saves.last_load_keys_loaded,
-        "aof_enabled": 0,
-        "aof_rewrite_in_progress": 0,
-        "aof_rewrite_scheduled": 0,
-        "aof_last_rewrite_time_sec": -1,
-        "aof_current_rewrite_time_sec": -1,
-        "aof_last_bgrewrite_status": "ok",
-        "aof_last_write_status": "ok",
-        "aof_last_cow_size": 0,
+        **_aof_fields(ctx),
         **engine.load.info_fields(ctx.now_ms),
     }
+
+
+def _aof_fields(ctx: ServerContext) -> Fields:
+    """Return what the section `persistence` says of the append-only file."""
+    aof = ctx.engine.aof
+    rewrite = aof.rewrite
+    started_ms = rewrite.started_ms
+    fields: dict[str, object] = {
+        "aof_enabled": int(aof.state is not AofState.OFF),
+        "aof_rewrite_in_progress": int(rewrite.is_in_progress),
+        "aof_rewrite_scheduled": int(rewrite.is_scheduled),
+        "aof_last_rewrite_time_sec": _whole_seconds(rewrite.last_duration_ms),
+        "aof_current_rewrite_time_sec": (
+            -1 if started_ms is None else _whole_seconds(ctx.now_ms - started_ms)
+        ),
+        "aof_last_bgrewrite_status": "ok" if rewrite.is_last_ok else "err",
+        "aof_rewrites": rewrite.count,
+        "aof_rewrites_consecutive_failures": rewrite.failures,
+        "aof_last_write_status": "err" if aof.error else "ok",
+        "aof_last_cow_size": rewrite.last_copied_bytes,
+    }
+    if ctx.engine.configuration[directives.APPEND_ONLY]:
+        fields |= {
+            "aof_current_size": aof.current_bytes,
+            "aof_base_size": aof.base_bytes,
+            "aof_pending_rewrite": int(rewrite.is_scheduled),
+            "aof_buffer_length": aof.buffered_bytes,
+            "aof_pending_bio_fsync": 0 if aof.port is None else aof.port.pending_sync_count,
+            "aof_delayed_fsync": aof.delayed_count,
+        }
+    return fields
 
 
 def _whole_seconds(duration_ms: int) -> int:

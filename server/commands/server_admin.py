@@ -46,12 +46,19 @@ def save(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Writes a snapshot in a child process.",
 )
 def bgsave(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    # SCHEDULE waits for other children to end; there are none but those that save.
     if len(argv) > 2 or (len(argv) == 2 and argv[1].upper() != b"SCHEDULE"):
         raise syntax_error()
     engine = ctx.engine
     if engine.is_in_transaction and not engine.saves.is_in_progress:
         # A snapshot taken now would hold half a transaction.
+        engine.saves.is_scheduled = True
+        return SimpleString(b"Background saving scheduled")
+    if engine.aof.rewrite.is_in_progress and not engine.saves.is_in_progress:
+        if len(argv) == 1:
+            raise CommandError(
+                b"ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE"
+                b" SCHEDULE in order to schedule a BGSAVE whenever possible."
+            )
         engine.saves.is_scheduled = True
         return SimpleString(b"Background saving scheduled")
     try:

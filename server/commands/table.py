@@ -9,6 +9,7 @@ from vedette.clients.commands import COMMON_MODULES
 from vedette.cmdspec import CommandTable
 
 from . import (
+    append_only,
     bitfields,
     bitmaps,
     cluster,
@@ -72,6 +73,7 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     info,
     config,
     server_admin,
+    append_only,
     debug,
 )
 

@@ -15,7 +15,8 @@ from vedette.conf.quoting import encode_word
 from vedette.conf.tls import TLS_PORT, TLS_REPLICATION
 
 from .. import directives as d
-from ..config import apply_to_serving
+from ..config import ChangeRefused, apply_to_serving
+from ..persistence.aof.log import AofState
 from ..replication.feed import OutputLimit
 
 if TYPE_CHECKING:
@@ -62,7 +63,16 @@ def bind_configuration(engine: ServerEngine) -> None:
     def notify() -> None:
         engine.set_notified_events(engine.configuration[d.NOTIFY_KEYSPACE_EVENTS])
 
+    def switch_aof() -> None:
+        _switch_aof(engine)
+
+    def collect_history() -> None:
+        if engine.aof.port is not None and not engine.configuration[d.AOF_DISABLE_AUTO_GC]:
+            engine.aof.port.collect_history()
+
     configuration = engine.configuration
+    configuration.on_change(switch_aof, d.APPEND_ONLY)
+    configuration.on_change(collect_history, d.AOF_DISABLE_AUTO_GC)
     configuration.on_change(notify, d.NOTIFY_KEYSPACE_EVENTS)
     configuration.on_change(set_password, d.REQUIRE_PASS)
     configuration.on_change(control_access, ACL_LOG_MAX_LEN, ACL_PUBSUB_DEFAULT)
@@ -110,6 +120,21 @@ def bind_configuration(engine: ServerEngine) -> None:
     )
     serve()
     replicate()
+
+
+def _switch_aof(engine: ServerEngine) -> None:
+    """Turn the append-only file on or off, as CONFIG SET has just said."""
+    aof = engine.aof
+    is_wanted = engine.configuration[d.APPEND_ONLY]
+    if aof.port is None or is_wanted == (aof.state is not AofState.OFF):
+        return
+    if not is_wanted:
+        aof.port.turn_off()
+        return
+    try:
+        aof.port.turn_on()
+    except OSError as error:
+        raise ChangeRefused("Unable to turn on AOF. Check server logs.") from error
 
 
 def _apply_to_replication(engine: ServerEngine) -> None:

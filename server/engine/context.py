@@ -128,9 +128,11 @@ class ServerContext(Context):
         expire_at_ms = db.expires.get(key)
         if expire_at_ms is None or expire_at_ms > self.now_ms:
             return False
+        if self.session.is_deaf or self.engine.is_loading:
+            # What comes from the master, or a file, is applied to the dataset as it is.
+            return False
         if self.engine.is_replica:
-            # What comes from the master is applied to the dataset as it is.
-            return not self.session.is_deaf
+            return True
         if self.engine.paused_until_ms > self.now_ms:
             return True
         self.engine.expire_on_access(db, key)

@@ -1,6 +1,6 @@
 """The engine of the server: dataset, propagation of writes, transactions' effects, gates.
 
-Every change that replicas (and later the append-only file) must see leaves through `propagate`.
+Every change that replicas and the append-only file must see leaves through `propagate`.
 Follows Redis 7.0 `server.c: call, propagateNow, processCommand`.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -21,8 +21,10 @@ from vedette.resp.replies import Reply
 
 from .. import directives
 from ..config import Configuration
+from ..persistence.aof.log import AppendOnlyLog
 from ..persistence.load_status import LoadStatus
 from ..persistence.save_points import SaveStatus
+from ..replication.propagation import encode_effect
 from ..replication.state import Replication
 from ..scripting import Scripting
 from ..scripting.run import OUT_OF_MEMORY as OUT_OF_MEMORY_TEXT
@@ -54,13 +56,17 @@ SAVING_BROKEN = CommandError(
     b" (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB"
     b" error."
 )
+AOF_BROKEN = b"MISCONF Errors writing to the AOF file: %b"
 
 
 class CommandSink(Protocol):
-    """Takes what must be seen elsewhere: the replication stream, the append-only file."""
+    """Takes what must be seen elsewhere: the replication stream, the append-only file.
 
-    def append(self, effects: list[tuple[int, list[bytes]]]) -> None:
-        """Take the (database index, command) pairs of one unit, to be applied all or none."""
+    Commands are encoded once for all sinks.
+    """
+
+    def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
+        """Take the (database index, encoded command) pairs of one unit: all are applied or none."""
 
 
 class ServerEngine(Engine):
@@ -97,6 +103,7 @@ class ServerEngine(Engine):
         #: Where writes go besides the dataset; empty while nobody listens.
         self.sinks: list[CommandSink] = []
         self.replication = Replication(lambda: host.random_hex(40).encode(), self.sinks)
+        self.aof = AppendOnlyLog(self.sinks, lambda: self.replication.offset)
         #: Deletions of expired keys that the running command has come upon.
         self._deletions: list[tuple[int, list[bytes]]] = []
         #: Effects collected while EXEC runs, or None outside.
@@ -187,6 +194,7 @@ class ServerEngine(Engine):
             or self.has_enough_replicas is not None
             or self.is_out_of_memory
             or self.is_saving_broken
+            or bool(self.aof.error)
             or self.scripting.slow_refusal is not None
         )
 
@@ -222,6 +230,8 @@ class ServerEngine(Engine):
             return READONLY if self.is_replica_read_only else None
         if self.is_saving_broken:
             return SAVING_BROKEN
+        if self.aof.error:
+            return CommandError(AOF_BROKEN % self.aof.error.encode())
         guard = self.has_enough_replicas
         if guard is not None and not guard():
             return NOREPLICAS
@@ -335,7 +345,8 @@ class ServerEngine(Engine):
         for database in self.keyspace.databases:
             database.close_gaps()
         self.review_limits()
-        if self.saves.is_scheduled and not self.saves.is_in_progress:
+        is_child_active = self.saves.is_in_progress or self.aof.rewrite.is_in_progress
+        if self.saves.is_scheduled and not is_child_active:
             self.saves.is_scheduled = False
             try:
                 self.host.start_background_save()
@@ -402,25 +413,34 @@ class ServerEngine(Engine):
         if changes != ONLY_EXPIRED:
             self.keyspace.dirty += changes & ~ONLY_EXPIRED
             unit += [(database_index, command) for command in effects]
-        for sink in self.sinks:
-            for part in [unit] if is_unit else [[effect] for effect in unit]:
-                sink.append(part)
+        if is_unit:
+            self._send_to_sinks(unit)
+        else:
+            for effect in unit:
+                self._send_to_sinks([effect])
 
     def propagate(self, database_index: int, command: list[bytes]) -> None:
-        """Have replicas see `command`; inside EXEC it is kept until the transaction ends."""
+        """Have the sinks see `command`; inside EXEC it is kept until the transaction ends."""
         if self._transaction is not None:
             self._transaction.append((database_index, command))
-        elif self.sinks and not self.is_replica:
-            for sink in self.sinks:
-                sink.append([(database_index, command)])
-
-    def _propagate_unit(self, effects: list[tuple[int, list[bytes]]]) -> None:
-        """Have replicas apply all of `effects` or none."""
-        if self._transaction is not None:
-            self._transaction += effects
-        elif effects and self.sinks and not self.is_replica:
+        elif self.sinks:
+            effects = [(database_index, encode_effect(command))]
             for sink in self.sinks:
                 sink.append(effects)
+
+    def _propagate_unit(self, effects: list[tuple[int, list[bytes]]]) -> None:
+        """Have the sinks apply all of `effects` or none."""
+        if self._transaction is not None:
+            self._transaction += effects
+        elif effects:
+            self._send_to_sinks(effects)
+
+    def _send_to_sinks(self, effects: list[tuple[int, list[bytes]]]) -> None:
+        """Encode one unit for all sinks."""
+        if self.sinks:
+            encoded = [(database, encode_effect(command)) for database, command in effects]
+            for sink in self.sinks:
+                sink.append(encoded)
 
     @property
     def is_in_transaction(self) -> bool:

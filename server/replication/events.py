@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
@@ -103,6 +104,8 @@ class FollowConfig:
     timeout_ms: int = 60_000
     #: The other end is a replica yet, and asked to become the master (FAILOVER).
     is_failover: bool = False
+    #: Up to which offset the stream is on our disk; -1 where there is no append-only file.
+    synced_offset: Callable[[], int] = lambda: -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,13 @@ class ReplicaOptions:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """`REPLCONF ACK <offset>`; None where the offset is not a number. It has no reply."""
+    """`REPLCONF ACK <offset> [FACK <offset>]`; None where an offset is missing or no number.
+
+    It has no reply. The second offset is what the replica has on its disk (Redis 7.2).
+    """
 
     offset: int | None
+    synced_offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,9 @@ def apply_replconf(
                 options.knows_eof |= value.lower() == b"eof"
                 options.knows_psync2 |= value.lower() == b"psync2"
             case b"ack":
-                return Acknowledged(int(value) if _INTEGER.fullmatch(value) else None)
+                rest = arguments[index + 2 : index + 4]
+                is_fack = len(rest) == 2 and rest[0].lower() == b"fack"
+                return Acknowledged(_offset(value), _offset(rest[1]) if is_fack else None)
             case b"getack":
                 return AcknowledgementWanted()
             case b"rdb-only":
@@ -144,6 +150,10 @@ def apply_replconf(
             case _:
                 raise CommandError(b"ERR Unrecognized REPLCONF option: " + arguments[index])
     return None
+
+
+def _offset(value: bytes) -> int | None:
+    return int(value) if _INTEGER.fullmatch(value) else None
 
 
 def _integer(value: bytes) -> int:
@@ -188,6 +198,8 @@ class Feed:
     #: The highest offset acknowledged, and when the replica was last heard.
     acknowledged_offset: int = 0
     acknowledged_ms: int = 0
+    #: The highest offset that the replica said is on its disk; -1 while it says nothing of that.
+    synced_offset: int = -1
     #: Set once and never changed: why the feed is closed.
     drop_reason: DropReason | None = None
     _awaits_acknowledgement: bool = False
@@ -268,13 +280,13 @@ class Feed:
     # --- what the replica says -----------------------------------------------------------------
 
     def receive(self, data: bytes, now_ms: int) -> bool:
-        """Take bytes the replica sent; return whether its acknowledged offset rose.
+        """Take bytes the replica sent; return whether an offset that it acknowledged rose.
 
         REPLCONF is obeyed, a newline shows that the replica is alive, all else is passed over
         without reply: whatever is written to a replica is part of its stream. Bytes that are no
         requests close the feed.
         """
-        before = self.acknowledged_offset
+        before = self.acknowledged_offset + self.synced_offset
         requests, error = self.parser.parse(data)
         if not requests:
             # A newline while the replica loads its snapshot, or part of a request.
@@ -284,7 +296,7 @@ class Feed:
                 self._on_replconf(request, now_ms)
         if error is not None:
             self.close(DropReason.BAD_PROTOCOL)
-        return self.acknowledged_offset > before
+        return self.acknowledged_offset + self.synced_offset > before
 
     def _on_replconf(self, request: Sequence[bytes], now_ms: int) -> None:
         try:
@@ -292,8 +304,10 @@ class Feed:
         except CommandError:
             return  # an error reply would corrupt the stream
         match outcome:
-            case Acknowledged(offset) if offset is not None:
+            case Acknowledged(offset, synced_offset) if offset is not None:
                 self.acknowledged_offset = max(self.acknowledged_offset, offset)
+                if synced_offset is not None:
+                    self.synced_offset = max(self.synced_offset, synced_offset)
                 self.acknowledged_ms = now_ms
                 if self.state is FeedState.ONLINE:
                     self._awaits_acknowledgement = False

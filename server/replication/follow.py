@@ -143,6 +143,8 @@ class Follow:
         #: How many of the held bytes belong to `_transaction`.
         self._transaction_size = 0
         self._next_ack_ms = now_ms + ACK_PERIOD_MS
+        #: The master has asked what is on our disk, and the answer was not yet all up to here.
+        self._synced_wanted: int | None = None
 
     # --- what the owner asks -------------------------------------------------------------------
 
@@ -225,7 +227,8 @@ class Follow:
         if now_ms - self.last_io_ms >= self.config.timeout_ms:
             detail = f"no data nor PING received in state {self.state.value}"
             return self._fail(LinkFailure.TIMED_OUT, detail)
-        if self.state is FollowState.STREAMING and now_ms >= self._next_ack_ms:
+        is_due = now_ms >= self._next_ack_ms or self.is_synced_answer_due
+        if self.state is FollowState.STREAMING and is_due:
             self._acknowledge(now_ms)
         return []
 
@@ -469,6 +472,8 @@ class Follow:
             elif name == b"REPLCONF":
                 if len(command) > 1 and command[1].upper() == b"GETACK":
                     self._send_ack(self.offset + ready_size)
+                    if 0 <= self.config.synced_offset() < self.offset + ready_size:
+                        self._synced_wanted = self.offset + ready_size
                 ready_size += size
             else:
                 ready.append(command)
@@ -482,11 +487,22 @@ class Follow:
 
     def _acknowledge(self, now_ms: int) -> None:
         self._next_ack_ms = now_ms + ACK_PERIOD_MS
+        if self.is_synced_answer_due:
+            self._synced_wanted = None
         self._send_ack(self.offset)
 
     def _send_ack(self, offset: int) -> None:
-        if not self.is_pre_psync:
-            self._send(b"REPLCONF", b"ACK", b"%d" % offset)
+        if self.is_pre_psync:
+            return
+        synced_offset = self.config.synced_offset()
+        synced = [b"FACK", b"%d" % synced_offset] if synced_offset >= 0 else []
+        self._send(b"REPLCONF", b"ACK", b"%d" % offset, *synced)
+
+    @property
+    def is_synced_answer_due(self) -> bool:
+        """Whether the master waits to hear that what it asked about is on our disk, and it is."""
+        wanted = self._synced_wanted
+        return wanted is not None and self.config.synced_offset() >= wanted
 
 
 def _text(line: bytes) -> str:

@@ -2,8 +2,8 @@
 
 Theory of operation. A server is a master (`master` is None) or follows one.
 
-- A master's effects arrive through `append` (it is one of the engine's sinks), are encoded once and
-  go into the backlog. The backlog exists from the first replica on; before, nothing is encoded and
+- A master's effects arrive through `append` (it is one of the engine's sinks) and go into the
+  backlog. The backlog exists from the first replica on; before, nothing is encoded and
   the offset stands still, so the history gets a new name when the backlog begins.
 - A replica's backlog takes its master's bytes as they are (`apply_raw`), so its own replicas share
   ID and offset with all others of that master.
@@ -32,7 +32,7 @@ from .failover import FAILING_OVER, FailoverState, PlannedFailover
 from .feed import DropReason, Feed, FeedState, OutputLimit, ReplicaOptions
 from .follow import Follow, FollowState
 from .identity import Identity
-from .propagation import GETACK, PING, StreamEncoder, encode_effect
+from .propagation import GETACK, PING, StreamEncoder
 from .psync import Continue, FullSync, FullSyncReason, PsyncRequest, decide
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Replication:
         """Begin as a master without replicas.
 
         `new_replid` gives 40 random hexadecimal digits. `sinks` is the engine's list, in which this
-        object stands while there is a backlog to fill.
+        object stands while there is a backlog that own effects fill: not on a replica.
         """
         self.settings = settings or ReplicationSettings()
         self.identity = Identity(new_replid())
@@ -152,17 +152,10 @@ class Replication:
         """Whether the master's stream is being applied."""
         return self.follow is not None and self.follow.state is FollowState.STREAMING
 
-    def append(self, effects: Sequence[tuple[int, list[bytes]]]) -> None:
+    def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
         """Take the effects of one command or transaction of a master into the stream."""
-        backlog = self.backlog
-        if backlog is None or self.master is not None:
-            return
-        if len(effects) == 1:
-            database, command = effects[0]
-            backlog.append(self.encoder.encode(database, encode_effect(command)))
-        else:
-            encoded = [(database, encode_effect(command)) for database, command in effects]
-            backlog.append(self.encoder.encode_transaction(encoded))
+        assert self.backlog is not None
+        self.backlog.append(self.encoder.encode_transaction(effects))
 
     def apply_raw(self, raw: bytes) -> None:
         """Take bytes of the master's stream, whose commands were applied, into the own backlog."""
@@ -176,13 +169,21 @@ class Replication:
             start_offset=start_offset,
             limit_bytes=self.settings.output_limit.hard_bytes,
         )
-        self._sinks.append(self)
+        self._listen()
 
     def _end_backlog(self) -> None:
         if self.backlog is not None:
             assert not self.feeds
             self._idle_offset = self.backlog.end_offset
             self.backlog = None
+            self._listen()
+
+    def _listen(self) -> None:
+        """Stand among the sinks exactly while own effects are the stream."""
+        is_wanted = self.backlog is not None and self.master is None
+        if is_wanted and self not in self._sinks:
+            self._sinks.append(self)
+        elif not is_wanted and self in self._sinks:
             self._sinks.remove(self)
 
     def apply_settings(self) -> None:
@@ -213,6 +214,7 @@ class Replication:
         elif self.is_link_up:
             self.link_down_since_ms = now_ms
         self.master = master
+        self._listen()
         self.follow = None
         self.last_link_error = ""
         self._relink()
@@ -224,6 +226,7 @@ class Replication:
         """
         assert self.master is not None
         self.master = None
+        self._listen()
         self.follow = None
         self.link_down_since_ms = None
         self.last_link_error = ""
@@ -392,6 +395,13 @@ class Replication:
         """Return how many replicas have acknowledged everything up to `offset`."""
         return sum(
             feed.state is FeedState.ONLINE and feed.acknowledged_offset >= offset
+            for feed in self.feeds.values()
+        )
+
+    def count_synced(self, offset: int) -> int:
+        """Return how many replicas have on their disk everything up to `offset`."""
+        return sum(
+            feed.state is FeedState.ONLINE and feed.synced_offset >= offset
             for feed in self.feeds.values()
         )
 

@@ -27,6 +27,7 @@ from vedette.types import RunId
 
 from .. import directives
 from ..engine.host import ProcessFacts, SaveInProgress, ShutdownRequest
+from ..persistence.aof.log import AofState
 from ..persistence.rdb.encode import encode_records
 from ..persistence.save_points import due_save_point
 from ..persistence.snapshot import (
@@ -76,11 +77,19 @@ class ServerHost:
         configuration = self.engine.configuration
         return os.path.join(os.getcwd(), configuration[directives.DB_FILE_NAME])
 
-    def snapshot(self) -> Iterator[bytes]:
-        """Return the bytes of a snapshot; the dataset is read as they are consumed."""
+    @property
+    def is_saving(self) -> bool:
+        """Whether a child saves."""
+        return self._child is not None
+
+    def snapshot(self, *, is_aof_base: bool = False) -> Iterator[bytes]:
+        """Return the bytes of a snapshot; the dataset is read as they are consumed.
+
+        The base of an append-only file says nothing of replication: it ends before the file does.
+        """
         engine = self.engine
         configuration = engine.configuration
-        saved = engine.replication.saved_position()
+        saved = None if is_aof_base else engine.replication.saved_position()
         position = None
         if saved is not None:
             where, stream_database = saved
@@ -94,6 +103,7 @@ class ServerHost:
             created_at_s=int(time.time()),
             used_memory_bytes=self.resident_bytes(),
             replication=position,
+            is_aof_base=is_aof_base,
         )
         databases = [
             SavedDatabase(database.index, database.values, database.expires)
@@ -168,7 +178,7 @@ class ServerHost:
             points = engine.configuration[directives.SAVE]
             now_ms = self._now_ms()
             point = due_save_point(points, engine.keyspace.dirty, engine.saves, now_ms)
-            if point is None or self._child is not None:
+            if point is None or self._child is not None or engine.aof.rewrite.is_in_progress:
                 continue
             log.info("save_point.met", changes=point.changes, seconds=point.seconds)
             try:
@@ -183,6 +193,11 @@ class ServerHost:
         self.engine.pause(
             self._now_ms() + _FOR_EVER_MS, writes_only=True, purpose=PausePurpose.SHUTDOWN
         )
+        try:
+            self._stop_rewriting(is_forced=request.is_forced)
+        except OSError:
+            self.engine.unpause(PausePurpose.SHUTDOWN)
+            raise
         points = self.engine.configuration[directives.SAVE]
         if request.save or (request.save is None and points):
             if self._child is not None:
@@ -197,6 +212,20 @@ class ServerHost:
                     raise
         self._on_shutdown(request)
         self.engine.scripting.end_run()
+
+    def _stop_rewriting(self, *, is_forced: bool) -> None:
+        """Give up a rewrite that the append-only file can do without.
+
+        Raises:
+            OSError: it is the first, and nothing else holds the dataset yet.
+        """
+        aof = self.engine.aof
+        if not aof.rewrite.is_in_progress or aof.state is not AofState.AWAITING_REWRITE:
+            return
+        if not is_forced:
+            log.error("server.stop_refused", error="the append-only file is being written")
+            raise OSError("the append-only file is being written")
+        log.warning("aof.rewrite_killed", error="the dataset is in no append-only file")
 
     def abort_shutdown(self) -> bool:
         """See `Host`. A shutdown here never waits, so there is none to call off."""

@@ -30,6 +30,7 @@ from vedette.runtime.pump import Pump
 from vedette.runtime.tls import secure
 from vedette.types import Address
 
+from .. import directives
 from ..commands.failover import abort, complete
 from ..engine import ServerEngine
 from ..persistence.rdb.errors import RdbError, UnsupportedDatabaseError
@@ -126,6 +127,8 @@ class MasterLink:
         self._changed = trio.Event()
         #: The attempt under way; cancelled when it is not wanted any more.
         self._attempt: trio.CancelScope | None = None
+        #: The wait for what the master sends, while there is one.
+        self._rest: trio.CancelScope | None = None
         #: The session in which the stream is run, while the link is up.
         self._session: Session | None = None
         self._incoming: _Incoming | None = None
@@ -147,6 +150,12 @@ class MasterLink:
         """Note that `session` was closed: if it is the master's, the link is made anew."""
         if session is self._session and self._attempt is not None:
             self._attempt.cancel()
+
+    def on_synced(self) -> None:
+        """Note that more of the stream is on the disk; the master may wait to hear of it."""
+        follow = self._replication.follow
+        if self._rest is not None and follow is not None and follow.is_synced_answer_due:
+            self._rest.cancel()
 
     # --- the task --------------------------------------------------------------------------------
 
@@ -191,6 +200,7 @@ class MasterLink:
             master_password=settings.master_password,
             timeout_ms=settings.timeout_ms,
             is_failover=self._replication.failover.state is FailoverState.IN_PROGRESS,
+            synced_offset=lambda: self._engine.aof.synced_offset,
         )
 
     async def _serve(self, follow: Follow, master: Address) -> str:
@@ -224,8 +234,11 @@ class MasterLink:
         """Return what arrives, or None when `follow` wants to be told the time."""
         deadline_ms = follow.next_deadline_ms()
         assert deadline_ms is not None
-        with trio.move_on_after(max(0, deadline_ms - self._clock_ms()) / 1000):
-            return bytes(await stream.receive_some(RECEIVE_BYTES))
+        try:
+            with trio.move_on_after(max(0, deadline_ms - self._clock_ms()) / 1000) as self._rest:
+                return bytes(await stream.receive_some(RECEIVE_BYTES))
+        finally:
+            self._rest = None
         return None
 
     async def _send(self, stream: trio.abc.Stream, follow: Follow) -> None:
@@ -319,6 +332,10 @@ class MasterLink:
                 loaded.values.get(database.index, {}), loaded.expire_at_ms.get(database.index, {})
             )
         keyspace.dirty += 1
+        if self._engine.configuration[directives.APPEND_ONLY]:
+            port = self._engine.aof.port
+            assert port is not None
+            port.restart()
         now_ms = self._clock_ms()
         self._replication.adopt_snapshot(
             incoming.begun.replid, incoming.begun.offset, stream_database, now_ms

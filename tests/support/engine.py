@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import hiredis
@@ -103,14 +103,21 @@ class RecordingSink:
     def __init__(self) -> None:
         self.units: list[list[tuple[int, list[bytes]]]] = []
 
-    def append(self, effects: list[tuple[int, list[bytes]]]) -> None:
-        self.units.append(effects)
+    def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
+        self.units.append([(database, _decoded(command)) for database, command in effects])
 
     def take(self) -> list[list[bytes]]:
         """Return the commands that came since the last call, units joined."""
         commands = [command for unit in self.units for _, command in unit]
         self.units = []
         return commands
+
+
+def _decoded(command: bytes) -> list[bytes]:
+    reader = hiredis.Reader()
+    reader.feed(command)
+    arguments: list[bytes] = reader.gets()
+    return arguments
 
 
 class TestEngine:

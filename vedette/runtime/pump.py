@@ -197,6 +197,7 @@ class Pump:
         for descriptor, mask in self._epoll.poll(0, BATCH_MAX_EVENTS):
             if descriptor != busy.file_descriptor:
                 self._serve_rare(descriptor, mask)
+        self._before_send()  # replies to what came before in the batch are among those sent
         self._send_unsent()
 
     def _send_unsent(self) -> None:

@@ -11,6 +11,7 @@ from server.replication.report import info_fields, role_reply
 from server.replication.state import Replication
 from vedette.clients import Session
 from vedette.info import render_section
+from vedette.resp.encode import encode_command
 from vedette.types import Address
 
 A, B = b"a" * 40, b"b" * 40
@@ -61,7 +62,7 @@ def test_a_master_with_replicas() -> None:
     state.begin_snapshot(feed)
     feed.become_sending(size_bytes=1)
     feed.become_online(9000)
-    state.append([(0, [b"PING"])])
+    state.append([(0, encode_command([b"PING"]))])
     feed.acknowledged_offset = 7
 
     found = lines(state)

@@ -75,7 +75,8 @@ class Rig:
         return feed
 
     def write(self, database: int = 0) -> None:
-        self.state.append([(database, SET)])
+        for sink in self.sinks:
+            sink.append([(database, encode_command(SET))])
 
     def stream(self) -> bytes:
         backlog = self.state.backlog

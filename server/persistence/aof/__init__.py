@@ -1,0 +1,1 @@
+"""The append-only file without its system calls: manifest, log, reading, what rebuilds a dataset."""

@@ -1,0 +1,511 @@
+"""The append-only file as a whole: from start to stop, rewriting, turning it on and off.
+
+Theory of operation. The manifest says which files are the dataset; it is replaced on the disk
+before anything relies on what it says.
+
+A rewrite: what is buffered is written, a new increment is begun (named in the manifest before
+anything goes into it), and a child is forked that writes the dataset of that very moment as a base.
+When it has succeeded, the base gets its name, a manifest makes it the base and all older files
+history, those are deleted, and a manifest forgets them. A crash at any point leaves a manifest
+whose files are all there. When the rewrite fails, the new increment just follows the old ones.
+
+Turned on at run time (and after a replica has loaded its master's snapshot) there is no base yet:
+the new increment is a temporary file until the rewrite is done, and nothing but that rewrite makes
+the append-only file exist. Until then the old files, if any, stay what a start would load.
+
+Implements `AofPort`. Follows Redis 7.0 `aof.c: rewriteAppendOnlyFileBackground,
+backgroundRewriteDoneHandler, startAppendOnly, aofOpenIfNeededOnServerStart`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+import trio
+
+from ... import directives
+from ...commands.replication import WAIT_REASON
+from ...engine import ServerEngine
+from ...persistence.aof.log import AofState
+from ...persistence.aof.manifest import Manifest, ManifestError
+from ...persistence.aof.rebuilding import encode_commands
+from ...persistence.snapshot import SavedDatabase
+from ..child import Child, ChildOutcome, ChildStatus, start_child
+from ..loading import LoadError, Pacer
+from .files import AofFiles
+from .loading import AofLoad
+from .writer import AofWriter
+
+log = structlog.get_logger()
+
+
+class AppendOnlyFile:
+    """The append-only file of `engine`.
+
+    `snapshot()` gives the bytes of a base in RDB form, `has_other_child()` tells whether another
+    child process is at work, `settle()` ends a batch (the pump's).
+    """
+
+    def __init__(
+        self,
+        engine: ServerEngine,
+        *,
+        snapshot: Callable[[], Iterable[bytes]],
+        has_other_child: Callable[[], bool],
+        settle: Callable[[], None],
+        make_files: Callable[[str, str], AofFiles] = AofFiles,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._engine = engine
+        self._log = engine.aof
+        self._snapshot = snapshot
+        self._has_other_child = has_other_child
+        self._make_files = make_files
+        self._clock_ms = clock_ms
+        self._files = self._found_files()
+        self._manifest = Manifest()
+        #: The child that rewrites, and in which form; None while there is none.
+        self._child: Child | None = None
+        self._is_child_writing_rdb = True
+        #: What it writes is of no use any more.
+        self._is_child_unwanted = False
+        #: Set when a child was started; replaced by the task that waits for it.
+        self._child_started = trio.Event()
+        self._writer = AofWriter(
+            engine,
+            settle=settle,
+            has_child=lambda: self._child is not None or has_other_child(),
+            clock_ms=clock_ms,
+        )
+        engine.aof.port = self
+        engine.aof.clock_ms = clock_ms
+        configuration = engine.configuration
+        configuration.on_change(self._apply_timestamps, directives.AOF_TIMESTAMP_ENABLED)
+        self._apply_timestamps()
+
+    def _found_files(self) -> AofFiles:
+        """Return the files by what the configuration, and the working directory, say now."""
+        configuration = self._engine.configuration
+        directory = os.path.join(os.getcwd(), configuration[directives.APPEND_DIR_NAME])
+        return self._make_files(directory, configuration[directives.APPEND_FILE_NAME])
+
+    def _apply_timestamps(self) -> None:
+        self._log.annotates_time = self._engine.configuration[directives.AOF_TIMESTAMP_ENABLED]
+
+    @property
+    def is_rewriting(self) -> bool:
+        """Whether a child rewrites."""
+        return self._child is not None
+
+    @property
+    def pending_sync_count(self) -> int:
+        """How many fsyncs are under way or wait to be made."""
+        return self._writer.pending_sync_count
+
+    # --- start and end ---------------------------------------------------------------------------
+
+    async def load(self) -> bool:
+        """Load the dataset at start, serving others meanwhile; return False if there is none.
+
+        Raises:
+            LoadError: it cannot be used.
+        """
+        self._files.remove_leftovers()
+        self._manifest = self._read_manifest()
+        self._adopt_old_file()
+        if not self._manifest.parts:
+            return False
+        began_s = time.monotonic()
+        load = AofLoad(self._engine, self._files, self._manifest)
+        await load.run(Pacer(self._engine))
+        self._log.current_bytes = load.total_bytes
+        self._log.base_bytes = load.base_bytes
+        log.info(
+            "aof.loaded",
+            path=self._files.path(self._files.manifest_name),
+            keys=self._engine.keyspace.key_count(),
+            size_bytes=load.total_bytes,
+            elapsed_ms=int((time.monotonic() - began_s) * 1000),
+        )
+        return True
+
+    def _read_manifest(self) -> Manifest:
+        files = self._files
+        path = files.path(files.manifest_name)
+        try:
+            text = files.read_manifest()
+            return Manifest() if text is None else Manifest.parse(text)
+        except ManifestError as error:
+            raise LoadError(f"{path}: {error}") from error
+        except OSError as error:
+            raise LoadError(f"{path}: {error.strerror}") from error
+
+    def _adopt_old_file(self) -> None:
+        """Move the one file that Redis had before 7.0 into the directory, as a base.
+
+        The manifest comes first, so that a crash in between is made up for at the next start.
+        """
+        files, name = self._files, self._files.name
+        old_path = os.path.join(os.path.dirname(files.directory), name)
+        parts = self._manifest.parts
+        was_interrupted = [part.name for part in parts] == [name] and not files.exists(name)
+        if not os.path.isfile(old_path) or (parts and not was_interrupted):
+            return
+        try:
+            files.make_directory()
+            self._manifest = self._manifest.with_old_base(name)
+            files.write_manifest(self._manifest.format())
+            os.rename(old_path, files.path(name))
+        except OSError as error:
+            raise LoadError(f"{old_path} cannot be moved: {error.strerror}") from error
+        log.info("aof.adopted", path=files.path(name))
+
+    def open(self) -> None:
+        """Begin to write, once the dataset is loaded; makes a base if there is none.
+
+        Raises:
+            LoadError: the files cannot be written.
+        """
+        files, manifest = self._files, self._manifest
+        try:
+            files.make_directory()
+            if not manifest.parts:
+                is_rdb = self._engine.configuration[directives.AOF_USE_RDB_PREAMBLE]
+                manifest = manifest.with_base(files.name, is_rdb=is_rdb)
+                assert manifest.base is not None
+                size_bytes = files.write_base(self._base_chunks(is_rdb=is_rdb))
+                files.rename(files.temporary_base_name, manifest.base.name)
+                self._log.base_bytes = self._log.current_bytes = size_bytes
+            if not manifest.increments:
+                manifest = manifest.with_increment(files.name)
+            name = manifest.increments[-1].name
+            descriptor = files.open(name, is_new=False)
+            if manifest != self._manifest:
+                files.write_manifest(manifest.format())
+            self._manifest = manifest
+            self._writer.begin(files, descriptor, files.size(name))
+        except OSError as error:
+            raise LoadError(f"{files.directory} cannot be written: {error.strerror}") from error
+        self._log.state = AofState.ON
+        self._log.gather()
+        self.collect_history()
+        log.info("aof.opened", path=files.path(name))
+
+    async def run(self) -> None:
+        """Sync, and wait for children that rewrite, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._writer.run, name="fsync")
+            while True:
+                await self._child_started.wait()
+                self._child_started = trio.Event()
+                await self._wait_for_child()
+
+    def finish(self) -> None:
+        """Write and sync what is left; the end of the process. Raises AofLostError."""
+        self._writer.finish()
+
+    def flush(self) -> None:
+        """Write what the batch has appended. Raises AofLostError."""
+        self._writer.flush()
+
+    # --- turning on and off ----------------------------------------------------------------------
+
+    def turn_on(self) -> None:
+        """See `AofPort`."""
+        aof, engine = self._log, self._engine
+        assert aof.state is AofState.OFF
+        self._files = self._found_files()
+        try:
+            self._manifest = self._read_manifest()
+        except LoadError as error:
+            raise OSError(str(error)) from error
+        aof.state = AofState.AWAITING_REWRITE
+        aof.write_error = aof.sync_error = ""
+        if self._child is not None:
+            self._kill_child()  # it began before effects were gathered
+        if self._child is not None or self._has_other_child() or engine.is_in_transaction:
+            aof.rewrite.is_scheduled = True
+            log.info("aof.rewrite_scheduled", reason="the append-only file was turned on")
+        else:
+            try:
+                self.rewrite()
+            except OSError:
+                aof.state = AofState.OFF
+                raise
+        engine.recheck()
+
+    def turn_off(self) -> None:
+        """See `AofPort`."""
+        aof = self._log
+        if aof.state is AofState.OFF:
+            return
+        if aof.state is AofState.AWAITING_REWRITE:
+            self._drop_temporary_increment()
+        else:
+            self._writer.close()
+            aof.stop_gathering()
+        aof.state = AofState.OFF
+        aof.rewrite.is_scheduled = False
+        aof.write_error = aof.sync_error = ""
+        self._kill_child()
+        self._engine.recheck()
+        log.info("aof.turned_off")
+
+    def restart(self) -> None:
+        """Begin anew with another dataset: a replica has taken its master's.
+
+        What the files hold is of no use any more; the rewrite that begins makes new ones.
+        """
+        self.turn_off()
+        try:
+            self.turn_on()
+        except OSError as error:
+            log.error("aof.not_turned_on", error=error.strerror or str(error))
+            self._log.state = AofState.AWAITING_REWRITE
+            self._log.rewrite.is_scheduled = True
+
+    # --- rewriting -------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Start a rewrite that is due or was put off; to be called some times a second."""
+        rewrite = self._log.rewrite
+        if self._child is not None or self._has_other_child():
+            return
+        now_ms = self._clock_ms()
+        configuration = self._engine.configuration
+        is_due = self._log.is_rewrite_due(
+            configuration[directives.AUTO_AOF_REWRITE_PERCENTAGE],
+            configuration[directives.AUTO_AOF_REWRITE_MIN_SIZE],
+        )
+        is_suspect = self._log.is_suspect and self._log.state is AofState.ON
+        if not (rewrite.is_scheduled or is_due or is_suspect):
+            return
+        delay_minutes = rewrite.delay_minutes(now_ms)
+        if delay_minutes is not None:
+            if delay_minutes:
+                log.warning(
+                    "aof.rewrite_limited", failures=rewrite.failures, delay_minutes=delay_minutes
+                )
+            return
+        if is_due:
+            log.info("aof.rewrite_due", growth_percent=self._log.growth_percent())
+        try:
+            self.rewrite()
+        except OSError:
+            return  # it is logged and counted
+
+    def rewrite(self) -> None:
+        """See `AofPort`."""
+        aof = self._log
+        assert self._child is None
+        try:
+            self._files.make_directory()
+            self._writer.flush(is_forced=True)
+            self._begin_increment()
+            self._start_child()
+        except OSError as error:
+            aof.rewrite.on_failure()
+            log.error("aof.rewrite_failed", error=error.strerror or str(error))
+            if aof.state is AofState.AWAITING_REWRITE:
+                self._drop_temporary_increment()
+            raise
+
+    def _begin_increment(self) -> None:
+        """Have what comes after the fork go into a file of its own, if there is a file at all."""
+        files, aof = self._files, self._log
+        if aof.state is AofState.OFF:
+            self._manifest = self._read_manifest_or_fail()
+            return
+        if aof.state is AofState.AWAITING_REWRITE:
+            descriptor = files.open(files.temporary_increment_name, is_new=True)
+            self._writer.begin(files, descriptor, 0)
+            aof.gather()
+            return
+        if aof.buffered_bytes:
+            raise OSError(f"what was written before cannot be: {aof.write_error}")
+        manifest = self._manifest.with_increment(files.name)
+        name = manifest.increments[-1].name
+        descriptor = files.open(name, is_new=True)
+        try:
+            files.write_manifest(manifest.format())
+        except OSError:
+            files.close(descriptor)
+            raise
+        self._manifest = manifest
+        self._writer.begin(files, descriptor, 0)
+
+    def _read_manifest_or_fail(self) -> Manifest:
+        try:
+            return self._read_manifest()
+        except LoadError as error:
+            raise OSError(str(error)) from error
+
+    def _start_child(self) -> None:
+        files, engine = self._files, self._engine
+        is_rdb = engine.configuration[directives.AOF_USE_RDB_PREAMBLE]
+        chunks = self._base_chunks(is_rdb=is_rdb)
+        self._child = start_child(
+            lambda: files.write_base(chunks), leftover=files.partial_base_path
+        )
+        self._is_child_writing_rdb = is_rdb
+        self._is_child_unwanted = False
+        self._log.rewrite.count += 1
+        self._log.rewrite.on_start(self._clock_ms())
+        engine.context.statistics.total_forks += 1
+        engine.context.statistics.latest_fork_usec = int(self._child.fork_duration_s * 1e6)
+        log.info("aof.rewrite_started", child_pid=self._child.pid)
+        self._child_started.set()
+
+    def _base_chunks(self, *, is_rdb: bool) -> Iterable[bytes]:
+        """Return the bytes of a base; the dataset is read as they are consumed."""
+        if is_rdb:
+            return self._snapshot()
+        databases = [
+            SavedDatabase(database.index, database.values, database.expires)
+            for database in self._engine.keyspace.databases
+        ]
+        timestamp_s = self._clock_ms() // 1000 if self._log.annotates_time else None
+        return encode_commands(databases, timestamp_s=timestamp_s)
+
+    def _kill_child(self) -> None:
+        if self._child is not None:
+            log.info("aof.rewrite_killed", child_pid=self._child.pid)
+            self._is_child_unwanted = True
+            self._child.kill()
+
+    async def _wait_for_child(self) -> None:
+        child, aof = self._child, self._log
+        assert child is not None
+        is_ok: bool | None = False
+        copied_bytes = 0
+        try:
+            outcome = await child.wait()
+            copied_bytes = outcome.copied_bytes
+            if self._is_child_unwanted:
+                is_ok = None
+            elif outcome.status is ChildStatus.SUCCEEDED:
+                is_ok = await self._complete(outcome)
+            else:
+                log.error("aof.rewrite_failed", error=outcome.error)
+        finally:
+            self._child = None
+            aof.rewrite.on_end(self._clock_ms(), is_ok=is_ok, copied_bytes=copied_bytes)
+        if aof.state is AofState.AWAITING_REWRITE:
+            self._drop_temporary_increment()
+            aof.rewrite.is_scheduled = True
+
+    async def _complete(self, outcome: ChildOutcome) -> bool:
+        """Put the base that the child wrote into use; return False if that failed."""
+        try:
+            self._adopt_base(outcome)
+        except OSError as error:
+            log.error("aof.rewrite_failed", error=error.strerror or str(error))
+            return False
+        log.info(
+            "aof.rewritten",
+            size_bytes=outcome.size_bytes,
+            elapsed_ms=int(outcome.duration_s * 1000),
+            copied_bytes=outcome.copied_bytes,
+        )
+        names = self._removable()
+        if names:
+            # It can take long for large files; no other rewrite begins meanwhile.
+            await trio.to_thread.run_sync(_remove_all, self._files, names)
+            self._forget_history()
+        return True
+
+    def _adopt_base(self, outcome: ChildOutcome) -> None:
+        """Make the base that the child wrote the dataset, with what has been gathered since."""
+        aof, files = self._log, self._files
+        manifest = self._manifest.with_base(files.name, is_rdb=self._is_child_writing_rdb)
+        assert manifest.base is not None
+        files.rename(files.temporary_base_name, manifest.base.name)
+        renamed = [manifest.base.name]
+        try:
+            if aof.state is AofState.AWAITING_REWRITE:
+                manifest = manifest.with_increments_rewritten(but_last=False)
+                manifest = manifest.with_increment(files.name)
+                self._writer.flush(is_forced=True)
+                files.rename(files.temporary_increment_name, manifest.increments[-1].name)
+                renamed.append(manifest.increments[-1].name)
+            else:
+                is_on = aof.state is AofState.ON
+                manifest = manifest.with_increments_rewritten(but_last=is_on)
+            files.write_manifest(manifest.format())
+        except OSError:
+            for name in renamed:
+                files.remove(name)
+            raise
+        self._manifest = manifest
+        if aof.state is not AofState.OFF:
+            aof.base_bytes = aof.current_bytes = outcome.size_bytes + aof.file_bytes
+            aof.state = AofState.ON
+        aof.is_suspect = False
+        self._engine.wake(WAIT_REASON)
+
+    # --- history ---------------------------------------------------------------------------------
+
+    def collect_history(self) -> None:
+        """See `AofPort`."""
+        names = self._removable()
+        if names:
+            _remove_all(self._files, names)
+            self._forget_history()
+
+    def _removable(self) -> list[str]:
+        if self._engine.configuration[directives.AOF_DISABLE_AUTO_GC]:
+            return []
+        return [each.name for each in self._manifest.history]
+
+    def _forget_history(self) -> None:
+        """Have the manifest forget what was removed; if that fails, the next time is soon enough."""
+        self._manifest = self._manifest.without_history()
+        try:
+            self._files.write_manifest(self._manifest.format())
+        except OSError as error:
+            log.warning("aof.history_not_forgotten", error=error.strerror)
+
+    # --- loading at run time ---------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """See `AofPort`."""
+        engine, aof = self._engine, self._log
+        if aof.state is AofState.OFF:
+            self._files = self._found_files()
+        else:
+            self._writer.flush(is_forced=True)
+        manifest = self._read_manifest()
+        sinks = list(engine.sinks)
+        engine.sinks.clear()
+        engine.keyspace.clear()
+        engine.begin_loading(self._clock_ms())
+        try:
+            load = AofLoad(engine, self._files, manifest)
+            load.run_at_once()
+        finally:
+            engine.end_loading()
+            engine.sinks += sinks
+        self._manifest = manifest
+        engine.keyspace.dirty = 0
+        log.info("aof.reloaded", keys=engine.keyspace.key_count(), size_bytes=load.total_bytes)
+
+    def _drop_temporary_increment(self) -> None:
+        files = self._files
+        self._writer.drop()
+        self._log.stop_gathering()
+        try:
+            files.remove(files.temporary_increment_name)
+        except OSError as error:
+            log.warning("aof.leftover_stays", error=error.strerror)
+
+
+def _remove_all(files: AofFiles, names: Iterable[str]) -> None:
+    """Remove history; what cannot be removed does no harm but to the disk's room."""
+    for name in names:
+        try:
+            files.remove(name)
+        except OSError as error:
+            log.warning("aof.history_stays", path=files.path(name), error=error.strerror)

@@ -191,7 +191,11 @@ STOP_WRITES_ON_SAVE_ERROR: Final = Directive("stop-writes-on-bgsave-error", YesN
 # --- the append-only file ------------------------------------------------------------------------
 APPEND_ONLY: Final = Directive("appendonly", YesNo(), False, Flag.NOT_WHILE_LOADING)
 APPEND_FILE_NAME: Final = Directive(
-    "appendfilename", Text(), "appendonly.aof", Flag.IMMUTABLE, validate=_plain_name("appendfilename")
+    "appendfilename",
+    Text(),
+    "appendonly.aof",
+    Flag.IMMUTABLE,
+    validate=_plain_name("appendfilename"),
 )
 APPEND_DIR_NAME: Final = Directive(
     "appenddirname", Text(), "appendonlydir", Flag.IMMUTABLE, validate=_plain_name("appenddirname")

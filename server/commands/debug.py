@@ -60,8 +60,8 @@ _DUMP_OVERHEAD_BYTES: Final = 11  # type, version and checksum of a DUMP payload
     flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE,
     group="server",
     since="1.0.0",
-    summary="Tools for tests: AOF-FLUSH-SLEEP, CHANGE-REPL-ID, DIGEST, ERROR, LOADAOF, OBJECT, POPULATE, PROTOCOL,"
-    " QUICKLIST-PACKED-THRESHOLD, RELOAD, SET-ACTIVE-EXPIRE, SLEEP.",
+    summary="Tools for tests: AOF-FLUSH-SLEEP, CHANGE-REPL-ID, DIGEST, ERROR, LOADAOF, OBJECT,"
+    " POPULATE, PROTOCOL, QUICKLIST-PACKED-THRESHOLD, RELOAD, SET-ACTIVE-EXPIRE, SLEEP.",
 )
 def debug(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if not is_allowed(ctx.engine.configuration[directives.ENABLE_DEBUG_COMMAND], ctx.session):

@@ -1,1 +1,1 @@
-"""The append-only file without its system calls: manifest, log, reading, what rebuilds a dataset."""
+"""The append-only file without system calls: manifest, log, reading, what rebuilds a dataset."""

@@ -20,7 +20,7 @@ from ...replication.scanner import encoded_size
 
 #: What is parsed at a time, between which others may be served.
 WINDOW_BYTES: Final = 256 * 1024
-#: The longest line there is: of an annotation, or before an argument (`AOF_ANNOTATION_LINE_MAX_LEN`).
+#: The longest line there is (`AOF_ANNOTATION_LINE_MAX_LEN`).
 LINE_MAX_BYTES: Final = 1024
 #: hiredis allocates what a header claims, so it is kept from headers that claim much. Where this
 #: matches inside a value, the slower path gives the same commands.
@@ -78,7 +78,7 @@ class AofReader:
         return [], []
 
     def _read_window(self, window_bytes: int) -> tuple[list[list[bytes]], list[int]]:
-        """Return what hiredis makes of the next bytes; nothing where it does not understand them."""
+        """Return what hiredis makes of the next bytes; nothing where it makes nothing of them."""
         commands: list[list[bytes]] = []
         ends: list[int] = []
         position = self.position

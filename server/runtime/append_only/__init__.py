@@ -1,4 +1,4 @@
-"""The append-only file of a running server: files, the writer with its fsyncs, rewriting, loading."""
+"""The append-only file of a running server: files, writer and fsyncs, rewriting, loading."""
 
 from __future__ import annotations
 

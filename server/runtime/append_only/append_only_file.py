@@ -368,7 +368,8 @@ class AppendOnlyFile:
             for database in self._engine.keyspace.databases
         ]
         timestamp_s = self._clock_ms() // 1000 if self._log.annotates_time else None
-        return encode_commands(databases, timestamp_s=timestamp_s)
+        libraries = self._engine.scripting.functions.libraries.codes
+        return encode_commands(databases, libraries, timestamp_s=timestamp_s)
 
     def _kill_child(self) -> None:
         if self._child is not None:
@@ -461,7 +462,7 @@ class AppendOnlyFile:
         return [each.name for each in self._manifest.history]
 
     def _forget_history(self) -> None:
-        """Have the manifest forget what was removed; if that fails, the next time is soon enough."""
+        """Have the manifest forget what was removed; what fails here is made up for later."""
         self._manifest = self._manifest.without_history()
         try:
             self._files.write_manifest(self._manifest.format())
@@ -481,6 +482,7 @@ class AppendOnlyFile:
         sinks = list(engine.sinks)
         engine.sinks.clear()
         engine.keyspace.clear()
+        engine.scripting.functions.flush()
         engine.begin_loading(self._clock_ms())
         try:
             load = AofLoad(engine, self._files, manifest)

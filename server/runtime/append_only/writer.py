@@ -1,4 +1,4 @@
-"""The file that is written to: writing after each batch, fsync by `appendfsync`, and their failures.
+"""The file that is written to: writes after each batch, fsyncs by `appendfsync`, their failures.
 
 `flush` runs between a batch of commands and the sending of its replies. With `always` it returns
 only when all is on the disk, or raises `AofLostError`, after which the process must end without
@@ -52,8 +52,9 @@ class _SyncJob:
 class AofWriter:
     """Owns the descriptor of the increment that is written to.
 
-    `settle()` ends a batch that nobody else ends (the pump's); what has become safe has been told to
-    those who wait by then. `has_child()` tells whether a child process is writing (`no-appendfsync-on-rewrite`).
+    `settle()` ends a batch that nobody else ends (the pump's); by then those who wait for what has
+    become safe were woken. `has_child()` tells whether a child process is writing
+    (`no-appendfsync-on-rewrite`).
     """
 
     def __init__(

@@ -211,6 +211,8 @@ class ServerEngine(Engine):
             return OUT_OF_MEMORY
         if any_flags & Flag.WRITE and (refusal := self.refusal_of_write()) is not None:
             return refusal
+        if row.full_name == "ping" and (refusal := self._disk_refusal()) is not None:
+            return refusal  # so that whoever watches a master learns that it is of little use
         if self.is_link_down and not self.serves_stale_data and not all_flags & Flag.STALE:
             return MASTERDOWN
         slow = self.scripting.slow_refusal
@@ -228,13 +230,19 @@ class ServerEngine(Engine):
         """Return why a client may not change the dataset now, or None."""
         if self.is_replica:
             return READONLY if self.is_replica_read_only else None
+        if (refusal := self._disk_refusal()) is not None:
+            return refusal
+        guard = self.has_enough_replicas
+        if guard is not None and not guard():
+            return NOREPLICAS
+        return None
+
+    def _disk_refusal(self) -> CommandError | None:
+        """Return why nothing new may be promised to be kept, or None."""
         if self.is_saving_broken:
             return SAVING_BROKEN
         if self.aof.error:
             return CommandError(AOF_BROKEN % self.aof.error.encode())
-        guard = self.has_enough_replicas
-        if guard is not None and not guard():
-            return NOREPLICAS
         return None
 
     # --- scripts ---------------------------------------------------------------------------------

@@ -156,7 +156,9 @@ class AofLoad:
         try:
             functions.adopt(functions.load_apart(self._loaded.libraries))
         except CommandError as error:
-            raise LoadError(f"{self._path}: a function library cannot be loaded: {error}") from error
+            raise LoadError(
+                f"{self._path}: a function library cannot be loaded: {error}"
+            ) from error
         databases = self._engine.keyspace.databases
         for index, values in self._loaded.values.items():
             databases[index].adopt(values, self._loaded.expire_at_ms.get(index, {}))

@@ -133,7 +133,7 @@ class _Server:
             self.engine,
             self.pump,
             snapshot=self._host.snapshot,
-            directory=os.getcwd,
+            snapshot_path=self._host.snapshot_path,
             source_address=lambda: configuration[directives.BIND_SOURCE_ADDRESS],
             tls_context=self._tls.for_client,
         )

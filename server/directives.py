@@ -181,6 +181,7 @@ DB_FILE_NAME: Final = Directive(
     "dbfilename", Text(), "dump.rdb", Flag.PROTECTED, validate=_file_name_only
 )
 RDB_COMPRESSION: Final = Directive("rdbcompression", YesNo(), True)
+RDB_DEL_SYNC_FILES: Final = Directive("rdb-del-sync-files", YesNo(), False)
 RDB_CHECKSUM: Final = Directive("rdbchecksum", YesNo(), True, Flag.IMMUTABLE)
 KEY_LOAD_DELAY: Final = Directive("key-load-delay", _ANY_INTEGER, 0, Flag.HIDDEN)
 LOADING_INTERVAL_BYTES: Final = Directive(
@@ -235,6 +236,12 @@ REPLICA_IGNORE_DISK_WRITE_ERRORS: Final = Directive(
     "replica-ignore-disk-write-errors", YesNo(), False
 )
 REPL_DISKLESS_SYNC: Final = Directive("repl-diskless-sync", YesNo(), True)
+REPL_DISKLESS_LOAD: Final = Directive(
+    "repl-diskless-load",
+    Choice("disabled", "on-empty-db", "swapdb"),
+    "disabled",
+    Flag.NOT_WHILE_LOADING,
+)
 REPL_DISKLESS_SYNC_DELAY: Final = Directive("repl-diskless-sync-delay", Integer(), 5)
 REPL_PING_PERIOD: Final = Directive(
     "repl-ping-replica-period", Integer(1), 10, aliases=("repl-ping-slave-period",)
@@ -320,6 +327,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     DIRECTORY,
     DB_FILE_NAME,
     RDB_COMPRESSION,
+    RDB_DEL_SYNC_FILES,
     RDB_CHECKSUM,
     KEY_LOAD_DELAY,
     LOADING_INTERVAL_BYTES,
@@ -346,6 +354,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     REPLICA_ANNOUNCE_PORT,
     REPLICA_IGNORE_DISK_WRITE_ERRORS,
     REPL_DISKLESS_SYNC,
+    REPL_DISKLESS_LOAD,
     REPL_DISKLESS_SYNC_DELAY,
     REPL_PING_PERIOD,
     REPL_TIMEOUT,
@@ -399,16 +408,9 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("replica-lazy-flush", YesNo(), False, aliases=("slave-lazy-flush",)),
     Directive("rdb-save-incremental-fsync", YesNo(), True),
     Directive("aof-rewrite-incremental-fsync", YesNo(), True),
-    Directive("rdb-del-sync-files", YesNo(), False),
     Directive("sanitize-dump-payload", Choice("no", "yes", "clients"), "no"),
     Directive("repl-diskless-sync-max-replicas", Integer(), 0),
     Directive("repl-disable-tcp-nodelay", YesNo(), False),
-    Directive(
-        "repl-diskless-load",
-        Choice("disabled", "on-empty-db", "swapdb"),
-        "disabled",
-        Flag.NOT_WHILE_LOADING,
-    ),
     Directive("replica-ignore-maxmemory", YesNo(), True, aliases=("slave-ignore-maxmemory",)),
     Directive(
         "propagation-error-behavior", Choice("ignore", "panic", "panic-on-replicas"), "ignore"

@@ -9,7 +9,7 @@ from vedette.errors import CommandError
 from vedette.resp.replies import OK, Reply
 
 from .. import directives
-from ..engine import SaveInProgress, ServerContext
+from ..engine import ServerContext
 from ..store.database import Database
 from .arguments import (
     DATABASE_OUT_OF_RANGE,
@@ -96,10 +96,12 @@ def flushdb(ctx: ServerContext, argv: list[bytes]) -> Reply:
 def flushall(ctx: ServerContext, argv: list[bytes]) -> Reply:
     _check_flush_options(argv)
     _propagate_flush(ctx, argv, ctx.keyspace.clear())
+    # A snapshot of what is no more would come true at the next start.
+    ctx.engine.host.abort_background_save()
     if ctx.engine.configuration[directives.SAVE] and not ctx.engine.is_loading:
         try:
             ctx.engine.host.save()
-        except (SaveInProgress, OSError):
+        except OSError:
             # The keys are gone all the same; what could not be saved now, the save points will.
             return OK
     return OK

@@ -60,6 +60,9 @@ class Host(Protocol):
             OSError: the process could not fork.
         """
 
+    def abort_background_save(self) -> None:
+        """Kill the child that saves, if there is one: what it makes is of no use any more."""
+
     def request_shutdown(self, request: ShutdownRequest) -> None:
         """Have the server stop after this batch.
 

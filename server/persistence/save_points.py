@@ -66,6 +66,11 @@ class SaveStatus:
         self.save_count += 1
         return self.changes_covered
 
+    def on_background_abort(self) -> None:
+        """Note that the background save was killed because nobody wants it: no failure."""
+        assert self.is_in_progress
+        self.started_ms = None
+
     def on_foreground_end(self, now_ms: int) -> None:
         """Note that a save in the foreground succeeded: every change is saved."""
         self.last_save_ms = now_ms

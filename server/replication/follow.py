@@ -213,14 +213,22 @@ class Follow:
             retry_after_ms=UNUSABLE_RETRY_DELAY_MS,
         )
 
+    def on_loading(self, now_ms: int) -> None:
+        """Note that a snapshot is being loaded, all of it or what has arrived.
+
+        What a master sends meanwhile is read late, so its silence means nothing. It is told that we
+        are alive.
+        """
+        assert self.state in (FollowState.RECEIVING_SNAPSHOT, FollowState.LOADING_SNAPSHOT)
+        self.last_io_ms = now_ms
+        if now_ms >= self._next_ack_ms:
+            self._output += KEEPALIVE
+            self._next_ack_ms = now_ms + KEEPALIVE_PERIOD_MS
+
     def on_time(self, now_ms: int) -> list[FollowEvent]:
         """Acknowledge when it is time, and give up a master that is silent for too long."""
         if self.state is FollowState.LOADING_SNAPSHOT:
-            # What a master sends meanwhile is read late, so its silence means nothing.
-            self.last_io_ms = now_ms
-            if now_ms >= self._next_ack_ms:
-                self._output += KEEPALIVE
-                self._next_ack_ms = now_ms + KEEPALIVE_PERIOD_MS
+            self.on_loading(now_ms)
             return []
         if self.state is FollowState.CLOSED:
             return []

@@ -63,21 +63,22 @@ class FeedServer:
         pump: Pump,
         *,
         snapshot: SnapshotSource,
-        directory: Callable[[], str],
+        snapshot_path: Callable[[], str],
         new_mark: Callable[[], bytes],
         on_acknowledged: Callable[[], None],
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Prepare.
 
-        `directory` is where snapshots are written for transfer, `new_mark` gives 40 random
-        hexadecimal digits, `on_acknowledged` hears that a replica has more than before.
+        Snapshots are written for transfer beside `snapshot_path`, the server's own; `new_mark`
+        gives 40 random hexadecimal digits, `on_acknowledged` hears that a replica has more than
+        before.
         """
         self.engine = engine
         self.replication = engine.replication
         self._pump = pump
         self._snapshot_source = snapshot
-        self._directory = directory
+        self._snapshot_path = snapshot_path
         self._new_mark = new_mark
         self._on_acknowledged = on_acknowledged
         self._clock_ms = clock_ms
@@ -334,7 +335,7 @@ class FeedServer:
 
         Raises OSError when it cannot be begun.
         """
-        file = _open_temporary(self._directory())
+        file = _open_temporary(os.path.dirname(self._snapshot_path()))
         is_handed_on = False
         try:
             self.replication.encoder.forget_database()

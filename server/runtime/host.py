@@ -140,6 +140,14 @@ class ServerHost:
         log.info("snapshot.started", child_pid=self._child.pid)
         self._child_started.set()
 
+    def abort_background_save(self) -> None:
+        """See `Host`. The task that waits for the child cleans up after it."""
+        if self._child is not None:
+            log.info("snapshot.aborted", child_pid=self._child.pid)
+            self._child.kill()
+            self._child = None
+            self.engine.saves.on_background_abort()
+
     async def keep_snapshots(self) -> None:
         """Wait for children that save, and start one when a save point is met; for ever."""
         async with trio.open_nursery() as nursery:
@@ -152,10 +160,10 @@ class ServerHost:
     async def _wait_for_child(self) -> None:
         child = self._child
         assert child is not None
-        try:
-            outcome = await child.wait()
-        finally:
-            self._child = None
+        outcome = await child.wait()
+        if self._child is not child:
+            return  # aborted, and maybe followed by another
+        self._child = None
         engine = self.engine
         is_ok = outcome.status is ChildStatus.SUCCEEDED
         engine.keyspace.dirty -= engine.saves.on_background_end(
@@ -200,9 +208,7 @@ class ServerHost:
             raise
         points = self.engine.configuration[directives.SAVE]
         if request.save or (request.save is None and points):
-            if self._child is not None:
-                self._child.kill()
-                self._child = None
+            self.abort_background_save()
             try:
                 self.save()
             except OSError as error:

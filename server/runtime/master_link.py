@@ -1,10 +1,8 @@
 """The task that follows the master: one connection after another, as `replication.follow` says.
 
 It opens the connection, gives the machine what arrives, carries out its events in order, and then
-sends what the machine wants sent. A snapshot goes into a temporary file without a name, is decoded
-from there beside the present dataset, and takes its place in one step: until then clients are
-served the old data, and a snapshot that cannot be used costs nothing. The stream is run by the
-engine in the session of the master, which appears in CLIENT LIST and can be killed.
+sends what the machine wants sent. A snapshot is taken in by `snapshot_intake`. The stream is run by
+the engine in the session of the master, which appears in CLIENT LIST and can be killed.
 
 Owns the link's socket. Everything that changes state happens between two checkpoints, and each time
 the task wakes it checks that its machine is still the one that counts (REPLICAOF may have come).
@@ -12,12 +10,9 @@ the task wakes it checks that its machine is still the one that counts (REPLICAO
 
 from __future__ import annotations
 
-import mmap
 import ssl
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 import structlog
@@ -33,8 +28,7 @@ from vedette.types import Address
 from .. import directives
 from ..commands.failover import abort, complete
 from ..engine import ServerEngine
-from ..persistence.rdb.errors import RdbError, UnsupportedDatabaseError
-from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
+from ..persistence.rdb.errors import RdbError
 from ..replication.events import (
     Continued,
     FollowConfig,
@@ -48,12 +42,11 @@ from ..replication.events import (
 )
 from ..replication.failover import FailoverState
 from ..replication.follow import Follow, FollowState
+from .snapshot_intake import SnapshotIntake, open_intake
 
 log = structlog.get_logger()
 
 RECEIVE_BYTES: Final = 64 * 1024
-#: How long loading a snapshot may keep the other tasks waiting at a time.
-LOAD_SLICE_S: Final = 0.01
 #: Failures that need a human: the master's data cannot be had as things are.
 _GRAVE: Final = frozenset(
     {LinkFailure.AUTH_REFUSED, LinkFailure.SNAPSHOT_UNUSABLE, LinkFailure.STREAM_UNUSABLE}
@@ -65,38 +58,6 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class SnapshotSpool:
-    """A snapshot as it arrives, in a temporary file that has no name and ends with this object."""
-
-    def __init__(self, directory: str) -> None:
-        self._file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 (closed by `close`)
-        self.size_bytes = 0
-
-    def write(self, data: bytes) -> None:
-        """Append `data`. Raises OSError when the disk is full or broken."""
-        self._file.write(data)
-        self.size_bytes += len(data)
-
-    def open_map(self) -> mmap.mmap | bytes:
-        """Return all that was written, for reading."""
-        self._file.flush()
-        if not self.size_bytes:
-            return b""
-        return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-
-    def close(self) -> None:
-        """Give the disk's room back."""
-        self._file.close()
-
-
-@dataclass(slots=True)
-class _Incoming:
-    """The snapshot that is being received."""
-
-    begun: SnapshotBegun
-    spool: SnapshotSpool
-
-
 class MasterLink:
     """Follows the master that `engine.replication` names, for as long as it names one."""
 
@@ -105,21 +66,21 @@ class MasterLink:
         engine: ServerEngine,
         pump: Pump,
         *,
-        directory: Callable[[], str],
+        snapshot_path: Callable[[], str],
         source_address: Callable[[], str] = lambda: "",
         tls_context: Callable[[], ssl.SSLContext | None] = lambda: None,
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Prepare.
 
-        `directory` is where a snapshot is kept while it is received, `source_address` the
-        local address to connect from (`bind-source-addr`), or empty; `tls_context` is given when
-        the link is to go over TLS (`tls-replication`).
+        `snapshot_path` is where this server keeps its own snapshot, `source_address` the local
+        address to connect from (`bind-source-addr`), or empty; `tls_context` is given when the link
+        is to go over TLS (`tls-replication`).
         """
         self._engine = engine
         self._replication = engine.replication
         self._pump = pump
-        self._directory = directory
+        self._snapshot_path = snapshot_path
         self._source_address = source_address
         self._tls_context = tls_context
         self._clock_ms = clock_ms
@@ -131,7 +92,12 @@ class MasterLink:
         self._rest: trio.CancelScope | None = None
         #: The session in which the stream is run, while the link is up.
         self._session: Session | None = None
-        self._incoming: _Incoming | None = None
+        #: The connection to the master, while there is one.
+        self._stream: trio.abc.Stream | None = None
+        #: What the master said of the snapshot that arrives, and what takes it.
+        self._begun: SnapshotBegun | None = None
+        self._intake: SnapshotIntake | None = None
+        self._is_intake_begun = False
         #: What ended the attempt under way.
         self._failed: LinkFailed | None = None
         #: What was last logged of failures, so that each is told once and not at each attempt.
@@ -213,6 +179,7 @@ class MasterLink:
             stream = await secure(stream, self._tls_context())
         if stream is None:
             return "no connection within repl-timeout"
+        self._stream = stream
         async with stream:
             follow.on_connected(self._clock_ms())
             while True:
@@ -227,8 +194,8 @@ class MasterLink:
                     return "the master closed the connection"
                 now_ms = self._clock_ms()
                 events = follow.receive(data, now_ms) if data is not None else []
-                await self._handle(follow, stream, events)
-                await self._handle(follow, stream, follow.on_time(now_ms))
+                await self._handle(follow, events)
+                await self._handle(follow, follow.on_time(now_ms))
 
     async def _receive(self, stream: trio.abc.Stream, follow: Follow) -> bytes | None:
         """Return what arrives, or None when `follow` wants to be told the time."""
@@ -250,23 +217,15 @@ class MasterLink:
 
     # --- events ----------------------------------------------------------------------------------
 
-    async def _handle(
-        self, follow: Follow, stream: trio.abc.Stream, events: list[FollowEvent]
-    ) -> None:
+    async def _handle(self, follow: Follow, events: list[FollowEvent]) -> None:
         """Carry out `events` in order."""
         for event in events:
             match event:
-                case SnapshotBegun() | SnapshotPiece():
+                case SnapshotBegun() | SnapshotPiece() | SnapshotComplete():
                     self._end_failover(follow)
-                    try:
-                        self._store(event)
-                    except OSError as error:
-                        detail = f"the snapshot cannot be stored: {error}"
-                        self._failed = _failure_among(follow.on_snapshot_unusable(detail))
+                    await self._handle(follow, await self._receive_snapshot(follow, event))
+                    if follow.state is FollowState.CLOSED:
                         return
-                case SnapshotComplete():
-                    more = await self._load_snapshot(follow, stream)
-                    await self._handle(follow, stream, more)
                 case Continued(replid):
                     self._end_failover(follow)
                     self._replication.continue_stream(replid, self._clock_ms())
@@ -274,7 +233,7 @@ class MasterLink:
                     self._tell_established("partial")
                 case StreamPiece():
                     more = self._apply(follow, event)
-                    await self._handle(follow, stream, more)
+                    await self._handle(follow, more)
                 case LinkFailed(LinkFailure.FAILOVER_REFUSED, detail):
                     self._failed = event
                     log.warning(
@@ -295,53 +254,67 @@ class MasterLink:
             complete(self._engine)
             self._pump.settle()
 
-    def _store(self, event: SnapshotBegun | SnapshotPiece) -> None:
-        """Keep a piece of the snapshot. Raises OSError when it cannot be kept."""
-        if isinstance(event, SnapshotBegun):
-            self._incoming = _Incoming(event, SnapshotSpool(self._directory()))
-            log.info("snapshot.begun", master=str(self._replication.master), offset=event.offset)
-        else:
-            assert self._incoming is not None
-            self._incoming.spool.write(event.data)
+    async def _receive_snapshot(
+        self, follow: Follow, event: SnapshotBegun | SnapshotPiece | SnapshotComplete
+    ) -> list[FollowEvent]:
+        """Take a piece of the snapshot in; return what becomes of the link then.
 
-    async def _load_snapshot(self, follow: Follow, stream: trio.abc.Stream) -> list[FollowEvent]:
-        """Decode the snapshot beside the present dataset and, when it is whole, adopt it."""
-        incoming = self._incoming
-        assert incoming is not None
-        keyspace = self._engine.keyspace
-        loaded = LoadedKeyspace()
-        functions = self._engine.scripting.functions
-        load = SnapshotLoad(
-            incoming.spool.open_map(), loaded, database_count=len(keyspace.databases)
-        )
+        Whatever is wrong with the snapshot, the present dataset stays as it is.
+        """
         try:
-            while _load_slice(load):
-                # The events of a machine that loads are none; it may want a newline sent.
-                follow.on_time(self._clock_ms())
-                await self._send(stream, follow)
-                await trio.lowlevel.checkpoint()
-            stream_database = _stream_database(load, len(keyspace.databases))
-            libraries = functions.load_apart(loaded.libraries)
+            match event:
+                case SnapshotBegun():
+                    self._begin_snapshot(follow, event)
+                case SnapshotPiece(data):
+                    await self._intake_of(follow).take(data)
+                case SnapshotComplete():
+                    intake = self._intake_of(follow)
+                    await intake.complete()
+                    return self._put_into_place(follow, intake)
+        except OSError as error:
+            detail = f"the snapshot cannot be stored: {error}"
         except RdbError as error:
-            return follow.on_snapshot_unusable(str(error))
+            detail = str(error)
         except CommandError as error:
-            return follow.on_snapshot_unusable(f"a function library cannot be loaded: {error}")
-        functions.adopt(libraries)
-        for database in keyspace.databases:
-            database.adopt(
-                loaded.values.get(database.index, {}), loaded.expire_at_ms.get(database.index, {})
-            )
-        keyspace.dirty += 1
+            detail = f"a function library cannot be loaded: {error}"
+        else:
+            return []
+        return follow.on_snapshot_unusable(detail)
+
+    def _begin_snapshot(self, follow: Follow, event: SnapshotBegun) -> None:
+        """Prepare for the snapshot. Raises OSError when there is no room for it."""
+
+        async def meanwhile() -> None:
+            follow.on_loading(self._clock_ms())
+            if self._stream is not None:
+                await self._send(self._stream, follow)
+
+        self._begun = event
+        self._intake = open_intake(self._engine, meanwhile, self._snapshot_path(), event.replid)
+        self._is_intake_begun = False
+        log.info("snapshot.begun", master=str(self._replication.master), offset=event.offset)
+
+    def _intake_of(self, follow: Follow) -> SnapshotIntake:
+        """Return what takes the snapshot, which begins with its first byte."""
+        assert self._intake is not None
+        if not self._is_intake_begun:
+            self._is_intake_begun = True
+            self._intake.begin(follow.snapshot_size_bytes)
+        return self._intake
+
+    def _put_into_place(self, follow: Follow, intake: SnapshotIntake) -> list[FollowEvent]:
+        """Let the snapshot be the dataset, and the stream go on from it."""
+        begun = self._begun
+        assert begun is not None
+        intake.put_into_place()
         if self._engine.configuration[directives.APPEND_ONLY]:
             port = self._engine.aof.port
             assert port is not None
             port.restart()
         now_ms = self._clock_ms()
-        self._replication.adopt_snapshot(
-            incoming.begun.replid, incoming.begun.offset, stream_database, now_ms
-        )
-        log.info("snapshot.loaded", keys=load.keys_loaded, size_bytes=incoming.spool.size_bytes)
-        self._close_spool()
+        self._replication.adopt_snapshot(begun.replid, begun.offset, intake.stream_database, now_ms)
+        log.info("snapshot.loaded", keys=intake.key_count, size_bytes=intake.size_bytes)
+        self._close_intake()
         self._open_session()
         self._tell_established("full")
         return follow.on_snapshot_loaded(now_ms)
@@ -401,7 +374,8 @@ class MasterLink:
 
     def _end_link(self, follow: Follow, master: Address) -> None:
         """Close what belonged to the link, and say why it ended."""
-        self._close_spool()
+        self._close_intake()
+        self._stream = None
         session, self._session = self._session, None
         if session is not None:
             self._engine.disconnect(session)
@@ -429,10 +403,10 @@ class MasterLink:
                 offset=replication.offset,
             )
 
-    def _close_spool(self) -> None:
-        incoming, self._incoming = self._incoming, None
-        if incoming is not None:
-            incoming.spool.close()
+    def _close_intake(self) -> None:
+        intake, self._intake = self._intake, None
+        if intake is not None:
+            intake.close()
 
     def _tell_established(self, kind: str) -> None:
         replication = self._replication
@@ -459,25 +433,3 @@ def _describe(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
-
-
-def _load_slice(load: SnapshotLoad) -> bool:
-    """Load for a while; return False when all is loaded. Raises RdbError."""
-    until_s = time.monotonic() + LOAD_SLICE_S
-    while load.step():
-        if time.monotonic() >= until_s:
-            return True
-    return False
-
-
-def _stream_database(load: SnapshotLoad, database_count: int) -> int:
-    """Return the database in which the stream after the snapshot begins.
-
-    Raises:
-        UnsupportedDatabaseError: we have no such database.
-    """
-    text = load.aux.get(b"repl-stream-db", b"")
-    number = int(text) if text.isdigit() else 0  # -1 where the master does not know it itself
-    if number >= database_count:
-        raise UnsupportedDatabaseError(number, database_count)
-    return number

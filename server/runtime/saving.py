@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 
+from vedette.runtime.durable_file import sync_directory
+
 from .child import Child, start_child
 
 
@@ -38,7 +40,7 @@ def save_in_foreground(path: str, chunks: Iterable[bytes]) -> int:
         finally:
             os.close(descriptor)
         os.rename(temporary, path)
-        _sync_directory(os.path.dirname(path) or ".")
+        sync_directory(os.path.dirname(path) or ".")
     except BaseException:
         _remove_if_there(temporary)
         raise
@@ -59,15 +61,6 @@ def write_chunks(descriptor: int, chunks: Iterable[bytes]) -> int:
 def _write_rest(descriptor: int, rest: memoryview) -> None:
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def _sync_directory(directory: str) -> None:
-    """Make a rename in `directory` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_if_there(path: str) -> None:

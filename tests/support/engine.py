@@ -68,6 +68,10 @@ class FakeHost:
             raise self.save_error
         self.is_saving = True
 
+    def abort_background_save(self) -> None:
+        self.asked.append("abort bgsave")
+        self.is_saving = False
+
     def request_shutdown(self, request: ShutdownRequest) -> None:
         self.shutdowns.append(request)
         if self.save_error is not None and not request.is_forced:

@@ -7,11 +7,13 @@ and expects bytes.
 
 from __future__ import annotations
 
-import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import trio
 
@@ -51,6 +53,8 @@ class InProcessServer:
     pump: Pump
     port: int
     snapshot: SnapshotSource
+    #: Where the server keeps its own snapshot.
+    snapshot_file: Path
 
     @property
     def replication(self) -> Replication:
@@ -84,6 +88,7 @@ def _snapshot_of(engine: ServerEngine) -> Iterator[bytes]:
 async def serving(config: str = "") -> AsyncIterator[InProcessServer]:
     """Run a server with the given configuration lines until the block ends."""
     listeners = open_listeners(["127.0.0.1"], 0, 16)
+    directory = tempfile.mkdtemp(prefix="vedette-test-")
     try:
         port = listeners[0].getsockname()[1]
         lines = f"port {port}\nrepl-diskless-sync-delay 0\n{config}"
@@ -97,9 +102,13 @@ async def serving(config: str = "") -> AsyncIterator[InProcessServer]:
             runtime.after_batch()
 
         pump = Pump(engine, before_send=after_batch)
-        server = InProcessServer(engine, pump, port, lambda: _snapshot_of(engine))
+        path = Path(directory, "dump.rdb")
+        server = InProcessServer(engine, pump, port, lambda: _snapshot_of(engine), path)
         runtime = ReplicationRuntime(
-            engine, pump, snapshot=lambda: server.snapshot(), directory=os.getcwd
+            engine,
+            pump,
+            snapshot=lambda: server.snapshot(),
+            snapshot_path=lambda: str(path),
         )
         async with open_background_nursery() as nursery:
             await nursery.start(pump.serve, listeners)
@@ -108,6 +117,7 @@ async def serving(config: str = "") -> AsyncIterator[InProcessServer]:
     finally:
         for listener in listeners:
             listener.close()
+        shutil.rmtree(directory)
 
 
 class Peer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -327,3 +328,118 @@ async def test_chained_replicas_get_the_bytes_of_the_master() -> None:
         assert await below.take(len(stream)) == stream
         await master.close()
         await below.close()
+
+
+# --- how a snapshot is taken in ------------------------------------------------------------------
+
+
+async def half_of_a_snapshot(peer: Peer, values: dict[bytes, bytes], replid: bytes = A) -> bytes:
+    """Send a snapshot up to amid its values, and return the rest."""
+    data = snapshot(values)
+    await peer.send(b"+FULLRESYNC %b 100\r\n$EOF:%b\r\n" % (replid, B) + data[:-20])
+    return data[-20:] + B
+
+
+async def ask(server: InProcessServer, *words: bytes) -> bytes:
+    """Return the first line that a client of `server` is answered."""
+    client = await Peer.connect(server.port)
+    await client.say(*words)
+    line = await client.line()
+    await client.close()
+    return line
+
+
+MANY = {b"key:%d" % number: random.Random(number).randbytes(100) for number in range(50)}
+
+
+@pytest.mark.parametrize("mode", ["swapdb", "on-empty-db"])
+async def test_a_snapshot_is_loaded_while_it_arrives(mode: str) -> None:
+    """Without a disk; clients are told LOADING, for there is nothing of that history to serve."""
+    config = f"repl-diskless-load {mode}"
+    async with serving(config) as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await accept()
+        await shake_hands(peer)
+        rest = await half_of_a_snapshot(peer, MANY)
+        await wait_until_async(lambda: server.engine.load.loaded_bytes > 1000)
+        assert (await ask(server, b"GET", b"key:1")).startswith(b"-LOADING")
+        assert (await ask(server, b"REPLICAOF", b"NO", b"ONE")).startswith(b"-LOADING")
+        await peer.send(rest)
+        assert await peer.command() == [b"REPLCONF", b"ACK", b"100"]
+
+        assert server.values() == MANY
+        assert not server.snapshot_file.exists()
+        await peer.close()
+
+
+async def test_data_of_the_same_history_are_served_while_swapdb_loads() -> None:
+    """They are old, but nothing that the master did not say; what would change them must wait."""
+    async with serving("repl-diskless-load swapdb") as server, listening() as (port, accept):
+        follow(server, port)
+        first = await link(server, accept, {b"old": b"1"})
+        await first.close()
+        again = await accept()
+        await shake_hands(again)
+        rest = await half_of_a_snapshot(again, MANY)
+        await wait_until_async(lambda: server.engine.load.is_async)
+        assert await ask(server, b"GET", b"old") == b"$1"
+        assert (await ask(server, b"REPLICAOF", b"NO", b"ONE")).startswith(b"-LOADING")
+        await again.send(rest)
+        await wait_until_async(lambda: server.values() == MANY)
+
+        assert not server.engine.load.is_async
+        await again.close()
+
+
+@pytest.mark.parametrize("replid", [A, B], ids=["same history", "another"])
+async def test_a_link_lost_while_swapdb_loads_costs_nothing(replid: bytes) -> None:
+    """The old data are there again, and clients are served."""
+    async with serving("repl-diskless-load swapdb") as server, listening() as (port, accept):
+        follow(server, port)
+        first = await link(server, accept, {b"old": b"1"})
+        await first.close()
+        again = await accept()
+        await shake_hands(again)
+        await half_of_a_snapshot(again, MANY, replid)
+        await wait_until_async(lambda: server.engine.load.started_ms is not None)
+        await again.close()
+        await wait_until_async(lambda: server.engine.load.started_ms is None)
+
+        assert await ask(server, b"GET", b"old") == b"$1"
+
+
+async def test_a_snapshot_on_disk_becomes_the_servers_own() -> None:
+    """A restart then goes on from it, even if nothing was ever saved here."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {b"a": b"1"})
+        assert server.snapshot_file.read_bytes() == snapshot({b"a": b"1"})
+        await peer.close()
+
+        assert list(server.snapshot_file.parent.iterdir()) == [server.snapshot_file]
+
+
+async def test_a_damaged_snapshot_does_not_replace_the_file() -> None:
+    """What the server would restart from stays good."""
+    async with serving() as server, listening() as (port, accept):
+        server.snapshot_file.write_bytes(b"good")
+        follow(server, port)
+        peer = await accept()
+        await shake_hands(peer)
+        await give_snapshot(peer, CORRUPT, 100)
+        assert await peer.is_closed()
+        await wait_until_async(lambda: bool(server.replication.last_link_error))
+
+        assert server.snapshot_file.read_bytes() == b"good"
+        await peer.close()
+
+
+async def test_rdb_del_sync_files_leaves_nothing_where_nothing_is_saved() -> None:
+    """Some data may not lie on a disk."""
+    config = "rdb-del-sync-files yes\nsave ''"
+    async with serving(config) as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {b"a": b"1"})
+
+        assert not server.snapshot_file.exists()
+        await peer.close()

@@ -200,9 +200,10 @@ class FileIntake(SnapshotIntake):
         sync_directory(os.path.dirname(self._path) or ".")
 
     def _forget_file(self) -> None:
-        """Remove the file where no data are to stay on the disk (`rdb-del-sync-files`)."""
+        """Remove the file where no data are to lie on the disk (`rdb-del-sync-files`)."""
         configuration = self._engine.configuration
-        if configuration[directives.RDB_DEL_SYNC_FILES] and not configuration[directives.SAVE]:
+        is_kept = bool(configuration[directives.SAVE]) or configuration[directives.APPEND_ONLY]
+        if configuration[directives.RDB_DEL_SYNC_FILES] and not is_kept:
             with suppress(FileNotFoundError):
                 os.unlink(self._path)
 

@@ -61,7 +61,8 @@ _DUMP_OVERHEAD_BYTES: Final = 11  # type, version and checksum of a DUMP payload
     group="server",
     since="1.0.0",
     summary="Tools for tests: AOF-FLUSH-SLEEP, CHANGE-REPL-ID, DIGEST, ERROR, LOADAOF, OBJECT,"
-    " POPULATE, PROTOCOL, QUICKLIST-PACKED-THRESHOLD, RELOAD, SET-ACTIVE-EXPIRE, SLEEP.",
+    " POPULATE, PROTOCOL, QUICKLIST-PACKED-THRESHOLD, RELOAD, SET-ACTIVE-EXPIRE,"
+    " SET-DISABLE-DENY-SCRIPTS, SLEEP.",
 )
 def debug(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if not is_allowed(ctx.engine.configuration[directives.ENABLE_DEBUG_COMMAND], ctx.session):
@@ -86,12 +87,20 @@ def _sleep(ctx: ServerContext, argv: list[bytes]) -> Reply:
     match = _LEADING_NUMBER.match(argv[2])
     seconds = max(0.0, float(match[0])) if match is not None else 0.0
     ctx.engine.host.sleep(seconds)
-    ctx.engine.begin_batch(ctx.now_ms + round(seconds * 1000))  # what follows is that much later
+    if ctx.engine.scripting.run is None:  # for a script time stands still
+        ctx.engine.begin_batch(
+            ctx.now_ms + round(seconds * 1000)
+        )  # what follows is that much later
     return OK
 
 
 def _set_active_expire(ctx: ServerContext, argv: list[bytes]) -> Reply:
     ctx.keyspace.is_active_expiry_on = argv[2] != b"0"
+    return OK
+
+
+def _set_disable_deny_scripts(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    ctx.engine.scripting.allows_all_commands = argv[2] != b"0"
     return OK
 
 
@@ -287,5 +296,6 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[by
     b"QUICKLIST-PACKED-THRESHOLD": (3, 3, _set_packed_threshold),
     b"RELOAD": (2, 5, _reload),
     b"SET-ACTIVE-EXPIRE": (3, 3, _set_active_expire),
+    b"SET-DISABLE-DENY-SCRIPTS": (3, 3, _set_disable_deny_scripts),
     b"SLEEP": (3, 3, _sleep),
 }

@@ -79,7 +79,7 @@ def _rare_to_lua(reply: Reply, protocol: int, table: TableMaker) -> Any:
         case PushReply(items):
             return to_lua(list(items), protocol, table)
         case ReplySequence(replies):
-            return to_lua(replies[0], protocol, table)
+            return to_lua(replies[-1], protocol, table)  # what comes before are attributes
         case DoubleReply(value):
             return table({b"double": value}) if three else format_double(value)
         case BoolReply(value):
@@ -96,6 +96,8 @@ def _raw_to_lua(data: bytes, protocol: int, table: TableMaker) -> Any:
     """Return a reply that comes encoded; nearly always `+OK`."""
     if data[:1] == b"+":
         return table({b"ok": data[1:-2]})
+    if data[:1] == b"(":
+        return table({b"big_number": data[1:-2]})
     reader = hiredis.Reader()
     reader.feed(data)
     parsed = reader.gets()

@@ -14,10 +14,12 @@ from typing import Any, Final, Protocol
 
 from vedette import REDIS_VERSION
 
+from . import floats
 from .shebang import FLAG_NAMES
 
 _CHUNKS: Final = resources.files(__package__).joinpath("lua")
 _SANDBOX: Final = _CHUNKS.joinpath("sandbox.lua").read_bytes()
+_LIBRARY_TOOLS: Final = _CHUNKS.joinpath("library_tools.lua").read_bytes()
 _FUNCTIONS: Final = _CHUNKS.joinpath("functions.lua").read_bytes()
 #: Errors that begin in the sandbox point to the code that called it.
 _SANDBOX_NAME: Final = b"=[C]"
@@ -45,6 +47,22 @@ class ScriptError(Exception):
         super().__init__(text)
         self.text = text
         self.is_counted = is_counted
+
+
+class TextError(Exception):
+    """An error that the script gets as a text, as from a library in C."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class NotANumberError(Exception):
+    """The argument `index` of a library function, counted from 1, is no number."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
 
 
 class CompileError(Exception):
@@ -130,8 +148,8 @@ class ScriptHost(Protocol):
     def log(self, level: int, text: bytes) -> None:
         """Write to the server's log; `level` 0 (debug) to 3 (warning)."""
 
-    def count_error(self, text: bytes) -> None:
-        """Count an error that is part of a reply."""
+    def note_error(self, text: bytes, is_counted: bool) -> None:
+        """Note an error that is part of a reply; `is_counted`: the statistics have it already."""
 
     def random(self) -> float:
         """Return a number from 0 up to 1."""
@@ -191,7 +209,7 @@ class Interpreter:
             b"describe": _describe,
             b"interrupt": self._interrupt,
             b"interruption": lambda: self._why_killed or _KILLED,
-            b"count_error": host.count_error,
+            b"note_error": host.note_error,
             b"protocol": lambda: self._running(b"").protocol,
             b"is_running": lambda: self.runner is not None,
             b"random": host.random,
@@ -201,12 +219,50 @@ class Interpreter:
         #: What `lua/functions.lua` makes, once a library is loaded.
         self._functions: Any = None
         self._api = self._lua.execute(_SANDBOX, self.table(host_functions), name=_SANDBOX_NAME)
+        self._library_tools: Any = None
 
-    def add_library(
-        self, name: bytes, functions: Mapping[bytes, Any], constants: Mapping[bytes, Any]
-    ) -> None:
-        """Give scripts the global table `name`."""
-        self._api[b"add_library"](name, self.table(functions), self.table(constants))
+    def add_library(self, name: bytes, functions: Mapping[bytes, Callable[..., Any]]) -> None:
+        """Give scripts the global table `name` of Python functions."""
+        self._add_library(name, lambda: self._tools[b"entries"](self.table(functions)))
+
+    def add_library_in_lua(self, name: bytes, source: bytes) -> None:
+        """Give scripts the global table `name` that `source` makes (see `library_tools.lua`)."""
+        self._add_library(name, lambda: self._lua.execute(source, self._tools, name=_SANDBOX_NAME))
+
+    def _add_library(self, name: bytes, make: Callable[[], Any]) -> None:
+        self._api[b"add_library"](name, make)
+
+    @property
+    def _tools(self) -> Any:
+        """What `library_tools.lua` makes."""
+        if self._library_tools is None:
+            host = {
+                b"entry": self._library_entry,
+                b"nothing": (),
+                b"pack_float": floats.pack,
+                b"unpack_float": floats.unpack,
+                b"pack_number": floats.pack_message,
+            }
+            self._library_tools = self._lua.execute(
+                _LIBRARY_TOOLS, self._api[b"tools"], self.table(host), name=_SANDBOX_NAME
+            )
+        return self._library_tools
+
+    def _library_entry(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function of a library as scripts call it: its errors are texts."""
+        lua_error = self._lua_error
+
+        def call(*arguments: Any) -> Any:
+            try:
+                try:
+                    return function(*arguments)
+                except NotANumberError as error:
+                    index = error.index
+                return self._tools[b"check_number"](index, *arguments[index - 1 : index])
+            except lua_error as error:
+                raise TextError(_error_text(error)) from None
+
+        return call
 
     @property
     def memory_bytes(self) -> int:
@@ -384,12 +440,14 @@ def _error_text(error: Exception) -> bytes:
 
 
 def _describe(error: Any) -> Any:
-    """Say what an object that was raised is: the text for the script, a fault of ours, or neither.
+    """Say what an object that was raised is: an error for the script, a fault of ours, or neither.
 
     It is neither if the script made it.
     """
     if isinstance(error, ScriptError):
         return (b"error", error.text, error.is_counted)
+    if isinstance(error, TextError):
+        return (b"text", error.text, None)
     return (b"crash" if isinstance(error, BaseException) else b"other", None, None)
 
 

@@ -54,6 +54,8 @@ class Run:
         self.protocol = 2
         #: A write was run: from then on nothing may end it half done.
         self.has_written = False
+        #: Its reply holds an error.
+        self.has_failed = False
         #: SCRIPT KILL asked for its end.
         self.is_kill_requested = False
         #: Others are being served meanwhile.
@@ -117,7 +119,7 @@ class Run:
             return b"ERR Unknown Redis command called from script"
         if not row.min_arguments <= len(argv) <= row.max_arguments:
             return b"ERR Wrong number of args calling Redis command from script"
-        if row.flags & Flag.NOSCRIPT:
+        if row.flags & Flag.NOSCRIPT and not engine.scripting.allows_all_commands:
             return b"ERR This Redis command is not allowed from script"
         if engine.is_link_down and not engine.serves_stale_data and not row.flags & Flag.STALE:
             return _STALE

@@ -16,10 +16,10 @@ from vedette.cmdspec import CommandRow, Flag
 from vedette.errors import CommandError
 from vedette.resp.replies import ErrorReply, RawReply, Reply
 
-from . import bit_library
 from .functions import Functions
 from .interpreter import CompileError, Interpreter, Outcome
 from .libraries import Function
+from .lua_libraries import add_libraries
 from .run import Run
 from .shebang import ScriptFlag, split_shebang
 
@@ -36,6 +36,7 @@ SLOW_FUNCTION: Final = CommandError(
 RUNNING_SCRIPTS: Final = frozenset(
     {"eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro"}
 )
+_WITHIN_A_SCRIPT: Final = CommandError(b"ERR a script cannot run another")
 _NOT_BUSY: Final = CommandError(b"NOTBUSY No scripts in execution right now.")
 _FROM_MASTER: Final = CommandError(
     b"UNKILLABLE The busy script was sent by a master instance in the context of replication and"
@@ -92,6 +93,8 @@ class Scripting:
         self._engine = engine
         self.on_slow: Callable[[Run], None] = no_one
         self.on_log: Callable[[int, bytes], None] = lambda level, text: None
+        #: Scripts may call what they may not, for tests of what comes of it.
+        self.allows_all_commands = False
         #: The run in progress, or None.
         self.run: Run | None = None
         self.scripts: dict[bytes, Script] = {}
@@ -117,7 +120,7 @@ class Scripting:
 
     def _make_lua(self, *, is_for_eval: bool) -> Interpreter:
         lua = Interpreter(self, is_for_eval=is_for_eval)
-        lua.add_library(b"bit", bit_library.FUNCTIONS, {})
+        add_libraries(lua)
         return lua
 
     # --- what the interpreters ask for: `ScriptHost` ---------------------------------------------
@@ -126,9 +129,12 @@ class Scripting:
         """See `ScriptHost`."""
         self.on_log(level, text)
 
-    def count_error(self, text: bytes) -> None:
+    def note_error(self, text: bytes, is_counted: bool) -> None:
         """See `ScriptHost`."""
-        self._engine.error_reply(text)
+        if not is_counted:
+            self._engine.error_reply(text)
+        assert self.run is not None
+        self.run.has_failed = True
 
     def random(self) -> float:
         """See `ScriptHost`."""
@@ -258,6 +264,8 @@ class Scripting:
         Raises:
             CommandError: why it may not run.
         """
+        if self.run is not None:
+            raise _WITHIN_A_SCRIPT
         engine = self._engine
         session = engine.context.session
         if engine.is_link_down and not engine.serves_stale_data:
@@ -312,6 +320,8 @@ class Scripting:
             engine.context.effects = None
             if is_own_unit:
                 engine.end_transaction()
+        if run.has_failed or outcome.error is not None:
+            engine.table.find(run.argv).failed_calls += 1
         return self._reply(run, outcome)
 
     def _reply(self, run: Run, outcome: Outcome) -> Reply:

@@ -54,7 +54,8 @@ def split_shebang(body: bytes) -> tuple[ScriptFlag, bytes]:
     for option in options:
         if not option.startswith(b"flags="):
             raise CommandError(b"ERR Unknown lua shebang option: %b" % option)
-        for word in option.removeprefix(b"flags=").split(b","):
+        words = option.removeprefix(b"flags=")
+        for word in words.split(b",") if words else []:
             if word not in FLAG_NAMES:
                 raise CommandError(b"ERR Unexpected flag in script shebang: %b" % word)
             flags |= FLAG_NAMES[word]

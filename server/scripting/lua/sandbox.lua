@@ -15,7 +15,9 @@ local raw_error, raw_type, raw_next, raw_pcall, raw_xpcall = error, type, next, 
 local raw_getmetatable, raw_setmetatable, raw_rawget = getmetatable, setmetatable, rawget
 local raw_rawset, raw_tostring, raw_select, raw_setfenv = rawset, tostring, select, setfenv
 local raw_loadstring = loadstring
-local create, resume = coroutine.create, coroutine.resume
+local create, resume, wrap = coroutine.create, coroutine.resume, coroutine.wrap
+local yield, status, running = coroutine.yield, coroutine.status, coroutine.running
+local collectgarbage = collectgarbage
 local concat, gsub, match = table.concat, string.gsub, string.match
 
 local READ_ONLY = "Attempt to modify a readonly table"
@@ -47,6 +49,7 @@ end
 local function translate(err)
   if raw_type(err) ~= "userdata" then return err, false end
   local kind, text, is_counted = host.describe(err)
+  if kind == "text" then return text, false end
   if kind == "error" then
     local found = {err = text}
     if is_counted then found.ignore_error_stats_update = true end
@@ -123,39 +126,79 @@ function globals.xpcall(f, own_handler)
   end))
 end
 
-local function new_coroutine(f)
-  local thread = create(f)
-  sethook(thread, hook, "", HOOK_PERIOD)
+local coroutines = {}
+for name, f in raw.pairs(raw.coroutine) do coroutines[name] = f end
+
+-- The coroutine that was entered last, and which ran when one was entered.
+local last_thread
+local outer_threads = raw_setmetatable({}, {__mode = "k"})
+
+-- Return the coroutine that runs, from outside of any; nil: none does.
+local function running_thread()
+  while last_thread and status(last_thread) ~= "normal" do
+    local ended = last_thread
+    last_thread = outer_threads[ended]
+    outer_threads[ended] = nil
+  end
+  return last_thread
+end
+
+local function note_entry(...)
+  local thread = running()
+  outer_threads[thread] = running_thread()
+  last_thread = thread
+  return ...
+end
+
+local function begun(f)
+  if raw_type(f) ~= "function" or getinfo(f, "S").what == "C" then return f end
+  return function(...)
+    note_entry()
+    sethook(hook, "", HOOK_PERIOD)
+    return f(...)
+  end
+end
+
+function coroutines.create(f)
+  local ok, thread = raw_pcall(create, begun(f))
+  if not ok then raw_error((gsub(thread, "'%?'", "'create'")), 2) end
   return thread
 end
 
-local function finish_wrapped(ok, ...)
-  if ok then return ... end
-  raw_error((...), 0)
+function coroutines.wrap(f)
+  local ok, resumed = raw_pcall(wrap, begun(f))
+  if not ok then raw_error((gsub(resumed, "'%?'", "'wrap'")), 2) end
+  return resumed
 end
 
-local coroutines = {}
-for name, f in raw.pairs(raw.coroutine) do coroutines[name] = f end
-coroutines.create = new_coroutine
+function coroutines.yield(...)
+  return note_entry(yield(...))
+end
 
 function coroutines.resume(...)
   return finish_pcall(resume(...))
 end
 
-function coroutines.wrap(f)
-  local thread = new_coroutine(f)
-  return function(...) return finish_wrapped(resume(thread, ...)) end
+local make_library, unmade
+
+-- Return the table behind a stand-in, with all that it can have in it; nil: `t` is none.
+local function whole_of(t)
+  local real = real_of[t]
+  if real == globals then
+    for name in raw_next, unmade do make_library(name) end
+  end
+  return real
 end
 
 function globals.next(t, key)
-  return raw_next(real_of[t] or t, key)
+  return raw_next(whole_of(t) or t, key)
 end
 
 function globals.pairs(t)
   if raw_type(t) ~= "table" then
     raw_error("bad argument #1 to 'pairs' (table expected, got " .. raw_type(t) .. ")", 2)
   end
-  local real = real_of[t]
+  local real = whole_of(t)
   if real then
     return function(_, key) return raw_next(real, key) end, t, nil
   end
@@ -163,7 +206,7 @@ function globals.pairs(t)
 end
 
 function globals.rawget(t, key)
-  return raw_rawget(real_of[t] or t, key)
+  return raw_rawget(whole_of(t) or t, key)
 end
 
 function globals.rawset(t, key, value)
@@ -171,8 +214,13 @@ function globals.rawset(t, key, value)
   return raw_rawset(t, key, value)
 end
 
+-- The null of cjson, which is a pointer to nothing in Redis.
+local null = raw.newproxy(true)
+raw_getmetatable(null).__tostring = function() return "userdata: (nil)" end
+
 local string_metatable
 function globals.getmetatable(value)
+  if raw.rawequal(value, null) then return nil end
   if raw_type(value) == "string" then return string_metatable end
   if value ~= nil and real_of[value] then return metatable_of[value] end
   return raw_getmetatable(value)
@@ -280,10 +328,6 @@ end
 -- What Lua calls itself by a metatable must be as safe as what scripts name.
 raw_getmetatable("").__index = strings
 
-local function library(f)
-  return as_function(f)
-end
-
 globals.string = protect(strings)
 globals.table = protect(tables)
 globals.math = protect(maths)
@@ -291,7 +335,19 @@ globals.coroutine = protect(coroutines)
 globals.redis = protect(redis)
 string_metatable = protect({__index = globals.string})
 
-local function missing(_, name)
+-- Libraries that are made when a script first names them: most do without, and they are large.
+unmade = {}
+
+function make_library(name)
+  local make = unmade[name]
+  unmade[name] = nil
+  local made = protect(make())
+  globals[name] = made
+  return made
+end
+
+local function missing(t, name)
+  if t == globals and unmade[name] then return make_library(name) end
   if raw_type(name) ~= "string" and raw_type(name) ~= "number" then
     raw_error("Second argument to luaProtectedTableError must be a string or number", 2)
   end
@@ -311,15 +367,12 @@ function api.compile(code, name)
 end
 
 function api.memory_bytes()
-  return raw.collectgarbage("count") * 1024
+  return collectgarbage("count") * 1024
 end
 
--- Add `functions` (Python's) as the library `name`.
-function api.add_library(name, functions, constants)
-  local made = {}
-  for key, f in raw.pairs(functions) do made[key] = library(f) end
-  for key, value in raw.pairs(constants) do made[key] = value end
-  globals[name] = protect(made)
+-- Add the library `name`, which `make` returns when it is needed.
+function api.add_library(name, make)
+  unmade[name] = make
 end
 
 -- Replies ------------------------------------------------------------------------------------
@@ -346,7 +399,7 @@ local function encode_special(value, out, client, script, depth)
   local err = raw_rawget(value, "err")
   if raw_type(err) == "string" then
     err = up_to_zero(err)
-    if not raw_rawget(value, "ignore_error_stats_update") then host.count_error(err) end
+    host.note_error(err, raw_rawget(value, "ignore_error_stats_update") == true)
     out[#out + 1] = "-" .. one_line((gsub(err, "[\r\n]+$", ""))) .. "\r\n"
     return true
   end
@@ -408,7 +461,7 @@ end
 function encode(value, out, client, script, depth)
   local kind = raw_type(value)
   if depth > STACK_LIMIT then
-    host.count_error("ERR reached lua stack limit")
+    host.note_error("ERR reached lua stack limit", false)
     out[#out + 1] = "-ERR reached lua stack limit\r\n"
   elseif kind == "string" then
     add_bulk(out, value)
@@ -441,6 +494,11 @@ end
 
 -- Running ------------------------------------------------------------------------------------
 
+-- As Redis does, a bit of the garbage is collected after so many runs, rather than much of it now
+-- and then.
+local STEP_PERIOD = 50
+local runs_since_step = 0
+
 -- Run `f` for a client of protocol `client`. Returns "reply" and the encoded reply; "error", the
 -- text, whether it is counted already, the source and the line; "text" and a message that is no
 -- table; or "crash" and the Python exception.
@@ -448,6 +506,11 @@ local function run(f, keys, arguments, client)
   watch()
   local ok, value = raw_xpcall(function() return (f(keys, arguments)) end, handler)
   watch_no_more()
+  runs_since_step = runs_since_step + 1
+  if runs_since_step == STEP_PERIOD then
+    runs_since_step = 0
+    collectgarbage("step", STEP_PERIOD)
+  end
   if not ok then
     if raw_type(value) == "userdata" then return "crash", value end
     if raw_type(value) ~= "table" then return "text", raw_tostring(value) end
@@ -474,15 +537,20 @@ api.run_function = run
 api.tools = {
   raw = raw,
   getinfo = getinfo,
-  real_of = real_of,
+  whole_of = whole_of,
   globals = globals,
   redis = redis,
   protect = protect,
   new_environment = new_environment,
   missing = missing,
+  null = null,
+  running_thread = running_thread,
   translate = translate,
   watch = watch,
   watch_no_more = watch_no_more,
 }
+
+-- What the making of all this left behind would else stay until scripts have made as much again.
+collectgarbage()
 
 return api

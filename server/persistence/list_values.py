@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
+from ..listpack import listpack_of, text_entry
 from ..store.lists import List
 from .rdb.decode import VALUE_DECODERS
 from .rdb.encode import VALUE_ENCODERS
 from .rdb.errors import CorruptRdbError
 from .rdb.lengths import RdbData, encode_length, read_length
-from .rdb.packed import listpack_entry, listpack_of_entries, read_listpack, read_ziplist
+from .rdb.packed import read_listpack, read_ziplist
 from .rdb.strings import encode_string, read_string
 
 _LIST: Final = 1
@@ -95,13 +96,13 @@ def _listpacks(items: deque[bytes]) -> Iterator[bytes]:
     size = _EMPTY_LISTPACK_BYTES
     for item in items:
         if entries and size + len(item) + _OVERHEAD_BYTES > _NODE_BYTES:
-            yield listpack_of_entries(entries)
+            yield listpack_of(entries)
             entries = []
             size = _EMPTY_LISTPACK_BYTES
-        entry = listpack_entry(item)
+        entry = text_entry(item)
         entries.append(entry)
         size += len(entry)
-    yield listpack_of_entries(entries)
+    yield listpack_of(entries)
 
 
 VALUE_DECODERS[_LIST] = _read_list

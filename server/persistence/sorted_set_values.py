@@ -13,13 +13,14 @@ from typing import Final
 
 from vedette.resp.encode import format_double
 
+from ..listpack import listpack_of, text_entry
 from ..store.encoding_limits import EncodingLimits
 from ..store.sorted_sets import Pair, SortedSet
 from .rdb.decode import VALUE_DECODERS, ValueDecoder
 from .rdb.encode import VALUE_ENCODERS
 from .rdb.errors import CorruptRdbError, TruncatedRdbError
 from .rdb.lengths import RdbData, encode_length, read_length
-from .rdb.packed import listpack_entry, listpack_of_entries, read_listpack, read_ziplist
+from .rdb.packed import read_listpack, read_ziplist
 from .rdb.strings import encode_string, read_string
 
 _ZSET: Final = 3
@@ -104,7 +105,7 @@ def _encode(zset: SortedSet, *, compress: bool) -> Sequence[bytes]:
     pairs = zset.slice(0, len(zset))
     if zset.is_packed:
         texts = [text for score, member in pairs for text in (member, _listpack_score(score))]
-        packed = listpack_of_entries([listpack_entry(text) for text in texts])
+        packed = listpack_of([text_entry(text) for text in texts])
         return encode_string(packed, compress=compress)
     parts = [encode_length(len(pairs))]
     for score, member in reversed(pairs):

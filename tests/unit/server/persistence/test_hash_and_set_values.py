@@ -10,9 +10,9 @@ from server.persistence.rdb.decode import value_decoder
 from server.persistence.rdb.encode import encode_value
 from server.persistence.rdb.errors import CorruptRdbError
 from server.persistence.rdb.lengths import encode_length
-from server.persistence.rdb.packed import encode_listpack
 from server.store.hashes import Hash
 from server.store.sets import Set
+from tests.support.listpacks import encode_listpack
 
 SET, HASH, HASH_ZIPMAP, SET_INTSET, HASH_ZIPLIST, HASH_LISTPACK, SET_LISTPACK = (
     *(2, 4, 9, 11),

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from server.persistence.rdb.errors import CorruptRdbError
 from server.persistence.rdb.packed import (
-    encode_listpack,
     read_intset,
     read_listpack,
     read_ziplist,
     read_zipmap,
 )
+from tests.support.listpacks import encode_listpack
 
 #: As redis-server 7.0.15 writes it (DUMP of a hash, without compression).
 LISTPACK = bytes.fromhex(

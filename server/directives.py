@@ -296,6 +296,9 @@ ZSET_MAX_LISTPACK_VALUE: Final = Directive(
     "zset-max-listpack-value", Memory(), 64, aliases=("zset-max-ziplist-value",)
 )
 
+STREAM_NODE_MAX_BYTES: Final = Directive("stream-node-max-bytes", Memory(), 4 * _KILOBYTE)
+STREAM_NODE_MAX_ENTRIES: Final = Directive("stream-node-max-entries", _ENTRIES, 100)
+
 _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     PORT,
     BIND,
@@ -374,6 +377,8 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     SET_MAX_LISTPACK_VALUE,
     ZSET_MAX_LISTPACK_ENTRIES,
     ZSET_MAX_LISTPACK_VALUE,
+    STREAM_NODE_MAX_BYTES,
+    STREAM_NODE_MAX_ENTRIES,
     *TLS_DIRECTIVES,
 )
 
@@ -429,8 +434,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("enable-module-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE),
     Directive("list-max-listpack-size", _ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
     Directive("list-compress-depth", Integer(), 0),
-    Directive("stream-node-max-bytes", Memory(), 4 * _KILOBYTE),
-    Directive("stream-node-max-entries", _LONG, 100),
     *TLS_WITHOUT_EFFECT,
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from vedette.clients import Block
-from vedette.clients.blocking import Waiting
+from vedette.clients.blocking import KeyLoss, Reason, Waiting
 from vedette.errors import CommandError
 from vedette.resp.replies import NULL_ARRAY, Reply
 
@@ -57,14 +57,22 @@ def wait_for_keys(
     deadline_ms: int | None,
     *,
     instead_of_waiting: Reply = NULL_ARRAY,
+    heeds_loss: bool = False,
 ) -> Block:
     """Have the client wait until a change of one of `keys` lets `serve` give a reply.
+
+    With `heeds_loss` that a key goes is such a change too.
 
     `serve` runs with the context bound to the client. It returns WAITING while there is nothing for
     it; where it takes something it sets `ctx.changes` and propagates what it did. An error that it
     raises ends the wait. The reply of a timeout is a null array.
     """
     index = ctx.db.index
+    reasons: list[Reason] = []
+    for key in dict.fromkeys(keys):
+        reasons.append((index, key))
+        if heeds_loss:
+            reasons.append(KeyLoss(index, key))
 
     def retry(now_ms: int) -> Reply | Waiting:
         try:
@@ -73,7 +81,7 @@ def wait_for_keys(
             return ctx.engine.error_reply(error.text)
 
     return Block(
-        tuple((index, key) for key in dict.fromkeys(keys)),
+        tuple(reasons),
         retry,
         lambda: NULL_ARRAY,
         deadline_ms,

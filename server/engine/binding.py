@@ -59,6 +59,8 @@ def bind_configuration(engine: ServerEngine) -> None:
         limits.set_max_listpack_value = engine.configuration[d.SET_MAX_LISTPACK_VALUE]
         limits.zset_max_listpack_entries = engine.configuration[d.ZSET_MAX_LISTPACK_ENTRIES]
         limits.zset_max_listpack_value = engine.configuration[d.ZSET_MAX_LISTPACK_VALUE]
+        limits.stream_node_max_bytes = engine.configuration[d.STREAM_NODE_MAX_BYTES]
+        limits.stream_node_max_entries = engine.configuration[d.STREAM_NODE_MAX_ENTRIES]
 
     def notify() -> None:
         engine.set_notified_events(engine.configuration[d.NOTIFY_KEYSPACE_EVENTS])
@@ -107,6 +109,8 @@ def bind_configuration(engine: ServerEngine) -> None:
         d.SET_MAX_LISTPACK_VALUE,
         d.ZSET_MAX_LISTPACK_ENTRIES,
         d.ZSET_MAX_LISTPACK_VALUE,
+        d.STREAM_NODE_MAX_BYTES,
+        d.STREAM_NODE_MAX_ENTRIES,
     )
     configuration.on_change(engine.review_limits, d.MAX_MEMORY, d.SAVE, d.STOP_WRITES_ON_SAVE_ERROR)
     control_access()

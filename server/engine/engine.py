@@ -298,12 +298,12 @@ class ServerEngine(Engine):
 
     def on_wait_begun(self, wait: Block) -> None:
         for reason in wait.reasons:
-            if isinstance(reason, tuple):
+            if not isinstance(reason, str):
                 self.keyspace.await_change(reason)
 
     def on_wait_ended(self, wait: Block) -> None:
         for reason in wait.reasons:
-            if isinstance(reason, tuple) and not self.is_awaited(reason):
+            if not isinstance(reason, str) and not self.is_awaited(reason):
                 self.keyspace.await_change_no_more(reason)
 
     def is_used_up(self, reason: Reason) -> bool:

@@ -6,6 +6,6 @@ the module of that type, `<type>_values`, of which importing this package loads 
 
 from __future__ import annotations
 
-from . import hash_values, list_values, set_values, sorted_set_values
+from . import hash_values, list_values, set_values, sorted_set_values, stream_values
 
-__all__ = ["hash_values", "list_values", "set_values", "sorted_set_values"]
+__all__ = ["hash_values", "list_values", "set_values", "sorted_set_values", "stream_values"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vedette.clients import Session
+from vedette.clients.blocking import KeyLoss
 
 from .database import AnnouncingDatabase, Database
 from .encoding_limits import EncodingLimits
@@ -20,7 +21,7 @@ class Keyspace:
     def __init__(
         self,
         database_count: int = 16,
-        on_awaited_change: Callable[[tuple[int, bytes]], object] = lambda place: None,
+        on_awaited_change: Callable[[tuple[int, bytes] | KeyLoss], object] = lambda change: None,
     ) -> None:
         #: Where the encodings of collections change; written by whoever applies directives.
         self.limits = EncodingLimits()
@@ -34,6 +35,8 @@ class Keyspace:
         self._watchers: dict[tuple[int, bytes], dict[Session, bool]] = {}
         #: Keys (database index, key) whose next change somebody waits for.
         self._awaited: set[tuple[int, bytes]] = set()
+        #: Keys whose going somebody waits for.
+        self._awaited_losses: set[tuple[int, bytes]] = set()
         self._on_awaited_change = on_awaited_change
 
     def clear(self) -> int:
@@ -57,9 +60,9 @@ class Keyspace:
                 if key in database.values or key in replacement.values:
                     self._judge_replacement(database, replacement, key, now_ms)
         first.swap_contents(second)
-        for index, key in list(self._awaited):
-            if index in (first.index, second.index) and key in self.databases[index].values:
-                self._on_awaited_change((index, key))
+        for database in (first, second):
+            for key in list(database.observed):
+                self._tell_who_waits(database, key)
 
     def _judge_replacement(
         self, database: Database, replacement: Database, key: bytes, now_ms: int
@@ -97,19 +100,38 @@ class Keyspace:
         session.watched.clear()
         session.watch_is_broken = False
 
-    def await_change(self, place: tuple[int, bytes]) -> None:
-        """Have `on_awaited_change(place)` called when the key there is created or changes."""
-        self._awaited.add(place)
+    def await_change(self, change: tuple[int, bytes] | KeyLoss) -> None:
+        """Have `on_awaited_change(change)` called when the key is created or changes, or goes."""
+        awaited, place = self._awaited_as(change)
+        awaited.add(place)
         self.databases[place[0]].observed.add(place[1])
 
-    def await_change_no_more(self, place: tuple[int, bytes]) -> None:
+    def await_change_no_more(self, change: tuple[int, bytes] | KeyLoss) -> None:
         """Undo `await_change`."""
-        self._awaited.discard(place)
+        awaited, place = self._awaited_as(change)
+        awaited.discard(place)
         self._observe_no_more(place)
 
+    def _awaited_as(
+        self, change: tuple[int, bytes] | KeyLoss
+    ) -> tuple[set[tuple[int, bytes]], tuple[int, bytes]]:
+        """Return where a wait for `change` is kept, and under which place."""
+        if isinstance(change, KeyLoss):
+            return self._awaited_losses, (change.database_index, change.key)
+        return self._awaited, change
+
     def _observe_no_more(self, place: tuple[int, bytes]) -> None:
-        if place not in self._awaited and place not in self._watchers:
+        if not (place in self._awaited or place in self._awaited_losses or place in self._watchers):
             self.databases[place[0]].observed.discard(place[1])
+
+    def _tell_who_waits(self, database: Database, key: bytes) -> None:
+        """End the waits for what `key` has become."""
+        place = (database.index, key)
+        if key not in database.values:
+            if place in self._awaited_losses:
+                self._on_awaited_change(KeyLoss(*place))
+        elif place in self._awaited:
+            self._on_awaited_change(place)
 
     def has_watched_key_expired(self, session: Session, now_ms: int) -> bool:
         """Return whether a key has expired since `session` began to watch it."""
@@ -120,10 +142,8 @@ class Keyspace:
         )
 
     def _on_touch(self, database: Database, key: bytes) -> None:
-        place = (database.index, key)
-        if place in self._awaited and key in database.values:
-            self._on_awaited_change(place)
-        watchers = self._watchers.get(place, {})
+        self._tell_who_waits(database, key)
+        watchers = self._watchers.get((database.index, key), {})
         for session, was_expired in watchers.items():
             if was_expired and key not in database.values:
                 watchers[session] = False  # what had gone before is gone for good

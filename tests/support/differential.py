@@ -94,9 +94,9 @@ def run_ours(engine: TestEngine, commands: Sequence[Command]) -> bytes:
     return engine.send(b"".join(map(encode_command, commands)))
 
 
-def check_same(port: int, protocol: int, sequence: Sequence[Command]) -> None:
+def check_same(port: int, protocol: int, sequence: Sequence[Command], config: str = "") -> None:
     """Run a sequence on both servers and compare the bytes."""
-    engine = TestEngine("enable-debug-command yes\nrdbcompression no")
+    engine = TestEngine(f"enable-debug-command yes\nrdbcompression no\n{config}")
     hello = (b"HELLO", b"%d" % protocol)
     engine.raw(*hello)
     client = RawClient(port)
@@ -112,14 +112,22 @@ def check_same(port: int, protocol: int, sequence: Sequence[Command]) -> None:
 
 
 def check_same_replies(
-    port: int, protocol: int, sequences: st.SearchStrategy[list[Command]], count: int = 800
+    port: int,
+    protocol: int,
+    sequences: st.SearchStrategy[list[Command]],
+    count: int = 800,
+    *,
+    config: str = "",
 ) -> None:
-    """Compare what both servers answer to `count` of the sequences in RESP version `protocol`."""
+    """Compare what both servers answer to `count` of the sequences in RESP version `protocol`.
+
+    `config` is what our engine's configuration has to say for both to be alike.
+    """
 
     @settings(SETTINGS, max_examples=count)
     @given(sequences)
     def compare(sequence: list[Command]) -> None:
-        check_same(port, protocol, sequence)
+        check_same(port, protocol, sequence, config)
 
     compare()
 
@@ -182,6 +190,8 @@ def check_same_streams(
     replica: Replica,
     sequences: st.SearchStrategy[list[Command]],
     count: int = 800,
+    *,
+    config: str = "",
 ) -> None:
     """Compare what both servers send to replicas for `count` of the sequences."""
     number = 0
@@ -195,7 +205,7 @@ def check_same_streams(
         client = RawClient(port)
         client.exchange([*BEGIN, (b"SELECT", b"3"), tuple(mark)])
         replica.commands_until(mark)
-        engine = TestEngine()
+        engine = TestEngine(config)
         engine.raw(b"SELECT", b"3")
         run_ours(engine, [*sequence, *END[:2], (b"SELECT", b"3"), (b"SET", b"mark", b"1")])
         client.exchange([*sequence, *END[:2], (b"SELECT", b"3"), (b"SET", b"mark", b"1")])

@@ -19,8 +19,18 @@ class Waiting:
 #: What `Block.retry` returns when the wait is not over.
 WAITING: Final = Waiting()
 
-#: What may end a wait: something by its name, or a change of a key (database index, key).
-Reason: TypeAlias = str | tuple[int, bytes]
+
+@dataclass(frozen=True, slots=True)
+class KeyLoss:
+    """That a key is there no more, as a reason to retry waits."""
+
+    database_index: int
+    key: bytes
+
+
+#: What may end a wait: something by its name, a change of a key that is there after it (database
+#: index, key), or its going.
+Reason: TypeAlias = str | tuple[int, bytes] | KeyLoss
 
 
 @dataclass(slots=True)

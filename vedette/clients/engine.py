@@ -144,6 +144,11 @@ class Engine(Waits):
     def account_for_retry(self, session: Session) -> None:
         self.after_write(session, NO_ROW, [])
 
+    def count_failure(self, session: Session) -> None:
+        row = self.table.named(session.last_command.encode())
+        if row is not None:
+            row.failed_calls += 1
+
     def recheck(self) -> None:
         """Compute `needs_care` from the state that gates every client."""
         self.needs_care = bool(self.paused_until_ms)

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from ..cmdspec import CommandRow, Flag
-from ..resp.replies import NO_REPLY, Reply
+from ..resp.replies import NO_REPLY, ErrorReply, Reply
 from .blocking import WAITING, Block, PausePurpose, Reason, Waiting
 from .context import Context
 from .registry import ClientRegistry
@@ -56,6 +56,10 @@ class Waits(ABC):
     @abstractmethod
     def account_for_retry(self, session: Session) -> None:
         """Account for and propagate what the retry of a wait of `session` changed."""
+
+    @abstractmethod
+    def count_failure(self, session: Session) -> None:
+        """Account for a wait of `session` that ends with an error."""
 
     @abstractmethod
     def run(self, session: Session, requests: list[list[bytes]]) -> None:
@@ -229,6 +233,8 @@ class Waits(ABC):
         if has_changed:
             self.account_for_retry(session)
         if reply is not WAITING:
+            if isinstance(reply, ErrorReply):
+                self.count_failure(session)
             self.unblock(session, reply)  # type: ignore[arg-type]  # not WAITING
         return has_changed
 

@@ -61,7 +61,7 @@ def _key_spec(spec: KeySpec) -> Reply:
         find = MapReply([(b"keynumidx", 0), (b"firstkey", 1), (b"keystep", spec.step)])
     else:
         kind = b"range"
-        find = MapReply([(b"lastkey", spec.last), (b"keystep", spec.step), (b"limit", 0)])
+        find = MapReply([(b"lastkey", spec.last), (b"keystep", spec.step), (b"limit", spec.limit)])
     begin: tuple[bytes, Reply] = (b"index", MapReply([(b"index", spec.index)]))
     if spec.keyword:
         places: list[tuple[Reply, Reply]] = [(b"keyword", spec.keyword), (b"startfrom", spec.index)]

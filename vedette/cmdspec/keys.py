@@ -30,6 +30,8 @@ class KeySpec:
     access: tuple[str, ...] = ()
     last: int = 0
     step: int = 1
+    #: How many times more keys the range would have than there are (XREAD: 2, for the IDs); 0: 1.
+    limit: int = 0
     is_counted: bool = False
     is_unknown: bool = False
     find: Callable[[list[bytes]], range] | None = None

@@ -10,7 +10,6 @@ import pytest
 
 from server.persistence.rdb.decode import RdbDecoder
 from server.persistence.rdb.encode import encode_records
-from server.persistence.rdb.errors import UnsupportedRdbTypeError
 from server.persistence.rdb.payload import dump_payload, restore_payload
 from server.persistence.rdb.records import Entries
 from server.persistence.snapshot import (
@@ -169,30 +168,6 @@ def test_function_library_of_redis_is_read() -> None:
 
     assert keyspace.libraries == [code]
     assert keyspace.values == {0: {b"k": b"v"}}
-
-
-@pytest.mark.parametrize(
-    ("command", "type_name", "encoding"),
-    [
-        ("XADD thing 1-1 f v", "stream", "STREAM_LISTPACKS_2"),
-    ],
-)
-def test_types_we_lack_are_refused_by_name(
-    redis: RedisServer, command: str, type_name: str, encoding: str
-) -> None:
-    """The real server's own encodings, in its files and its payloads."""
-    redis.call("FLUSHALL")
-    redis.call("SET", b"before", b"v")
-    redis.call(*command.split())
-
-    with pytest.raises(UnsupportedRdbTypeError) as of_file:
-        load_saved(redis)
-    with pytest.raises(UnsupportedRdbTypeError) as of_payload:
-        restore_payload(redis.call("DUMP", b"thing"))
-
-    assert (of_file.value.type_name, of_file.value.encoding) == (type_name, encoding)
-    assert of_file.value.key == b"thing"
-    assert (of_payload.value.type_name, of_payload.value.encoding) == (type_name, encoding)
 
 
 def test_payloads_are_the_same_on_both_sides(redis: RedisServer) -> None:

@@ -226,7 +226,7 @@ def test_replies_and_datasets_are_those_of_redis(
     redis: RedisServer, protocol: int, sequences: st.SearchStrategy[list[Command]]
 ) -> None:
     """What a client sees, errors included, must not depend on which server it talks to."""
-    check_same_replies(redis.port, protocol, sequences, 200, config="stream-node-max-entries 4")
+    check_same_replies(redis.port, protocol, sequences, 60, config="stream-node-max-entries 4")
 
 
 @pytest.mark.parametrize("sequences", [entries, consuming], ids=["entries", "groups"])
@@ -234,4 +234,4 @@ def test_replicas_are_told_what_redis_tells_them(
     redis: RedisServer, replica: Replica, sequences: st.SearchStrategy[list[Command]]
 ) -> None:
     """IDs as they were given, trimming as far as it came, reading as what it left pending."""
-    check_same_streams(redis.port, replica, sequences, 150, config="stream-node-max-entries 4")
+    check_same_streams(redis.port, replica, sequences, 60, config="stream-node-max-entries 4")

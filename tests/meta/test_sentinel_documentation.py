@@ -188,7 +188,6 @@ def test_every_directive_of_the_sentinel_is_described() -> None:
 
 #: Groups of commands that are left out whole, and how the page calls them.
 GROUPS_LEFT_OUT = {
-    "stream": "streams",
     "cluster": "Cluster mode",
 }
 

@@ -19,8 +19,10 @@ from ...store.hashes import Hash
 from ...store.lists import List
 from ...store.sets import Set
 from ...store.sorted_sets import SortedSet
+from ...store.streams import Stream
 from ..rdb.records import Value
 from ..snapshot import SavedDatabase
+from .stream_commands import stream_commands
 
 ITEMS_PER_COMMAND: Final = 64
 #: How much is gathered before it is handed out.
@@ -60,6 +62,7 @@ REBUILDERS: Final[dict[type, Rebuilder]] = {
     Set: _rebuild_set,
     Hash: _rebuild_hash,
     SortedSet: _rebuild_sorted_set,
+    Stream: stream_commands,
 }
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..store.stream_groups import Consumer
-from ..store.stream_ids import format_id
-from ..store.streams import Stream
+from ...store.stream_groups import Consumer
+from ...store.stream_ids import format_id
+from ...store.streams import Stream
 
 
 def stream_commands(key: bytes, stream: Stream) -> Iterator[list[bytes]]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from vedette.acl.directives import ACL_DIRECTIVES
+from vedette.clients.info_sections import format_percentile
 from vedette.conf import (
     BadValueError,
     BufferLimit,
@@ -61,6 +62,31 @@ class EventLetters(Kind[KeyspaceEvents]):
 
     def render(self, value: KeyspaceEvents) -> tuple[str, ...]:
         return (format_keyspace_events(value),)
+
+
+class Percentiles(Kind[tuple[float, ...]]):
+    """The value of `latency-tracking-info-percentiles`: numbers from 0 to 100, maybe none."""
+
+    takes_list = True
+
+    def parse(self, words: Sequence[str]) -> tuple[float, ...]:
+        found = []
+        for word in [] if list(words) == [""] else words:
+            try:
+                percentile = float(word)
+            except ValueError as error:
+                raise BadValueError(
+                    "Invalid latency-tracking-info-percentiles parameters"
+                ) from error
+            if not 0 <= percentile <= 100:
+                raise BadValueError(
+                    "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]"
+                )
+            found.append(percentile)
+        return tuple(found)
+
+    def render(self, value: tuple[float, ...]) -> tuple[str, ...]:
+        return tuple(format_percentile(percentile) for percentile in value)
 
 
 class MasterAddress(Kind[Address | None]):
@@ -278,6 +304,20 @@ NOTIFY_KEYSPACE_EVENTS: Final = Directive(
     "notify-keyspace-events", EventLetters(), KeyspaceEvents.NONE
 )
 
+# --- observation ---------------------------------------------------------------------------------
+SLOWLOG_LOG_SLOWER_THAN: Final = Directive(
+    "slowlog-log-slower-than", Integer(-1, INT64_MAX), 10_000
+)
+SLOWLOG_MAX_LEN: Final = Directive("slowlog-max-len", Integer(0, INT64_MAX), 128)
+LATENCY_MONITOR_THRESHOLD: Final = Directive("latency-monitor-threshold", Integer(0, INT64_MAX), 0)
+LATENCY_TRACKING: Final = Directive("latency-tracking", YesNo(), True)
+LATENCY_TRACKING_INFO_PERCENTILES: Final = Directive(
+    "latency-tracking-info-percentiles", Percentiles(), (50.0, 99.0, 99.9)
+)
+TRACKING_TABLE_MAX_KEYS: Final = Directive(
+    "tracking-table-max-keys", Integer(0, INT64_MAX), 1_000_000
+)
+
 # --- encodings -----------------------------------------------------------------------------------
 _ENTRIES: Final = Integer(0, INT64_MAX)
 HASH_MAX_LISTPACK_ENTRIES: Final = Directive(
@@ -379,6 +419,12 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     ZSET_MAX_LISTPACK_VALUE,
     STREAM_NODE_MAX_BYTES,
     STREAM_NODE_MAX_ENTRIES,
+    SLOWLOG_LOG_SLOWER_THAN,
+    SLOWLOG_MAX_LEN,
+    LATENCY_MONITOR_THRESHOLD,
+    LATENCY_TRACKING,
+    LATENCY_TRACKING_INFO_PERCENTILES,
+    TRACKING_TABLE_MAX_KEYS,
     *TLS_DIRECTIVES,
 )
 
@@ -425,12 +471,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("maxmemory-clients", Memory(allows_percent=True), 0),
     Directive("lfu-log-factor", Integer(), 10),
     Directive("lfu-decay-time", Integer(), 1),
-    Directive("slowlog-log-slower-than", Integer(-1, INT64_MAX), 10_000),
-    Directive("slowlog-max-len", _LONG, 128),
-    Directive("latency-monitor-threshold", _LONG, 0),
-    Directive("latency-tracking", YesNo(), True),
-    Directive("latency-tracking-info-percentiles", WordList(), ("50", "99", "99.9")),
-    Directive("tracking-table-max-keys", _LONG, 1_000_000),
     Directive("enable-module-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE),
     Directive("list-max-listpack-size", _ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
     Directive("list-compress-depth", Integer(), 0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vedette.clients.commands import COMMON_MODULES, tracking
+from vedette.clients.commands import COMMON_MODULES
 from vedette.cmdspec import CommandRow, CommandTable
 
 from . import administration, diagnostics, explanations, info, process, queries
@@ -49,7 +49,7 @@ _ADDED: Final = ("quit", "client|setinfo")
 def command_table() -> CommandTable:
     """Return all commands of the sentinel, in a table with statistics of its own."""
     own = (queries, administration, diagnostics, explanations, info, process)
-    table = CommandTable.of([*COMMON_MODULES, tracking, *own])
+    table = CommandTable.of([*COMMON_MODULES, *own])
     table = CommandTable(row for row in table if row.full_name not in _NOT_OF_A_SENTINEL)
     del _row(table, "client").subcommands[b"NO-TOUCH"]  # there are no keys to touch
     return table

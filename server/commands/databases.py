@@ -116,6 +116,7 @@ def _check_flush_options(argv: list[bytes]) -> None:
 def _propagate_flush(ctx: ServerContext, argv: list[bytes], deleted_count: int) -> None:
     """Have replicas flush too, even where nothing was deleted: they may hold what we do not."""
     ctx.keyspace.dirty += deleted_count
+    ctx.engine.on_flush()
     ctx.engine.propagate(ctx.db.index, argv)
 
 

@@ -191,6 +191,7 @@ def _reload(ctx: ServerContext, argv: list[bytes]) -> Reply:
         database.adopt(
             loaded.values.get(database.index, {}), loaded.expire_at_ms.get(database.index, {})
         )
+    ctx.engine.on_flush()
     return OK
 
 

@@ -227,6 +227,9 @@ def stats(ctx: ServerContext) -> Fields:
         "active_defrag_misses": 0,
         "active_defrag_key_hits": 0,
         "active_defrag_key_misses": 0,
+        "tracking_total_keys": engine.tracked_keys.key_count,
+        "tracking_total_items": engine.tracked_keys.item_count,
+        "tracking_total_prefixes": engine.tracked_keys.prefix_count,
         **info_sections.error_fields(engine),
         **info_sections.access_fields(engine),
     }
@@ -255,6 +258,12 @@ def commandstats(ctx: ServerContext) -> Fields:
 def errorstats(ctx: ServerContext) -> Fields:
     """Return the section `errorstats`."""
     return info_sections.errorstats_fields(ctx.engine)
+
+
+def latencystats(ctx: ServerContext) -> Fields:
+    """Return the section `latencystats`."""
+    percentiles = ctx.engine.configuration[directives.LATENCY_TRACKING_INFO_PERCENTILES]
+    return info_sections.latencystats_fields(ctx.engine.table, percentiles)
 
 
 def cluster(ctx: ServerContext) -> Fields:
@@ -293,12 +302,13 @@ SECTIONS: Final[dict[str, tuple[str, Callable[[ServerContext], Fields]]]] = {
     "modules": ("Modules", modules),
     "commandstats": ("Commandstats", commandstats),
     "errorstats": ("Errorstats", errorstats),
+    "latencystats": ("Latencystats", latencystats),
     "cluster": ("Cluster", cluster),
     "keyspace": ("Keyspace", keyspace),
 }
 
 #: Sections that are given only when asked for, by name or by `all`.
-NOT_BY_DEFAULT: Final = frozenset({"commandstats"})
+NOT_BY_DEFAULT: Final = frozenset({"commandstats", "latencystats"})
 
 
 def chosen_sections(words: Iterable[str]) -> list[str]:

@@ -62,6 +62,17 @@ def bind_configuration(engine: ServerEngine) -> None:
         limits.stream_node_max_bytes = engine.configuration[d.STREAM_NODE_MAX_BYTES]
         limits.stream_node_max_entries = engine.configuration[d.STREAM_NODE_MAX_ENTRIES]
 
+    def observe() -> None:
+        slow_log, latency = engine.slow_log, engine.latency
+        slow_log.threshold_us = configuration[d.SLOWLOG_LOG_SLOWER_THAN]
+        slow_log.set_max_length(configuration[d.SLOWLOG_MAX_LEN])
+        latency.threshold_ms = configuration[d.LATENCY_MONITOR_THRESHOLD]
+        engine.tracked_keys.max_keys = configuration[d.TRACKING_TABLE_MAX_KEYS]
+        for row in engine.table.all_rows():
+            row.settle()
+            row.has_histogram = configuration[d.LATENCY_TRACKING]
+        engine.watch_calls()
+
     def notify() -> None:
         engine.set_notified_events(engine.configuration[d.NOTIFY_KEYSPACE_EVENTS])
 
@@ -76,6 +87,14 @@ def bind_configuration(engine: ServerEngine) -> None:
     configuration.on_change(switch_aof, d.APPEND_ONLY)
     configuration.on_change(collect_history, d.AOF_DISABLE_AUTO_GC)
     configuration.on_change(notify, d.NOTIFY_KEYSPACE_EVENTS)
+    configuration.on_change(
+        observe,
+        d.SLOWLOG_LOG_SLOWER_THAN,
+        d.SLOWLOG_MAX_LEN,
+        d.LATENCY_MONITOR_THRESHOLD,
+        d.LATENCY_TRACKING,
+        d.TRACKING_TABLE_MAX_KEYS,
+    )
     configuration.on_change(set_password, d.REQUIRE_PASS)
     configuration.on_change(control_access, ACL_LOG_MAX_LEN, ACL_PUBSUB_DEFAULT)
     configuration.on_change(serve, d.QUERY_LIMIT, d.BULK_LIMIT, d.OUTPUT_LIMITS)
@@ -116,6 +135,7 @@ def bind_configuration(engine: ServerEngine) -> None:
     control_access()
     limit_encodings()
     notify()
+    observe()
     set_up(
         engine.access,
         password=configuration[d.REQUIRE_PASS],

@@ -6,10 +6,12 @@ Follows Redis 7.0 `server.c: call, propagateNow, processCommand`.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 from vedette.clients import Block, Engine, ServingSettings, Session
@@ -21,6 +23,10 @@ from vedette.resp.replies import Reply
 
 from .. import directives
 from ..config import Configuration
+from ..observation import LatencyMonitor, Monitors, SlowLog
+from ..observation.latency import COMMAND, EXPIRE_CYCLE, FAST_COMMAND, UNBLOCKING
+from ..observation.redaction import Redaction
+from ..observation.tracking import TrackedKeys
 from ..persistence.aof.log import AppendOnlyLog
 from ..persistence.load_status import LoadStatus
 from ..persistence.save_points import SaveStatus
@@ -46,6 +52,8 @@ NOREPLICAS = CommandError(b"NOREPLICAS Not enough good replicas to write.")
 UNBLOCKED = CommandError(
     b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 )
+#: Where calls may be logged that take less than this, each is timed by itself.
+_TIMED_SINGLY_BELOW_S = 0.001
 #: The `changes` of a command that found nothing but expired keys.
 ONLY_EXPIRED = 1 << 62
 OUT_OF_MEMORY = CommandError(OUT_OF_MEMORY_TEXT)
@@ -127,7 +135,20 @@ class ServerEngine(Engine):
         self.scripting = Scripting(self)
         self.rates = Rates()
         self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, self.random, clock)
+        self.slow_log = SlowLog()
+        self.latency = LatencyMonitor()
+        self._redaction = Redaction(self.configuration.settings.table)
+        #: A key is being deleted because its time has come, whatever command came upon it.
+        self._is_expiring = False
+        #: Whom tasks of the server, which no client has asked for, are taken to be done by.
+        self._nobody = Session(0)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
+        self.monitors = Monitors(self.clients.note_unsent)
+        self.tracked_keys = TrackedKeys(
+            self.clients,
+            put_off=lambda act: self.after_reply.append(act),
+            at_batch_end=lambda act: self.at_batch_end.append(act),
+        )
         bind_configuration(self)
 
     def make_context(self) -> ServerContext:
@@ -199,6 +220,7 @@ class ServerEngine(Engine):
         )
 
     def refuse(self, session: Session, row: CommandRow, argv: list[bytes]) -> CommandError | None:
+        self.tracked_keys.keep_within_limit()
         refusal = super().refuse(session, row, argv)
         if refusal is not None or session.is_deaf:
             return refusal
@@ -247,11 +269,6 @@ class ServerEngine(Engine):
 
     # --- scripts ---------------------------------------------------------------------------------
 
-    @property
-    def clock(self) -> Callable[[], float]:
-        """Gives seconds, for durations."""
-        return self._clock
-
     def call_from_script(
         self, session: Session, row: CommandRow, argv: list[bytes], *, is_propagated: bool
     ) -> Reply | Block:
@@ -272,9 +289,15 @@ class ServerEngine(Engine):
         if context.changes:
             self.after_write(session, row, argv)
         context.effects = None
-        row.calls += 1
-        row.seconds += self._clock() - started
+        elapsed = self._clock() - started
+        row.durations.append(elapsed)
         self.commands_processed += 1
+        if self.is_watching_calls or elapsed >= self.slow_call_s:
+            self.on_call(session, row, argv, elapsed)
+        run = self.scripting.run
+        if run is not None and run.caller.tracking is not None and row.flags & Flag.READONLY:
+            # What a script has read is taken to depend on all keys that it was given.
+            self.tracked_keys.remember(run.caller, self.table.find(run.argv).keys.of(run.argv))
         if not is_propagated:
             del self._transaction[size_before:]
         return reply
@@ -293,6 +316,80 @@ class ServerEngine(Engine):
             self._transaction = unit
             session, context.now_ms, context.changes, context.effects = kept
             self.enter(session)
+
+    # --- observation -----------------------------------------------------------------------------
+
+    def watch_calls(self) -> None:
+        """Say which calls `on_call` is to hear of: none that it has nothing to do with."""
+        thresholds_s = []
+        if self.slow_log.threshold_us >= 0:
+            thresholds_s.append(self.slow_log.threshold_us / 1e6)
+        if self.latency.threshold_ms:
+            thresholds_s.append(self.latency.threshold_ms / 1000)
+        self.slow_call_s = min(thresholds_s, default=math.inf)
+        self.is_watching_calls = bool(self.monitors) or self.slow_call_s < _TIMED_SINGLY_BELOW_S
+        self.recheck()
+
+    def on_call(
+        self,
+        session: Session,
+        row: CommandRow,
+        argv: list[bytes],
+        seconds: float,
+        *,
+        is_waiting: bool = False,
+    ) -> None:
+        flags = row.flags
+        self.latency.note(
+            FAST_COMMAND if flags & Flag.FAST else COMMAND, seconds * 1000, self.context.now_ms
+        )
+        if not is_waiting:
+            self._offer_to_slow_log(session, row, argv, seconds)
+        if self.monitors and not flags & (Flag.ADMIN | Flag.SKIP_MONITOR) and not self.is_loading:
+            source = "lua" if session.is_script else session.address
+            shown = self._redaction.of(row, argv)
+            now_us = self.context.now_ms * 1000
+            self.monitors.feed(source, session.database_index, shown, now_us)
+        if session.tracking is not None and flags & Flag.READONLY and row.group != "scripting":
+            self.tracked_keys.remember(session, row.keys.of(argv))
+
+    def _offer_to_slow_log(
+        self, session: Session, row: CommandRow, argv: list[bytes], seconds: float
+    ) -> None:
+        if not row.flags & Flag.SKIP_SLOWLOG:
+            self.slow_log.offer(
+                self._redaction.of(row, argv),
+                duration_us=round(seconds * 1e6),
+                now_ms=self.context.now_ms,
+                address=session.address,
+                client_name=session.name,
+            )
+
+    def on_wait_served(self, session: Session, wait: Block, seconds: float) -> None:
+        self.latency.note(UNBLOCKING, seconds * 1000, self.context.now_ms)
+        if wait.request is not None:
+            # It comes behind the command that has ended the wait, which is not logged yet.
+            row, argv = wait.request
+            acts = self.after_reply if self.is_watching_calls else self.at_batch_end
+            acts.append(partial(self._offer_to_slow_log, session, row, argv, seconds))
+
+    def on_tracking_changed(self, session: Session) -> None:
+        tracked_keys = self.tracked_keys
+        tracked_keys.on_tracking_changed(session)
+        self.keyspace.announce_changes(self._on_change if tracked_keys.is_in_use else None)
+
+    def _on_change(self, key: bytes) -> None:
+        self.tracked_keys.on_change(key, self.context.session, is_its_doing=not self._is_expiring)
+
+    def on_flush(self) -> None:
+        """Hear that a database, or all of them, has been emptied or replaced."""
+        self.tracked_keys.on_flush(self.context.session)
+
+    def on_reset(self, session: Session) -> None:
+        if session.is_monitor:
+            self.monitors.remove(session)
+            self.watch_calls()
+        self.on_tracking_changed(session)
 
     # --- keys: waited for, and their events -----------------------------------------------------
 
@@ -340,6 +437,8 @@ class ServerEngine(Engine):
     def on_tick(self, now_ms: int) -> None:
         """Do what the passing of time asks for; to be called `hz` times a second."""
         self.begin_batch(now_ms)
+        self.enter(self._nobody)
+        self.tracked_keys.keep_within_limit()
         self.rates.sample(
             now_ms,
             Totals(
@@ -349,7 +448,9 @@ class ServerEngine(Engine):
             ),
         )
         if not (self.is_replica or self.is_loading or self.paused_until_ms > now_ms):
+            started = self._clock()
             self.expiry_cycle.run(now_ms)
+            self.latency.note(EXPIRE_CYCLE, (self._clock() - started) * 1000, now_ms)
         for database in self.keyspace.databases:
             database.close_gaps()
         self.review_limits()
@@ -481,7 +582,9 @@ class ServerEngine(Engine):
         self.context.changes |= ONLY_EXPIRED
 
     def _forget_expired(self, database: Database, key: bytes) -> None:
+        self._is_expiring = True
         database.delete(key)
+        self._is_expiring = False
         self.keyspace.dirty += 1
         self.context.statistics.expired_keys += 1
         if self.context.is_notifying:
@@ -493,4 +596,10 @@ class ServerEngine(Engine):
 
     def on_disconnect(self, session: Session) -> None:
         self.keyspace.unwatch(session)
+        if session.is_monitor:
+            self.monitors.remove(session)
+            self.watch_calls()
+        if session.tracking is not None:
+            session.tracking = None
+            self.on_tracking_changed(session)
         self.replication.forget_session(session, self.context.now_ms)

@@ -27,6 +27,7 @@ from vedette.types import RunId
 
 from .. import directives
 from ..engine.host import ProcessFacts, SaveInProgress, ShutdownRequest
+from ..observation.latency import FORK
 from ..persistence.aof.log import AofState
 from ..persistence.rdb.encode import encode_records
 from ..persistence.save_points import due_save_point
@@ -137,6 +138,7 @@ class ServerHost:
             raise
         engine.context.statistics.total_forks += 1
         engine.context.statistics.latest_fork_usec = int(self._child.fork_duration_s * 1e6)
+        engine.latency.note(FORK, self._child.fork_duration_s * 1000, self._now_ms())
         log.info("snapshot.started", child_pid=self._child.pid)
         self._child_started.set()
 

@@ -103,6 +103,7 @@ class SnapshotIntake(ABC):
                 loaded.values.get(database.index, {}), loaded.expire_at_ms.get(database.index, {})
             )
         engine.keyspace.dirty += 1
+        engine.on_flush()
         engine.saves.last_load_keys_loaded = self._load.keys_loaded
         engine.saves.last_load_keys_expired = 0
         self.close()

@@ -170,6 +170,7 @@ def _session_for(caller: Session) -> Session:
         now_ms=caller.created_ms,
         user=caller.user,
     )
+    session.is_script = True
     session.name = caller.name
     session.database_index = caller.database_index
     session.is_deaf = caller.is_deaf

@@ -13,6 +13,19 @@ from .encoding_limits import EncodingLimits
 from .values import Value
 
 
+class EveryKey(set[bytes]):
+    """The observed keys of a database while every change is of interest.
+
+    Any key is in it; to iterate gives those that were added.
+    """
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
 class Database:
     """`index` is the number that SELECT takes.
 

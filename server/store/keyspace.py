@@ -11,7 +11,7 @@ from collections.abc import Callable
 from vedette.clients import Session
 from vedette.clients.blocking import KeyLoss
 
-from .database import AnnouncingDatabase, Database
+from .database import AnnouncingDatabase, Database, EveryKey
 from .encoding_limits import EncodingLimits
 
 
@@ -38,6 +38,8 @@ class Keyspace:
         #: Keys whose going somebody waits for.
         self._awaited_losses: set[tuple[int, bytes]] = set()
         self._on_awaited_change = on_awaited_change
+        #: Called with every key that changes, while somebody wants to know (`announce_changes`).
+        self._on_change: Callable[[bytes], None] | None = None
 
     def clear(self) -> int:
         """Delete every key of every database; return how many there were."""
@@ -48,6 +50,14 @@ class Keyspace:
         for database in self.databases:
             database.on_new_key = on_new_key
             database.__class__ = Database if on_new_key is None else AnnouncingDatabase
+
+    def announce_changes(self, on_change: Callable[[bytes], None] | None) -> None:
+        """Have `on_change` called with each key that changes from now on; None: nobody."""
+        if (self._on_change is None) != (on_change is None):
+            kind = set if on_change is None else EveryKey
+            for database in self.databases:
+                database.observed = kind(database.observed)
+        self._on_change = on_change
 
     def key_count(self) -> int:
         """Return the number of keys in all databases."""
@@ -149,3 +159,5 @@ class Keyspace:
                 watchers[session] = False  # what had gone before is gone for good
             else:
                 session.watch_is_broken = True
+        if self._on_change is not None:
+            self._on_change(key)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
+from ..cmdspec import CommandRow
 from ..resp.replies import NO_REPLY, Reply
 
 
@@ -47,6 +48,8 @@ class Block:
 
     With `is_repeated` the request itself has not been run: when the wait ends it is taken up again
     from the start, gates included, and the reply is to be `NO_REPLY`.
+
+    `request` is what waits; the engine fills it in.
     """
 
     reasons: tuple[Reason, ...]
@@ -55,6 +58,7 @@ class Block:
     deadline_ms: int | None = None
     is_repeated: bool = False
     instead_of_waiting: Callable[[], Reply] | None = None
+    request: tuple[CommandRow, list[bytes]] | None = None
 
 
 class PausePurpose(Enum):

@@ -28,7 +28,7 @@ def describe_client(session: Session, now_ms: int) -> bytes:
         ("db", session.database_index),
         ("sub", len(session.channels)),
         ("psub", len(session.patterns)),
-        ("ssub", 0),
+        ("ssub", len(session.shard_channels)),
         ("multi", -1 if queued is None else len(queued)),
         ("qbuf", query_bytes),
         ("qbuf-free", 0),
@@ -53,12 +53,14 @@ def describe_client(session: Session, now_ms: int) -> bytes:
 
 def _flags(session: Session) -> str:
     shown = (
+        (session.is_monitor, "O"),
         (session.kind is ClientKind.REPLICA, "S"),
         (session.kind is ClientKind.MASTER, "M"),
-        (bool(session.subscription_count), "P"),
+        (session.is_subscribed, "P"),
         (session.queued_commands is not None, "x"),
         (session.blocked is not None, "b"),
         (session.tracking is not None, "t"),
+        (session.tracking is not None and session.tracking.is_redirect_broken, "R"),
         (session.tracking is not None and session.tracking.is_broadcast, "B"),
         (session.watch_is_broken, "d"),
         (session.is_close_requested and session.has_output, "c"),

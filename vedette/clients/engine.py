@@ -17,10 +17,12 @@ Follows Redis' `server.c: processCommand, call`.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import takewhile
 from typing import Final
 
 from ..acl import AccessControl, UsersChange
@@ -58,6 +60,9 @@ LARGE_OUTPUT_BYTES = 1024 * 1024
 #: lest the body of its request be taken for commands.
 _HTTP_WORDS = frozenset({b"post", b"host:"})
 
+
+#: So many commands are run before what was noted of them is added up (`CommandRow.settle`).
+SETTLE_EVERY_CALLS: Final = 10_000
 
 #: Stands for "no command" where a row is expected; in no table.
 NO_ROW: Final = CommandRow("", arity=0, flags=Flag.NONE, group="", since="", summary="")
@@ -99,6 +104,13 @@ class Engine(Waits):
         self.writes_processed = 0
         #: Whether any gate beyond arity applies to every client (loading, read-only, paused, ...).
         self.needs_care = False
+        #: Calls that take so long are told to `on_call`; with `is_watching_calls` all are.
+        self.slow_call_s = math.inf
+        self.is_watching_calls = False
+        #: What is to be done as soon as the reply of the command that runs is complete.
+        self.after_reply: list[Callable[[], None]] = []
+        #: The number of commands at which the rows' statistics are to be settled.
+        self._settle_at = SETTLE_EVERY_CALLS
         self._clock = clock
         self._rows = {name: row for name, row in table.by_usual_name.items() if not row.subcommands}
 
@@ -128,7 +140,7 @@ class Engine(Waits):
             return CommandError(refusal)
         if (
             session.protocol == 2
-            and session.subscription_count
+            and session.is_subscribed
             and not row.flags & Flag.WHILE_SUBSCRIBED
         ):
             return CommandError(
@@ -141,6 +153,17 @@ class Engine(Waits):
         """Account for and propagate what the command changed; `context.changes` says how much."""
         self.context.changes = 0
 
+    def on_call(
+        self,
+        session: Session,
+        row: CommandRow,
+        argv: list[bytes],
+        seconds: float,
+        *,
+        is_waiting: bool = False,
+    ) -> None:
+        """Hear of a call, once it has been run: see `slow_call_s`."""
+
     def account_for_retry(self, session: Session) -> None:
         self.after_write(session, NO_ROW, [])
 
@@ -151,7 +174,7 @@ class Engine(Waits):
 
     def recheck(self) -> None:
         """Compute `needs_care` from the state that gates every client."""
-        self.needs_care = bool(self.paused_until_ms)
+        self.needs_care = bool(self.paused_until_ms) or self.is_watching_calls
 
     def random_hex(self, size: int) -> str:
         """Return `size` random hexadecimal digits that nobody can guess."""
@@ -161,14 +184,27 @@ class Engine(Waits):
         """Have `session` leave MULTI without running what it queued."""
         session.end_transaction()
 
+    def on_reset(self, session: Session) -> None:
+        """Forget what `session` had chosen beyond what it holds itself (RESET)."""
+
+    def on_tracking_changed(self, session: Session) -> None:
+        """Take note of a change of `session.tracking`."""
+
     def on_disconnect(self, session: Session) -> None:
         """Forget whatever is held for a session that is gone."""
 
     def on_wait_begun(self, wait: Block) -> None:
         """Prepare for `wake` to be called with the wait's reasons."""
 
+    def on_wait_served(self, session: Session, wait: Block, seconds: float) -> None:
+        """Hear that a wait has ended with what it was for, which took `seconds` to get."""
+
     def on_wait_ended(self, wait: Block) -> None:
         """Undo what `on_wait_begun` did; the wait's reasons may still be those of others."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        return self._clock
 
     # --- access ----------------------------------------------------------------------------------
 
@@ -194,6 +230,11 @@ class Engine(Waits):
     def begin_batch(self, now_ms: int) -> None:
         """Take the time at which what follows happens (milliseconds, wall clock)."""
         self.context.now_ms = now_ms
+        if self.commands_processed >= self._settle_at:
+            self._settle_at = self.commands_processed + SETTLE_EVERY_CALLS
+            for row in self.table.all_rows():
+                if row.durations or row.groups:
+                    row.settle()
 
     def receive(self, session: Session, data: bytes) -> None:
         """Run the requests that `data` completes; a protocol error is answered and closes."""
@@ -246,16 +287,19 @@ class Engine(Waits):
             reply = self._failed(session, row, error)
         if context.changes:
             self.after_write(session, row, argv)
-        row.calls += 1
-        row.seconds += clock() - started
+        elapsed = clock() - started
+        row.durations.append(elapsed)
         self.commands_processed += 1
         session.last_command = row.full_name
         kind = type(reply)
+        if elapsed >= self.slow_call_s:
+            self.on_call(session, row, argv, elapsed, is_waiting=kind is Block)
         if kind is RawReply:
             session.outbox.append(reply.data)  # type: ignore[union-attr]
         elif kind is bytes:
             session.outbox.append(encode_bulk(reply))  # type: ignore[arg-type]
         elif kind is Block:
+            reply.request = (row, argv)  # type: ignore[union-attr]
             self.block(session, reply, [argv] if reply.is_repeated else [])  # type: ignore[arg-type,union-attr]
         else:
             session.outbox.append(encode_reply(reply, session.protocol))  # type: ignore[arg-type]
@@ -270,15 +314,17 @@ class Engine(Waits):
         context = self.context
         find = self._rows.get
         clock = self._clock
+        slow_s = self.slow_call_s
         append = session.outbox.append
         #: Requests that this loop does not account for: refused, or accounted for elsewhere.
         uncounted = 0
         #: Bytes of large replies; small ones cannot add up to much in one run.
         produced = 0
-        #: Calls of `row` in a row since `started`: their statistics are written together.
+        #: Calls of `row` in a row since `started` that are timed together.
         calls = 0
         started = clock()
         row = NO_ROW
+        is_timed_singly = False
         reply: Reply | Block
         pending = iter(requests)
         for argv in pending:
@@ -286,8 +332,11 @@ class Engine(Waits):
             if found is not row:
                 if calls:
                     now = clock()
-                    row.calls += calls
-                    row.seconds += now - started
+                    elapsed = now - started
+                    if calls == 1 and elapsed < slow_s:
+                        row.durations.append(elapsed)
+                    else:
+                        self._note_group(session, row, calls, elapsed, requests, argv)
                     started = now
                     calls = 0
                 row = found or self._find_or_answer(session, argv) or NO_ROW
@@ -297,14 +346,15 @@ class Engine(Waits):
                 handler = row.handler
                 fewest = row.min_arguments
                 most = row.max_arguments
+                is_timed_singly = row.is_timed_singly
             if not fewest <= len(argv) <= most:
                 self._answer_refusal(session, row, wrong_arity_text(row))
                 uncounted += 1
                 continue
             if session.needs_care or self.needs_care:
-                row.calls += calls
-                row.seconds += clock() - started if calls else 0.0
-                calls = 0
+                if calls:
+                    self._note_group(session, row, calls, clock() - started, requests, argv)
+                    calls = 0
                 uncounted += 1
                 reply = self._call_with_care(session, row, argv)
                 started = clock()
@@ -316,7 +366,16 @@ class Engine(Waits):
                     reply = self._failed(session, row, error)
                 if context.changes:
                     self.after_write(session, row, argv)
-                calls += 1
+                if is_timed_singly:
+                    now = clock()
+                    elapsed = now - started
+                    started = now
+                    row.durations.append(elapsed)
+                    if elapsed >= slow_s:
+                        is_waiting = type(reply) is Block
+                        self.on_call(session, row, argv, elapsed, is_waiting=is_waiting)
+                else:
+                    calls += 1
             kind = type(reply)
             if kind is bytes:
                 size = len(reply)  # type: ignore[arg-type]  # `type() is` narrows nothing
@@ -337,6 +396,7 @@ class Engine(Waits):
                 rest = list(pending)
                 uncounted += len(rest)
                 repeated = [argv] if reply.is_repeated else []  # type: ignore[union-attr]
+                reply.request = (row, argv)  # type: ignore[union-attr]
                 self.block(session, reply, repeated + rest)  # type: ignore[arg-type]
             else:
                 data = encode_reply(reply, session.protocol)  # type: ignore[arg-type]
@@ -346,9 +406,40 @@ class Engine(Waits):
                     uncounted += self._put_off(session, pending)
         self.commands_processed += len(requests) - uncounted
         if row is not NO_ROW:
-            row.calls += calls
-            row.seconds += clock() - started if calls else 0.0
+            if calls:
+                self._note_group(session, row, calls, clock() - started, requests, None)
             session.last_command = row.full_name
+        if self.after_reply:
+            self.finish_reply()
+
+    def _note_group(
+        self,
+        session: Session,
+        row: CommandRow,
+        calls: int,
+        seconds: float,
+        requests: list[list[bytes]],
+        following: list[bytes] | None,
+    ) -> None:
+        """Account for calls of `row` in a row, the last of them before the request `following`.
+
+        Which of them was slow, if one was, is not known any more: it is taken to be the largest.
+        """
+        if calls == 1:
+            row.durations.append(seconds)
+        else:
+            row.groups.append((calls, seconds))
+        if seconds >= self.slow_call_s:
+            name = row.full_name.partition("|")[0].upper().encode()
+            earlier = list(takewhile(lambda argv: argv is not following, requests))
+            alike = [argv for argv in earlier if argv[0].upper() == name] or earlier
+            largest = max(alike[-calls:], key=lambda argv: sum(map(len, argv)))
+            self.on_call(session, row, largest, seconds)
+
+    def finish_reply(self) -> None:
+        acts, self.after_reply = self.after_reply, []
+        for act in acts:
+            act()
 
     def _put_off(self, session: Session, pending: Iterator[list[bytes]]) -> int:
         """Keep the rest of a run for when the client has taken what it is owed; return its count.
@@ -396,20 +487,24 @@ class Engine(Waits):
         refusal = self.gate.refusal_at_exec(session, row, argv, self.context.now_ms)
         if refusal is not None:
             return self.error_reply(refusal)
-        reply = self._call_accounted(session, row, argv)
+        reply = self._call_accounted(session, row, argv, may_wait=False)
         if isinstance(reply, Block):
             return (reply.instead_of_waiting or reply.on_timeout)()
         return reply
 
     def _call_accounted(
-        self, session: Session, row: CommandRow, argv: list[bytes]
+        self, session: Session, row: CommandRow, argv: list[bytes], *, may_wait: bool = True
     ) -> Reply | Block:
         """Run one command outside the loop of `run`, which accounts for its own."""
         started = self._clock()
         reply = self.call(session, row, argv)
-        row.calls += 1
-        row.seconds += self._clock() - started
+        elapsed = self._clock() - started
+        row.durations.append(elapsed)
         self.commands_processed += 1
+        is_watched = self.is_watching_calls or session.tracking is not None
+        if is_watched or elapsed >= self.slow_call_s:
+            is_waiting = may_wait and isinstance(reply, Block)
+            self.on_call(session, row, argv, elapsed, is_waiting=is_waiting)
         return reply
 
     def error_reply(self, text: bytes) -> ErrorReply:
@@ -454,6 +549,8 @@ class Engine(Waits):
         """Run one command of a session, or in a state, that is out of the ordinary."""
         if session.is_close_requested:
             return NO_REPLY
+        if self.after_reply:
+            self.finish_reply()
         session.begin_reply()
         session.last_command = row.full_name
         reply: Reply | Block

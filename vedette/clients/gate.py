@@ -134,4 +134,5 @@ def _denial_of(session: Session, row: CommandRow, argv: list[bytes]) -> Denial |
 
 def _may_stay_subscribed(session: Session) -> bool:
     assert session.user is not None
-    return may_stay_subscribed(session.user, session.channels, session.patterns)
+    channels = [*session.channels, *session.shard_channels]
+    return may_stay_subscribed(session.user, channels, session.patterns)

@@ -6,6 +6,7 @@ Redis 7.0 `server.c: genRedisInfoString`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..acl import DenialReason
@@ -65,7 +66,7 @@ def pubsub_fields(engine: Engine) -> dict[str, object]:
     return {
         "pubsub_channels": engine.pubsub.channel_count,
         "pubsub_patterns": engine.pubsub.pattern_count,
-        "pubsubshard_channels": 0,
+        "pubsubshard_channels": engine.pubsub.shard_channel_count,
     }
 
 
@@ -98,6 +99,24 @@ def commandstats_fields(table: CommandTable) -> dict[str, object]:
             f",rejected_calls={row.rejected_calls},failed_calls={row.failed_calls}"
         )
     return fields
+
+
+def latencystats_fields(table: CommandTable, percentiles: Sequence[float]) -> dict[str, object]:
+    """Return the section `latencystats`: microseconds that most calls of a command stayed below."""
+    fields: dict[str, object] = {}
+    for row in table.all_rows():
+        histogram = row.histogram
+        if histogram is not None:
+            fields[f"latency_percentiles_usec_{row.full_name}"] = ",".join(
+                f"p{format_percentile(each)}={histogram.percentile_us(each):.3f}"
+                for each in percentiles
+            )
+    return fields
+
+
+def format_percentile(value: float) -> str:
+    """Return a percentile with up to six digits behind the point, and no zeros at the end."""
+    return f"{value:f}".rstrip("0").rstrip(".")
 
 
 def errorstats_fields(engine: Engine) -> dict[str, object]:

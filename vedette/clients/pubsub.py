@@ -21,6 +21,7 @@ class PubSub:
         self._on_delivery = on_delivery
         self._by_channel: dict[bytes, dict[Session, None]] = {}
         self._by_pattern: dict[bytes, dict[Session, None]] = {}
+        self._by_shard_channel: dict[bytes, dict[Session, None]] = {}
 
     @property
     def channel_count(self) -> int:
@@ -32,13 +33,20 @@ class PubSub:
         """Distinct patterns with at least one subscriber."""
         return len(self._by_pattern)
 
-    def channels(self, pattern: bytes | None = None) -> list[bytes]:
-        """Return active channels, those that match the glob `pattern` if given."""
-        return [c for c in self._by_channel if pattern is None or matches_glob(pattern, c)]
+    @property
+    def shard_channel_count(self) -> int:
+        """Shard channels with at least one subscriber."""
+        return len(self._by_shard_channel)
 
-    def subscriber_count(self, channel: bytes) -> int:
+    def channels(self, pattern: bytes | None = None, *, is_shard: bool = False) -> list[bytes]:
+        """Return active channels, those that match the glob `pattern` if given."""
+        names = self._by_shard_channel if is_shard else self._by_channel
+        return [name for name in names if pattern is None or matches_glob(pattern, name)]
+
+    def subscriber_count(self, channel: bytes, *, is_shard: bool = False) -> int:
         """Return how many are subscribed to `channel` itself, patterns left out."""
-        return len(self._by_channel.get(channel, ()))
+        index = self._by_shard_channel if is_shard else self._by_channel
+        return len(index.get(channel, ()))
 
     def subscribe(self, session: Session, channels: Iterable[bytes]) -> list[Reply]:
         """Subscribe and return one confirmation for each of `channels`."""
@@ -56,11 +64,22 @@ class PubSub:
         """Unsubscribe from `patterns` (empty: from all) and return the confirmations."""
         return self._remove(session, patterns, session.patterns, self._by_pattern, b"punsubscribe")
 
+    def subscribe_shard(self, session: Session, channels: Iterable[bytes]) -> list[Reply]:
+        """Subscribe to shard channels and return one confirmation for each of `channels`."""
+        own = session.shard_channels
+        return self._add(session, channels, own, self._by_shard_channel, b"ssubscribe")
+
+    def unsubscribe_shard(self, session: Session, channels: Iterable[bytes]) -> list[Reply]:
+        """Unsubscribe from shard channels (empty: from all) and return the confirmations."""
+        own = session.shard_channels
+        return self._remove(session, channels, own, self._by_shard_channel, b"sunsubscribe")
+
     def forget(self, session: Session) -> None:
         """Drop every subscription of a session that is gone, without confirmations."""
         for names, index in (
             (session.channels, self._by_channel),
             (session.patterns, self._by_pattern),
+            (session.shard_channels, self._by_shard_channel),
         ):
             for name in names:
                 _discard(index, name, session)
@@ -77,6 +96,11 @@ class PubSub:
             if matches_glob(pattern, channel):
                 receivers += self._deliver(sessions, [b"pmessage", pattern, channel, message])
         return receivers
+
+    def publish_to_shard(self, channel: bytes, message: bytes) -> int:
+        """Deliver `message` to all who listen to a shard channel; return how many those are."""
+        listeners = self._by_shard_channel.get(channel, {})
+        return self._deliver(listeners, [b"smessage", channel, message])
 
     def _deliver(self, sessions: Iterable[Session], items: list[Reply]) -> int:
         encoded: dict[int, bytes] = {}
@@ -104,7 +128,7 @@ class PubSub:
         for name in names:
             own[name] = None
             index.setdefault(name, {})[session] = None
-            confirmations.append(PushReply([verb, name, session.subscription_count]))
+            confirmations.append(PushReply([verb, name, _count(session, own)]))
         session.recheck()
         return confirmations
 
@@ -120,10 +144,15 @@ class PubSub:
         for name in list(names) or list(own):
             own.pop(name, None)
             _discard(index, name, session)
-            confirmations.append(PushReply([verb, name, session.subscription_count]))
+            confirmations.append(PushReply([verb, name, _count(session, own)]))
         session.recheck()
         # Redis answers even when there was nothing to leave, with a null in the name's place.
-        return confirmations or [PushReply([verb, None, session.subscription_count])]
+        return confirmations or [PushReply([verb, None, _count(session, own)])]
+
+
+def _count(session: Session, own: dict[bytes, None]) -> int:
+    """Return the number that a confirmation tells: shard channels are counted by themselves."""
+    return len(own) if own is session.shard_channels else session.subscription_count
 
 
 def _discard(index: dict[bytes, dict[Session, None]], name: bytes, session: Session) -> None:

@@ -59,6 +59,8 @@ class Tracking:
     prefixes: tuple[bytes, ...] = ()
     #: CLIENT CACHING said something about the next command.
     is_caching: bool = False
+    #: Somebody was to be told, and the client to `redirect` to was gone.
+    is_redirect_broken: bool = False
 
 
 class Session:
@@ -84,8 +86,10 @@ class Session:
         "is_closed",
         "is_deaf",
         "is_in_unsent",
+        "is_monitor",
         "is_no_evict",
         "is_no_touch",
+        "is_script",
         "last_command",
         "last_interaction_ms",
         "library_name",
@@ -99,6 +103,7 @@ class Session:
         "protocol",
         "queued_commands",
         "reply_mode",
+        "shard_channels",
         "soft_limit_since_ms",
         "tracking",
         "transaction_flags",
@@ -162,6 +167,10 @@ class Session:
         self.is_no_touch = False
         #: What CLIENT TRACKING asked for, or None.
         self.tracking: Tracking | None = None
+        #: It stands for a client while a script of that client runs.
+        self.is_script = False
+        #: MONITOR: it is shown all commands.
+        self.is_monitor = False
         #: Set for sessions whose replies go nowhere (the link to our master).
         self.is_deaf = False
         #: Commands queued since MULTI, or None outside a transaction.
@@ -176,6 +185,8 @@ class Session:
         #: Channels and patterns subscribed to, in the order in which that happened.
         self.channels: dict[bytes, None] = {}
         self.patterns: dict[bytes, None] = {}
+        #: Channels subscribed to by SSUBSCRIBE: names apart from those of `channels`.
+        self.shard_channels: dict[bytes, None] = {}
         #: Why the session waits, or None; requests that arrive meanwhile are kept in order, and so
         #: are those behind replies too large to be followed by more.
         self.blocked: Block | None = None
@@ -191,7 +202,7 @@ class Session:
     @property
     def kind(self) -> ClientKind:
         """The client's class: a normal client with subscriptions counts as pub/sub."""
-        if self._kind is ClientKind.NORMAL and self.subscription_count:
+        if self._kind is ClientKind.NORMAL and self.is_subscribed:
             return ClientKind.PUBSUB
         return self._kind
 
@@ -207,8 +218,13 @@ class Session:
 
     @property
     def subscription_count(self) -> int:
-        """Channels and patterns subscribed to."""
+        """Channels and patterns subscribed to, as SUBSCRIBE counts: without shard channels."""
         return len(self.channels) + len(self.patterns)
+
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether it is subscribed to anything."""
+        return bool(self.channels or self.patterns or self.shard_channels)
 
     @property
     def may_be_idle(self) -> bool:
@@ -231,8 +247,8 @@ class Session:
             or self.blocked is not None
             or self.is_deaf
             or self.is_close_requested
-            or (self.tracking is not None and self.tracking.is_caching)
-            or (self.protocol == 2 and bool(self.channels or self.patterns))
+            or (self.tracking is not None and not self.tracking.is_broadcast)
+            or (self.protocol == 2 and self.is_subscribed)
         )
 
     def end_transaction(self) -> None:
@@ -277,10 +293,13 @@ class Session:
             self.reply_mode = ReplyMode.SKIP
 
     def end_caching(self) -> None:
-        """Note that a command has run to which CLIENT CACHING may have applied."""
-        if self.tracking is not None and self.tracking.is_caching:
-            self.tracking = replace(self.tracking, is_caching=False)
-            self.recheck()
+        """Note that a command has run to which CLIENT CACHING may have applied.
+
+        It applies to the whole of a transaction.
+        """
+        tracking = self.tracking
+        if tracking is not None and tracking.is_caching and self.queued_commands is None:
+            self.tracking = replace(tracking, is_caching=False)
 
     def end_reply(self) -> None:
         """Note that a request has been answered."""

@@ -10,6 +10,7 @@ Follows Redis' `blocked.c`, and `networking.c: pauseClients`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Final
 
 from ..cmdspec import CommandRow, Flag
@@ -35,6 +36,8 @@ class Waits(ABC):
         #: Reasons whose waits are to be retried, in the order of their waking.
         self._woken: dict[Reason, None] = {}
         self._is_serving_woken = False
+        #: What is to be done once at the end of the batch, when all its requests have run.
+        self.at_batch_end: list[Callable[[], None]] = []
         #: Sessions whose wait has ended and whose later requests are to be run.
         self._resumed: list[Session] = []
         #: The pauses that are on: until when (wall ms), and whether only writes wait.
@@ -72,6 +75,19 @@ class Waits(ABC):
     @abstractmethod
     def on_wait_ended(self, wait: Block) -> None:
         """Undo what `on_wait_begun` did; the wait's reasons may still be those of others."""
+
+    @property
+    @abstractmethod
+    def clock(self) -> Callable[[], float]:
+        """Gives seconds, for durations."""
+
+    @abstractmethod
+    def finish_reply(self) -> None:
+        """Do what was put off until the reply of the command that runs is complete."""
+
+    @abstractmethod
+    def on_wait_served(self, session: Session, wait: Block, seconds: float) -> None:
+        """Hear that a wait has ended with what it was for, which took `seconds` to get."""
 
     def is_used_up(self, reason: Reason) -> bool:
         """Return whether those who go on waiting for `reason` need not be asked again."""
@@ -188,11 +204,15 @@ class Waits(ABC):
 
         To be called after each batch, and after anything else that may end a wait, before sending.
         """
-        while self._woken or self._resumed:
+        while self._woken or self._resumed or self.at_batch_end:
             self.serve_woken()
             resumed, self._resumed = self._resumed, []
             for session in resumed:
                 self._resume(session)
+            if self.at_batch_end and not (self._woken or self._resumed):
+                acts, self.at_batch_end = self.at_batch_end, []
+                for act in acts:
+                    act()
 
     @property
     def has_woken(self) -> bool:
@@ -228,6 +248,7 @@ class Waits(ABC):
         if wait is None or reason not in wait.reasons or session.is_close_requested:
             return False  # an earlier retry ended it
         self.enter(session)
+        started = self.clock()
         reply = wait.retry(self.context.now_ms)
         has_changed = bool(self.context.changes)
         if has_changed:
@@ -236,6 +257,8 @@ class Waits(ABC):
             if isinstance(reply, ErrorReply):
                 self.count_failure(session)
             self.unblock(session, reply)  # type: ignore[arg-type]  # not WAITING
+            if not wait.is_repeated:
+                self.on_wait_served(session, wait, self.clock() - started)
         return has_changed
 
     def _resume(self, session: Session) -> None:
@@ -274,6 +297,7 @@ class Waits(ABC):
             return
         session.add_reply(reply)
         session.end_reply()
+        self.finish_reply()
         if session.waiting_requests:
             self._resumed.append(session)
         self.clients.note_unsent(session)

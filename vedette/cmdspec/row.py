@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from .flags import Flag
+from .histogram import LatencyHistogram
 from .keys import NO_KEYS, Channels, Keys
 
 #: `(context, argv) -> reply`, or a `vedette.clients.Block` where the reply has to wait. The table
 #: knows neither that type nor the context's (the server's or the sentinel's own): hence Any.
 Handler: TypeAlias = Callable[[Any, list[bytes]], Any]
 HandlerT = TypeVar("HandlerT", bound=Callable[..., Any])
+
+#: Of more durations than this only one in `_SAMPLE_STEP` goes into the histogram, for as many.
+_SAMPLED_FROM: Final = 1024
+_SAMPLE_STEP: Final = 8
 
 
 class CommandRow:
@@ -22,28 +27,38 @@ class CommandRow:
     subcommand. `is_hidden` rows run but are not listed. `categories` replaces the ACL category that
     the group implies (what the flags imply comes on top in any case); None: as the group says.
     `channels` are those that take permission: to publish, or to begin to listen.
+
+    Whoever runs a command appends to `durations` how long it took (or, of several calls in a row
+    that were timed together, their number and time to `groups`): that is all it costs at once.
+    `calls`, `seconds` and `histogram` are brought up to date when they are read, and by `settle`,
+    which is to be called every few thousand calls so that the lists stay short.
     """
 
     __slots__ = (
+        "_calls",
+        "_histogram",
+        "_seconds",
         "arity",
-        "calls",
         "categories",
         "channels",
         "complexity",
         "deprecated_since",
+        "durations",
         "failed_calls",
         "flags",
         "full_name",
         "group",
+        "groups",
         "handler",
+        "has_histogram",
         "is_hidden",
+        "is_timed_singly",
         "keys",
         "max_arguments",
         "min_arguments",
         "name",
         "rejected_calls",
         "replaced_by",
-        "seconds",
         "since",
         "subcommands",
         "summary",
@@ -89,6 +104,13 @@ class CommandRow:
         self.is_hidden = is_hidden
         self.handler = handler
         self.subcommands: dict[bytes, CommandRow] = {}
+        #: Whether each call is timed even among others of the same command in one pipeline: not
+        #: where a call is over in a moment, and a look at the clock would be felt.
+        self.is_timed_singly = not (flags & Flag.FAST or self.full_name == "set")
+        #: Whether durations go into the histogram (latency-tracking).
+        self.has_histogram = False
+        self.durations: list[float] = []
+        self.groups: list[tuple[int, float]] = []
         self.reset_statistics()
 
     def __repr__(self) -> str:
@@ -96,10 +118,43 @@ class CommandRow:
 
     def reset_statistics(self) -> None:
         """Forget calls and times (CONFIG RESETSTAT)."""
-        self.calls = 0
-        self.seconds = 0.0
+        self.durations.clear()
+        self.groups.clear()
+        self._calls = 0
+        self._seconds = 0.0
+        self._histogram: LatencyHistogram | None = None
         self.rejected_calls = 0
         self.failed_calls = 0
+
+    @property
+    def calls(self) -> int:
+        """How often it was called."""
+        return self._calls + len(self.durations) + sum(calls for calls, _ in self.groups)
+
+    @property
+    def seconds(self) -> float:
+        """How long all its calls took together."""
+        return self._seconds + sum(self.durations) + sum(seconds for _, seconds in self.groups)
+
+    @property
+    def histogram(self) -> LatencyHistogram | None:
+        """How long its calls took each, of those that ended while `has_histogram`; None: none."""
+        self.settle()
+        return self._histogram
+
+    def settle(self) -> None:
+        """Add up what was noted of calls since the last time."""
+        self._calls, self._seconds = self.calls, self.seconds
+        if self.has_histogram and (self.durations or self.groups):
+            histogram = self._histogram = self._histogram or LatencyHistogram()
+            count = len(self.durations)
+            step = _SAMPLE_STEP if count >= _SAMPLED_FROM else 1
+            for index in range(0, count, step):
+                histogram.add(self.durations[index], min(step, count - index))
+            for calls, seconds in self.groups:
+                histogram.add(seconds / calls, calls)
+        self.durations.clear()
+        self.groups.clear()
 
     def copy(self) -> CommandRow:
         """Return a row of the same specification with statistics of its own."""

@@ -182,7 +182,6 @@ def test_the_list_may_be_narrowed() -> None:
         (("REPLY", "x"), SYNTAX),
         (("NO-EVICT", "x"), SYNTAX),
         (("NO-TOUCH", "x"), SYNTAX),
-        (("TRACKING", "on"), b"-ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.\r\n"),
     ],
 )
 def test_errors_are_worded_as_by_redis(words: tuple[str, ...], error: bytes) -> None:

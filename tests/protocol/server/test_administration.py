@@ -31,7 +31,7 @@ def test_info_gives_sections_in_order() -> None:
     assert titles(engine) == titles(engine, "DEFAULT") == usual
     assert titles(engine, "all") == titles(engine, "everything") == everything
     assert titles(engine, "cpu", "Server", "bogus") == ["Server", "CPU"]
-    assert titles(engine, "commandstats", "default") == everything
+    assert titles(engine, "commandstats", "latencystats", "default") == everything
     assert engine.call("INFO", "bogus") == b""
 
 

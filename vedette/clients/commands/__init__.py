@@ -8,12 +8,13 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from . import acl, client, client_control, command, connection, pubsub
+from . import acl, client, client_control, command, connection, pubsub, tracking
 
 COMMON_MODULES: Final[tuple[ModuleType, ...]] = (
     connection,
     client,
     client_control,
+    tracking,
     pubsub,
     command,
     acl,

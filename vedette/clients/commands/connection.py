@@ -47,7 +47,7 @@ def ping(ctx: Context, argv: list[bytes]) -> Reply:
     if len(argv) > 2:
         raise CommandError(b"ERR wrong number of arguments for 'ping' command")
     session = ctx.session
-    if session.protocol == 2 and session.subscription_count:
+    if session.protocol == 2 and session.is_subscribed:
         return [b"pong", argv[1] if len(argv) == 2 else b""]
     return PONG if len(argv) == 1 else argv[1]
 
@@ -95,6 +95,7 @@ def reset(ctx: Context, argv: list[bytes]) -> Reply:
     ctx.engine.discard_transaction(session)
     ctx.pubsub.forget(session)
     session.reset()
+    ctx.engine.on_reset(session)
     ctx.engine.gate.take_default_user(session)
     ctx.engine.enter(session)  # the database may be another one
     return _RESET

@@ -1,6 +1,7 @@
 """SUBSCRIBE, UNSUBSCRIBE, PSUBSCRIBE, PUNSUBSCRIBE: Redis 7.0 `pubsub.c`.
 
-PUBLISH is not here: to a sentinel it means something else.
+PUBLISH is not here: to a sentinel it means something else. Nor are shard channels, which sentinels
+have not.
 """
 
 from __future__ import annotations

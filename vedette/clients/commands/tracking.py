@@ -1,7 +1,8 @@
 """CLIENT TRACKING, CACHING and TRACKINGINFO (Redis 7.0 `networking.c`, `tracking.c`).
 
 What a client asks for is kept and shown. A program without a keyspace has nothing to invalidate and
-answers with these alone; one with keys would have to send what was asked for as well.
+answers with these alone; one with keys hears of every change of what was asked for
+(`Engine.on_tracking_changed`) and sends what is due.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def client_tracking(ctx: Context, argv: list[bytes]) -> Reply:
         case _:
             raise SYNTAX_ERROR
     ctx.session.recheck()
+    ctx.engine.on_tracking_changed(ctx.session)
     return OK
 
 
@@ -187,5 +189,6 @@ def _shown_flags(tracking: Tracking) -> list[bytes]:
         (tracking.is_opt_out, b"optout"),
         (tracking.is_opt_out and tracking.is_caching, b"caching-no"),
         (tracking.is_no_loop, b"noloop"),
+        (tracking.is_redirect_broken, b"broken_redirect"),
     )
     return [name for is_set, name in flags if is_set]

@@ -65,7 +65,7 @@ def test_commands_are_listed_once_they_were_sent() -> None:
     engine = KernelEngine()
     engine.send(engine.client(), ("FETCH", "k"), ("CLIENT", "ID"), ("STORE",), ("REFUSED",))
     for row in engine.table.all_rows():
-        row.seconds = 0.0015 if row.name == "fetch" else 0.0
+        row.durations[:] = [0.0015 if row.name == "fetch" else 0.0 for _ in row.durations]
 
     assert info_sections.commandstats_fields(engine.table) == {
         "cmdstat_fetch": "calls=1,usec=1500,usec_per_call=1500.00,rejected_calls=0,failed_calls=0",

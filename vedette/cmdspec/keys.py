@@ -23,7 +23,8 @@ class KeySpec:
 
     `access` is what COMMAND shows, upper case: RO, RW, OW (overwritten) or RM (removed), then what
     is done to the value: ACCESS, UPDATE, INSERT, DELETE; VARIABLE_FLAGS where that depends on the
-    other arguments. `notes` explains the oddities.
+    other arguments; NOT_KEY alone for words that stand where keys would, as for clients of a
+    cluster the names of shard channels do. `notes` explains the oddities.
     """
 
     index: int
@@ -107,9 +108,12 @@ class Keys:
     def positions(self, argv: list[bytes]) -> Iterator[tuple[int, KeySpec]]:
         """Iterate over the indexes of the keys in `argv` with the group each belongs to.
 
+        Words that are no keys (NOT_KEY) are left out.
         What a group says of the access is what this very request does.
         """
         for spec in self.specs:
+            if "NOT_KEY" in spec.access:
+                continue
             if self.narrow is not None:
                 spec = replace(spec, access=self.narrow(argv))
             for position in spec.positions(argv):

@@ -147,7 +147,7 @@ def _key_accesses(ctx: Context, argv: list[bytes]) -> list[tuple[bytes, KeySpec]
         CommandError: there is no such command, it has no keys, or cannot be called like this.
     """
     row = _row_of(ctx, argv)
-    if not row.keys.specs:
+    if not any("NOT_KEY" not in spec.access for spec in row.keys.specs):
         raise CommandError(b"ERR The command has no key arguments")
     if not row.min_arguments <= len(argv) <= row.max_arguments:
         raise CommandError(b"ERR Invalid number of arguments specified for command")

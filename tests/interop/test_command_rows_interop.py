@@ -16,7 +16,7 @@ from vedette.cmdspec import CommandTable
 Info: TypeAlias = list[Any]
 
 #: Made for Redis 7.2, so a 7.0 does not know them.
-NEWER = {b"client|setinfo", b"client|no-touch"}
+NEWER = {b"client|setinfo", b"client|no-touch", b"waitaof"}
 #: 7.0.15 gives three less arguments than it takes.
 ARITY_WRONG_IN_REDIS = {b"command|getkeys", b"command|getkeysandflags"}
 #: 7.2 has more arguments for these.

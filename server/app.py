@@ -133,6 +133,7 @@ class _Server:
             self.engine,
             self.pump,
             snapshot=self._host.snapshot,
+            new_progress=self._host.new_progress,
             snapshot_path=self._host.snapshot_path,
             source_address=lambda: configuration[directives.BIND_SOURCE_ADDRESS],
             tls_context=self._tls.for_client,

@@ -209,6 +209,7 @@ DB_FILE_NAME: Final = Directive(
 RDB_COMPRESSION: Final = Directive("rdbcompression", YesNo(), True)
 RDB_DEL_SYNC_FILES: Final = Directive("rdb-del-sync-files", YesNo(), False)
 RDB_CHECKSUM: Final = Directive("rdbchecksum", YesNo(), True, Flag.IMMUTABLE)
+RDB_KEY_SAVE_DELAY: Final = Directive("rdb-key-save-delay", _ANY_INTEGER, 0, Flag.HIDDEN)
 KEY_LOAD_DELAY: Final = Directive("key-load-delay", _ANY_INTEGER, 0, Flag.HIDDEN)
 LOADING_INTERVAL_BYTES: Final = Directive(
     "loading-process-events-interval-bytes", Integer(1024), 2 * _MEGABYTE, Flag.HIDDEN
@@ -269,6 +270,7 @@ REPL_DISKLESS_LOAD: Final = Directive(
     Flag.NOT_WHILE_LOADING,
 )
 REPL_DISKLESS_SYNC_DELAY: Final = Directive("repl-diskless-sync-delay", Integer(), 5)
+REPL_DISKLESS_SYNC_MAX_REPLICAS: Final = Directive("repl-diskless-sync-max-replicas", Integer(), 0)
 REPL_PING_PERIOD: Final = Directive(
     "repl-ping-replica-period", Integer(1), 10, aliases=("repl-ping-slave-period",)
 )
@@ -372,6 +374,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     RDB_COMPRESSION,
     RDB_DEL_SYNC_FILES,
     RDB_CHECKSUM,
+    RDB_KEY_SAVE_DELAY,
     KEY_LOAD_DELAY,
     LOADING_INTERVAL_BYTES,
     STOP_WRITES_ON_SAVE_ERROR,
@@ -399,6 +402,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     REPL_DISKLESS_SYNC,
     REPL_DISKLESS_LOAD,
     REPL_DISKLESS_SYNC_DELAY,
+    REPL_DISKLESS_SYNC_MAX_REPLICAS,
     REPL_PING_PERIOD,
     REPL_TIMEOUT,
     REPL_BACKLOG_SIZE,
@@ -460,7 +464,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("rdb-save-incremental-fsync", YesNo(), True),
     Directive("aof-rewrite-incremental-fsync", YesNo(), True),
     Directive("sanitize-dump-payload", Choice("no", "yes", "clients"), "no"),
-    Directive("repl-diskless-sync-max-replicas", Integer(), 0),
     Directive("repl-disable-tcp-nodelay", YesNo(), False),
     Directive("replica-ignore-maxmemory", YesNo(), True, aliases=("slave-ignore-maxmemory",)),
     Directive(

@@ -108,6 +108,7 @@ def bind_configuration(engine: ServerEngine) -> None:
         d.REPL_PING_PERIOD,
         d.REPL_DISKLESS_SYNC,
         d.REPL_DISKLESS_SYNC_DELAY,
+        d.REPL_DISKLESS_SYNC_MAX_REPLICAS,
         d.MIN_REPLICAS_TO_WRITE,
         d.MIN_REPLICAS_MAX_LAG,
         d.REPLICA_ANNOUNCE_IP,
@@ -171,6 +172,7 @@ def _apply_to_replication(engine: ServerEngine) -> None:
     settings.timeout_ms = configuration[d.REPL_TIMEOUT] * 1000
     settings.ping_period_ms = configuration[d.REPL_PING_PERIOD] * 1000
     settings.is_diskless = configuration[d.REPL_DISKLESS_SYNC]
+    settings.diskless_max_replicas = configuration[d.REPL_DISKLESS_SYNC_MAX_REPLICAS]
     settings.diskless_delay_ms = configuration[d.REPL_DISKLESS_SYNC_DELAY] * 1000
     settings.min_replicas_to_write = configuration[d.MIN_REPLICAS_TO_WRITE]
     settings.min_replicas_max_lag_s = configuration[d.MIN_REPLICAS_MAX_LAG]

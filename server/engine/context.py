@@ -74,7 +74,12 @@ class ServerContext(Context):
         """Return what `key` holds, without counting: the look-up of commands that write."""
         db = self.db
         value = db.values.get(key)
-        if value is None or (db.expires and self._is_gone(db, key)):
+        if value is None:
+            return None
+        if db.expires and self._is_gone(db, key):
+            if self.engine.is_replica and not self.engine.is_replica_read_only:
+                # What a client of a writable replica writes to must not be what it cannot see.
+                self.engine.expire(db, key)
             return None
         return value
 

@@ -28,6 +28,7 @@ from ..observation.latency import COMMAND, EXPIRE_CYCLE, FAST_COMMAND, UNBLOCKIN
 from ..observation.redaction import Redaction
 from ..observation.tracking import TrackedKeys
 from ..persistence.aof.log import AppendOnlyLog
+from ..persistence.background import BackgroundWork
 from ..persistence.load_status import LoadStatus
 from ..persistence.save_points import SaveStatus
 from ..replication.propagation import encode_effect
@@ -38,6 +39,7 @@ from ..scripting.scripting import RUNNING_SCRIPTS
 from ..store.database import Database
 from ..store.expiry_cycle import ExpiryCycle
 from ..store.keyspace import Keyspace
+from ..store.local_expiries import LocalExpiries
 from .binding import bind_configuration
 from .context import ServerContext
 from .host import Host, ProcessFacts
@@ -106,6 +108,8 @@ class ServerEngine(Engine):
         self.run_id = host.random_hex(40)
         #: How saving stands; written by whoever saves.
         self.saves = SaveStatus()
+        #: The child process at work, if there is one; written by whoever forks.
+        self.background = BackgroundWork()
         #: How loading stands; written by whoever loads, which begins and ends it here.
         self.load = LoadStatus()
         #: Where writes go besides the dataset; empty while nobody listens.
@@ -134,6 +138,7 @@ class ServerEngine(Engine):
         self.peak_memory_bytes = 0
         self.scripting = Scripting(self)
         self.rates = Rates()
+        self.local_expiries = LocalExpiries(self.expire)
         self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, self.random, clock)
         self.slow_log = SlowLog()
         self.latency = LatencyMonitor()
@@ -173,6 +178,8 @@ class ServerEngine(Engine):
         has_become_replica = is_replica and not self.is_replica
         self.is_replica = is_replica
         self.is_replica_read_only = is_read_only
+        if not is_replica:
+            self.local_expiries.forget_all()
         self.recheck()
         if has_become_replica:
             self.turn_away_waiting(UNBLOCKED)
@@ -267,6 +274,21 @@ class ServerEngine(Engine):
             return CommandError(AOF_BROKEN % self.aof.error.encode())
         return None
 
+    def call(self, session: Session, row: CommandRow, argv: list[bytes]) -> Reply | Block:
+        """Run one command whose gates are passed; return its reply, errors included.
+
+        All of a replica's commands come this way, for it asks for care.
+        """
+        reply = super().call(session, row, argv)
+        if self.is_replica and not self.is_replica_read_only:
+            self._note_local_expiries(session, row, argv)
+        return reply
+
+    def _note_local_expiries(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
+        """Keep track of what a client of a writable replica let expire: nobody else does."""
+        if row.flags & Flag.WRITE and not session.is_deaf:
+            self.local_expiries.note(self.context.db, row.keys.of(argv))
+
     # --- scripts ---------------------------------------------------------------------------------
 
     def call_from_script(
@@ -288,6 +310,8 @@ class ServerEngine(Engine):
             reply = self.error_reply(error.text)
         if context.changes:
             self.after_write(session, row, argv)
+        if self.is_replica:
+            self._note_local_expiries(session, row, argv)
         context.effects = None
         elapsed = self._clock() - started
         row.durations.append(elapsed)
@@ -451,6 +475,8 @@ class ServerEngine(Engine):
             started = self._clock()
             self.expiry_cycle.run(now_ms)
             self.latency.note(EXPIRE_CYCLE, (self._clock() - started) * 1000, now_ms)
+        if self.local_expiries:
+            self.local_expiries.run(now_ms)
         for database in self.keyspace.databases:
             database.close_gaps()
         self.review_limits()

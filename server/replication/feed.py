@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, assert_never
 
+from vedette.conf.quoting import UnbalancedQuotesError, split_arguments
 from vedette.errors import CommandError
 from vedette.resp.requests import RequestParser
 
@@ -72,6 +73,38 @@ class DropReason(Enum):
     KILLED = "killed"
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotContent:
+    """Which parts of a snapshot a replica asked for (`rdb-filter-only`); all unless it did."""
+
+    has_data: bool = True
+    has_functions: bool = True
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether anything is left out."""
+        return not (self.has_data and self.has_functions)
+
+    @classmethod
+    def parse(cls, value: bytes) -> SnapshotContent:
+        """Return what `rdb-filter-only <value>` asks for: nothing but the parts that it names.
+
+        Raises:
+            CommandError: it names what is no part.
+        """
+        try:
+            words = split_arguments(value)
+        except UnbalancedQuotesError:
+            raise CommandError(b"ERR Missing rdb-filter-only values") from None
+        for word in words:
+            if word.lower() != b"functions":
+                raise CommandError(b"ERR Unsupported rdb-filter-only option: " + word)
+        return cls(has_data=False, has_functions=bool(words))
+
+
+EVERYTHING: Final = SnapshotContent()
+
+
 @dataclass(slots=True)
 class ReplicaOptions:
     """What a connection has said through REPLCONF, before it asks for synchronisation and after."""
@@ -86,6 +119,8 @@ class ReplicaOptions:
     knows_psync2: bool = False
     #: The replica wants a snapshot and nothing after it.
     is_snapshot_only: bool = False
+    #: What the snapshot shall hold.
+    content: SnapshotContent = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +180,7 @@ def apply_replconf(
                     raise CommandError(b"ERR value is out of range, must be between 0 and 1")
                 options.is_snapshot_only = wanted == 1
             case b"rdb-filter-only":
-                # There are no functions to filter, and no other filter in Redis 7.0.
-                raise CommandError(b"ERR rdb-filter-only is not supported")
+                options.content = SnapshotContent.parse(value)
             case _:
                 raise CommandError(b"ERR Unrecognized REPLCONF option: " + arguments[index])
     return None
@@ -385,9 +419,14 @@ class Feed:
         return (now_ms - self.acknowledged_ms) // 1000
 
     def info_value(self, now_ms: int) -> str:
-        """Return the value of INFO's `slave<n>` line."""
+        """Return the value of INFO's `slave<n>` line.
+
+        As in Redis, a snapshot that is sent while it is made counts as being waited for.
+        """
+        is_streamed = self.state is FeedState.SENDING_SNAPSHOT and bool(self._mark)
+        state = FeedState.WAIT_SNAPSHOT if is_streamed else self.state
         return (
-            f"ip={self.host},port={self.options.listening_port},state={self.state.value},"
+            f"ip={self.host},port={self.options.listening_port},state={state.value},"
             f"offset={self.acknowledged_offset},lag={self.lag_s(now_ms)}"
         )
 

@@ -54,8 +54,9 @@ class ReplicationSettings:
     ping_period_ms: int = 10_000
     #: Send snapshots while they are made, where the replica can find their end.
     is_diskless: bool = True
-    #: How long such a snapshot waits for more replicas that want one.
+    #: How long such a snapshot waits for more replicas that want one, and how many are enough.
     diskless_delay_ms: int = 0
+    diskless_max_replicas: int = 0
     min_replicas_to_write: int = 0
     min_replicas_max_lag_s: int = 10
     output_limit: OutputLimit = field(default_factory=OutputLimit)
@@ -309,6 +310,8 @@ class Replication:
             raise NO_MASTER_LINK
         host, _, port = session.address.rpartition(":")
         options = self.options_of(session)
+        if options.content.is_filtered and not options.knows_eof:
+            raise CommandError(b"ERR Filtered replica requires EOF capability")
         feed = Feed(
             feed_id=session.id,
             options=options,

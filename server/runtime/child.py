@@ -31,6 +31,8 @@ from typing import Final, NoReturn
 
 import trio
 
+from .child_progress import private_memory_size
+
 #: Where waiting by descriptor is not to be had, how often to ask whether the child has ended.
 POLL_INTERVAL_S: Final = 0.02
 #: How long a child that was killed may take to vanish when its waiter is cancelled.
@@ -221,7 +223,7 @@ def _run_child(
         _drop_signal_handlers()
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         _close_descriptors_except({0, 1, 2, report_descriptor, *keep_descriptors})
-        report = _SUCCESS_REPORT.pack(work(), _private_memory_size())
+        report = _SUCCESS_REPORT.pack(work(), private_memory_size())
         os.write(report_descriptor, report)
         exit_code = 0
     except Exception as error:
@@ -245,15 +247,3 @@ def _close_descriptors_except(kept: Collection[int]) -> None:
         if int(name) not in kept:
             with suppress(OSError):  # the listing's own is closed by now
                 os.close(int(name))
-
-
-def _private_memory_size() -> int:
-    """Return the bytes this process does not share with its parent; 0 where none can tell."""
-    try:
-        with open("/proc/self/smaps_rollup", "rb") as file:
-            for line in file:
-                if line.startswith(b"Private_Dirty:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass  # a system without /proc, or one that hides it: the figure is for information
-    return 0

@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Final
 
 import structlog
@@ -31,9 +31,12 @@ import trio
 from vedette.clients import Session
 from vedette.runtime.pump import Pump
 
+from .. import directives
 from ..engine import ServerEngine
-from ..replication.feed import DropReason, Feed, FeedState
+from ..persistence.background import ChildKind
+from ..replication.feed import DropReason, Feed, FeedState, SnapshotContent
 from .child import Child, ChildOutcome, ChildStatus, start_child
+from .child_progress import SharedProgress
 from .master_link import wall_clock_ms
 from .replica_connection import PIECE_BYTES, ReplicaConnection
 from .saving import write_chunks
@@ -41,17 +44,31 @@ from .saving import write_chunks
 log = structlog.get_logger()
 
 TICK_S: Final = 1.0
+#: What one read from a child takes: what a pipe holds, as a rule.
+PIPE_BYTES: Final = 64 * 1024
 
-#: Gives the bytes of a snapshot of the dataset as it is when it is called; consumed in a child.
-SnapshotSource = Callable[[], Iterable[bytes]]
+#: How often to look whether another child has ended.
+TURN_POLL_S: Final = 0.05
+
+#: Gives the bytes of a snapshot of the dataset as it is when it is called; consumed in a child,
+#: which tells its progress so.
+SnapshotSource = Callable[[SharedProgress, SnapshotContent], Iterable[bytes]]
 
 
 @dataclass(slots=True)
 class _Snapshot:
-    """A snapshot being made into a file, which more replicas may join."""
+    """A snapshot being made; one that goes into a file more replicas may join."""
 
+    child: Child
+    progress: SharedProgress
     offset: int
-    members: list[ReplicaConnection] = field(default_factory=list)
+    members: list[ReplicaConnection]
+    is_joinable: bool
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether any of the members still waits for it, or gets it."""
+        return any(not member.is_in(FeedState.CLOSED) for member in self.members)
 
 
 class FeedServer:
@@ -66,6 +83,7 @@ class FeedServer:
         snapshot_path: Callable[[], str],
         new_mark: Callable[[], bytes],
         on_acknowledged: Callable[[], None],
+        new_progress: Callable[[], SharedProgress] = SharedProgress,
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Prepare.
@@ -82,6 +100,7 @@ class FeedServer:
         self._new_mark = new_mark
         self._on_acknowledged = on_acknowledged
         self._clock_ms = clock_ms
+        self._new_progress = new_progress
         self._connections: dict[int, ReplicaConnection] = {}
         #: Taken over in this batch, with what they are to be sent first.
         self._arrivals: list[tuple[ReplicaConnection, bytes]] = []
@@ -90,8 +109,8 @@ class FeedServer:
         self._work = trio.Event()
         #: Set when a replica began to wait for a snapshot.
         self._wanted = trio.Event()
-        #: The snapshot that may be joined, while it is written.
-        self._joinable: _Snapshot | None = None
+        #: The snapshot that a child makes, while it does.
+        self._current: _Snapshot | None = None
         #: The end of the stream as of the last flush.
         self._flushed_offset = 0
 
@@ -110,6 +129,7 @@ class FeedServer:
             log.info("replica.dropped", replica=feed.host, reason=feed.drop_reason.value)
             # When it was the session that ended (CLIENT KILL), this finds nothing left to do.
             self.engine.disconnect(connection.session)
+            self._end_useless_child()
 
     # --- what the pump and the connections report ------------------------------------------------
 
@@ -224,12 +244,30 @@ class FeedServer:
 
     def _join(self, connection: ReplicaConnection) -> bool:
         """Give `connection` the snapshot that is being written to a file, if there is one."""
-        snapshot, backlog = self._joinable, self.replication.backlog
-        if snapshot is None or backlog is None or not backlog.holds(snapshot.offset):
+        snapshot, backlog = self._current, self.replication.backlog
+        if (
+            snapshot is None
+            or not snapshot.is_joinable
+            or connection.feed.options.content.is_filtered
+            or backlog is None
+            or not backlog.holds(snapshot.offset)
+        ):
             return False
         connection.push(self.replication.join_snapshot(connection.feed, snapshot.offset))
         snapshot.members.append(connection)
         return True
+
+    def _end_useless_child(self) -> None:
+        """Kill the child whose snapshot nobody waits for any more.
+
+        As in Redis, one that writes a file goes on where there are save points.
+        """
+        snapshot = self._current
+        if snapshot is None or snapshot.is_wanted:
+            return
+        if snapshot.is_joinable and self.engine.configuration[directives.SAVE]:
+            return
+        snapshot.child.kill()
 
     async def _make_snapshots(self, nursery: trio.Nursery) -> None:
         """Make one snapshot after the other for the replicas that wait.
@@ -238,15 +276,19 @@ class FeedServer:
         """
         while True:
             await self._wanted.wait()
-            self._wanted = trio.Event()
-            settings = self.replication.settings
-            if settings.is_diskless and settings.diskless_delay_ms:
-                await trio.sleep(settings.diskless_delay_ms / 1000)
-            members = self._waiting()
-            if not members:
+            await self._gather()
+            await self._wait_for_turn()
+            waiting = self._waiting()
+            if not waiting:
                 continue
+            # Those that want the same as the first; the others have their turn after them.
+            content = waiting[0].feed.options.content
+            members = [member for member in waiting if member.feed.options.content == content]
+            if len(members) < len(waiting):
+                self._wanted.set()
+            is_diskless = self.replication.settings.is_diskless or content.is_filtered
             try:
-                if settings.is_diskless and all(m.feed.options.knows_eof for m in members):
+                if is_diskless and all(m.feed.options.knows_eof for m in members):
                     await self._stream_snapshot(members)
                 else:
                     await self._file_snapshot(members, nursery)
@@ -255,24 +297,58 @@ class FeedServer:
                 for member in members:
                     self.end(member, DropReason.SNAPSHOT_FAILED)
 
-    def _start_child(self, descriptor: int) -> tuple[Child, int]:
-        """Fork the child that writes the dataset of this instant; return it and the offset.
+    async def _gather(self) -> None:
+        """Wait for more replicas, as long and as many as `repl-diskless-sync-` says."""
+        settings = self.replication.settings
+        self._wanted = trio.Event()
+        if not settings.is_diskless or not settings.diskless_delay_ms:
+            return
+        most = settings.diskless_max_replicas
+        with trio.move_on_after(settings.diskless_delay_ms / 1000):
+            while not most or len(self._waiting()) < most:
+                await self._wanted.wait()
+                self._wanted = trio.Event()
 
-        Nothing may happen between this and `begin_snapshot` of the replicas: no checkpoint.
+    async def _wait_for_turn(self) -> None:
+        """Wait until no other child is at work: two would double the memory that writes copy."""
+        engine = self.engine
+        while (  # noqa: ASYNC110 (others' children have no event)
+            engine.background.active is not None or engine.aof.rewrite.is_in_progress
+        ):
+            await trio.sleep(TURN_POLL_S)
+
+    def _begin(
+        self, descriptor: int, members: list[ReplicaConnection], *, is_joinable: bool
+    ) -> _Snapshot:
+        """Fork the child that writes the dataset of this instant, and tell the replicas.
+
+        Raises OSError when it cannot be forked.
         """
-        offset = self.replication.offset
-        chunks = self._snapshot_source()
+        engine, replication = self.engine, self.replication
+        replication.encoder.forget_database()
+        offset = replication.offset
+        progress = self._new_progress()
+        content = members[0].feed.options.content
+        chunks = self._snapshot_source(progress, content)
         child = start_child(
             lambda: write_chunks(descriptor, chunks), keep_descriptors=(descriptor,)
         )
-        statistics = self.engine.context.statistics
+        # Nothing may happen between the fork and this: no checkpoint.
+        key_count = engine.keyspace.key_count() if content.has_data else 0
+        engine.background.begin(ChildKind.SYNCHRONISATION, key_count, progress)
+        statistics = engine.context.statistics
         statistics.total_forks += 1
         statistics.latest_fork_usec = round(child.fork_duration_s * 1_000_000)
-        return child, offset
-
-    def _begin(self, members: list[ReplicaConnection]) -> None:
+        snapshot = _Snapshot(child, progress, offset, members, is_joinable)
+        self._current = snapshot
         for member in members:
-            member.push(self.replication.begin_snapshot(member.feed))
+            member.push(replication.begin_snapshot(member.feed))
+        return snapshot
+
+    def _end(self, snapshot: _Snapshot) -> None:
+        """Note that the child of `snapshot` has ended."""
+        self.engine.background.end(snapshot.progress)
+        self._current = None
 
     # --- snapshots through a pipe ----------------------------------------------------------------
 
@@ -282,14 +358,15 @@ class FeedServer:
         try:
             try:
                 os.set_blocking(reader, False)
-                self.replication.encoder.forget_database()
-                child, _ = self._start_child(writer)
+                snapshot = self._begin(writer, members, is_joinable=False)
             finally:
                 os.close(writer)
-            self._begin(members)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._relay, reader, child, members)
-                outcome = await child.wait()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._relay, reader, snapshot)
+                    outcome = await snapshot.child.wait()
+            finally:
+                self._end(snapshot)
         finally:
             os.close(reader)
         self._tell_failure(outcome)
@@ -301,22 +378,23 @@ class FeedServer:
             else:
                 self.end(member, DropReason.SNAPSHOT_FAILED)
 
-    async def _relay(self, reader: int, child: Child, members: list[ReplicaConnection]) -> None:
+    async def _relay(self, reader: int, snapshot: _Snapshot) -> None:
         """Send what the child writes to all members that are still there."""
-        for member in members:
-            if member.is_in(FeedState.WAIT_SNAPSHOT):
-                member.push(member.feed.become_sending(mark=self._new_mark()))
+        members = snapshot.members
         while True:
             await trio.lowlevel.wait_readable(reader)
             try:
-                data = os.read(reader, PIECE_BYTES)
+                data = os.read(reader, PIPE_BYTES)
             except BlockingIOError:
                 continue
             if not data:
                 return
+            for member in members:
+                if member.is_in(FeedState.WAIT_SNAPSHOT):
+                    member.push(member.feed.become_sending(mark=self._new_mark()))
             alive = [m for m in members if m.is_in(FeedState.SENDING_SNAPSHOT)]
             if not alive:
-                child.kill()
+                snapshot.child.kill()
                 return
             for member in alive:
                 await self._send_piece(member, data)
@@ -338,14 +416,11 @@ class FeedServer:
         file = _open_temporary(os.path.dirname(self._snapshot_path()))
         is_handed_on = False
         try:
-            self.replication.encoder.forget_database()
-            child, offset = self._start_child(file.fileno())
-            self._begin(members)
-            snapshot = self._joinable = _Snapshot(offset, members)
+            snapshot = self._begin(file.fileno(), members, is_joinable=True)
             try:
-                outcome = await child.wait()
+                outcome = await snapshot.child.wait()
             finally:
-                self._joinable = None
+                self._end(snapshot)
             self._tell_failure(outcome)
             if outcome.status is ChildStatus.SUCCEEDED:
                 nursery.start_soon(self._send_files, snapshot, file, outcome.size_bytes)

@@ -29,7 +29,8 @@ from .. import directives
 from ..engine.host import ProcessFacts, SaveInProgress, ShutdownRequest
 from ..observation.latency import FORK
 from ..persistence.aof.log import AofState
-from ..persistence.rdb.encode import encode_records
+from ..persistence.background import ChildKind
+from ..persistence.rdb.encode import BATCH_SIZE, encode_records
 from ..persistence.save_points import due_save_point
 from ..persistence.snapshot import (
     ReplicationPosition,
@@ -37,7 +38,9 @@ from ..persistence.snapshot import (
     SnapshotAux,
     snapshot_records,
 )
+from ..replication.feed import EVERYTHING, SnapshotContent
 from .child import Child, ChildStatus
+from .child_progress import SharedProgress, sleep_for_keys
 from .saving import save_in_foreground, start_background_save
 
 if TYPE_CHECKING:
@@ -58,6 +61,7 @@ class ServerHost:
         self._on_shutdown = on_shutdown
         self._engine: ServerEngine | None = None
         self._child: Child | None = None
+        self._progress: SharedProgress | None = None
         #: Set when a child was started; replaced by the task that waits for it.
         self._child_started = trio.Event()
 
@@ -83,8 +87,22 @@ class ServerHost:
         """Whether a child saves."""
         return self._child is not None
 
-    def snapshot(self, *, is_aof_base: bool = False) -> Iterator[bytes]:
+    def new_progress(self) -> SharedProgress:
+        """Return what a child that is about to be forked tells its progress by."""
+        delay_us = self.engine.configuration[directives.RDB_KEY_SAVE_DELAY]
+        return SharedProgress(key_delay_us=delay_us)
+
+    def snapshot(
+        self,
+        progress: SharedProgress | None = None,
+        content: SnapshotContent = EVERYTHING,
+        *,
+        is_aof_base: bool = False,
+    ) -> Iterator[bytes]:
         """Return the bytes of a snapshot; the dataset is read as they are consumed.
+
+        With `progress` that is to happen in the child that it belongs to. Only what `content` asks
+        for is in it.
 
         The base of an append-only file says nothing of replication: it ends before the file does.
         """
@@ -109,16 +127,28 @@ class ServerHost:
         databases = [
             SavedDatabase(database.index, database.values, database.expires)
             for database in engine.keyspace.databases
+            if content.has_data
         ]
+        libraries = engine.scripting.functions.libraries.codes if content.has_functions else ()
+        key_delay_us = configuration[directives.RDB_KEY_SAVE_DELAY]
+
+        def on_keys(count: int) -> None:
+            if progress is not None:
+                progress.on_keys(count)
+            else:
+                sleep_for_keys(key_delay_us, count)
+
         return encode_records(
-            snapshot_records(aux, databases, engine.scripting.functions.libraries.codes),
+            snapshot_records(aux, databases, libraries),
             compress=configuration[directives.RDB_COMPRESSION],
             checksum=configuration[directives.RDB_CHECKSUM],
+            on_keys=on_keys,
+            batch_size=1 if key_delay_us else BATCH_SIZE,
         )
 
     def save(self) -> None:
         """See `Host`."""
-        if self._child is not None:
+        if self.engine.background.is_saving:
             raise SaveInProgress("a background save is in progress")
         size_bytes = save_in_foreground(self.snapshot_path(), self.snapshot())
         self.engine.keyspace.dirty = 0
@@ -127,18 +157,21 @@ class ServerHost:
 
     def start_background_save(self) -> None:
         """See `Host`."""
-        if self._child is not None:
-            raise SaveInProgress("a background save is in progress")
         engine = self.engine
+        if engine.background.is_saving:
+            raise SaveInProgress("a background save is in progress")
         engine.saves.on_background_start(self._now_ms(), engine.keyspace.dirty)
+        progress = self.new_progress()
         try:
-            self._child = start_background_save(self.snapshot_path(), self.snapshot())
+            self._child = start_background_save(self.snapshot_path(), self.snapshot(progress))
         except OSError:
             engine.saves.on_background_end(self._now_ms(), is_ok=False)
             raise
         engine.context.statistics.total_forks += 1
         engine.context.statistics.latest_fork_usec = int(self._child.fork_duration_s * 1e6)
         engine.latency.note(FORK, self._child.fork_duration_s * 1000, self._now_ms())
+        self._progress = progress
+        engine.background.begin(ChildKind.SAVE, engine.keyspace.key_count(), progress)
         log.info("snapshot.started", child_pid=self._child.pid)
         self._child_started.set()
 
@@ -147,8 +180,14 @@ class ServerHost:
         if self._child is not None:
             log.info("snapshot.aborted", child_pid=self._child.pid)
             self._child.kill()
-            self._child = None
+            self._forget_child()
             self.engine.saves.on_background_abort()
+
+    def _forget_child(self) -> None:
+        self._child = None
+        assert self._progress is not None
+        self.engine.background.end(self._progress)
+        self._progress = None
 
     async def keep_snapshots(self) -> None:
         """Wait for children that save, and start one when a save point is met; for ever."""
@@ -165,7 +204,7 @@ class ServerHost:
         outcome = await child.wait()
         if self._child is not child:
             return  # aborted, and maybe followed by another
-        self._child = None
+        self._forget_child()
         engine = self.engine
         is_ok = outcome.status is ChildStatus.SUCCEEDED
         engine.keyspace.dirty -= engine.saves.on_background_end(
@@ -188,7 +227,7 @@ class ServerHost:
             points = engine.configuration[directives.SAVE]
             now_ms = self._now_ms()
             point = due_save_point(points, engine.keyspace.dirty, engine.saves, now_ms)
-            if point is None or self._child is not None or engine.aof.rewrite.is_in_progress:
+            if point is None or engine.background.is_saving or engine.aof.rewrite.is_in_progress:
                 continue
             log.info("save_point.met", changes=point.changes, seconds=point.seconds)
             try:

@@ -15,6 +15,7 @@ from ..commands.failover import advance
 from ..engine import ServerEngine
 from ..replication.failover import Abort, HandOver
 from ..replication.feed import Feed
+from .child_progress import SharedProgress
 from .feeds import FeedServer, SnapshotSource
 from .master_link import MasterLink, wall_clock_ms
 
@@ -35,6 +36,7 @@ class ReplicationRuntime:
         *,
         snapshot: SnapshotSource,
         snapshot_path: Callable[[], str],
+        new_progress: Callable[[], SharedProgress] = SharedProgress,
         source_address: Callable[[], str] = lambda: "",
         tls_context: Callable[[], ssl.SSLContext | None] = lambda: None,
         clock_ms: Callable[[], int] = wall_clock_ms,
@@ -47,6 +49,7 @@ class ReplicationRuntime:
             pump,
             snapshot=snapshot,
             snapshot_path=snapshot_path,
+            new_progress=new_progress,
             new_mark=lambda: engine.host.random_hex(40).encode(),
             on_acknowledged=self.advance_failover,
             clock_ms=clock_ms,

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import trio
@@ -22,8 +22,8 @@ from server.config import load_configuration
 from server.engine import ServerEngine
 from server.persistence.rdb.encode import encode_records
 from server.persistence.snapshot import SavedDatabase, SnapshotAux, snapshot_records
+from server.replication.feed import SnapshotContent
 from server.replication.state import Replication
-from server.runtime.feeds import SnapshotSource
 from server.runtime.replication import ReplicationRuntime
 from tests.support.engine import FakeHost
 from vedette.conf import parse_text
@@ -52,9 +52,16 @@ class InProcessServer:
     engine: ServerEngine
     pump: Pump
     port: int
-    snapshot: SnapshotSource
+    snapshot: Callable[[], Iterable[bytes]]
     #: Where the server keeps its own snapshot.
     snapshot_file: Path
+    #: What was asked for of each snapshot, in turn.
+    contents: list[SnapshotContent] = field(default_factory=list)
+
+    def take_snapshot(self, content: SnapshotContent) -> Iterable[bytes]:
+        """Return what replicas are sent that asked for `content`."""
+        self.contents.append(content)
+        return self.snapshot()
 
     @property
     def replication(self) -> Replication:
@@ -107,7 +114,7 @@ async def serving(config: str = "") -> AsyncIterator[InProcessServer]:
         runtime = ReplicationRuntime(
             engine,
             pump,
-            snapshot=lambda: server.snapshot(),
+            snapshot=lambda progress, content: server.take_snapshot(content),
             snapshot_path=lambda: str(path),
         )
         async with open_background_nursery() as nursery:

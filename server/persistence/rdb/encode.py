@@ -7,6 +7,7 @@ speed: about a third of a microsecond for each key, most of it in joining and co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from struct import Struct
 from typing import Final, assert_never
 
@@ -26,10 +27,12 @@ from .records import (
 )
 from .strings import COMPRESSION_THRESHOLD, INTEGER_SIZE_LIMIT, encode_string
 
-#: Parts gathered before they are joined and handed out; an entry takes two to eight.
-PARTS_PER_CHUNK: Final = 4096
+#: Keys that are written together, into one chunk unless they are large.
+BATCH_SIZE: Final = 1024
 #: A single value of this size is handed out as it is, never copied into a larger chunk.
 LARGE_PART_SIZE: Final = 1 << 16
+#: A chunk is handed out once the values that are not small have added up to so much in it.
+CHUNK_SIZE: Final = 1 << 20
 
 ValueEncoder = Callable[..., Sequence[bytes]]
 
@@ -52,6 +55,8 @@ def encode_records(
     version: int = opcodes.WRITTEN_VERSION,
     compress: bool = True,
     checksum: bool = True,
+    on_keys: Callable[[int], None] = lambda count: None,
+    batch_size: int = BATCH_SIZE,
 ) -> Iterator[bytes]:
     """Yield the file that holds `records`, in chunks that are neither tiny nor copies of giants.
 
@@ -59,24 +64,35 @@ def encode_records(
     first and a SelectDb before its entries. `compress` is `rdbcompression`. Without `checksum`
     the footer is eight zero bytes, which readers take as "not checked".
 
+    `on_keys(count)` is called whenever so many keys more were handed out, `batch_size` at most.
+
     The mappings are read while the chunks are consumed: nothing may change them meanwhile.
     """
     crc = 0
-    for chunk in _encode_body(records, version, compress):
+    for chunk in _encode_body(records, version, compress, on_keys, batch_size):
         if checksum:
             crc = crc64(chunk, crc)
         yield chunk
     yield checksum_bytes(crc) if checksum else bytes(CHECKSUM_SIZE)
 
 
-def _encode_body(records: Iterable[Record], version: int, compress: bool) -> Iterator[bytes]:
+def _encode_body(
+    records: Iterable[Record],
+    version: int,
+    compress: bool,
+    on_keys: Callable[[int], None],
+    batch_size: int,
+) -> Iterator[bytes]:
     pending = [opcodes.MAGIC + b"%04d" % version]
     for record in records:
         match record:
             case Entries():
                 yield b"".join(pending)
                 pending.clear()
-                yield from _encode_entries(record, compress)
+                items = iter(record.values.items())
+                while batch := list(islice(items, batch_size)):
+                    yield from _encode_batch(record, batch, compress)
+                    on_keys(len(batch))
             case EndOfFile():
                 raise AssertionError("the encoder itself ends the file")
             case _:
@@ -111,8 +127,10 @@ def _encode_mark(
     return [bytes((opcode,)), *parts]
 
 
-def _encode_entries(entries: Entries, compress: bool) -> Iterator[bytes]:
-    """Yield the chunks of a run of keys.
+def _encode_batch(
+    entries: Entries, batch: Sequence[tuple[bytes, Value]], compress: bool
+) -> Iterator[bytes]:
+    """Yield the chunks of some of the keys of `entries`.
 
     Only bytes that are surely neither integers nor worth compressing are written right here;
     `encode_value` and `encode_string` do all the rest, and so say again what a string looks like.
@@ -124,7 +142,8 @@ def _encode_entries(entries: Entries, compress: bool) -> Iterator[bytes]:
     short_lengths = ONE_BYTE_LENGTHS
     parts: list[bytes] = []
     append = parts.append
-    for key, value in entries.values.items():
+    large_size = 0
+    for key, value in batch:
         if has_attributes:
             parts += _encode_attributes(entries, key)
         if type(value) is bytes:
@@ -145,17 +164,23 @@ def _encode_entries(entries: Entries, compress: bool) -> Iterator[bytes]:
                 append(value)
             else:
                 parts += encode_string(value, compress=compress)
+                if size >= LARGE_PART_SIZE:
+                    last = parts.pop()
+                    yield b"".join(parts)
+                    yield last
+                    parts.clear()
+                else:
+                    large_size += size
         else:
             type_byte, body = encode_value(value, compress=compress)
             append(type_byte)
             parts += encode_string(key, compress=compress)
             parts += body
-        if len(parts) >= PARTS_PER_CHUNK or len(parts[-1]) >= LARGE_PART_SIZE:
-            last = parts.pop() if len(parts[-1]) >= LARGE_PART_SIZE else b""
+            large_size += sum(map(len, body))
+        if large_size >= CHUNK_SIZE:
             yield b"".join(parts)
             parts.clear()
-            if last:
-                yield last
+            large_size = 0
     if parts:
         yield b"".join(parts)
 

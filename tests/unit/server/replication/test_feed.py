@@ -15,6 +15,7 @@ from server.replication.feed import (
     FeedState,
     OutputLimit,
     ReplicaOptions,
+    SnapshotContent,
     apply_replconf,
 )
 from server.replication.identity import Identity
@@ -71,7 +72,7 @@ def test_options_are_remembered() -> None:
         ([b"listening-port"], b"ERR syntax error"),
         ([b"listening-port", b"x"], b"ERR value is not an integer or out of range"),
         ([b"rdb-only", b"2"], b"ERR value is out of range, must be between 0 and 1"),
-        ([b"rdb-filter-only", b"functions"], b"ERR rdb-filter-only is not supported"),
+        ([b"rdb-filter-only", b"keys"], b"ERR Unsupported rdb-filter-only option: keys"),
         ([b"Nonsense", b"1"], b"ERR Unrecognized REPLCONF option: Nonsense"),
         (
             [b"ip-address", b"x" * 256],
@@ -347,3 +348,33 @@ def test_an_announced_address_is_shown_instead() -> None:
     feed = make_feed(ReplicaOptions(announced_address="replica.example"))
 
     assert feed.host == "replica.example"
+
+
+@pytest.mark.parametrize(
+    ("value", "content"),
+    [
+        (b"functions", SnapshotContent(has_data=False, has_functions=True)),
+        (b"FUNCTIONS functions", SnapshotContent(has_data=False, has_functions=True)),
+        (b"", SnapshotContent(has_data=False, has_functions=False)),
+    ],
+)
+def test_a_filter_leaves_out_what_it_does_not_name(value: bytes, content: SnapshotContent) -> None:
+    """Nothing named is nothing sent, as in Redis."""
+    options = ReplicaOptions()
+    assert apply_replconf(options, [b"REPLCONF", b"rdb-filter-only", value]) is None
+
+    assert options.content == content
+
+
+def test_a_snapshot_that_is_sent_while_it_is_made_shows_as_waited_for() -> None:
+    """So tools of Redis know it; one of known size shows as sent."""
+    options = ReplicaOptions(knows_eof=True, is_snapshot_only=True)
+    for arguments, state in (
+        ({"mark": b"m" * 40}, "wait_bgsave"),
+        ({"size_bytes": 5}, "send_bulk"),
+    ):
+        feed = Feed(1, options, "127.0.0.1", 1, created_ms=0)
+        feed.begin_snapshot(0, None, Identity(b"a" * 40))
+        feed.become_sending(**arguments)
+
+        assert f"state={state}," in feed.info_value(0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 import trio
 
-from server.replication.feed import FeedState
+from server.replication.feed import FeedState, SnapshotContent
 from tests.support.replication import InProcessServer, Peer, serving
 from tests.support.waiting import wait_until_async
 
@@ -329,3 +330,81 @@ async def test_many_replicas_come_and_go() -> None:
 
         assert list(server.engine.clients) == []
         assert server.replication.options == {}
+
+
+def endless_snapshot(server: InProcessServer) -> Iterator[bytes]:
+    """Give a snapshot that is never done, until its child is killed."""
+    yield b"REDIS0010"
+    while True:
+        time.sleep(0.01)
+        yield b""
+
+
+@pytest.mark.parametrize("config", ["repl-diskless-sync yes", "repl-diskless-sync no\nsave ''"])
+async def test_a_snapshot_that_nobody_waits_for_any_more_is_given_up(config: str) -> None:
+    """Its child would go on for nothing; as long as one replica waits it goes on."""
+    async with serving(config) as server:
+        server.snapshot = partial(endless_snapshot, server)
+        peers = [await Peer.connect(server.port) for _ in range(2)]
+        for peer in peers:
+            await peer.say("REPLCONF", "capa", "eof")
+            await peer.say("PSYNC", "?", -1)
+        background = server.engine.background
+        await wait_until_async(lambda: background.is_synchronising, 10, "a child to be forked")
+        await wait_for_replicas(server, 2)
+        await peers[0].close()
+        await wait_for_replicas(server, 1)
+        assert background.is_synchronising
+        await peers[1].close()
+
+        await wait_until_async(lambda: background.active is None, 10, "the child to be gone")
+
+
+async def test_the_delay_ends_when_enough_replicas_have_come() -> None:
+    """`repl-diskless-sync-max-replicas`: nobody waits for those that are not to come."""
+    config = "repl-diskless-sync-delay 3600\nrepl-diskless-sync-max-replicas 2"
+    async with serving(config) as server:
+        peers = [await Peer.connect(server.port) for _ in range(2)]
+        results: list[tuple[int, bytes]] = []
+
+        async def synchronise(peer: Peer) -> None:
+            results.append(await peer.synchronise())
+
+        async with trio.open_nursery() as nursery:
+            for peer in peers:
+                nursery.start_soon(synchronise, peer)
+
+        assert len(results) == 2
+        for peer in peers:
+            await peer.close()
+
+
+async def test_replicas_that_want_different_parts_get_different_snapshots() -> None:
+    """`rdb-filter-only`; the one without data does not spoil the other's."""
+    asked: list[SnapshotContent] = []
+    async with serving("repl-diskless-sync-delay 1") as server:
+        server.contents = asked
+        whole = await Peer.connect(server.port)
+        part = await Peer.connect(server.port)
+        await part.say("REPLCONF", "rdb-filter-only", "functions")
+        assert await part.line() == b"+OK"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(whole.synchronise)
+            nursery.start_soon(part.synchronise)
+
+        assert len(asked) == 2
+        assert {content.has_data for content in asked} == {True, False}
+        await whole.close()
+        await part.close()
+
+
+async def test_a_filter_needs_a_replica_that_finds_a_mark() -> None:
+    """A filtered snapshot never goes through a file."""
+    async with serving() as server:
+        peer = await Peer.connect(server.port)
+        await peer.say("REPLCONF", "rdb-filter-only", "functions")
+        assert await peer.line() == b"+OK"
+        await peer.say("PSYNC", "?", -1)
+
+        assert await peer.line() == b"-ERR Filtered replica requires EOF capability"
+        await peer.close()

@@ -19,6 +19,7 @@ from typing import Final
 
 import structlog
 import trio
+import trio.lowlevel
 from prometheus_client.metrics_core import Metric
 
 from monitoring.metrics import DIRECTIVES, server_metrics
@@ -186,6 +187,7 @@ class _Server:
             nursery.start_soon(self._replication.run, name="replication")
             nursery.start_soon(self._host.keep_snapshots, name="snapshots")
             nursery.start_soon(self._tick, name="timers")
+            nursery.start_soon(self._reclaim, name="memory")
             nursery.start_soon(
                 close_idle_clients,
                 self.pump,
@@ -273,11 +275,30 @@ class _Server:
             self._aof.tick()
             self.pump.settle()
 
+    async def _reclaim(self) -> None:
+        """Evict and free what takes longer than a moment, between batches."""
+        wanted = trio.Event()
+
+        def want() -> None:
+            wanted.set()
+
+        self.engine.memory.lazy_free.on_work = want
+        while True:
+            await wanted.wait()
+            wanted = trio.Event()
+            self.engine.begin_batch(_now_ms())
+            while self.engine.memory.reclaim():
+                self.pump.settle()
+                await trio.lowlevel.checkpoint()
+                self.engine.begin_batch(_now_ms())
+            self.pump.settle()
+
     def _after_batch(self) -> None:
         """Write what the batch did before anyone hears of it, then let replicas have it.
 
         What became safe by that may end waits, and the requests behind those write again.
         """
+        self.engine.memory.after_batch()
         self._aof.flush()
         while self.engine.has_woken:
             self.engine.end_batch()

@@ -299,7 +299,21 @@ MAX_MEMORY_POLICY: Final = Directive(
         "noeviction",
     ),
     "noeviction",
-    validate=_only("noeviction", "this server evicts no keys, so only noeviction is accepted"),
+)
+MAX_MEMORY_SAMPLES: Final = Directive("maxmemory-samples", Integer(1, 64), 5)
+MAX_MEMORY_EVICTION_TENACITY: Final = Directive("maxmemory-eviction-tenacity", Integer(0, 100), 10)
+REPLICA_IGNORE_MAX_MEMORY: Final = Directive(
+    "replica-ignore-maxmemory", YesNo(), True, aliases=("slave-ignore-maxmemory",)
+)
+LFU_LOG_FACTOR: Final = Directive("lfu-log-factor", Integer(), 10)
+LFU_DECAY_TIME: Final = Directive("lfu-decay-time", Integer(), 1)
+LAZYFREE_LAZY_EVICTION: Final = Directive("lazyfree-lazy-eviction", YesNo(), False)
+LAZYFREE_LAZY_EXPIRE: Final = Directive("lazyfree-lazy-expire", YesNo(), False)
+LAZYFREE_LAZY_SERVER_DEL: Final = Directive("lazyfree-lazy-server-del", YesNo(), False)
+LAZYFREE_LAZY_USER_DEL: Final = Directive("lazyfree-lazy-user-del", YesNo(), False)
+LAZYFREE_LAZY_USER_FLUSH: Final = Directive("lazyfree-lazy-user-flush", YesNo(), False)
+REPLICA_LAZY_FLUSH: Final = Directive(
+    "replica-lazy-flush", YesNo(), False, aliases=("slave-lazy-flush",)
 )
 
 NOTIFY_KEYSPACE_EVENTS: Final = Directive(
@@ -411,6 +425,17 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     MIN_REPLICAS_MAX_LAG,
     MAX_MEMORY,
     MAX_MEMORY_POLICY,
+    MAX_MEMORY_SAMPLES,
+    MAX_MEMORY_EVICTION_TENACITY,
+    REPLICA_IGNORE_MAX_MEMORY,
+    LFU_LOG_FACTOR,
+    LFU_DECAY_TIME,
+    LAZYFREE_LAZY_EVICTION,
+    LAZYFREE_LAZY_EXPIRE,
+    LAZYFREE_LAZY_SERVER_DEL,
+    LAZYFREE_LAZY_USER_DEL,
+    LAZYFREE_LAZY_USER_FLUSH,
+    REPLICA_LAZY_FLUSH,
     BUSY_REPLY_THRESHOLD,
     NOTIFY_KEYSPACE_EVENTS,
     SLOWLOG_LOG_SLOWER_THAN,
@@ -455,25 +480,14 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("active-expire-effort", Integer(1, 10), 1),
     Directive("unixsocketperm", Octal(), 0, Flag.IMMUTABLE),
     Directive("socket-mark-id", Integer(0, _UINT_MAX), 0, Flag.IMMUTABLE),
-    Directive("lazyfree-lazy-eviction", YesNo(), False),
-    Directive("lazyfree-lazy-expire", YesNo(), False),
-    Directive("lazyfree-lazy-server-del", YesNo(), False),
-    Directive("lazyfree-lazy-user-del", YesNo(), False),
-    Directive("lazyfree-lazy-user-flush", YesNo(), False),
-    Directive("replica-lazy-flush", YesNo(), False, aliases=("slave-lazy-flush",)),
     Directive("rdb-save-incremental-fsync", YesNo(), True),
     Directive("aof-rewrite-incremental-fsync", YesNo(), True),
     Directive("sanitize-dump-payload", Choice("no", "yes", "clients"), "no"),
     Directive("repl-disable-tcp-nodelay", YesNo(), False),
-    Directive("replica-ignore-maxmemory", YesNo(), True, aliases=("slave-ignore-maxmemory",)),
     Directive(
         "propagation-error-behavior", Choice("ignore", "panic", "panic-on-replicas"), "ignore"
     ),
-    Directive("maxmemory-samples", Integer(1), 5),
-    Directive("maxmemory-eviction-tenacity", Integer(0, 100), 10),
     Directive("maxmemory-clients", Memory(allows_percent=True), 0),
-    Directive("lfu-log-factor", Integer(), 10),
-    Directive("lfu-decay-time", Integer(), 1),
     Directive("enable-module-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE),
     Directive("list-max-listpack-size", _ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
     Directive("list-compress-depth", Integer(), 0),

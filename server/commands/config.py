@@ -91,6 +91,7 @@ def config_rewrite(ctx: ServerContext, argv: list[bytes]) -> Reply:
 )
 def config_resetstat(ctx: ServerContext, argv: list[bytes]) -> Reply:
     ctx.statistics = Statistics()
+    ctx.engine.memory.reset_statistics()
     ctx.engine.expiry_cycle.stale_share = 0.0
     ctx.engine.expiry_cycle.capped_count = 0
     ctx.engine.aof.delayed_count = 0

@@ -78,8 +78,7 @@ def dbsize(ctx: ServerContext, argv: list[bytes]) -> Reply:
     categories=("keyspace", "dangerous"),
 )
 def flushdb(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    _check_flush_options(argv)
-    _propagate_flush(ctx, argv, ctx.db.clear())
+    _flush(ctx, argv, [ctx.db])
     return OK
 
 
@@ -94,8 +93,7 @@ def flushdb(ctx: ServerContext, argv: list[bytes]) -> Reply:
     categories=("keyspace", "dangerous"),
 )
 def flushall(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    _check_flush_options(argv)
-    _propagate_flush(ctx, argv, ctx.keyspace.clear())
+    _flush(ctx, argv, ctx.keyspace.databases)
     # A snapshot of what is no more would come true at the next start.
     ctx.engine.host.abort_background_save()
     if ctx.engine.configuration[directives.SAVE] and not ctx.engine.is_loading:
@@ -107,15 +105,22 @@ def flushall(ctx: ServerContext, argv: list[bytes]) -> Reply:
     return OK
 
 
-def _check_flush_options(argv: list[bytes]) -> None:
-    """Accept SYNC and ASYNC, which are one here: emptying a dictionary does not wait."""
-    if len(argv) > 2 or (len(argv) == 2 and argv[1].upper() not in (b"SYNC", b"ASYNC")):
+def _flush(ctx: ServerContext, argv: list[bytes], databases: list[Database]) -> None:
+    """Delete all keys of `databases`, freeing them bit by bit if that is asked for.
+
+    Replicas flush too, even where nothing was deleted: they may hold what we do not.
+    """
+    mode = argv[1].upper() if len(argv) > 1 else b""
+    if len(argv) > 2 or mode not in (b"", b"SYNC", b"ASYNC"):
         raise syntax_error()
-
-
-def _propagate_flush(ctx: ServerContext, argv: list[bytes], deleted_count: int) -> None:
-    """Have replicas flush too, even where nothing was deleted: they may hold what we do not."""
-    ctx.keyspace.dirty += deleted_count
+    is_lazy = mode == b"ASYNC" or (
+        not mode and ctx.engine.configuration[directives.LAZYFREE_LAZY_USER_FLUSH]
+    )
+    for database in databases:
+        values = database.take_all()
+        ctx.keyspace.dirty += len(values)
+        if is_lazy:
+            ctx.engine.memory.lazy_free.add_dataset(values)
     ctx.engine.on_flush()
     ctx.engine.propagate(ctx.db.index, argv)
 

@@ -30,6 +30,7 @@ from vedette.resp.replies import (
 
 from .. import directives
 from ..engine import SaveInProgress, ServerContext
+from ..engine.datasets import adopt_loaded, saved_databases
 from ..persistence.rdb.encode import encode_records
 from ..persistence.rdb.payload import dump_payload
 from ..persistence.rdb.records import Entries, SelectDb
@@ -113,9 +114,12 @@ def _object(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if value is None:
         raise CommandError(NO_SUCH_KEY)
     size = len(dump_payload(value)) - _DUMP_OVERHEAD_BYTES
+    usage = ctx.engine.memory.usage
+    mark = usage.mark_shown(ctx.db, argv[2])
+    idle_s = usage.idle_s(ctx.db, argv[2], ctx.now_ms // 1000)
     return SimpleString(
-        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:0"
-        % (id(value), encoding_of(value), size)
+        b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:%d lru_seconds_idle:%d"
+        % (id(value), encoding_of(value), size, mark, idle_s)
     )
 
 
@@ -172,11 +176,16 @@ def _reload(ctx: ServerContext, argv: list[bytes]) -> Reply:
     functions.adopt(functions.load_apart(functions.libraries.codes))
     records = [
         record
-        for database in databases
+        for database in saved_databases(ctx.engine)
         if database.values
         for record in (
             SelectDb(database.index),
-            Entries(values=database.values, expire_at_ms=database.expires),
+            Entries(
+                values=database.values,
+                expire_at_ms=database.expire_at_ms,
+                idle_s=database.idle_s,
+                frequency=database.frequency,
+            ),
         )
     ]
     loaded = LoadedKeyspace()
@@ -187,10 +196,7 @@ def _reload(ctx: ServerContext, argv: list[bytes]) -> Reply:
         database_count=len(databases),
     )
     load.run()
-    for database in databases:
-        database.adopt(
-            loaded.values.get(database.index, {}), loaded.expire_at_ms.get(database.index, {})
-        )
+    adopt_loaded(ctx.engine, loaded)
     ctx.engine.on_flush()
     return OK
 

@@ -14,6 +14,7 @@ from ..engine import ServerContext
 from ..engine.keyspace_events import KeyspaceEvents
 from ..persistence.rdb.errors import DumpFooterError, RdbError
 from ..persistence.rdb.payload import dump_payload, restore_payload
+from ..store.usage import FIRST_FREQUENCY, MOST_FREQUENT
 from .arguments import parse_integer, syntax_error
 from .lifetimes import is_expired_at_once
 
@@ -39,12 +40,14 @@ def dump(ctx: ServerContext, argv: list[bytes]) -> Reply:
 class _RestoreOptions:
     replaces: bool = False
     is_absolute: bool = False
+    #: How the key is said to have been used; None: not said.
+    idle_s: int | None = None
+    frequency: int | None = None
 
     @classmethod
     def parse(cls, words: list[bytes]) -> _RestoreOptions:
-        """Read the options; IDLETIME and FREQ are checked and dropped, as nothing is evicted."""
+        """Read the options; IDLETIME and FREQ exclude one another."""
         options = cls()
-        has_idle_time = has_frequency = False
         rest = iter(words)
         for word in rest:
             match word.upper():
@@ -52,13 +55,13 @@ class _RestoreOptions:
                     options.replaces = True
                 case b"ABSTTL":
                     options.is_absolute = True
-                case b"IDLETIME" if not has_frequency:
-                    has_idle_time = True
-                    if parse_integer(_next(rest)) < 0:
+                case b"IDLETIME" if options.frequency is None:
+                    options.idle_s = parse_integer(_next(rest))
+                    if options.idle_s < 0:
                         raise CommandError(b"ERR Invalid IDLETIME value, must be >= 0")
-                case b"FREQ" if not has_idle_time:
-                    has_frequency = True
-                    if not 0 <= parse_integer(_next(rest)) <= 255:
+                case b"FREQ" if options.idle_s is None:
+                    options.frequency = parse_integer(_next(rest))
+                    if not 0 <= options.frequency <= MOST_FREQUENT:
                         raise CommandError(b"ERR Invalid FREQ value, must be >= 0 and <= 255")
                 case _:
                     raise syntax_error()
@@ -75,7 +78,7 @@ def _next(rest: Iterator[bytes]) -> bytes:
 @command(
     "RESTORE",
     arity=-4,
-    flags=Flag.WRITE | Flag.DENYOOM,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.NO_TOUCH,
     keys=Keys(1, 1, 1, ("OW", "UPDATE")),
     group="generic",
     since="2.6.0",
@@ -109,6 +112,7 @@ def restore(ctx: ServerContext, argv: list[bytes]) -> Reply:
         return OK
     ctx.db.delete(key)
     ctx.db.set(key, value)
+    _set_usage(ctx, key, options)
     ctx.changes = 1
     if expire_at_ms:
         ctx.db.expire_at(key, expire_at_ms)
@@ -118,3 +122,14 @@ def restore(ctx: ServerContext, argv: list[bytes]) -> Reply:
             )
     ctx.notify(KeyspaceEvents.GENERIC, b"restore", key)
     return OK
+
+
+def _set_usage(ctx: ServerContext, key: bytes, options: _RestoreOptions) -> None:
+    """Have the new `key` be as used as it is said to be; else as just made."""
+    usage = ctx.engine.memory.usage
+    now_s = ctx.now_ms // 1000
+    if not ctx.engine.usage_notes.is_on:
+        return
+    frequency = FIRST_FREQUENCY if options.frequency is None else options.frequency
+    usage.set_frequency(ctx.db, key, frequency, now_s)
+    usage.set_idle(ctx.db, key, options.idle_s or 0, now_s)

@@ -143,7 +143,7 @@ def _is_met(conditions: set[bytes], at_ms: int, present_ms: int | None) -> bool:
 @command(
     "TTL",
     arity=2,
-    flags=_READ,
+    flags=_READ | Flag.NO_TOUCH,
     keys=_READ_KEY,
     group="generic",
     since="1.0.0",
@@ -158,7 +158,7 @@ def ttl(ctx: ServerContext, argv: list[bytes]) -> Reply:
 @command(
     "PTTL",
     arity=2,
-    flags=_READ,
+    flags=_READ | Flag.NO_TOUCH,
     keys=_READ_KEY,
     group="generic",
     since="2.6.0",
@@ -172,7 +172,7 @@ def pttl(ctx: ServerContext, argv: list[bytes]) -> Reply:
 @command(
     "EXPIRETIME",
     arity=2,
-    flags=_READ,
+    flags=_READ | Flag.NO_TOUCH,
     keys=_READ_KEY,
     group="generic",
     since="7.0.0",
@@ -186,7 +186,7 @@ def expiretime(ctx: ServerContext, argv: list[bytes]) -> Reply:
 @command(
     "PEXPIRETIME",
     arity=2,
-    flags=_READ,
+    flags=_READ | Flag.NO_TOUCH,
     keys=_READ_KEY,
     group="generic",
     since="7.0.0",

@@ -1,8 +1,8 @@
 """The sections of INFO: names, order and spelling of fields as Redis 7.0 has them.
 
 A field is here if it means something in this server, or if dashboards fail without it (then it is
-the constant that is true here, such as `evicted_keys:0`). Memory is the resident size throughout:
-Python has no allocator whose books could say more. Follows `server.c: genRedisInfoString`.
+the constant that is true here, such as `cluster_enabled:0`). Follows `server.c:
+genRedisInfoString`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from vedette import REDIS_VERSION, __version__
-from vedette.clients import ClientKind, info_sections
+from vedette.clients import info_sections
 
 from .. import directives
 from ..engine import ServerContext
@@ -20,6 +20,7 @@ from ..persistence.aof.log import AofState
 from ..replication import report
 from ..scripting import Scripting
 from ..store.database import Database
+from .memory_overhead import memory_overhead
 
 Fields: TypeAlias = Mapping[str, object]
 
@@ -82,39 +83,51 @@ def clients(ctx: ServerContext) -> Fields:
 def memory(ctx: ServerContext) -> Fields:
     """Return the section `memory`."""
     engine = ctx.engine
-    used = engine.measure_memory()
-    peak = engine.peak_memory_bytes
+    overhead = memory_overhead(ctx)
+    used, held, resident = overhead.used, overhead.held, overhead.resident
     limit = engine.configuration[directives.MAX_MEMORY]
-    backlog = engine.replication.backlog
-    backlog_bytes = backlog.size_bytes if backlog is not None else 0
     machine = engine.facts.machine_memory_bytes
-    unsent = [(session.kind is ClientKind.REPLICA, session.unsent_bytes) for session in ctx.clients]
+    lazy_free = engine.memory.lazy_free
     return {
         "used_memory": used,
         "used_memory_human": human_size(used),
-        "used_memory_rss": used,
-        "used_memory_rss_human": human_size(used),
-        "used_memory_peak": peak,
-        "used_memory_peak_human": human_size(peak),
-        "used_memory_peak_perc": f"{100 * used / peak if peak else 0:.2f}%",
+        "used_memory_rss": resident,
+        "used_memory_rss_human": human_size(resident),
+        "used_memory_peak": overhead.peak,
+        "used_memory_peak_human": human_size(overhead.peak),
+        "used_memory_peak_perc": f"{overhead.peak_percentage:.2f}%",
+        "used_memory_overhead": overhead.total,
+        "used_memory_startup": overhead.startup,
+        "used_memory_dataset": overhead.dataset,
+        "used_memory_dataset_perc": f"{overhead.dataset_percentage:.2f}%",
+        "allocator_allocated": used,
+        "allocator_active": held,
+        "allocator_resident": held,
         "total_system_memory": machine,
         "total_system_memory_human": human_size(machine),
         **_script_memory(engine.scripting),
         "maxmemory": limit,
         "maxmemory_human": human_size(limit),
         "maxmemory_policy": engine.configuration[directives.MAX_MEMORY_POLICY],
-        "mem_fragmentation_ratio": "1.00",
-        "mem_not_counted_for_evict": 0,
-        "mem_replication_backlog": backlog_bytes,
-        "mem_total_replication_buffers": backlog_bytes,
-        "mem_clients_slaves": sum(size for is_replica, size in unsent if is_replica),
-        "mem_clients_normal": sum(size for is_replica, size in unsent if not is_replica),
+        "allocator_frag_ratio": f"{held / used:.2f}",
+        "allocator_frag_bytes": max(0, held - used),
+        "allocator_rss_ratio": "1.00",
+        "allocator_rss_bytes": 0,
+        "rss_overhead_ratio": f"{resident / held:.2f}",
+        "rss_overhead_bytes": resident - held,
+        "mem_fragmentation_ratio": f"{resident / used:.2f}",
+        "mem_fragmentation_bytes": resident - used,
+        "mem_not_counted_for_evict": engine.memory.not_counted_bytes,
+        "mem_replication_backlog": overhead.backlog,
+        "mem_total_replication_buffers": overhead.backlog + overhead.clients_replicas,
+        "mem_clients_slaves": overhead.clients_replicas,
+        "mem_clients_normal": overhead.clients_normal,
         "mem_cluster_links": 0,
-        "mem_aof_buffer": engine.aof.buffered_bytes,
+        "mem_aof_buffer": overhead.aof_buffer,
         "mem_allocator": "libc",
         "active_defrag_running": 0,
-        "lazyfree_pending_objects": 0,
-        "lazyfreed_objects": 0,
+        "lazyfree_pending_objects": lazy_free.pending_count,
+        "lazyfreed_objects": lazy_free.freed_count,
     }
 
 
@@ -215,8 +228,10 @@ def stats(ctx: ServerContext) -> Fields:
         "expired_keys": statistics.expired_keys,
         "expired_stale_perc": f"{cycle.stale_share * 100:.2f}",
         "expired_time_cap_reached_count": cycle.capped_count,
-        "evicted_keys": 0,
+        "evicted_keys": engine.memory.evicted_keys,
         "evicted_clients": 0,
+        "total_eviction_exceeded_time": engine.memory.exceeded_ms[0],
+        "current_eviction_exceeded_time": engine.memory.exceeded_ms[1],
         "keyspace_hits": statistics.keyspace_hits,
         "keyspace_misses": statistics.keyspace_misses,
         **info_sections.pubsub_fields(engine),

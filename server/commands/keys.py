@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
@@ -9,6 +10,7 @@ from vedette.cmdspec.keys import KeySpec
 from vedette.errors import CommandError
 from vedette.resp.replies import OK, Reply, SimpleString
 
+from .. import directives
 from ..engine import ServerContext
 from ..engine.keyspace_events import KeyspaceEvents
 from ..store.database import Database
@@ -31,6 +33,12 @@ _SUM: Final = ("request_policy:multi_shard", "response_policy:agg_sum")
     tips=_SUM,
     summary="Deletes keys.",
 )
+def del_(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    if ctx.engine.configuration[directives.LAZYFREE_LAZY_USER_DEL]:
+        return unlink(ctx, argv)
+    return _delete(ctx, argv[1:], lambda value: None)
+
+
 @command(
     "UNLINK",
     arity=-2,
@@ -39,16 +47,26 @@ _SUM: Final = ("request_policy:multi_shard", "response_policy:agg_sum")
     group="generic",
     since="4.0.0",
     tips=_SUM,
-    summary="Deletes keys, as DEL does.",
+    summary="Deletes keys; large values are freed bit by bit, and nobody waits for that.",
 )
-def del_(ctx: ServerContext, argv: list[bytes]) -> Reply:
+def unlink(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    return _delete(ctx, argv[1:], ctx.engine.memory.lazy_free.add)
+
+
+def _delete(ctx: ServerContext, keys: list[bytes], free: Callable[[Value], None]) -> int:
+    """Delete `keys`, what they held being handed to `free`; return how many there were."""
     db = ctx.db
     deleted = 0
-    for key in argv[1:]:
-        if (not db.expires or ctx.peek(key) is not None) and db.delete(key):
-            deleted += 1
-            if ctx.is_notifying:
-                ctx.notify(_GENERIC, b"del", key)
+    for key in keys:
+        if db.expires and ctx.peek(key) is None:
+            continue
+        value = db.take(key)
+        if value is None:
+            continue
+        deleted += 1
+        free(value)
+        if ctx.is_notifying:
+            ctx.notify(_GENERIC, b"del", key)
     if deleted:
         ctx.changes = deleted
     return deleted
@@ -57,7 +75,7 @@ def del_(ctx: ServerContext, argv: list[bytes]) -> Reply:
 @command(
     "EXISTS",
     arity=-2,
-    flags=Flag.READONLY | Flag.FAST,
+    flags=Flag.READONLY | Flag.FAST | Flag.NO_TOUCH,
     keys=Keys(1, -1, 1, ("RO",)),
     group="generic",
     since="1.0.0",
@@ -81,7 +99,7 @@ def exists(ctx: ServerContext, argv: list[bytes]) -> Reply:
 @command(
     "TYPE",
     arity=2,
-    flags=Flag.READONLY | Flag.FAST,
+    flags=Flag.READONLY | Flag.FAST | Flag.NO_TOUCH,
     keys=Keys(1, 1, 1, ("RO",)),
     group="generic",
     since="1.0.0",
@@ -139,17 +157,29 @@ def _rename(ctx: ServerContext, key: bytes, new_key: bytes, *, overwrites: bool)
         return False
     db = ctx.db
     expire_at_ms = db.expires.get(key)
-    _put(db, new_key, value, expire_at_ms)
+    mark = db.usage.get(key)
+    _put(ctx, db, new_key, value, expire_at_ms)
     db.delete(key)
+    _keep_mark(db, new_key, mark)
     ctx.notify(_GENERIC, b"rename_from", key)
     ctx.notify(_GENERIC, b"rename_to", new_key)
     ctx.changes = 1
     return True
 
 
-def _put(db: Database, key: bytes, value: Value, expire_at_ms: int | None) -> None:
+def _keep_mark(db: Database, key: bytes, mark: int | None) -> None:
+    """Have `key` be as used as its value was under another name."""
+    if mark is not None:
+        db.usage[key] = mark
+
+
+def _put(
+    ctx: ServerContext, db: Database, key: bytes, value: Value, expire_at_ms: int | None
+) -> None:
     """Make `key` anew, with the expiry time that its value had elsewhere."""
-    db.delete(key)
+    before = db.take(key)
+    if before is not None and ctx.engine.configuration[directives.LAZYFREE_LAZY_SERVER_DEL]:
+        ctx.engine.memory.lazy_free.add(before)
     db.set(key, value)
     if expire_at_ms is not None:
         db.expire_at(key, expire_at_ms)
@@ -201,7 +231,7 @@ def copy(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if _peek_in(ctx, target, new_key) is not None and not replaces:
         return 0
     copied = value if isinstance(value, bytes) else value.copy()
-    _put(target, new_key, copied, ctx.db.expires.get(key))
+    _put(ctx, target, new_key, copied, ctx.db.expires.get(key))
     _notify_in(ctx, target, b"copy_to", new_key)
     ctx.changes = 1
     return 1
@@ -224,8 +254,10 @@ def move(ctx: ServerContext, argv: list[bytes]) -> Reply:
     value = ctx.peek(key)
     if value is None or _peek_in(ctx, target, key) is not None:
         return 0
-    _put(target, key, value, ctx.db.expires.get(key))
+    mark = ctx.db.usage.get(key)
+    _put(ctx, target, key, value, ctx.db.expires.get(key))
     ctx.db.delete(key)
+    _keep_mark(target, key, mark)
     ctx.notify(_GENERIC, b"move_from", key)
     _notify_in(ctx, target, b"move_to", key)
     ctx.changes = 1

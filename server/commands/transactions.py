@@ -88,7 +88,7 @@ def exec_(ctx: ServerContext, argv: list[bytes]) -> Reply:
 @command(
     "WATCH",
     arity=-2,
-    flags=_FLAGS,
+    flags=_FLAGS | Flag.NO_TOUCH,
     keys=Keys(1, -1, 1, ("RO",)),
     group="transactions",
     since="2.2.0",

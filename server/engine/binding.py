@@ -132,7 +132,17 @@ def bind_configuration(engine: ServerEngine) -> None:
         d.STREAM_NODE_MAX_BYTES,
         d.STREAM_NODE_MAX_ENTRIES,
     )
-    configuration.on_change(engine.review_limits, d.MAX_MEMORY, d.SAVE, d.STOP_WRITES_ON_SAVE_ERROR)
+    configuration.on_change(engine.review_limits, d.SAVE, d.STOP_WRITES_ON_SAVE_ERROR)
+    configuration.on_change(
+        engine.memory.apply_settings,
+        d.MAX_MEMORY,
+        d.MAX_MEMORY_POLICY,
+        d.MAX_MEMORY_SAMPLES,
+        d.REPLICA_IGNORE_MAX_MEMORY,
+        d.LFU_LOG_FACTOR,
+        d.LFU_DECAY_TIME,
+        d.LAZYFREE_LAZY_SERVER_DEL,
+    )
     control_access()
     limit_encodings()
     notify()
@@ -145,6 +155,7 @@ def bind_configuration(engine: ServerEngine) -> None:
     )
     serve()
     replicate()
+    engine.memory.apply_settings()
 
 
 def _switch_aof(engine: ServerEngine) -> None:

@@ -44,6 +44,8 @@ from .binding import bind_configuration
 from .context import ServerContext
 from .host import Host, ProcessFacts
 from .keyspace_events import KeyspaceEvents
+from .memory import Memory
+from .usage_notes import UsageNotes
 
 READONLY = CommandError(b"READONLY You can't write against a read only replica.")
 LOADING = CommandError(b"LOADING Redis is loading the dataset in memory")
@@ -130,12 +132,8 @@ class ServerEngine(Engine):
         self.serves_stale_data = True
         #: Asked before a write on a master: False refuses it with NOREPLICAS. None: no such rule.
         self.has_enough_replicas: Callable[[], bool] | None = None
-        #: Whether the process has grown beyond `maxmemory`, as of the last review.
-        self.is_out_of_memory = False
         #: Whether writes are refused because the dataset could not be saved.
         self.is_saving_broken = False
-        #: The largest resident size seen.
-        self.peak_memory_bytes = 0
         self.scripting = Scripting(self)
         self.rates = Rates()
         self.local_expiries = LocalExpiries(self.expire)
@@ -143,8 +141,8 @@ class ServerEngine(Engine):
         self.slow_log = SlowLog()
         self.latency = LatencyMonitor()
         self._redaction = Redaction(self.configuration.settings.table)
-        #: A key is being deleted because its time has come, whatever command came upon it.
-        self._is_expiring = False
+        #: A key is being deleted (`drop`), whatever command came upon it.
+        self._is_dropping = False
         #: Whom tasks of the server, which no client has asked for, are taken to be done by.
         self._nobody = Session(0)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
@@ -154,6 +152,8 @@ class ServerEngine(Engine):
             put_off=lambda act: self.after_reply.append(act),
             at_batch_end=lambda act: self.at_batch_end.append(act),
         )
+        self.memory = Memory(self)
+        self.usage_notes = UsageNotes(self, self.memory.usage)
         bind_configuration(self)
 
     def make_context(self) -> ServerContext:
@@ -220,7 +220,7 @@ class ServerEngine(Engine):
             or self.is_replica
             or self.load.started_ms is not None
             or self.has_enough_replicas is not None
-            or self.is_out_of_memory
+            or self.memory.is_exceeded
             or self.is_saving_broken
             or bool(self.aof.error)
             or self.scripting.slow_refusal is not None
@@ -236,7 +236,7 @@ class ServerEngine(Engine):
             return LOADING
         if self.load.is_async and any_flags & Flag.NO_ASYNC_LOADING:
             return LOADING
-        if self.is_out_of_memory and any_flags & Flag.DENYOOM and not self.is_replica:
+        if any_flags & Flag.DENYOOM and not self.memory.may_allocate():
             return OUT_OF_MEMORY
         if any_flags & Flag.WRITE and (refusal := self.refusal_of_write()) is not None:
             return refusal
@@ -403,7 +403,7 @@ class ServerEngine(Engine):
         self.keyspace.announce_changes(self._on_change if tracked_keys.is_in_use else None)
 
     def _on_change(self, key: bytes) -> None:
-        self.tracked_keys.on_change(key, self.context.session, is_its_doing=not self._is_expiring)
+        self.tracked_keys.on_change(key, self.context.session, is_its_doing=not self._is_dropping)
 
     def on_flush(self) -> None:
         """Hear that a database, or all of them, has been emptied or replaced."""
@@ -479,6 +479,7 @@ class ServerEngine(Engine):
             self.local_expiries.run(now_ms)
         for database in self.keyspace.databases:
             database.close_gaps()
+        self.usage_notes.on_tick()
         self.review_limits()
         is_child_active = self.saves.is_in_progress or self.aof.rewrite.is_in_progress
         if self.saves.is_scheduled and not is_child_active:
@@ -489,25 +490,17 @@ class ServerEngine(Engine):
                 return  # the status of the saves says so, and save points will try again
 
     def review_limits(self) -> None:
-        """See whether writes have to be refused for want of memory, or because saving fails."""
+        """See whether memory is short, and whether writes are refused because saving fails."""
         configuration = self.configuration
-        limit_bytes = configuration[directives.MAX_MEMORY]
-        is_out_of_memory = bool(limit_bytes) and self.measure_memory() > limit_bytes
+        self.memory.review()
         is_saving_broken = (
             not self.saves.is_last_background_save_ok
             and configuration[directives.STOP_WRITES_ON_SAVE_ERROR]
             and bool(configuration[directives.SAVE])
         )
-        if (is_out_of_memory, is_saving_broken) != (self.is_out_of_memory, self.is_saving_broken):
-            self.is_out_of_memory = is_out_of_memory
+        if is_saving_broken != self.is_saving_broken:
             self.is_saving_broken = is_saving_broken
             self.recheck()
-
-    def measure_memory(self) -> int:
-        """Return the resident size of the process in bytes, keeping the largest ever seen."""
-        resident_bytes = self.host.resident_bytes()
-        self.peak_memory_bytes = max(self.peak_memory_bytes, resident_bytes)
-        return resident_bytes
 
     # --- effects ---------------------------------------------------------------------------------
 
@@ -608,13 +601,19 @@ class ServerEngine(Engine):
         self.context.changes |= ONLY_EXPIRED
 
     def _forget_expired(self, database: Database, key: bytes) -> None:
-        self._is_expiring = True
-        database.delete(key)
-        self._is_expiring = False
+        self.drop(database, key, is_lazy=self.configuration[directives.LAZYFREE_LAZY_EXPIRE])
         self.keyspace.dirty += 1
         self.context.statistics.expired_keys += 1
         if self.context.is_notifying:
             self.publish_key_event(KeyspaceEvents.EXPIRED, database.index, b"expired", key)
+
+    def drop(self, database: Database, key: bytes, *, is_lazy: bool) -> None:
+        """Delete a key that no client has asked to delete: its time has come, or it is evicted."""
+        self._is_dropping = True
+        value = database.take(key)
+        self._is_dropping = False
+        if is_lazy and value is not None:
+            self.memory.lazy_free.add(value)
 
     def discard_transaction(self, session: Session) -> None:
         super().discard_transaction(session)

@@ -85,6 +85,18 @@ class Host(Protocol):
     def resident_bytes(self) -> int:
         """Return the resident size of the process."""
 
+    def used_bytes(self) -> int:
+        """Return how much memory the allocators of the process have given out."""
+
+    def held_bytes(self) -> int:
+        """Return how much memory the allocators have from the system."""
+
+    def allocator_report(self) -> str:
+        """Return the allocators' books as text (MEMORY MALLOC-STATS)."""
+
+    def release_memory(self) -> None:
+        """Give free memory back to the system (MEMORY PURGE)."""
+
     def cpu_seconds(self) -> tuple[float, float, float, float]:
         """Return system and user CPU seconds of the process, then those of its children."""
 

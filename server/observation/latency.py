@@ -17,6 +17,7 @@ COMMAND: Final = "command"
 FAST_COMMAND: Final = "fast-command"
 UNBLOCKING: Final = "command-unblocking"
 EXPIRE_CYCLE: Final = "expire-cycle"
+EVICTION_CYCLE: Final = "eviction-cycle"
 FORK: Final = "fork"
 
 

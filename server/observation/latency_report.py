@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from .latency import COMMAND, EXPIRE_CYCLE, FAST_COMMAND, FORK, UNBLOCKING, LatencyMonitor, Series
+from .latency import (
+    COMMAND,
+    EVICTION_CYCLE,
+    EXPIRE_CYCLE,
+    FAST_COMMAND,
+    FORK,
+    UNBLOCKING,
+    LatencyMonitor,
+    Series,
+)
 
 _COLUMNS: Final = 80
 _ROWS: Final = 4
@@ -41,6 +50,10 @@ _ADVICE: Final[dict[str, tuple[str, ...]]] = {
     EXPIRE_CYCLE: (
         "Many keys expire at once, or large ones do: spread their times, and split large values.",
         "A higher 'hz' has expiry done in smaller portions.",
+    ),
+    EVICTION_CYCLE: (
+        "Evicting took long: 'maxmemory-eviction-tenacity' bounds how long it may at a time, and"
+        " 'lazyfree-lazy-eviction' has large values freed bit by bit.",
     ),
     FORK: (
         "A fork copies the page tables of the process: its time grows with the memory in use. Save"

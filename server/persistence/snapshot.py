@@ -61,11 +61,16 @@ class SnapshotAux:
 
 @dataclass(frozen=True, slots=True)
 class SavedDatabase:
-    """One database as it is saved; `expire_at_ms` holds the keys that expire."""
+    """One database as it is saved; `expire_at_ms` holds the keys that expire.
+
+    `idle_s` and `frequency` tell of the keys of which it is known how they are used.
+    """
 
     index: int
     values: Mapping[bytes, Value]
     expire_at_ms: Mapping[bytes, int]
+    idle_s: Mapping[bytes, int] = field(default_factory=dict)
+    frequency: Mapping[bytes, int] = field(default_factory=dict)
 
 
 def snapshot_records(
@@ -82,7 +87,12 @@ def snapshot_records(
         if database.values:
             yield SelectDb(database.index)
             yield ResizeDb(len(database.values), len(database.expire_at_ms))
-            yield Entries(values=database.values, expire_at_ms=database.expire_at_ms)
+            yield Entries(
+                values=database.values,
+                expire_at_ms=database.expire_at_ms,
+                idle_s=database.idle_s,
+                frequency=database.frequency,
+            )
 
 
 def _aux_records(aux: SnapshotAux) -> Iterator[Aux]:
@@ -115,6 +125,8 @@ class LoadedKeyspace:
 
     values: dict[int, dict[bytes, Value]] = field(default_factory=dict)
     expire_at_ms: dict[int, dict[bytes, int]] = field(default_factory=dict)
+    idle_s: dict[int, dict[bytes, int]] = field(default_factory=dict)
+    frequency: dict[int, dict[bytes, int]] = field(default_factory=dict)
     libraries: list[bytes] = field(default_factory=list)
 
     def on_entries(self, database: int, entries: Entries) -> int:
@@ -124,6 +136,10 @@ class LoadedKeyspace:
         values.update(entries.values)
         if entries.expire_at_ms:
             self.expire_at_ms.setdefault(database, {}).update(entries.expire_at_ms)
+        if entries.idle_s:
+            self.idle_s.setdefault(database, {}).update(entries.idle_s)
+        if entries.frequency:
+            self.frequency.setdefault(database, {}).update(entries.frequency)
         return len(values) - count_before
 
     def on_library(self, code: bytes) -> bool:

@@ -26,6 +26,7 @@ from vedette.runtime.durable_file import write_durably
 from vedette.types import RunId
 
 from .. import directives
+from ..engine.datasets import saved_databases
 from ..engine.host import ProcessFacts, SaveInProgress, ShutdownRequest
 from ..observation.latency import FORK
 from ..persistence.aof.log import AofState
@@ -34,11 +35,11 @@ from ..persistence.rdb.encode import BATCH_SIZE, encode_records
 from ..persistence.save_points import due_save_point
 from ..persistence.snapshot import (
     ReplicationPosition,
-    SavedDatabase,
     SnapshotAux,
     snapshot_records,
 )
 from ..replication.feed import EVERYTHING, SnapshotContent
+from .allocations import Allocations, UncountedError, resident_bytes
 from .child import Child, ChildStatus
 from .child_progress import SharedProgress, sleep_for_keys
 from .saving import save_in_foreground, start_background_save
@@ -64,6 +65,12 @@ class ServerHost:
         self._progress: SharedProgress | None = None
         #: Set when a child was started; replaced by the task that waits for it.
         self._child_started = trio.Event()
+        #: None: the allocators cannot be asked, and the resident size has to do.
+        self._allocations: Allocations | None = None
+        try:
+            self._allocations = Allocations()
+        except UncountedError as error:
+            log.warning("memory.not_counted", error=str(error))
 
     def attach(self, engine: ServerEngine) -> None:
         """Take the engine whose dataset is saved."""
@@ -120,15 +127,11 @@ class ServerHost:
         aux = SnapshotAux(
             redis_version=REDIS_VERSION,
             created_at_s=int(time.time()),
-            used_memory_bytes=self.resident_bytes(),
+            used_memory_bytes=self.used_bytes(),
             replication=position,
             is_aof_base=is_aof_base,
         )
-        databases = [
-            SavedDatabase(database.index, database.values, database.expires)
-            for database in engine.keyspace.databases
-            if content.has_data
-        ]
+        databases = saved_databases(engine) if content.has_data else []
         libraries = engine.scripting.functions.libraries.codes if content.has_functions else ()
         key_delay_us = configuration[directives.RDB_KEY_SAVE_DELAY]
 
@@ -292,8 +295,24 @@ class ServerHost:
 
     def resident_bytes(self) -> int:
         """See `Host`."""
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
+        return resident_bytes()
+
+    def used_bytes(self) -> int:
+        """See `Host`."""
+        return resident_bytes() if self._allocations is None else self._allocations.used_bytes()
+
+    def held_bytes(self) -> int:
+        """See `Host`."""
+        return resident_bytes() if self._allocations is None else self._allocations.held_bytes()
+
+    def allocator_report(self) -> str:
+        """See `Host`."""
+        return "" if self._allocations is None else self._allocations.report()
+
+    def release_memory(self) -> None:
+        """See `Host`."""
+        if self._allocations is not None:
+            self._allocations.release()
 
     def cpu_seconds(self) -> tuple[float, float, float, float]:
         """See `Host`."""

@@ -18,6 +18,7 @@ from vedette.errors import CommandError, VedetteError
 
 from .. import directives
 from ..engine import ServerEngine
+from ..engine.datasets import adopt_loaded
 from ..persistence.rdb.decode import RUN_SIZE
 from ..persistence.rdb.errors import RdbError
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
@@ -131,8 +132,7 @@ async def load_at_start(engine: ServerEngine, path: str) -> None:
         functions.adopt(functions.load_apart(loaded.libraries))
     except CommandError as error:
         raise LoadError(f"{path}: a function library cannot be loaded: {error}") from error
-    for index, values in loaded.values.items():
-        databases[index].adopt(values, loaded.expire_at_ms.get(index, {}))
+    adopt_loaded(engine, loaded)
     engine.saves.last_load_keys_loaded = load.keys_loaded
     engine.saves.last_load_keys_expired = len(load.expired)
     position = load.replication

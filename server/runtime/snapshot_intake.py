@@ -27,6 +27,7 @@ from vedette.runtime.durable_file import sync_directory
 
 from .. import directives
 from ..engine import ServerEngine
+from ..engine.datasets import adopt_loaded
 from ..persistence.rdb.decode import RdbStreamDecoder, check_file
 from ..persistence.rdb.errors import UnsupportedDatabaseError
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
@@ -97,11 +98,7 @@ class SnapshotIntake(ABC):
         assert self._load.is_finished
         assert self._libraries is not None
         engine.scripting.functions.adopt(self._libraries)
-        loaded = self._loaded
-        for database in engine.keyspace.databases:
-            database.adopt(
-                loaded.values.get(database.index, {}), loaded.expire_at_ms.get(database.index, {})
-            )
+        adopt_loaded(engine, self._loaded, is_from_master=True)
         engine.keyspace.dirty += 1
         engine.on_flush()
         engine.saves.last_load_keys_loaded = self._load.keys_loaded

@@ -63,7 +63,7 @@ class Run:
         says_something = ScriptFlag.SAYS_NOTHING not in flags
         self._is_read_only = is_read_only or (says_something and ScriptFlag.NO_WRITES in flags)
         self._may_exceed_memory = says_something and ScriptFlag.ALLOW_OOM in flags
-        self._was_out_of_memory = engine.is_out_of_memory
+        self._was_out_of_memory = engine.memory.is_exceeded
         self._replication_flags = 3
         self._is_calling = False
         self._table = interpreter.table
@@ -174,5 +174,6 @@ def _session_for(caller: Session) -> Session:
     session.name = caller.name
     session.database_index = caller.database_index
     session.is_deaf = caller.is_deaf
+    session.is_no_touch = caller.is_no_touch
     session.kind = caller.kind
     return session

@@ -286,7 +286,7 @@ class Scripting:
             if refusal is not None:
                 raise refusal
         may_exceed = ScriptFlag.ALLOW_OOM | ScriptFlag.NO_WRITES
-        if engine.is_out_of_memory and not flags & may_exceed:
+        if engine.memory.is_exceeded and not flags & may_exceed:
             raise _OUT_OF_MEMORY
 
     def _run(

@@ -40,6 +40,8 @@ class Database:
         "index",
         "observed",
         "on_new_key",
+        "on_replaced",
+        "usage",
         "values",
     )
 
@@ -59,6 +61,10 @@ class Database:
         self._on_touch = on_touch
         #: Called with each key that is made, while somebody wants to know (`announce_new_keys`).
         self.on_new_key: Callable[[Database, bytes], None] | None = None
+        #: Called with what a key held that is set anew, while somebody wants to have it.
+        self.on_replaced: Callable[[Value], None] | None = None
+        #: When, or how often, keys were used: the marks of `KeyUsage`, which writes them.
+        self.usage: dict[bytes, int] = {}
 
     def __len__(self) -> int:
         return len(self.values)
@@ -84,13 +90,20 @@ class Database:
 
     def delete(self, key: bytes) -> bool:
         """Delete `key`; return whether it was there."""
-        if self.values.pop(key, None) is None:
-            return False
+        return self.take(key) is not None
+
+    def take(self, key: bytes) -> Value | None:
+        """Delete `key`; return what it held, or None."""
+        value = self.values.pop(key, None)
+        if value is None:
+            return None
         if self.expires:
             self.expires.pop(key, None)
+        if self.usage:
+            self.usage.pop(key, None)
         if self.observed:
             self.touch(key)
-        return True
+        return value
 
     def expire_at(self, key: bytes, expire_at_ms: int | None) -> None:
         """Set the expiry time of `key`, which must exist; None makes it persistent."""
@@ -109,16 +122,14 @@ class Database:
 
     def clear(self) -> int:
         """Delete every key; return how many there were. Watchers of keys that existed are told."""
-        count = len(self.values)
-        touched = [key for key in self.observed if key in self.values]
-        self.values = {}
-        self.expires = {}
-        for key in touched:
-            self._on_touch(self, key)
-        return count
+        return len(self.take_all())
 
-    def adopt(self, values: dict[bytes, Value], expires: dict[bytes, int]) -> None:
-        """Take over a loaded dataset in place of the present one, without a copy.
+    def take_all(self) -> dict[bytes, Value]:
+        """Delete every key as `clear` does; return what they held."""
+        return self.adopt({}, {})
+
+    def adopt(self, values: dict[bytes, Value], expires: dict[bytes, int]) -> dict[bytes, Value]:
+        """Take over a loaded dataset in place of the present one, which is returned; no copy.
 
         Its values have the encodings of the default limits, and get those of the limits in force.
         """
@@ -127,15 +138,19 @@ class Database:
                 if not isinstance(value, bytes):
                     value.settle(self._limits)
         touched = [key for key in self.observed if key in self.values or key in values]
+        before = self.values
         self.values = values
         self.expires = expires
+        self.usage = {}
         for key in touched:
             self._on_touch(self, key)
+        return before
 
     def swap_contents(self, other: Database) -> None:
         """Exchange the datasets of two databases, telling nobody: `Keyspace.swap` does that."""
         self.values, other.values = other.values, self.values
         self.expires, other.expires = other.expires, self.expires
+        self.usage, other.usage = other.usage, self.usage
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         """Return the next cursor (0: the end) and about `count` keys."""
@@ -154,6 +169,8 @@ class Database:
             self.values = dict(self.values)
         if is_sparse(self.expires):
             self.expires = dict(self.expires)
+        if is_sparse(self.usage):
+            self.usage = dict(self.usage)
 
     def expired_among(self, keys: Iterable[bytes], now_ms: int) -> list[bytes]:
         """Return those of `keys` that have expired (the active expiry cycle's question)."""
@@ -161,8 +178,8 @@ class Database:
         return [key for key in keys if expires.get(key, now_ms + 1) <= now_ms]
 
 
-class AnnouncingDatabase(Database):
-    """A database that calls `on_new_key` for each key that is made.
+class AttentiveDatabase(Database):
+    """A database that calls `on_new_key` for each key that is made, `on_replaced` for what goes.
 
     A class of its own, which a database takes on and off, so that the usual database need not ask
     at every write whether anybody wants to know.
@@ -171,13 +188,18 @@ class AnnouncingDatabase(Database):
     __slots__ = ()
 
     def set(self, key: bytes, value: Value) -> None:
-        is_new = key not in self.values
+        before = self.values.get(key)
         super().set(key, value)
-        if is_new and self.on_new_key is not None:
-            self.on_new_key(self, key)
+        self._tell(key, before, value)
 
     def replace(self, key: bytes, value: Value) -> None:
-        is_new = key not in self.values
+        before = self.values.get(key)
         super().replace(key, value)
-        if is_new and self.on_new_key is not None:
-            self.on_new_key(self, key)
+        self._tell(key, before, value)
+
+    def _tell(self, key: bytes, before: Value | None, value: Value) -> None:
+        if before is None:
+            if self.on_new_key is not None:
+                self.on_new_key(self, key)
+        elif before is not value and self.on_replaced is not None:
+            self.on_replaced(before)

@@ -43,14 +43,17 @@ _next_entry.argtypes = (
     ctypes.c_void_p,
 )
 
+#: What the calls work on; made once, as that takes longer than a call.
+_position = ctypes.c_ssize_t()
+_key: Any = ctypes.py_object()
+_at_position, _at_key = ctypes.byref(_position), ctypes.byref(_key)
+
 
 def _keys_by_place(mapping: Dictionary, start: int, end: int) -> list[bytes]:
-    position = ctypes.c_ssize_t(start)
-    key = ctypes.py_object()
-    at_position, at_key = ctypes.byref(position), ctypes.byref(key)
+    _position.value = start
     found = []
-    while _next_entry(mapping, at_position, at_key, None) and position.value <= end:
-        found.append(key.value)
+    while _next_entry(mapping, _at_position, _at_key, None) and _position.value <= end:
+        found.append(_key.value)
     return found
 
 
@@ -59,11 +62,10 @@ def _keys_by_count(mapping: Dictionary, start: int, end: int) -> list[bytes]:
 
 
 def _at_by_place(mapping: Dictionary, place: int) -> tuple[bytes, int] | None:
-    position = ctypes.c_ssize_t(place)
-    key = ctypes.py_object()
-    if not _next_entry(mapping, ctypes.byref(position), ctypes.byref(key), None):
+    _position.value = place
+    if not _next_entry(mapping, _at_position, _at_key, None):
         return None
-    return key.value, position.value - 1
+    return _key.value, _position.value - 1
 
 
 def _at_by_count(mapping: Dictionary, place: int) -> tuple[bytes, int] | None:

@@ -22,6 +22,8 @@ TOLERATED_COUNT = SAMPLE_COUNT // 10
 #: What bounds how long other work waits: samples in one call, and the time that they take.
 SAMPLES_PER_CALL = 200
 SECONDS_PER_CALL = 0.01
+#: Samples between two looks at the clock.
+SAMPLES_A_LOOK = 20
 
 
 class ExpiryCycle:
@@ -71,7 +73,7 @@ class ExpiryCycle:
                 stale += len(expired)
                 if len(expired) <= TOLERATED_COUNT:
                     break
-                if self._clock() > ends_s:
+                if samples_left % SAMPLES_A_LOOK == 0 and self._clock() > ends_s:
                     samples_left = 0
             if samples_left == 0:
                 self.capped_count += 1

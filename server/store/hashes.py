@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from .digest import DIGEST_SIZE, mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
 from .roster import Roster
-from .values import Scannable, is_sparse, sampled_bytes
+from .values import SAMPLE_COUNT, Container, Scannable, is_sparse, sampled_bytes
 
 #: The number that Redis mixes into the digest (`OBJ_HASH`).
 _DIGEST_TYPE: Final = (4).to_bytes(4, "big")
@@ -37,10 +37,18 @@ class Hash(Scannable):
         return len(self.fields)
 
     def __sizeof__(self) -> int:
+        return self.size_bytes(SAMPLE_COUNT)
+
+    def size_bytes(self, sample_count: int) -> int:
         fields = self.fields
-        elements_bytes = sampled_bytes(fields, len(fields))
-        elements_bytes += sampled_bytes(fields.values(), len(fields)) + sys.getsizeof(self._roster)
+        count = len(fields)
+        elements_bytes = sampled_bytes(fields, count, sample_count)
+        elements_bytes += sampled_bytes(fields.values(), count, sample_count)
+        elements_bytes += sys.getsizeof(self._roster)
         return object.__sizeof__(self) + sys.getsizeof(fields) + elements_bytes
+
+    def containers(self) -> list[Container]:
+        return [self.fields, *(self._roster.containers() if self._roster is not None else ())]
 
     def set(self, field: bytes, text: bytes, limits: EncodingLimits) -> int:
         """Set `field`; return how many fields are new: 0 or 1."""

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from vedette.clients import Session
 from vedette.clients.blocking import KeyLoss
 
-from .database import AnnouncingDatabase, Database, EveryKey
+from .database import AttentiveDatabase, Database, EveryKey
 from .encoding_limits import EncodingLimits
+from .values import Value
 
 
 class Keyspace:
@@ -49,7 +50,18 @@ class Keyspace:
         """Have `on_new_key` called with each key that is made from now on; None: nobody."""
         for database in self.databases:
             database.on_new_key = on_new_key
-            database.__class__ = Database if on_new_key is None else AnnouncingDatabase
+            self._choose_class(database)
+
+    def hand_over_replaced(self, on_replaced: Callable[[Value], None] | None) -> None:
+        """Have `on_replaced` called with what keys held that are set anew; None: nobody."""
+        for database in self.databases:
+            database.on_replaced = on_replaced
+            self._choose_class(database)
+
+    @staticmethod
+    def _choose_class(database: Database) -> None:
+        is_plain = database.on_new_key is None and database.on_replaced is None
+        database.__class__ = Database if is_plain else AttentiveDatabase
 
     def announce_changes(self, on_change: Callable[[bytes], None] | None) -> None:
         """Have `on_change` called with each key that changes from now on; None: nobody."""

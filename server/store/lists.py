@@ -13,7 +13,7 @@ from itertools import islice
 from typing import ClassVar, Final
 
 from .digest import mix_digest
-from .values import Collection, sampled_bytes
+from .values import SAMPLE_COUNT, Collection, Container, sampled_bytes
 
 #: The number that Redis mixes into the digest of a list (`OBJ_LIST`).
 _DIGEST_TYPE: Final = (1).to_bytes(4, "big")
@@ -35,8 +35,14 @@ class List(Collection):
         return len(self.items)
 
     def __sizeof__(self) -> int:
+        return self.size_bytes(SAMPLE_COUNT)
+
+    def containers(self) -> list[Container]:
+        return [self.items]
+
+    def size_bytes(self, sample_count: int) -> int:
         items = self.items
-        elements_bytes = sampled_bytes(items, len(items))
+        elements_bytes = sampled_bytes(items, len(items), sample_count)
         return object.__sizeof__(self) + sys.getsizeof(items) + elements_bytes
 
     def encoding(self) -> bytes:

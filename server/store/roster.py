@@ -32,6 +32,10 @@ class Roster:
         """Return the size of the list; the members are the container's."""
         return object.__sizeof__(self) + sys.getsizeof(self._order) + sys.getsizeof(self._gone)
 
+    def containers(self) -> tuple[list[bytes], set[bytes]]:
+        """Return what the members are kept in."""
+        return self._order, self._gone
+
     def add(self, member: bytes) -> None:
         """Note a member that the container did not have."""
         if member in self._gone:

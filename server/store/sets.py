@@ -12,7 +12,7 @@ from .digest import mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
 from .integers import is_canonical_integer
 from .roster import Roster
-from .values import Scannable, is_sparse, sampled_bytes
+from .values import SAMPLE_COUNT, Container, Scannable, is_sparse, sampled_bytes
 
 #: The number that Redis mixes into the digest (`OBJ_SET`).
 _DIGEST_TYPE: Final = (2).to_bytes(4, "big")
@@ -50,8 +50,15 @@ class Set(Scannable):
         return len(self.members)
 
     def __sizeof__(self) -> int:
+        return self.size_bytes(SAMPLE_COUNT)
+
+    def containers(self) -> list[Container]:
+        return [self.members, *(self._roster.containers() if self._roster is not None else ())]
+
+    def size_bytes(self, sample_count: int) -> int:
         members = self.members
-        elements_bytes = sampled_bytes(members, len(members)) + sys.getsizeof(self._roster)
+        elements_bytes = sampled_bytes(members, len(members), sample_count)
+        elements_bytes += sys.getsizeof(self._roster)
         return object.__sizeof__(self) + sys.getsizeof(members) + elements_bytes
 
     def __iter__(self) -> Iterator[bytes]:

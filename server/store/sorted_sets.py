@@ -20,7 +20,7 @@ from sortedcontainers import SortedList
 from .dict_places import scan
 from .digest import DIGEST_SIZE, mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
-from .values import Scannable, is_sparse, sampled_bytes
+from .values import SAMPLE_COUNT, Container, Scannable, is_sparse, sampled_bytes
 
 #: What the pair of a score and a member takes, with the score and its place in the order.
 _PAIR_BYTES: Final = sys.getsizeof((0.0, b"")) + sys.getsizeof(0.0) + 8
@@ -60,8 +60,16 @@ class SortedSet(Scannable):
         return len(self.pairs)
 
     def __sizeof__(self) -> int:
+        return self.size_bytes(SAMPLE_COUNT)
+
+    def containers(self) -> list[Container]:
+        # SortedList's own: it has no other way to be emptied than as a whole.
+        order = self._order if self.is_packed else self._order._lists
+        return [self.pairs, order]
+
+    def size_bytes(self, sample_count: int) -> int:
         count = len(self.pairs)
-        elements_bytes = sampled_bytes(self.pairs, count) + count * _PAIR_BYTES
+        elements_bytes = sampled_bytes(self.pairs, count, sample_count) + count * _PAIR_BYTES
         return object.__sizeof__(self) + sys.getsizeof(self.pairs) + elements_bytes
 
     def encoding(self) -> bytes:

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Sized
 from itertools import islice
-from typing import ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from .encoding_limits import EncodingLimits
 
 #: Elements looked at for the size of all, as many as in Redis' MEMORY USAGE.
-_SAMPLE_COUNT: Final = 5
+SAMPLE_COUNT: Final = 5
 _COUNT_MASK: Final = 1023
 #: Slots take at most some 100 bytes for an element in a container that has only grown.
 _SPARSE_BYTES: Final = 512
+
+#: What elements are kept in. Any: whoever empties one does not look at them.
+Container: TypeAlias = "dict[Any, Any] | set[Any] | deque[Any] | list[Any]"
 
 
 class Collection(ABC, Sized):
@@ -50,6 +54,17 @@ class Collection(ABC, Sized):
     def elements(self) -> Iterable[bytes] | None:
         """Return the elements, in their order if they have one; None: SORT does not take these."""
 
+    def containers(self) -> list[Container]:
+        """Return what the elements are kept in, to be emptied bit by bit; none: in one go.
+
+        Lists in a list are long ones.
+        """
+        return []
+
+    def size_bytes(self, sample_count: int) -> int:
+        """Return about how much memory this takes, going by that many elements (0: all)."""
+        return sys.getsizeof(self)
+
     def settle(self, limits: EncodingLimits) -> None:  # most types have one encoding
         """Choose the encoding by `limits`, as Redis does when it loads a value."""
 
@@ -64,9 +79,12 @@ class Scannable(Collection):
         """Return the next cursor (0: the end) and about `count` elements."""
 
 
-def sampled_bytes(elements: Iterable[bytes], count: int) -> int:
-    """Return about how much memory `count` elements take, going by the first of `elements`."""
-    sampled = [sys.getsizeof(element) for element in islice(elements, _SAMPLE_COUNT)]
+def sampled_bytes(elements: Iterable[bytes], count: int, sample_count: int) -> int:
+    """Return about how much memory `count` elements take, going by the first of `elements`.
+
+    `sample_count` is of how many; 0: of all.
+    """
+    sampled = [sys.getsizeof(element) for element in islice(elements, sample_count or None)]
     return sum(sampled) * count // len(sampled) if sampled else 0
 
 

@@ -92,6 +92,18 @@ class FakeHost:
     def resident_bytes(self) -> int:
         return self.memory_bytes
 
+    def used_bytes(self) -> int:
+        return self.memory_bytes
+
+    def held_bytes(self) -> int:
+        return self.memory_bytes + 1_000_000
+
+    def allocator_report(self) -> str:
+        return "report"
+
+    def release_memory(self) -> None:
+        self.asked.append("release")
+
     def cpu_seconds(self) -> tuple[float, float, float, float]:
         return (1.5, 2.25, 0.125, 0.5)
 

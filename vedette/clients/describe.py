@@ -6,16 +6,14 @@ has no counterpart here (a client's fixed reply buffer) is 0.
 
 from __future__ import annotations
 
+from .footprint import footprint_of
 from .session import ClientKind, Session
 
 
 def describe_client(session: Session, now_ms: int) -> bytes:
     """Return the fields of `session` as `name=value`, separated by spaces, without a line end."""
-    pending_bytes = sum(map(len, session.outbox))
     queued = session.queued_commands
-    queued_bytes = sum(len(word) for argv in queued or () for word in argv)
-    query_bytes = session.parser.buffered_bytes + session.waiting_bytes
-    output_bytes = pending_bytes + session.unsent_bytes
+    footprint = footprint_of(session)
     fields = (
         ("id", session.id),
         ("addr", session.address),
@@ -30,16 +28,16 @@ def describe_client(session: Session, now_ms: int) -> bytes:
         ("psub", len(session.patterns)),
         ("ssub", len(session.shard_channels)),
         ("multi", -1 if queued is None else len(queued)),
-        ("qbuf", query_bytes),
+        ("qbuf", footprint.query_bytes),
         ("qbuf-free", 0),
         ("argv-mem", 0),
-        ("multi-mem", queued_bytes),
+        ("multi-mem", footprint.queued_bytes),
         ("rbs", 0),
         ("rbp", 0),
         ("obl", 0),
         ("oll", len(session.outbox) + len(session.backlog)),
-        ("omem", output_bytes),
-        ("tot-mem", query_bytes + queued_bytes + output_bytes),
+        ("omem", footprint.output_bytes),
+        ("tot-mem", footprint.total_bytes),
         ("events", _events(session)),
         ("cmd", session.last_command),
         ("user", session.user_name.decode("latin-1")),

@@ -35,6 +35,8 @@ class Flag(enum.IntFlag):
     #: Comes upon keys that it does not name (SCAN, RANDOMKEY): what of them has expired is deleted
     #: key by key, not as one unit.
     TOUCHES_ARBITRARY_KEYS = enum.auto()
+    #: Looks at keys without that counting as a use of them (TTL, OBJECT).
+    NO_TOUCH = enum.auto()
     #: Allowed to a RESP2 client that has subscribed.
     WHILE_SUBSCRIBED = enum.auto()
 

@@ -29,10 +29,10 @@ import trio
 from ... import directives
 from ...commands.replication import WAIT_REASON
 from ...engine import ServerEngine
+from ...engine.datasets import saved_databases
 from ...persistence.aof.log import AofState
 from ...persistence.aof.manifest import Manifest, ManifestError
 from ...persistence.aof.rebuilding import encode_commands
-from ...persistence.snapshot import SavedDatabase
 from ..child import Child, ChildOutcome, ChildStatus, start_child
 from ..loading import LoadError, Pacer
 from .files import AofFiles
@@ -363,10 +363,7 @@ class AppendOnlyFile:
         """Return the bytes of a base; the dataset is read as they are consumed."""
         if is_rdb:
             return self._snapshot()
-        databases = [
-            SavedDatabase(database.index, database.values, database.expires)
-            for database in self._engine.keyspace.databases
-        ]
+        databases = saved_databases(self._engine)
         timestamp_s = self._clock_ms() // 1000 if self._log.annotates_time else None
         libraries = self._engine.scripting.functions.libraries.codes
         return encode_commands(databases, libraries, timestamp_s=timestamp_s)

@@ -15,6 +15,7 @@ from vedette.errors import CommandError
 
 from ... import directives
 from ...engine import ServerEngine
+from ...engine.datasets import adopt_loaded
 from ...engine.replay import Replay
 from ...persistence.aof.manifest import AofFile, Manifest
 from ...persistence.aof.reading import (
@@ -159,9 +160,7 @@ class AofLoad:
             raise LoadError(
                 f"{self._path}: a function library cannot be loaded: {error}"
             ) from error
-        databases = self._engine.keyspace.databases
-        for index, values in self._loaded.values.items():
-            databases[index].adopt(values, self._loaded.expire_at_ms.get(index, {}))
+        adopt_loaded(self._engine, self._loaded)
         self._engine.saves.last_load_keys_loaded = snapshot.keys_loaded
         self._snapshot = None
         self._replay = Replay(self._engine, AofReader(self._data, snapshot.end_offset))

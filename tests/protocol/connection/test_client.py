@@ -127,7 +127,7 @@ def test_the_list_tells_what_each_client_is_at() -> None:
         ["deT", "0", "0", "-1", "NULL", "3"],
         ["N", "0", "0", "-1", "client|list", "0"],
     ]
-    assert lines[1]["multi-mem"] == str(len("STOREkeyvalue"))
+    assert int(lines[1]["multi-mem"]) > len("STOREkeyvalue")
 
 
 def test_the_list_may_be_narrowed() -> None:

@@ -50,7 +50,6 @@ def test_defaults_are_those_of_redis() -> None:
         ("shutdown-on-sigint now then", "argument(s) must be one of the following"),
         ("appendonly yes", "no append-only file"),
         ("cluster-enabled yes", "no cluster mode"),
-        ("maxmemory-policy allkeys-lru", "evicts no keys"),
         ("tls-ciphersuites TLS_AES_128_GCM_SHA256", "cannot be chosen"),
         ("loadmodule /lib/x.so", "no modules"),
         ("rename-command CONFIG hidden", "does not rename"),

@@ -1,0 +1,349 @@
+"""Keeping to maxmemory: evicting, refusing, freeing bit by bit; notes of how keys are used."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from server.engine import ServerEngine
+from tests.support.engine import FakeHost, TestEngine
+
+LIMIT = 30_000_000
+
+
+class CountedHost(FakeHost):
+    """A process in which a key takes 1000 bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine: ServerEngine | None = None
+        self.overhead_bytes = 0
+
+    def used_bytes(self) -> int:
+        if self.engine is None:
+            return LIMIT - 100_000
+        keys = self.engine.keyspace.key_count()
+        return LIMIT - 100_000 + 1000 * keys + self.overhead_bytes
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> TestEngine:
+    """An engine with 200 keys of 900 bytes, of which the limit allows 100; nothing is evicted."""
+    monkeypatch.setattr("tests.support.engine.FakeHost", CountedHost)
+    engine = TestEngine()
+    assert isinstance(engine.host, CountedHost)
+    engine.host.engine = engine.engine
+    for number in range(200):
+        engine.call("SET", f"key:{number}", "x" * 850)
+    engine.sink.take()
+    return engine
+
+
+def limit(engine: TestEngine, policy: str, *more: str) -> None:
+    engine.call("CONFIG", "SET", "maxmemory-eviction-tenacity", "100", *more)
+    engine.call("CONFIG", "SET", "maxmemory-policy", policy)
+    engine.call("CONFIG", "SET", "maxmemory", str(LIMIT))
+
+
+def test_keys_are_evicted_until_the_limit_is_kept(engine: TestEngine) -> None:
+    """At once when CONFIG SET lowers it; replicas are told, and whoever listens for events."""
+    listener = engine.connect()
+    engine.call("CONFIG", "SET", "notify-keyspace-events", "Ee")
+    engine.call("SUBSCRIBE", "__keyevent@0__:evicted", session=listener)
+    limit(engine, "allkeys-lru")
+
+    assert 90 <= engine.call("DBSIZE") <= 100
+    count = 200 - engine.call("DBSIZE")
+    commands = engine.sink.take()
+    assert [command[0] for command in commands] == [b"DEL"] * count
+    assert f"evicted_keys:{count}" in engine.call("INFO", "stats").decode()
+    assert b"".join(listener.outbox).count(b"evicted\r\n") == count
+    assert engine.call("SET", "another", "v") == b"OK"
+
+
+def test_a_batch_that_takes_too_much_is_made_up_for(engine: TestEngine) -> None:
+    """`after_batch` looks once it is time to count again, and brings memory back to the limit."""
+    limit(engine, "allkeys-random")
+    for number in range(50):
+        engine.call("SET", f"new:{number}", "x" * 850)
+    engine.engine.memory._counted_at_s = 0.0
+
+    engine.engine.memory.after_batch()
+
+    assert engine.call("DBSIZE") <= 100
+
+
+def test_evictions_are_lazy_if_asked_for(engine: TestEngine) -> None:
+    """Then replicas are sent UNLINK."""
+    limit(engine, "allkeys-random", "lazyfree-lazy-eviction", "yes")
+
+    assert {command[0] for command in engine.sink.take()} == {b"UNLINK"}
+
+
+def test_commands_are_refused_when_nothing_may_be_evicted(engine: TestEngine) -> None:
+    """Volatile policies find no key that expires; deletions make room at once."""
+    limit(engine, "volatile-lru")
+
+    assert engine.error("SET", "k", "v").startswith("OOM command not allowed")
+    assert engine.call("GET", "key:1")
+    assert engine.call("DEL", *(f"key:{number}" for number in range(150))) == 150
+    assert engine.call("SET", "k", "v") == b"OK"
+
+
+def test_a_replica_leaves_evicting_to_its_master(engine: TestEngine) -> None:
+    """Unless replica-ignore-maxmemory says that it is no exact copy anyway."""
+    engine.engine.set_role(is_replica=True, is_read_only=False)
+    limit(engine, "allkeys-lru")
+
+    assert engine.call("DBSIZE") == 200
+    assert engine.call("SET", "k", "v") == b"OK"
+    engine.call("CONFIG", "SET", "replica-ignore-maxmemory", "no")
+    assert engine.call("DBSIZE") <= 100
+
+
+def test_a_paused_dataset_is_left_alone(engine: TestEngine) -> None:
+    """A coordinated failover relies on nothing changing meanwhile."""
+    engine.call("CLIENT", "PAUSE", "10000", "WRITE")
+    limit(engine, "allkeys-lru")
+
+    assert engine.call("DBSIZE") == 200
+    engine.call("CLIENT", "UNPAUSE")
+    engine.engine.on_tick(engine.now_ms)
+    assert engine.call("DBSIZE") <= 100
+
+
+def test_what_takes_long_is_done_in_slices(engine: TestEngine) -> None:
+    """Commands run meanwhile; `reclaim` goes on until it says that nothing is left."""
+    memory = engine.engine.memory
+    times = itertools.count(0.0, 0.001)
+    engine.engine._clock = lambda: next(times)
+    woken: list[bool] = []
+    memory.lazy_free.on_work = lambda: woken.append(True)
+    engine.call("CONFIG", "SET", "maxmemory-policy", "allkeys-random")
+    engine.call("CONFIG", "SET", "maxmemory", str(LIMIT))
+
+    assert woken
+    assert 100 < engine.call("DBSIZE") < 200
+    assert not memory.is_exceeded
+    while memory.reclaim():
+        pass
+    assert engine.call("DBSIZE") <= 100
+
+
+def test_the_time_beyond_the_limit_is_told(engine: TestEngine) -> None:
+    """INFO has the whole of it and the present stretch."""
+    now = 0.0
+    engine.engine._clock = lambda: now
+    limit(engine, "noeviction")
+    now = 2.5
+
+    assert engine.engine.memory.exceeded_ms == (2500, 2500)
+    engine.call("FLUSHALL")
+    engine.engine.memory.review()
+    now = 9.0
+    assert engine.engine.memory.exceeded_ms == (2500, 0)
+
+
+def test_memory_that_is_not_counted_evicts_nothing(engine: TestEngine) -> None:
+    """Deletions go to the append-only file too: its buffer must not lead to more of them."""
+    assert isinstance(engine.host, CountedHost)
+    engine.call("DEL", *(f"key:{number}" for number in range(101)))
+    limit(engine, "allkeys-lru")
+    assert engine.call("DBSIZE") == 99
+
+    engine.host.overhead_bytes = 50_000
+    engine.engine.aof.appended += 50_000
+    engine.engine.memory.review()
+
+    assert engine.call("DBSIZE") == 99
+
+
+def test_uses_are_noted_and_looks_are_not() -> None:
+    """TTL, TYPE, EXISTS and OBJECT look; GET, SET and TOUCH use."""
+    engine = TestEngine()
+    engine.call("SET", "k", "v")
+    engine.advance(3000)
+    for words in (("TTL", "k"), ("TYPE", "k"), ("EXISTS", "k"), ("OBJECT", "ENCODING", "k")):
+        engine.call(*words)
+        assert engine.call("OBJECT", "IDLETIME", "k") == 3, words
+    for words in (("GET", "k"), ("TOUCH", "k"), ("SET", "k", "w"), ("MGET", "x", "k")):
+        engine.advance(3000)
+        engine.call(*words)
+        assert engine.call("OBJECT", "IDLETIME", "k") == 0, words
+
+
+def test_a_client_may_keep_its_uses_from_being_noted() -> None:
+    """CLIENT NO-TOUCH: all but TOUCH, in scripts too."""
+    engine = TestEngine()
+    engine.call("SET", "k", "v")
+    engine.call("CLIENT", "NO-TOUCH", "ON")
+    engine.advance(3000)
+    engine.call("GET", "k")
+    engine.call("EVAL", "return redis.call('GET', 'k')", "0")
+
+    assert engine.call("OBJECT", "IDLETIME", "k") == 3
+    engine.call("TOUCH", "k")
+    assert engine.call("OBJECT", "IDLETIME", "k") == 0
+
+
+def test_a_busy_server_notes_no_uses_unless_eviction_needs_them() -> None:
+    """A key may have been used just now, so that its idle time is 0; later notes begin anew."""
+    engine = TestEngine()
+    engine.engine.on_tick(engine.now_ms)
+    engine.engine.commands_processed += 1000
+    engine.advance(100)
+    engine.engine.on_tick(engine.now_ms)
+    row = engine.engine.table.named(b"GET")
+    assert row is not None
+    plain = row.handler
+
+    engine.call("SET", "k", "v")
+    engine.advance(5000)
+    assert engine.call("OBJECT", "IDLETIME", "k") == 0
+    engine.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert row.handler is not plain
+    engine.engine.commands_processed += 1_000_000
+    engine.engine.on_tick(engine.now_ms)
+    assert row.handler is not plain
+    engine.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    engine.engine.on_tick(engine.now_ms)
+    engine.advance(7000)
+    engine.engine.on_tick(engine.now_ms)
+    engine.advance(2000)
+    assert engine.call("OBJECT", "IDLETIME", "k") == 2
+
+
+def test_frequencies_are_counted_under_lfu_only() -> None:
+    """And idle times under any other policy only, with Redis' words for the rest."""
+    engine = TestEngine("maxmemory-policy allkeys-lfu")
+    engine.call("SET", "k", "v")
+    assert engine.call("OBJECT", "FREQ", "k") == 5
+    engine.call("GET", "k")
+    assert engine.call("OBJECT", "FREQ", "k") == 6
+    assert "idle time not tracked" in engine.error("OBJECT", "IDLETIME", "k")
+    engine.advance(120_000)
+    assert engine.call("OBJECT", "FREQ", "k") == 4
+    engine.call("RENAME", "k", "l")
+    assert engine.call("OBJECT", "FREQ", "l") in (4, 5)
+
+    engine.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert "access frequency not tracked" in engine.error("OBJECT", "FREQ", "l")
+    assert engine.call("OBJECT", "IDLETIME", "l") == 0
+
+
+def test_restore_says_how_a_key_is_used() -> None:
+    """IDLETIME and FREQ of RESTORE, as far as the policy measures it."""
+    engine = TestEngine("maxmemory-policy allkeys-lru")
+    engine.call("SET", "k", "v")
+    payload = engine.call("DUMP", "k")
+    engine.call("RESTORE", "a", "0", payload, "IDLETIME", "1000")
+    assert engine.call("OBJECT", "IDLETIME", "a") == 1000
+    engine.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+    engine.call("RESTORE", "b", "0", payload, "FREQ", "100")
+    assert engine.call("OBJECT", "FREQ", "b") == 100
+
+
+def test_how_keys_are_used_survives_a_snapshot() -> None:
+    """DEBUG RELOAD takes all through the codec."""
+    engine = TestEngine("maxmemory-policy allkeys-lru\nenable-debug-command yes")
+    engine.call("SET", "k", "v")
+    engine.advance(9000)
+    engine.call("DEBUG", "RELOAD")
+    assert engine.call("OBJECT", "IDLETIME", "k") == 9
+    engine.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+    engine.call("RESTORE", "b", "0", engine.call("DUMP", "k"), "FREQ", "77")
+    engine.call("DEBUG", "RELOAD")
+    assert engine.call("OBJECT", "FREQ", "b") == 77
+
+
+@pytest.mark.parametrize(
+    ("directive", "words"),
+    [
+        ("", ("UNLINK", "k")),
+        ("lazyfree-lazy-user-del yes", ("DEL", "k")),
+        ("lazyfree-lazy-server-del yes", ("SET", "k", "v")),
+        ("lazyfree-lazy-server-del yes", ("RENAME", "other", "k")),
+        ("lazyfree-lazy-user-flush yes", ("FLUSHALL",)),
+        ("", ("FLUSHDB", "ASYNC")),
+        ("lazyfree-lazy-expire yes", ("GET", "k")),
+    ],
+)
+def test_large_values_are_freed_bit_by_bit_where_asked_for(
+    directive: str, words: tuple[str, ...]
+) -> None:
+    """The key is gone at once; INFO counts what is still to be freed, and what has been."""
+    engine = TestEngine(directive)
+    engine.call("SET", "other", "v")
+    engine.call("SADD", "k", *range(1000))
+    if words[0] == "GET":
+        engine.call("PEXPIRE", "k", "10")
+        engine.advance(10)
+    engine.call(*words)
+
+    assert engine.call("TYPE", "k") != b"set"
+    assert engine.engine.memory.lazy_free.pending_count >= 1
+    while engine.engine.memory.reclaim():
+        pass
+    text = engine.call("INFO", "memory").decode()
+    assert "lazyfree_pending_objects:0" in text
+    assert "lazyfreed_objects:0" not in text
+
+
+def test_values_are_freed_at_once_where_nobody_asked() -> None:
+    """As in Redis, whose defaults are these."""
+    engine = TestEngine()
+    for words in (("DEL", "k"), ("SET", "k", "v"), ("FLUSHALL",)):
+        engine.call("SADD", "k", *range(1000))
+        engine.call(*words)
+        engine.call("DEL", "k")
+
+    assert engine.engine.memory.lazy_free.pending_count == 0
+    assert engine.engine.memory.lazy_free.freed_count == 0
+
+
+def test_memory_stats_doctor_purge_and_malloc_stats_answer() -> None:
+    """Parts add up to the whole; the doctor has nothing to say of an empty server."""
+    engine = TestEngine()
+    engine.call("SET", "k", "v")
+    flat = engine.call("MEMORY", "STATS")
+    stats = dict(zip(flat[::2], flat[1::2], strict=True))
+
+    assert stats[b"total.allocated"] == engine.host.memory_bytes
+    assert stats[b"keys.count"] == 1
+    assert b"overhead.hashtable.main" in stats[b"db.0"]
+    assert b"nothing" in engine.call("MEMORY", "DOCTOR")
+    engine.host.memory_bytes += 900_000_000
+    engine.call("MEMORY", "STATS")
+    engine.host.memory_bytes -= 800_000_000
+    assert b"at the peak" in engine.call("MEMORY", "DOCTOR")
+    assert engine.call("MEMORY", "PURGE") == b"OK"
+    assert "release" in engine.host.asked
+    assert engine.call("MEMORY", "MALLOC-STATS") == b"report"
+
+
+def test_memory_usage_may_look_at_all_elements() -> None:
+    """SAMPLES 0: then a single large element is not missed."""
+    engine = TestEngine()
+    for words in (
+        ("RPUSH", "k", *["x"] * 50, "y" * 100_000),
+        (
+            "HSET",
+            "k",
+            *[word for number in range(50) for word in (number, "v")],
+            "z",
+            "y" * 100_000,
+        ),
+        (
+            "ZADD",
+            "k",
+            *[word for number in range(50) for word in (number, number)],
+            "99",
+            "y" * 100_000,
+        ),
+    ):
+        engine.call("DEL", "k")
+        engine.call(*words)
+        assert engine.call("MEMORY", "USAGE", "k") < 100_000
+        assert engine.call("MEMORY", "USAGE", "k", "SAMPLES", "0") > 100_000
+    assert engine.error("MEMORY", "USAGE", "k", "SAMPLES", "-1") == "ERR syntax error"

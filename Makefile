@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SEEDS ?= 1000
+KILLS ?= 300
 EXAMPLES ?= 2000
 SEED ?= 0
 RUNS ?= 5
@@ -11,7 +12,7 @@ EXTRAS ?= dev
 PACKAGES := vedette vedette_cli server sentinel ha_client monitoring drills
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv up test check format sim conformance drill bench clean
+.PHONY: help venv up test check format sim crash conformance drill bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +47,9 @@ sim: venv ## run SEEDS simulated clusters (default 1000)
 
 conformance: venv ## compare EXAMPLES random sequences of commands with redis-server (default 2000)
 	$(BIN)/python -m tests.conformance --examples $(EXAMPLES) --seed $(SEED)
+
+crash: venv ## kill a server KILLS times (default 300), with each policy of appendfsync
+	$(BIN)/python -m tests.crash --kills $(KILLS)
 
 drill: venv ## rehearse a failover on real processes
 	$(BIN)/vedette drill run master-crash $(ARGS)

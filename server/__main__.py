@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+import structlog
 import trio
 
 from vedette import REDIS_VERSION, __version__
@@ -41,6 +42,8 @@ Examples:
        vedette-server /etc/vedette.conf --loglevel verbose
        echo 'maxclients 128' | vedette-server -
 """
+
+log = structlog.get_logger()
 
 _PROGRAM = f"Vedette {__version__}"
 
@@ -108,6 +111,7 @@ def _serve(configuration: Configuration) -> int:
         return_code = 1
     except* (AofLostError, ListenError, LoadError, TlsError, OSError) as group:
         for each in group.exceptions:
+            log.error("server.failed", error=str(each))
             sys.stderr.write(f"Vedette server: {each}\n")
         return_code = 1
     else:

@@ -18,6 +18,9 @@ SUBCOMMANDS = {
     "up": ("Start a master, replicas and sentinels, and watch them.", "vedette_cli.up:up"),
     "drill": ("Break a laboratory on purpose and judge what happened.", "vedette_cli.drill:drill"),
     "exporter": ("Serve metrics of other servers and sentinels.", "vedette_cli.programs:exporter"),
+    "backup": ("Take a verified copy of a running server's data.", "vedette_cli.backup:backup"),
+    "check-rdb": ("Check a snapshot (RDB file).", "vedette_cli.check_rdb:check_rdb"),
+    "check-aof": ("Check or mend an append-only file.", "vedette_cli.check_aof:check_aof"),
     "doctor": ("Check that this machine and installation are fit.", "vedette_cli.doctor:doctor"),
     "version": ("Print the version.", "vedette_cli.version:version"),
 }

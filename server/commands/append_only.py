@@ -10,7 +10,7 @@ from vedette.resp.replies import Reply, SimpleString
 
 from ..engine import ServerContext
 from ..persistence.aof.log import AofState
-from .arguments import parse_integer, parse_integer_between
+from .arguments import parse_integer
 from .replication import WAIT_REASON
 from .waiting import deadline_after_milliseconds
 
@@ -58,9 +58,9 @@ def bgrewriteaof(ctx: ServerContext, argv: list[bytes]) -> Reply:
 def waitaof(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
     """Block until all that was written so far, by anyone, is synced as often as is asked for."""
     replication, aof = ctx.engine.replication, ctx.engine.aof
-    local_count = parse_integer_between(
-        argv[1], 0, 1, b"ERR value is out of range, must be between 0 and 1"
-    )
+    local_count = parse_integer(argv[1])
+    if not 0 <= local_count <= 1:
+        raise CommandError(b"ERR value is out of range, must be between 0 and 1")
     replica_count = parse_integer(argv[2])
     if replica_count < 0:
         raise CommandError(b"ERR value is out of range, must be positive")

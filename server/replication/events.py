@@ -104,6 +104,8 @@ class FollowConfig:
     timeout_ms: int = 60_000
     #: The other end is a replica yet, and asked to become the master (FAILOVER).
     is_failover: bool = False
+    #: Nothing is wanted but a snapshot, and no stream after it.
+    is_snapshot_only: bool = False
     #: Up to which offset the stream is on our disk; -1 where there is no append-only file.
     synced_offset: Callable[[], int] = lambda: -1
 

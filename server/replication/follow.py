@@ -351,7 +351,9 @@ class Follow:
 
     def _begin_capabilities(self) -> None:
         self._become(FollowState.CAPABILITIES)
-        self._send(b"REPLCONF", b"capa", b"eof", b"capa", b"psync2")
+        # Last, so that a master which does not know it has taken the others.
+        only = [b"rdb-only", b"1"] if self.config.is_snapshot_only else []
+        self._send(b"REPLCONF", b"capa", b"eof", b"capa", b"psync2", *only)
 
     def _ask(self, option: bytes | None) -> None:
         """Send PSYNC."""

@@ -149,7 +149,7 @@ class MasterLink:
                 detail = await self._serve(follow, master)
         except (OSError, UnicodeError, trio.BrokenResourceError, trio.TooSlowError) as error:
             # UnicodeError: a host name that cannot be one.
-            detail = _describe(error)
+            detail = describe_error(error)
         finally:
             self._attempt = None
             if self._failed is None:
@@ -423,7 +423,7 @@ def _failure_among(events: list[FollowEvent]) -> LinkFailed | None:
     return next((event for event in events if isinstance(event, LinkFailed)), None)
 
 
-def _describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return what went wrong; trio wraps what ended the attempts at each address of a host."""
     cause = error.__cause__
     if isinstance(cause, ExceptionGroup):

@@ -55,8 +55,8 @@ class AofReader:
         self._data = data
         #: Behind the last command given, and annotations after it.
         self.position = start
-        #: The time (Unix seconds) of the last annotation passed, 0 before the first.
-        self.timestamp_s = 0
+        #: Offset and time (Unix seconds) of the annotations that the last `read` has passed.
+        self.annotations: list[tuple[int, int]] = []
 
     def read(self, window_bytes: int = WINDOW_BYTES) -> tuple[list[list[bytes]], list[int]]:
         """Return the next commands, and the offset where each ends; no commands: it is the end.
@@ -67,6 +67,7 @@ class AofReader:
             TruncatedAofError: the file ends within a command.
             CorruptAofError: it is damaged.
         """
+        self.annotations = []
         while self.position < len(self._data):
             commands, ends = self._read_window(window_bytes)
             if commands:
@@ -110,7 +111,7 @@ class AofReader:
     def _pass_annotation(self) -> None:
         line, end = self._line(self.position)
         if line.startswith(b"#TS:") and line[4:].isdigit():
-            self.timestamp_s = int(line[4:])
+            self.annotations.append((self.position, int(line[4:])))
         self.position = end
 
     def _read_one(self) -> tuple[list[list[bytes]], list[int]]:

@@ -177,7 +177,7 @@ class AppendOnlyFile:
                 manifest = manifest.with_base(files.name, is_rdb=is_rdb)
                 assert manifest.base is not None
                 size_bytes = files.write_base(self._base_chunks(is_rdb=is_rdb))
-                files.rename(files.temporary_base_name, manifest.base.name)
+                files.rename(files.temporary_base_name(os.getpid()), manifest.base.name)
                 self._log.base_bytes = self._log.current_bytes = size_bytes
             if not manifest.increments:
                 manifest = manifest.with_increment(files.name)
@@ -385,7 +385,7 @@ class AppendOnlyFile:
             if self._is_child_unwanted:
                 is_ok = None
             elif outcome.status is ChildStatus.SUCCEEDED:
-                is_ok = await self._complete(outcome)
+                is_ok = await self._complete(child.pid, outcome)
             else:
                 log.error("aof.rewrite_failed", error=outcome.error)
         finally:
@@ -395,10 +395,10 @@ class AppendOnlyFile:
             self._drop_temporary_increment()
             aof.rewrite.is_scheduled = True
 
-    async def _complete(self, outcome: ChildOutcome) -> bool:
+    async def _complete(self, child_pid: int, outcome: ChildOutcome) -> bool:
         """Put the base that the child wrote into use; return False if that failed."""
         try:
-            self._adopt_base(outcome)
+            self._adopt_base(child_pid, outcome.size_bytes)
         except OSError as error:
             log.error("aof.rewrite_failed", error=error.strerror or str(error))
             return False
@@ -415,12 +415,12 @@ class AppendOnlyFile:
             self._forget_history()
         return True
 
-    def _adopt_base(self, outcome: ChildOutcome) -> None:
+    def _adopt_base(self, child_pid: int, size_bytes: int) -> None:
         """Make the base that the child wrote the dataset, with what has been gathered since."""
         aof, files = self._log, self._files
         manifest = self._manifest.with_base(files.name, is_rdb=self._is_child_writing_rdb)
         assert manifest.base is not None
-        files.rename(files.temporary_base_name, manifest.base.name)
+        files.rename(files.temporary_base_name(child_pid), manifest.base.name)
         renamed = [manifest.base.name]
         try:
             if aof.state is AofState.AWAITING_REWRITE:
@@ -439,7 +439,7 @@ class AppendOnlyFile:
             raise
         self._manifest = manifest
         if aof.state is not AofState.OFF:
-            aof.base_bytes = aof.current_bytes = outcome.size_bytes + aof.file_bytes
+            aof.base_bytes = aof.current_bytes = size_bytes + aof.file_bytes
             aof.state = AofState.ON
         aof.is_suspect = False
         self._engine.wake(WAIT_REASON)

@@ -33,10 +33,13 @@ class AofFiles:
         """The manifest's name."""
         return f"{self.name}.manifest"
 
-    @property
-    def temporary_base_name(self) -> str:
-        """The name of a base that a child has completed and no manifest names yet."""
-        return f"temp-{self.name}.base"
+    def temporary_base_name(self, pid: int) -> str:
+        """Return the name of a base that process `pid` has completed and no manifest names yet.
+
+        The child of a server that has crashed may still be writing: its base must not be taken for
+        that of the next.
+        """
+        return f"temp-{self.name}.{pid}.base"
 
     @property
     def temporary_increment_name(self) -> str:
@@ -133,8 +136,9 @@ class AofFiles:
         return self.path(f"temp-{self.name}.{pid}")
 
     def write_base(self, chunks: Iterable[bytes]) -> int:
-        """Write a whole base under `temporary_base_name`, synced; return its size."""
-        partial = self.partial_base_path(os.getpid())
+        """Write a whole base under this process' `temporary_base_name`, synced; return its size."""
+        pid = os.getpid()
+        partial = self.partial_base_path(pid)
         try:
             descriptor = os.open(partial, _FLAGS | os.O_TRUNC, _MODE)
             try:
@@ -142,7 +146,7 @@ class AofFiles:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            os.rename(partial, self.path(self.temporary_base_name))
+            os.rename(partial, self.path(self.temporary_base_name(pid)))
         except BaseException:
             self.remove(os.path.basename(partial))
             raise
@@ -154,7 +158,7 @@ class AofFiles:
         What cannot be removed does no harm and stays.
         """
         name = re.escape(self.name)
-        leftover = re.compile(rf"temp-{name}\.(\d+|base|incr)|\.{name}\.manifest-.*\.tmp")
+        leftover = re.compile(rf"temp-{name}\.(\d+(\.base)?|incr)|\.{name}\.manifest-.*\.tmp")
         try:
             names = os.listdir(self.directory)
         except FileNotFoundError:

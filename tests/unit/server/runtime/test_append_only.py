@@ -530,7 +530,7 @@ async def test_what_a_crash_left_of_a_rewrite_is_removed_and_nothing_else() -> N
     """A server beside this one may have files in the same directory."""
     make({"1": SET_A})
     theirs = ["temp-other.aof.77", "temp-appendonly.aof.77x", "appendonly.aof.9.incr.aof"]
-    ours = ["temp-appendonly.aof.77", "temp-appendonly.aof.base", "temp-appendonly.aof.incr"]
+    ours = ["temp-appendonly.aof.77", "temp-appendonly.aof.77.base", "temp-appendonly.aof.incr"]
     for name in [*theirs, *ours]:
         put(name)
     await restarted()

@@ -109,10 +109,10 @@ def test_a_claim_of_many_arguments_costs_nothing() -> None:
         read_all(b"*2000000000\r\n$1\r\na\r\n")
 
 
-def test_the_time_of_the_last_annotation_is_known() -> None:
-    """By it a file can be gone back in."""
+def test_annotated_times_are_given_with_their_offsets() -> None:
+    """By them a file can be gone back in."""
     reader = AofReader(b"#TS:1700000001\r\n" + SET + b"#other\r\n#TS:1700000002\r\n" + SET)
     reader.read()
-    assert reader.timestamp_s == 1700000001
+    assert reader.annotations == [(0, 1700000001)]
     reader.read()
-    assert reader.timestamp_s == 1700000002
+    assert reader.annotations == [(16 + len(SET) + 8, 1700000002)]

@@ -21,17 +21,40 @@ from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOption
 _KEPT_STATEMENTS: Final = frozenset({"deny-scripts-reconfig", "state-file"})
 
 
+class StateLines:
+    """The `sentinel ...` lines of one memory; what `outside` of it says is not repeated.
+
+    Between two saves most masters stay as they were, so the lines of each are kept.
+    """
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+        self._kept: dict[str, tuple[DurableMaster, list[ConfigLine]]] = {}
+
+    def of(self, state: DurableState) -> list[ConfigLine]:
+        """Return the lines of a memory that holds `state`."""
+        outside = self._outside
+        lines = [_line("myid", state.my_id)]
+        kept = {master.name: self._of_master(master) for master in state.masters}
+        self._kept = kept
+        for _, of_master in kept.values():
+            lines += of_master
+        lines += [_line("removed", name) for name in outside.masters if name not in kept]
+        lines.append(_line("current-epoch", str(state.current_epoch)))
+        lines += _global_lines(state.options, outside.options)
+        return lines
+
+    def _of_master(self, master: DurableMaster) -> tuple[DurableMaster, list[ConfigLine]]:
+        kept = self._kept.get(master.name)
+        if kept is not None and kept[0] == master:
+            return kept
+        usual = self._outside.masters.get(master.name, MasterOptions(quorum=1))
+        return master, _master_lines(master, usual)
+
+
 def state_lines(state: DurableState, outside: Outside) -> list[ConfigLine]:
     """Return the `sentinel ...` lines of a memory that holds `state`."""
-    lines = [_line("myid", state.my_id)]
-    for master in state.masters:
-        usual = outside.masters.get(master.name, MasterOptions(quorum=1))
-        lines += _master_lines(master, usual)
-    watched = {master.name for master in state.masters}
-    lines += [_line("removed", name) for name in outside.masters if name not in watched]
-    lines.append(_line("current-epoch", str(state.current_epoch)))
-    lines += _global_lines(state.options, outside.options)
-    return lines
+    return StateLines(outside).of(state)
 
 
 def _line(name: str, *values: str, is_needed: bool = True) -> ConfigLine:

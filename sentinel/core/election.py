@@ -45,6 +45,7 @@ from .timing import (
     LEADER_SILENCE_MS,
     NO_REPLICA_WAIT_MS,
     RANK_COURTESY_MS,
+    RANK_DELAY_MAX_MS,
     RANK_DELAY_MS,
     RECHECK_MS,
     RETRY_DOUBLINGS_MAX,
@@ -79,7 +80,7 @@ def on_vote_requested(machine: Machine, event: VoteRequested) -> None:
     if event.candidate is None:
         machine.act(Answer(event.request, [is_down, b"*", 0]))
         if master.is_s_down and not master.is_o_down:
-            opinions.ask_back(machine, master)
+            opinions.ask_back(machine, master, event.asker)
         return
     if not _is_credible(machine, master, event):
         machine.act(Answer(event.request, [is_down, b"*", 0]))
@@ -379,8 +380,13 @@ def _candidacy_delay_ms(machine: Machine, master: Master) -> int:
     ready = sum(peer.says_down for peer in ahead)
     if opinions.count_down(master) < needed_votes(master):
         ready = len(ahead)  # the quorum is less than a majority: who asks for votes is anybody
-    waited_ms = ready * RANK_DELAY_MS + (len(ahead) - ready) * RANK_COURTESY_MS
+    waited_ms = ready * _rank_delay_ms(machine) + (len(ahead) - ready) * RANK_COURTESY_MS
     return waited_ms + len(ahead) * _crowd_ms(machine, master)
+
+
+def _rank_delay_ms(machine: Machine) -> int:
+    """How much later than the one before each in rank stands."""
+    return min(max(RANK_DELAY_MS, 2 * machine.state.save_took_ms), RANK_DELAY_MAX_MS)
 
 
 def _crowd_ms(machine: Machine, master: Master) -> int:

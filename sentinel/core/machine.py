@@ -104,8 +104,8 @@ class Machine:
         self._last_token = 0
         self._is_dirty = False
         self._held: list[tuple[int, Callable[[bool], None]]] = []
-        #: Saves under way: their id and the epoch they hold.
-        self._saving: list[tuple[int, int]] = []
+        #: Saves under way: their id, the epoch they hold, and when they were asked for.
+        self._saving: list[tuple[int, int, int]] = []
 
     # -- actions ---------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class Machine:
         self._is_dirty = False
         state = self.state
         state.requested_id += 1
-        self._saving.append((state.requested_id, state.current_epoch))
+        self._saving.append((state.requested_id, state.current_epoch, self.now_ms))
         self.timers.cancel(Timer(TimerKind.SAVE))
         self.act(Persist(state.requested_id, durable_state(state)))
 
@@ -210,9 +210,10 @@ class Machine:
         state.settled_id = save_id
         if is_saved:
             state.saved_id = save_id
-            for saving_id, epoch in self._saving:
+            for saving_id, epoch, asked_ms in self._saving:
                 if saving_id <= save_id:
                     state.saved_epoch = max(state.saved_epoch, epoch)
+                    state.save_took_ms = self.now_ms - asked_ms
         elif save_id == state.requested_id:
             self.timers.set(Timer(TimerKind.SAVE), self.now_ms + SAVE_RETRY_MS)
         self._saving = [entry for entry in self._saving if entry[0] > save_id]

@@ -313,8 +313,9 @@ class PeerSentinel:
     voted_leader_epoch: int = 0
     #: The election in which it last answered our request for a vote.
     answered_epoch: int = 0
-    asked_ms: int | None = None
     is_ask_waiting: bool = False
+    #: To be asked again when it has answered, for it asked us meanwhile.
+    is_ask_due: bool = False
     #: When it was last asked to confirm our configuration. Written by `repair.py`.
     confirm_asked_ms: int | None = None
 
@@ -516,6 +517,8 @@ class SentinelState:
     requested_id: int = 0
     #: The epoch in the newest record on disk: the highest that may be spoken.
     saved_epoch: int = 0
+    #: How long it took from asking for the last save that succeeded to its end.
+    save_took_ms: int = 0
     #: Why the last save failed, "" if it did not. Meanwhile no vote is cast.
     save_error: str = ""
 

@@ -17,7 +17,7 @@ from .hosts import same, shown
 from .machine import Machine, Request, RequestKind
 from .model import FailoverState, Master, PeerSentinel, SentinelState
 from .timers import Timer, TimerKind
-from .timing import ASK_BACK_GAP_MS, ASK_PERIOD_URGENT_MS
+from .timing import ASK_PERIOD_URGENT_MS
 
 
 def ask_all(machine: Machine, master: Master, *, is_forced: bool = False) -> None:
@@ -48,21 +48,27 @@ def _ask_period_ms(machine: Machine, master: Master) -> int:
     return min(period_ms, ASK_PERIOD_URGENT_MS) if is_urgent else period_ms
 
 
-def ask_back(machine: Machine, master: Master) -> None:
+def ask_back(machine: Machine, master: Master, asker: bytes) -> None:
     """A fellow asked about a master that we suspect too: its opinion has just changed, so ask.
 
-    Only those not known to agree yet, and not those asked a moment ago: two that ask each other
-    would never stop.
+    `asker` is the client's name, which says who it is. The others are not asked, nor is one that
+    we know to agree, so two that ask each other come to an end. Not while in TILT: what we answer
+    then does not show our opinion, and neither would end it.
     """
+    if machine.state.tilt_since_ms is not None:
+        return
     for peer in master.peers.values():
-        is_recent = peer.asked_ms is not None and machine.now_ms - peer.asked_ms < ASK_BACK_GAP_MS
-        if (
-            not peer.says_down
-            and not peer.is_ask_waiting
-            and not is_recent
-            and machine.can_send(peer.link, peer.peer_link.refcount)
-        ):
+        if peer.says_down or not asker.startswith(_client_name(peer.run_id)):
+            continue
+        if peer.is_ask_waiting:
+            peer.is_ask_due = True  # what it is about to answer may be of before
+        elif machine.can_send(peer.link, peer.peer_link.refcount):
             _ask(machine, master, peer)
+
+
+def _client_name(run_id: RunId) -> bytes:
+    """How the names begin that a sentinel's connections have: see `links.py`."""
+    return f"sentinel-{run_id[:8]}-".encode()
 
 
 def on_answer(
@@ -83,6 +89,9 @@ def on_answer(
     if leader is not None and leader_epoch >= peer.voted_leader_epoch:
         peer.voted_leader = leader
         peer.voted_leader_epoch = leader_epoch
+    is_due, peer.is_ask_due = peer.is_ask_due, False
+    if is_due and not is_down and master.is_s_down and not master.is_o_down:
+        _ask(machine, master, peer)
 
 
 def _read_answer(machine: Machine, reply: Received) -> tuple[bool, RunId | None, int] | None:
@@ -140,7 +149,6 @@ def _ask(machine: Machine, master: Master, peer: PeerSentinel) -> None:
         state.my_id.encode() if is_candidate else b"*",
     )
     peer.is_ask_waiting = True
-    peer.asked_ms = machine.now_ms
     request = Request(
         RequestKind.ASK,
         machine.now_ms,

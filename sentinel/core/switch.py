@@ -81,7 +81,7 @@ def forget_opinion(peer: PeerSentinel) -> None:
     peer.voted_leader = None
     peer.voted_leader_epoch = 0
     peer.answered_epoch = 0
-    peer.asked_ms = None
+    peer.is_ask_due = False
 
 
 def _start_afresh(machine: Machine, node: Node) -> None:

@@ -92,8 +92,6 @@ STRANGERS_HOLD_MS: Final = 400
 STRANGERS_HASTE_MS: Final = 1_500
 #: While SDOWN but short of ODOWN, and while collecting votes, fellows are asked this often.
 ASK_PERIOD_URGENT_MS: Final = 100
-#: Two sentinels that ask each other must not do so for ever.
-ASK_BACK_GAP_MS: Final = 20
 #: Redis: no more requests than this wait on one link (times its users).
 MAX_PENDING: Final = 100
 
@@ -113,8 +111,11 @@ CONFLICT_WAIT_MS: Final = 300
 CONFLICT_DEFER_MS: Final = 1_000
 CONFLICT_RETRY_MS: Final = 250
 
-#: Between the candidacies of sentinels that reach ODOWN at the same moment, by rank.
+#: Between the candidacies of sentinels that reach ODOWN at the same moment, by rank. Where saving
+#: takes longer than half of that, twice as long as it takes, up to a limit: a candidate is heard of
+#: when its vote is on disk, and three that stand meanwhile leave nobody to elect one of them.
 RANK_DELAY_MS: Final = 30
+RANK_DELAY_MAX_MS: Final = 150
 #: With other masters down at the same time, so much longer for each, up to a limit: their elections
 #: share the disks and the processors, and whoever stands too soon only adds to the work.
 CROWD_MS: Final = 10

@@ -282,7 +282,8 @@ class Driver:
             resolve=self._resolver.resolve,
         )
         self._links[link.id] = link
-        self._nursery.start_soon(self._open_link, link, name=f"{action.kind.value} {link.address}")
+        if not link.begin():
+            self._nursery.start_soon(self._open_link, link, name=f"{action.kind.value} {link.address}")
 
     async def _open_link(self, link: Link) -> None:
         await link.open()

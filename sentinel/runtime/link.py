@@ -100,6 +100,8 @@ class Link:
         #: Around the connecting.
         self._scope = trio.CancelScope()
         self._is_ended = False
+        #: Connecting, until `open` takes it over.
+        self._begun: socket.socket | None = None
         self._socket: socket.socket | None = None
         self._exchange: Exchange[_Batch] = Exchange(max_pending=PENDING_MAX)
         #: What is queued, and whether the poller waits for the socket to take more.
@@ -111,6 +113,26 @@ class Link:
     def pending_count(self) -> int:
         """Requests whose reply has not come."""
         return self._exchange.pending_count
+
+    def begin(self) -> bool:
+        """Begin to connect; return whether that was all, and `open` is not needed.
+
+        A machine that is near answers within the call, most of all one that refuses: while a master
+        is dead that happens 20 times a second, and a task for each would cost more than the rest.
+        """
+        host, port = self.address
+        if self._tls_context is not None or not is_ip(host):
+            return False
+        try:
+            connection, is_connected = begin_connection(Address(host, port), self._sources)
+        except OSError as error:
+            self._lose(classify(error))
+            return True
+        if is_connected:
+            self._stand(connection)
+        else:
+            self._begun = connection
+        return is_connected
 
     async def open(self) -> None:
         """Connect, and have the poller serve the connection from then on; or report the failure."""
@@ -129,6 +151,9 @@ class Link:
         if connection is None:
             self._lose(LinkLoss.TIMEOUT)
             return
+        self._stand(connection)
+
+    def _stand(self, connection: socket.socket) -> None:
         self._socket = connection
         self._poller.add(connection, self.on_ready)
         local_host: str = connection.getsockname()[0]
@@ -140,6 +165,10 @@ class Link:
         Raises:
             OSError: the name does not resolve, or the connection was not made.
         """
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            await _finish_connection(begun)
+            return begun
         host, port = self.address
         if not is_ip(host):
             found = await self._resolve(host)
@@ -266,23 +295,51 @@ async def open_socket(
     Raises:
         OSError: the connection was not made, or the ordered source is not this machine's.
     """
+    connection, is_connected = begin_connection(address, sources)
+    if not is_connected:
+        await _finish_connection(connection)
+    return connection if tls_context is None else await open_tls(connection, tls_context)
+
+
+def begin_connection(address: Address, sources: Sources) -> tuple[socket.socket, bool]:
+    """Return a non-blocking socket that connects to an IP and port, and whether it has.
+
+    Raises:
+        OSError: the connection was refused at once, or the ordered source is not this machine's.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _bind_source(connection, sources.choose(address.host), is_order=bool(sources.ordered))
-        try:
-            connection.connect(address)
-        except BlockingIOError:
-            await trio.lowlevel.wait_writable(connection)
-        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise OSError(code, errno.errorcode.get(code, ""))
+        code = connection.connect_ex(address)
+        if code not in (0, errno.EINPROGRESS):
+            raise _error(code)
     except BaseException:
         connection.close()
         raise
-    return connection if tls_context is None else await open_tls(connection, tls_context)
+    return connection, code == 0
+
+
+async def _finish_connection(connection: socket.socket) -> None:
+    """Wait until a connection that was begun stands; one that fails is closed.
+
+    Raises:
+        OSError: it was not made.
+    """
+    try:
+        await trio.lowlevel.wait_writable(connection)
+        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise _error(code)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _error(code: int) -> OSError:
+    return OSError(code, errno.errorcode.get(code, ""))
 
 
 def _bind_source(connection: socket.socket, source: str | None, *, is_order: bool) -> None:

@@ -4,12 +4,14 @@ Owns the file's path, and the task that saves. One save runs at a time, in a wor
 a stalled disk does not stop the machine; requests that come meanwhile are replaced by the newest,
 for each carries the whole state. What a failed save means is the machine's to say.
 
-The file is read anew before each save: what an administrator adds while the sentinel runs stays.
+The file is read anew when it is not as it was left: what an administrator adds while the sentinel
+runs stays.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -21,9 +23,9 @@ from sentinel.config import Outside
 from sentinel.core.actions import Persist
 from sentinel.core.events import Event, Persisted
 from sentinel.core.model import DurableState
-from sentinel.state_lines import key_of, state_lines
+from sentinel.state_lines import StateLines, key_of
 from vedette.acl.directives import key_of_user
-from vedette.conf import ConfigLine, rewrite_text
+from vedette.conf import ConfigLine, TextRewriter
 from vedette.conf.quoting import decode_word, encode_word
 from vedette.runtime.durable_file import remove_leftovers, write_durably
 
@@ -42,8 +44,12 @@ class StateFile:
 
     def __init__(self, path: str, outside: Outside | None = None) -> None:
         self.path = path
-        self._outside = outside or Outside()
+        self._lines = StateLines(outside or Outside())
+        self._rewriter = TextRewriter(key_of)
+        self._rewriter_with_users = TextRewriter(_key_with_users)
         self._text = _NEW_FILE
+        #: What tells the file that we left from another; None: there is none.
+        self._left: tuple[int, int, int] | None = None
         #: The `user` lines to write; None: those of the file are the administrator's.
         self.user_lines: Sequence[ConfigLine] | None = None
 
@@ -53,17 +59,22 @@ class StateFile:
         Raises:
             OSError: it is not certain to be on disk.
         """
-        try:
-            self._text = decode_word(Path(self.path).read_bytes())
-        except FileNotFoundError:
-            pass  # a first start, or removed under our feet: written from what we last saw
-        lines = state_lines(state, self._outside)
+        self._read_anew()
+        self._left = None
+        lines = self._lines.of(state)
         users = self.user_lines
         if users is None:
-            self._text = rewrite_text(self._text, lines, key_of)
+            self._text = self._rewriter.rewrite(self._text, lines)
         else:
-            self._text = rewrite_text(self._text, [*lines, *users], _key_with_users)
-        write_durably(self.path, encode_word(self._text))
+            self._text = self._rewriter_with_users.rewrite(self._text, [*lines, *users])
+        self._left = _mark(write_durably(self.path, encode_word(self._text)))
+
+    def _read_anew(self) -> None:
+        try:
+            if _mark(os.stat(self.path)) != self._left:
+                self._text = decode_word(Path(self.path).read_bytes())
+        except FileNotFoundError:
+            pass  # a first start, or removed under our feet: written from what we last saw
 
     def prove(self, state: DurableState) -> None:
         """Write `state` before anything depends on it, and tidy up after a crash.
@@ -80,6 +91,11 @@ class StateFile:
             if error.errno not in _PASSING:
                 raise
             log.error("sentinel.state_not_saved", path=self.path, error=reason_of(error))
+
+
+def _mark(status: os.stat_result) -> tuple[int, int, int]:
+    """Return what changes whenever a file is written or replaced."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _key_with_users(words: Sequence[str]) -> tuple[str, ...] | None:

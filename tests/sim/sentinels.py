@@ -168,6 +168,7 @@ class SimSentinel(Process):
         self._clock_base_us = 1_000_000_000 * (address.port % 10)
         self._paused_ms = 0
         self._slots: dict[Connection, list[Slot]] = {}
+        self._names: dict[Connection, bytes] = {}
         self._answers: dict[RequestId, tuple[Connection, Slot, int]] = {}
         self._last_request = 0
         self._saves: list[Persist] = []
@@ -226,6 +227,7 @@ class SimSentinel(Process):
         self.disk.crash(is_power_lost=self.is_host_down)
         self.links.clear()
         self._slots.clear()
+        self._names.clear()
         self._answers.clear()
         self._saves.clear()
         self._is_saving = False
@@ -375,6 +377,7 @@ class SimSentinel(Process):
 
     def _on_closed(self, connection: Connection) -> None:
         self._slots.pop(connection, None)
+        self._names.pop(connection, None)
 
     def _on_request(self, connection: Connection, message: Message) -> None:
         if connection not in self._slots:
@@ -408,6 +411,7 @@ class SimSentinel(Process):
                         Address(host.decode(), int(port)),
                         int(epoch),
                         None if candidate == b"*" else RunId(candidate.decode()),
+                        self._names.get(connection, b""),
                     )
                 )
             case (b"SENTINEL", b"forget-step", name, *words):
@@ -422,6 +426,9 @@ class SimSentinel(Process):
                     host, port = shown(self.core.state, master.address)
                     reply = [host.encode(), str(port).encode()]
                 self._fill(connection, slot, index, reply)
+            case (b"CLIENT", b"SETNAME", name):
+                self._names[connection] = name
+                self._fill(connection, slot, index, b"OK")
             case (b"INFO", b"server"):
                 self._fill(connection, slot, index, b"vedette_version:1\r\n")
             case _:

@@ -45,7 +45,7 @@ from .reading import (
     read_file,
     read_statements,
 )
-from .rewrite import SIGNATURE, ConfigLine, rewrite_text
+from .rewrite import SIGNATURE, ConfigLine, TextRewriter, rewrite_text
 from .settings import (
     Change,
     Directive,
@@ -87,6 +87,7 @@ __all__ = [
     "Change",
     "config_set_failed",
     "ConfigLine",
+    "TextRewriter",
     "rewrite_text",
     "SIGNATURE",
     "split_arguments",

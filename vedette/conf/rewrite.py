@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..errors import ConfigError
 from .quoting import quote_word
@@ -38,55 +39,84 @@ class ConfigLine:
         return " ".join([self.words[0], *(quote_word(word) for word in self.words[1:])])
 
 
-def rewrite_text(
-    text: str,
-    lines: Iterable[ConfigLine],
-    key_of: Callable[[Sequence[str]], tuple[str, ...] | None],
-) -> str:
-    """Return `text` with `lines` in it and nothing else that is ours.
+#: Names the key of an existing line by its words (the first in lower case); None: not ours.
+KeyOf: TypeAlias = Callable[[Sequence[str]], tuple[str, ...] | None]
 
-    `key_of(words)` names the key of an existing line (its name in lower case), or None for a line
-    that is not ours. A malformed line of the old text is kept as it is.
+
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """What a line of the old text says, if it is ours."""
+
+    key: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+class TextRewriter:
+    """Rewrites texts, and remembers what the lines of the last one say.
+
+    A sentinel writes the same file again and again with a line or two changed, and reading its
+    thousands of lines is most of the work. The memory is of one text: bounded by its size.
     """
-    old = text.split("\n")
-    if old and not old[-1]:
-        old.pop()
-    wanted: dict[tuple[str, ...], list[ConfigLine]] = {}
-    for line in lines:
-        same_key = wanted.setdefault(line.key, [])
-        if all(line.words != other.words for other in same_key):
-            same_key.append(line)
-    slots = _owned_slots(old, key_of)
-    new: list[str | None] = list(old)
-    for index, (key, words) in list(slots.items()):
-        match = next((line for line in wanted.get(key, ()) if line.words == words), None)
-        if match is not None:
-            wanted[key].remove(match)
-            del slots[index]
-    for index, (key, _) in slots.items():
-        remaining = wanted.get(key)
-        new[index] = remaining.pop(0).render() if remaining else None
-    kept = _without_gaps(new)
-    appended = [line.render() for rest in wanted.values() for line in rest if line.is_needed]
-    if appended and SIGNATURE not in kept:
-        kept += ["", SIGNATURE] if kept and kept[-1] else [SIGNATURE]
-    return "\n".join([*kept, *appended]) + "\n"
 
+    def __init__(self, key_of: KeyOf) -> None:
+        self._key_of = key_of
+        self._known: dict[str, _Slot | None] = {}
 
-def _owned_slots(
-    lines: list[str], key_of: Callable[[Sequence[str]], tuple[str, ...] | None]
-) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return key and words of every line that is ours, by its index."""
-    slots = {}
-    for index, line in enumerate(lines):
+    def rewrite(self, text: str, lines: Iterable[ConfigLine]) -> str:
+        """Return `text` with `lines` in it and nothing else that is ours.
+
+        A malformed line of the old text is kept as it is.
+        """
+        old = text.split("\n")
+        if old and not old[-1]:
+            old.pop()
+        wanted: dict[tuple[str, ...], list[ConfigLine]] = {}
+        for line in lines:
+            same_key = wanted.setdefault(line.key, [])
+            if not same_key or all(line.words != other.words for other in same_key):
+                same_key.append(line)
+        new: list[str | None] = list(old)
+        unmatched = []
+        for index, slot in enumerate(self._read(old)):
+            if slot is None:
+                continue
+            same_key = wanted.get(slot.key, [])
+            match = next((line for line in same_key if line.words == slot.words), None)
+            if match is not None:
+                same_key.remove(match)
+            else:
+                unmatched.append((index, slot))
+        for index, slot in unmatched:
+            remaining = wanted.get(slot.key)
+            new[index] = remaining.pop(0).render() if remaining else None
+        kept = _without_gaps(new) if unmatched else old
+        appended = [line.render() for rest in wanted.values() for line in rest if line.is_needed]
+        if appended and SIGNATURE not in kept:
+            kept += ["", SIGNATURE] if kept and kept[-1] else [SIGNATURE]
+        return "\n".join([*kept, *appended]) + "\n"
+
+    def _read(self, lines: list[str]) -> list[_Slot | None]:
+        before, known = self._known, {}
+        for line in lines:
+            if line not in known:
+                known[line] = before[line] if line in before else self._slot(line)
+        self._known = known
+        return [known[line] for line in lines]
+
+    def _slot(self, line: str) -> _Slot | None:
         try:
-            statement = parse_line(line, "", index + 1)
+            statement = parse_line(line, "", 0)
         except ConfigError:
-            continue  # not ours: we write no such line, and the administrator's stay
-        key = key_of(statement.words) if statement is not None else None
-        if statement is not None and key is not None:
-            slots[index] = (key, statement.words)
-    return slots
+            return None  # not ours: we write no such line, and the administrator's stay
+        if statement is None:
+            return None
+        key = self._key_of(statement.words)
+        return None if key is None else _Slot(key, statement.words)
+
+
+def rewrite_text(text: str, lines: Iterable[ConfigLine], key_of: KeyOf) -> str:
+    """Return `text` with `lines` in it and nothing else that is ours; see `TextRewriter`."""
+    return TextRewriter(key_of).rewrite(text, lines)
 
 
 def _without_gaps(lines: list[str | None]) -> list[str]:

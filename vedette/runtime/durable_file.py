@@ -16,9 +16,10 @@ _NEW_FILE_MODE = 0o644
 _TEMPORARY_SUFFIX = ".tmp"
 
 
-def write_durably(path: str | os.PathLike[str], data: bytes) -> None:
+def write_durably(path: str | os.PathLike[str], data: bytes) -> os.stat_result:
     """Replace the content of `path`; on return it survives a crash of the machine.
 
+    Returns the new file's status as it was left (but for its times of access and of renaming).
     The permission bits of an existing file are kept; a symbolic link is followed and stays.
 
     Raises:
@@ -36,6 +37,7 @@ def write_durably(path: str | os.PathLike[str], data: bytes) -> None:
             os.fchmod(descriptor, mode)
             _write_all(descriptor, data)
             os.fsync(descriptor)
+            status = os.fstat(descriptor)
         finally:
             os.close(descriptor)
         os.rename(temporary, target)
@@ -43,6 +45,7 @@ def write_durably(path: str | os.PathLike[str], data: bytes) -> None:
         os.unlink(temporary)
         raise
     sync_directory(directory)
+    return status
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:

@@ -236,10 +236,17 @@ class Rig:
         )
         self.step(HelloReceived(self.now_ms, format_hello(hello)))
 
-    def ask_vote(self, candidate: RunId | None, epoch: int, address: Address = MASTER) -> Reply:
+    def ask_vote(
+        self,
+        candidate: RunId | None,
+        epoch: int,
+        address: Address = MASTER,
+        asker: RunId | None = None,
+    ) -> Reply:
         """A fellow asks for an opinion or a vote; the answer, or "unanswered"."""
         request = self.new_request()
-        self.step(VoteRequested(self.now_ms, request, address, epoch, candidate))
+        name = b"" if asker is None else f"sentinel-{asker[:8]}-cmd".encode()
+        self.step(VoteRequested(self.now_ms, request, address, epoch, candidate, name))
         return self.answers.get(request, b"unanswered")
 
     def new_request(self) -> RequestId:

@@ -217,12 +217,30 @@ def test_fellow_that_comes_to_agree_is_heard_soon() -> None:
 
 
 def test_fellow_that_asks_is_asked_back_at_once() -> None:
-    """Who asks has just come to suspect the master itself."""
+    """Who asks has just come to suspect the master itself; it may have denied it a moment ago."""
     rig = quiet_rig()
     rig.kill(MASTER)
-    rig.advance(1_030)
+    time_to(rig, "+sdown")
     rig.opinion[PEER_ADDRESSES[PEER_B]] = lambda command: [1, b"*", 0]
-    rig.ask_vote(None, 0)
+    rig.ask_vote(None, 0, asker=PEER_B)
+
+    assert rig.events()[:2] == ["+sdown", "+odown"]
+
+
+def test_fellow_that_asks_while_it_owes_an_answer_is_asked_again() -> None:
+    """The answer may have been given before it changed its mind."""
+    rig = quiet_rig()
+    answers = [1, 0]
+
+    def asks_before_it_answers(command: tuple[bytes, ...]) -> list[object]:
+        is_down = answers.pop()
+        if answers:
+            rig.ask_vote(None, 0, asker=PEER_B)
+        return [is_down, b"*", 0]
+
+    rig.opinion[PEER_ADDRESSES[PEER_B]] = asks_before_it_answers
+    rig.kill(MASTER)
+    time_to(rig, "+sdown")
 
     assert rig.events()[:2] == ["+sdown", "+odown"]
 

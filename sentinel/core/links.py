@@ -23,6 +23,8 @@ from .timers import Timer, TimerKind
 from .timing import (
     CONNECT_GUARD_MS,
     RECONNECT_MEDIUM_ATTEMPTS,
+    RECONNECT_SHARE_MS,
+    RECONNECT_SLOW_MS,
     REFUSALS_MIN,
     connect_timeout_ms,
     master_ping_period_ms,
@@ -91,6 +93,7 @@ def on_up(machine: Machine, owner: LinkOwner, local_host: str) -> None:
     """The connection stands: authenticate, say who we are, subscribe."""
     link = owner.link
     machine.timers.cancel(owner.timer)
+    machine.unreached.discard(owner.timer)
     _become(machine, link, LinkStatus.UP)
     end_refusals(link)
     link.local_host = local_host
@@ -209,7 +212,9 @@ def close(machine: Machine, owner: LinkOwner, *, forever: bool = False) -> None:
         machine.act(Disconnect(link.id))
         machine.forget_link(link)
         _become(machine, link, LinkStatus.DOWN)
-    if not forever:
+    if forever:
+        machine.unreached.discard(owner.timer)
+    else:
         _schedule_reconnect(machine, owner)
 
 
@@ -243,8 +248,21 @@ def _schedule_reconnect(machine: Machine, owner: LinkOwner) -> None:
     if link.kind is LinkKind.PUBSUB and (owner.node is None or not owner.node.link.is_up):
         return  # made again when the command link is up
     delay_ms = reconnect_delay_ms(link.failed_attempts)
+    if link.failed_attempts > 0:
+        machine.unreached.add(owner.timer)
+        if not _gathers_refusals(machine, owner):
+            shared_ms = len(machine.unreached) * RECONNECT_SHARE_MS
+            delay_ms = max(delay_ms, min(shared_ms, RECONNECT_SLOW_MS))
     link.failed_attempts += 1
     machine.timers.set(owner.timer, machine.now_ms + delay_ms)
+
+
+def _gathers_refusals(machine: Machine, owner: LinkOwner) -> bool:
+    """Whether each refusal may be the one that proves a master dead."""
+    if owner.node is None or owner.node.is_s_down:
+        return False
+    master = machine.master_of(owner.node)
+    return owner.node is master.node and master.options.refused_after_ms > 0
 
 
 def _become(machine: Machine, link: Link, status: LinkStatus) -> None:

@@ -99,6 +99,8 @@ class Machine:
         self.timers = Timers()
         self.outbox: list[Action] = []
         self.owners: dict[LinkId, LinkOwner] = {}
+        #: Links to nodes and fellows that are tried in vain, by their timers.
+        self.unreached: set[Timer] = set()
         self._requests: dict[LinkId, dict[int, Request]] = {}
         self._last_link = 0
         self._last_token = 0

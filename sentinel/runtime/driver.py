@@ -10,6 +10,7 @@ A task of its own only keeps the time: it wakes the machine when the machine ask
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
 import ssl
@@ -97,6 +98,8 @@ class Driver:
         self._nursery: trio.Nursery | None = None
         self._links: dict[LinkId, Link] = {}
         self._poller = Poller(after_batch=lambda: self._settle())
+        #: Attempts to connect that the poller watches, by the end of their time.
+        self._attempts: list[tuple[float, int, Link]] = []
         #: Links that the step at hand has sent over.
         self._queued: dict[Link, None] = {}
         self._inbox: deque[Callable[[int], Event]] = deque()
@@ -226,11 +229,17 @@ class Driver:
             # Replies that came while we slept (or while the process was stopped) are read before
             # the machine may conclude that they did not come.
             self._poller.serve_ready()
+            while self._attempts and self._attempts[0][0] <= trio.current_time():
+                heapq.heappop(self._attempts)[2].give_up()
             self.handle(TimePassed)
 
     def _set_alarm(self) -> None:
         wakeup_ms = self._core.next_wakeup_ms
         deadline_s = math.inf if wakeup_ms is None else wakeup_ms / 1000
+        while self._attempts and not self._attempts[0][2].is_connecting:
+            heapq.heappop(self._attempts)
+        if self._attempts:
+            deadline_s = min(deadline_s, self._attempts[0][0])
         if deadline_s != self._sleep.deadline:
             self._sleep.deadline = deadline_s
 
@@ -282,7 +291,10 @@ class Driver:
             resolve=self._resolver.resolve,
         )
         self._links[link.id] = link
-        if not link.begin():
+        if link.begin():
+            deadline_s = trio.current_time() + link.connect_timeout_s
+            heapq.heappush(self._attempts, (deadline_s, link.id, link))
+        else:
             self._nursery.start_soon(self._open_link, link, name=f"{action.kind.value} {link.address}")
 
     async def _open_link(self, link: Link) -> None:

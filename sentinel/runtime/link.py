@@ -100,7 +100,7 @@ class Link:
         #: Around the connecting.
         self._scope = trio.CancelScope()
         self._is_ended = False
-        #: Connecting, until `open` takes it over.
+        #: Connecting, and watched by the poller.
         self._begun: socket.socket | None = None
         self._socket: socket.socket | None = None
         self._exchange: Exchange[_Batch] = Exchange(max_pending=PENDING_MAX)
@@ -114,25 +114,49 @@ class Link:
         """Requests whose reply has not come."""
         return self._exchange.pending_count
 
-    def begin(self) -> bool:
-        """Begin to connect; return whether that was all, and `open` is not needed.
+    @property
+    def connect_timeout_s(self) -> float:
+        """How long the attempt to connect may take."""
+        return self._connect_timeout_s
 
-        A machine that is near answers within the call, most of all one that refuses: while a master
-        is dead that happens 20 times a second, and a task for each would cost more than the rest.
+    @property
+    def is_connecting(self) -> bool:
+        """Whether the poller watches an attempt of ours to connect."""
+        return self._begun is not None
+
+    def begin(self) -> bool:
+        """Begin to connect; False if that takes a task, in which to run `open`.
+
+        The poller sees how the attempt ends, unless `give_up` comes before. While a master is dead
+        that is 20 times a second, and a task for each would cost more than the rest.
         """
         host, port = self.address
         if self._tls_context is not None or not is_ip(host):
             return False
         try:
-            connection, is_connected = begin_connection(Address(host, port), self._sources)
+            self._begun = begin_connection(Address(host, port), self._sources)
         except OSError as error:
             self._lose(classify(error))
             return True
-        if is_connected:
-            self._stand(connection)
-        else:
-            self._begun = connection
-        return is_connected
+        self._poller.add(self._begun, self._on_connected, is_writing=True)
+        return True
+
+    def give_up(self) -> None:
+        """The time that `begin` had is over: end the attempt, if it still runs."""
+        if self.is_connecting:
+            self._lose(LinkLoss.TIMEOUT)
+
+    def _on_connected(self, mask: int) -> None:
+        connection, self._begun = self._begun, None
+        assert connection is not None
+        self._poller.remove(connection)
+        try:
+            check_connected(connection)
+        except OSError as error:
+            connection.close()
+            self._lose(classify(error))
+            return
+        self._stand(connection)
 
     async def open(self) -> None:
         """Connect, and have the poller serve the connection from then on; or report the failure."""
@@ -165,10 +189,6 @@ class Link:
         Raises:
             OSError: the name does not resolve, or the connection was not made.
         """
-        begun, self._begun = self._begun, None
-        if begun is not None:
-            await _finish_connection(begun)
-            return begun
         host, port = self.address
         if not is_ip(host):
             found = await self._resolve(host)
@@ -181,6 +201,10 @@ class Link:
         """End the connection without reporting it: the machine has asked for it."""
         self._is_ended = True
         self._scope.cancel()
+        if self._begun is not None:
+            self._poller.remove(self._begun)
+            self._begun.close()
+            self._begun = None
         if self._socket is not None:
             self._poller.remove(self._socket)
             self._socket.close()
@@ -295,17 +319,21 @@ async def open_socket(
     Raises:
         OSError: the connection was not made, or the ordered source is not this machine's.
     """
-    connection, is_connected = begin_connection(address, sources)
-    if not is_connected:
-        await _finish_connection(connection)
+    connection = begin_connection(address, sources)
+    try:
+        await trio.lowlevel.wait_writable(connection)
+        check_connected(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection if tls_context is None else await open_tls(connection, tls_context)
 
 
-def begin_connection(address: Address, sources: Sources) -> tuple[socket.socket, bool]:
-    """Return a non-blocking socket that connects to an IP and port, and whether it has.
+def begin_connection(address: Address, sources: Sources) -> socket.socket:
+    """Return a non-blocking socket that connects to an IP and port; it is writable at the end.
 
     Raises:
-        OSError: the connection was refused at once, or the ordered source is not this machine's.
+        OSError: it was refused at once, or the ordered source is not this machine's.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     connection = socket.socket(family, socket.SOCK_STREAM)
@@ -319,23 +347,18 @@ def begin_connection(address: Address, sources: Sources) -> tuple[socket.socket,
     except BaseException:
         connection.close()
         raise
-    return connection, code == 0
+    return connection
 
 
-async def _finish_connection(connection: socket.socket) -> None:
-    """Wait until a connection that was begun stands; one that fails is closed.
+def check_connected(connection: socket.socket) -> None:
+    """Return if a connection that was begun, and has become writable, stands.
 
     Raises:
         OSError: it was not made.
     """
-    try:
-        await trio.lowlevel.wait_writable(connection)
-        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            raise _error(code)
-    except BaseException:
-        connection.close()
-        raise
+    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise _error(code)
 
 
 def _error(code: int) -> OSError:

@@ -29,9 +29,12 @@ class Poller:
     def __len__(self) -> int:
         return len(self._handlers)
 
-    def add(self, connection: socket.socket, on_ready: Callable[[int], None]) -> None:
-        """Begin to watch `connection` for bytes to read, or its end."""
-        self._epoll.register(connection, select.EPOLLIN)
+    def add(
+        self, connection: socket.socket, on_ready: Callable[[int], None], *, is_writing: bool = False
+    ) -> None:
+        """Begin to watch `connection` for bytes to read, or its end; or for room to write as well."""
+        events = select.EPOLLIN | select.EPOLLOUT if is_writing else select.EPOLLIN
+        self._epoll.register(connection, events)
         self._handlers[connection.fileno()] = on_ready
 
     def modify(self, connection: socket.socket, *, is_writing: bool) -> None:

@@ -34,7 +34,8 @@ from .config_values import (
     positive_time,
     yes_or_no,
 )
-from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
+from .core.durable import DurableMaster, DurableState
+from .core.options import GlobalOptions, MasterOptions
 
 _RUN_ID = re.compile(r"[0-9a-zA-Z]{40}\Z")
 

@@ -17,7 +17,8 @@ from vedette.types import Address, RunId
 
 from .core import views
 from .core.explain import explain
-from .core.model import Master, MasterOptions, SentinelState
+from .core.model import Master, SentinelState
+from .core.options import MasterOptions
 
 Command = tuple[bytes, ...]
 

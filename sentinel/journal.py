@@ -22,8 +22,9 @@ from vedette.errors import VedetteError
 from vedette.resp.exchange import ReplyError
 from vedette.types import Address
 
+from .core.durable import DurableMaster, DurableState
 from .core.events import Event, ForgetStep, LinkLoss
-from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
+from .core.options import GlobalOptions, MasterOptions
 from .core.timing import Periods
 
 VERSION: Final = 1

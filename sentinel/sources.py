@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vedette.types import is_ip
 
@@ -24,21 +25,26 @@ class Sources:
 
     def choose(self, target: str) -> str | None:
         """Return the source for connections to the IP `target`; None leaves it to the kernel."""
-        where = ipaddress.ip_address(target)
-        if self.ordered:
-            source = ipaddress.ip_address(self.ordered) if is_ip(self.ordered) else None
-            is_of_kind = source is None or source.version == where.version
-            return self.ordered if is_of_kind else None
-        for name in self.bound:
-            host = name.removeprefix("-")
-            if not is_ip(host):
-                continue  # * and ::*, which stand for every address, or a name
-            source = ipaddress.ip_address(host)
-            if (
-                source.version == where.version
-                and not source.is_unspecified
-                and source.is_loopback == where.is_loopback
-                and source.is_link_local == where.is_link_local
-            ):
-                return host
-        return None
+        return _choose(self, target)
+
+
+@lru_cache(maxsize=10_000)
+def _choose(sources: Sources, target: str) -> str | None:
+    where = ipaddress.ip_address(target)
+    if sources.ordered:
+        source = ipaddress.ip_address(sources.ordered) if is_ip(sources.ordered) else None
+        is_of_kind = source is None or source.version == where.version
+        return sources.ordered if is_of_kind else None
+    for name in sources.bound:
+        host = name.removeprefix("-")
+        if not is_ip(host):
+            continue  # * and ::*, which stand for every address, or a name
+        source = ipaddress.ip_address(host)
+        if (
+            source.version == where.version
+            and not source.is_unspecified
+            and source.is_loopback == where.is_loopback
+            and source.is_link_local == where.is_link_local
+        ):
+            return host
+    return None

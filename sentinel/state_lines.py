@@ -15,7 +15,8 @@ from vedette.conf import ConfigLine
 from vedette.conf.quoting import decode_word
 
 from .config import GLOBAL_STATEMENTS, MASTER_STATEMENTS, Outside, statement_name
-from .core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
+from .core.durable import DurableMaster, DurableState
+from .core.options import GlobalOptions, MasterOptions
 
 #: Never rewritten: it is the administrator's alone.
 _KEPT_STATEMENTS: Final = frozenset({"deny-scripts-reconfig", "state-file"})

@@ -23,7 +23,7 @@ from sentinel.core.events import (
     ResetRequested,
     SaveRequested,
 )
-from sentinel.core.model import GlobalOptions
+from sentinel.core.options import GlobalOptions
 from sentinel.directives import LOG_LEVEL
 from vedette.clients import Block
 from vedette.clients.commands.arguments import parse_integer

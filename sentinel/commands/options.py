@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from sentinel.core.model import MasterOptions
+from sentinel.core.options import MasterOptions
 from vedette.clients.commands.arguments import parse_integer
 from vedette.conf.quoting import decode_word
 from vedette.errors import CommandError

@@ -20,6 +20,8 @@ state, generator and events give the same actions, always: a journal of events i
 from __future__ import annotations
 
 from .core import SentinelCore
-from .model import GlobalOptions, MasterOptions, SentinelState, initial_state
+from .durable import initial_state
+from .model import SentinelState
+from .options import GlobalOptions, MasterOptions
 
 __all__ = ["SentinelCore", "SentinelState", "MasterOptions", "GlobalOptions", "initial_state"]

@@ -20,8 +20,9 @@ from typing import TypeAlias
 from vedette.resp.replies import Reply
 from vedette.types import Address
 
+from .durable import DurableState
 from .events import RequestId
-from .model import DurableState, LinkId, LinkKind
+from .model import LinkId, LinkKind
 
 
 @dataclass(frozen=True, slots=True)

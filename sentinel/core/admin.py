@@ -38,7 +38,8 @@ from .events import (
     SaveRequested,
 )
 from .machine import Machine
-from .model import FailoverState, Master, MasterOptions, SimulatedFailure, new_node
+from .model import FailoverState, Master, SimulatedFailure, new_node
+from .options import MasterOptions
 
 NO_SUCH_MASTER = ErrorReply(b"ERR No such master with that name")
 DUPLICATE_NAME = ErrorReply(b"ERR Duplicate master name.")

@@ -63,7 +63,7 @@ def adopt_epoch(machine: Machine, epoch: int, master: Master) -> None:
     if epoch <= state.current_epoch:
         return
     state.current_epoch = epoch
-    machine.mark_dirty()
+    machine.mark_dirty(master)
     notices.about(machine, "+new-epoch", str(epoch), master)
 
 
@@ -141,7 +141,7 @@ def _record_vote(machine: Machine, master: Master, candidate: RunId, epoch: int)
         if is_saved and vote.leader_epoch == epoch:
             notices.about(machine, "+vote-for-leader", f"{candidate} {epoch}", master)
 
-    vote.save_id = machine.hold(announce)
+    vote.save_id = machine.hold(announce, master)
 
 
 def _answer_with_vote(machine: Machine, master: Master, event: VoteRequested, is_down: int) -> None:
@@ -157,7 +157,7 @@ def _answer_with_vote(machine: Machine, master: Master, event: VoteRequested, is
         leader, epoch = spoken if is_saved else (b"*", 0)
         machine.act(Answer(event.request, [is_down, leader, epoch]))
 
-    machine.hold(answer)
+    machine.hold(answer, master)
 
 
 def _await_leader(machine: Machine, master: Master, leader: RunId) -> None:
@@ -268,7 +268,7 @@ def stand(
         if failover.epoch == epoch:
             _on_own_vote(machine, master, is_saved=is_saved)
 
-    machine.hold(begin)
+    machine.hold(begin, master)
     timeout_ms = min(state.periods.election_timeout_ms, master.options.failover_timeout_ms)
     machine.timers.set(Timer(TimerKind.ELECTION, master.name), machine.now_ms + timeout_ms)
 

@@ -23,7 +23,8 @@ from typing import NewType, TypeAlias
 from vedette.resp.exchange import Received
 from vedette.types import Address, RunId
 
-from .model import GlobalOptions, LinkId, MasterOptions, SimulatedFailure
+from .model import LinkId, SimulatedFailure
+from .options import GlobalOptions, MasterOptions
 from .timing import Periods
 
 #: Names a client's request that waits for its `Answer`; chosen by the runtime.

@@ -144,7 +144,7 @@ def _adopt_configuration(machine: Machine, master: Master, hello: Hello) -> None
         return  # a name that leads nowhere yet; it is said again in two seconds
     if address == master.address:
         master.config_epoch = hello.config_epoch
-        machine.mark_dirty()
+        machine.mark_dirty(master)
         return
     sender = notices.describe_sentinel(machine, master, hello.run_id, hello.address)
     notices.about(machine, "+config-update-from", sender, master)

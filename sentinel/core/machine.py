@@ -19,17 +19,8 @@ from typing import NamedTuple
 from vedette.types import RunId
 
 from .actions import Action, Persist, Send
-from .model import (
-    Link,
-    LinkId,
-    LinkKind,
-    Master,
-    Node,
-    PeerLink,
-    PeerSentinel,
-    SentinelState,
-    durable_state,
-)
+from .durable import DurableMaster, DurableState, durable_master, durable_state
+from .model import Link, LinkId, LinkKind, Master, Node, PeerLink, PeerSentinel, SentinelState
 from .timers import Timer, TimerKind, Timers
 from .timing import FOUND_SAVE_DELAY_MS, MAX_PENDING, SAVE_RETRY_MS
 
@@ -105,6 +96,9 @@ class Machine:
         self._last_link = 0
         self._last_token = 0
         self._is_dirty = False
+        #: The record of each master as of the last save, and whose are out of date (None: all).
+        self._records: dict[str, DurableMaster] = {}
+        self._changed: set[str] | None = None
         self._held: list[tuple[int, Callable[[bool], None]]] = []
         #: Saves under way: their id, the epoch they hold, and when they were asked for.
         self._saving: list[tuple[int, int, int]] = []
@@ -169,9 +163,17 @@ class Machine:
 
     # -- durability ------------------------------------------------------------------------------
 
-    def mark_dirty(self) -> None:
-        """Have the state saved at the end of this step."""
+    def mark_dirty(self, master: Master | None = None) -> None:
+        """Have the state saved at the end of this step.
+
+        With a `master` whoever calls says that nothing but its record, and the epoch, has changed:
+        the records of a thousand others need not be made anew for one vote.
+        """
         self._is_dirty = True
+        if master is None:
+            self._changed = None
+        elif self._changed is not None:
+            self._changed.add(master.name)
 
     def mark_found(self) -> None:
         """Have the state saved before long: a node or fellow was found.
@@ -182,9 +184,12 @@ class Machine:
         delay_ms = FOUND_SAVE_DELAY_MS + len(self.state.masters)
         self.timers.set_earlier(Timer(TimerKind.SAVE), self.now_ms + delay_ms)
 
-    def hold(self, then: Callable[[bool], None]) -> int:
-        """Save at the end of this step, call `then(is_saved)` afterwards; return the save's id."""
-        self._is_dirty = True
+    def hold(self, then: Callable[[bool], None], master: Master | None = None) -> int:
+        """Save at the end of this step, call `then(is_saved)` afterwards; return the save's id.
+
+        `master` is as for `mark_dirty`.
+        """
+        self.mark_dirty(master)
         save_id = self.state.requested_id + 1
         self._held.append((save_id, then))
         return save_id
@@ -202,7 +207,17 @@ class Machine:
         state.requested_id += 1
         self._saving.append((state.requested_id, state.current_epoch, self.now_ms))
         self.timers.cancel(Timer(TimerKind.SAVE))
-        self.act(Persist(state.requested_id, durable_state(state)))
+        self.act(Persist(state.requested_id, self._durable_state()))
+
+    def _durable_state(self) -> DurableState:
+        masters = self.state.masters
+        if self._changed is None:
+            self._records = {name: durable_master(master) for name, master in masters.items()}
+        else:
+            for name in self._changed:
+                self._records[name] = durable_master(masters[name])
+        self._changed = set()
+        return durable_state(self.state, tuple(self._records.values()))
 
     def on_persisted(self, save_id: int, is_saved: bool) -> None:
         """A save ended: let go of what was held for it, or arrange for another try."""

@@ -10,32 +10,30 @@ Only the modules of `sentinel.core` write here, each field by the module named b
 outside (commands, metrics) must treat everything as frozen and not keep references over an await.
 
 All times are milliseconds of the runtime's monotonic clock; a name in `_ms` that is None means
-"never" or "not so now". What survives a restart is `DurableState`, built by `durable_state()`.
+"never" or "not so now". What survives a restart is built by `durable.py`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum, IntFlag
-from types import MappingProxyType
 from typing import Final, NewType
 
 from vedette.types import Address, RunId
 
 from .dataset import UNKNOWN, Dataset, Lineage
 from .history import FailoverRecord, new_history
-from .timing import DEFAULT_DOWN_AFTER_MS, DEFAULT_FAILOVER_TIMEOUT_MS, DEFAULT_PERIODS, Periods
+from .options import GlobalOptions, MasterOptions
+from .timing import DEFAULT_PERIODS, Periods
 
 #: One connection attempt; unique for the life of the process.
 LinkId = NewType("LinkId", int)
 
-DEFAULT_PARALLEL_SYNCS: Final = 1
 DEFAULT_PRIORITY: Final = 100
 #: INFO's `master_failover_state` of a node at rest.
 NO_FAILOVER: Final = "no-failover"
-NO_RENAMES: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
 
 class LinkKind(Enum):
@@ -92,57 +90,6 @@ class ReconfState(Enum):
     SENT = "reconf_sent"  # SLAVEOF is on its way
     IN_PROGRESS = "reconf_inprog"  # its INFO names the new master
     DONE = "reconf_done"  # its link to the new master is up
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MasterOptions:
-    """What an operator sets for one master, by file or SENTINEL SET."""
-
-    quorum: int
-    down_after_ms: int = DEFAULT_DOWN_AFTER_MS
-    failover_timeout_ms: int = DEFAULT_FAILOVER_TIMEOUT_MS
-    parallel_syncs: int = DEFAULT_PARALLEL_SYNCS
-    #: A rebooted master must answer PONG within this time; 0 turns the check off.
-    reboot_down_after_ms: int = 0
-    #: A master that refuses connections for this long is down; 0 turns the check off.
-    refused_after_ms: int = 0
-    #: A master that comes back without its data is down.
-    guards_empty_restart: bool = True
-    notification_script: str | None = None
-    client_reconfig_script: str | None = None
-    auth_user: bytes | None = None
-    auth_pass: bytes | None = None
-    #: Upper-case command name -> what to send instead.
-    renamed_commands: Mapping[bytes, bytes] = field(default_factory=lambda: NO_RENAMES)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlobalOptions:
-    """What an operator sets for the whole sentinel."""
-
-    #: The port and the password of our own, which stand in for what is not set below.
-    listening_port: int = 0
-    requirepass: bytes | None = None
-    #: Our port as fellow sentinels shall reach it; 0 announces the one we listen on.
-    announce_port: int = 0
-    #: None announces the local address of each link.
-    announce_ip: str | None = None
-    sentinel_user: bytes | None = None
-    sentinel_pass: bytes | None = None
-    resolve_hostnames: bool = False
-    announce_hostnames: bool = False
-
-    @property
-    def announced_port(self) -> int:
-        """The port that fellow sentinels are told."""
-        return self.announce_port or self.listening_port
-
-    @property
-    def peer_credentials(self) -> tuple[bytes | None, bytes | None]:
-        """User and password for fellow sentinels; without a password there is no AUTH."""
-        if self.sentinel_pass is None:
-            return None, self.requirepass
-        return self.sentinel_user, self.sentinel_pass
 
 
 @dataclass(slots=True)
@@ -523,55 +470,6 @@ class SentinelState:
     save_error: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DurableMaster:
-    """What sentinel.conf holds of one master; `address` is the current (promoted) one."""
-
-    name: str
-    address: Address
-    options: MasterOptions
-    config_epoch: int = 0
-    leader_epoch: int = 0
-    replicas: tuple[Address, ...] = ()
-    sentinels: tuple[tuple[RunId, Address], ...] = ()
-    #: Sentinels that count for the majority alone, and those that were forgotten.
-    leaving: tuple[tuple[RunId, Address], ...] = ()
-    forgotten: tuple[RunId, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DurableState:
-    """What must survive a restart."""
-
-    my_id: RunId
-    current_epoch: int
-    options: GlobalOptions
-    masters: tuple[DurableMaster, ...] = ()
-
-
-def durable_state(state: SentinelState) -> DurableState:
-    """The record to be saved for this state."""
-    return DurableState(
-        my_id=state.my_id,
-        current_epoch=state.current_epoch,
-        options=state.options,
-        masters=tuple(
-            DurableMaster(
-                name=master.name,
-                address=master.address,
-                options=master.options,
-                config_epoch=master.config_epoch,
-                leader_epoch=master.vote.leader_epoch,
-                replicas=tuple(master.replicas),
-                sentinels=tuple((peer.run_id, peer.address) for peer in master.peers.values()),
-                leaving=tuple((run_id, each.address) for run_id, each in master.leaving.items()),
-                forgotten=tuple(master.forgotten),
-            )
-            for master in state.masters.values()
-        ),
-    )
-
-
 def new_node(name: str, address: Address) -> Node:
     """A node nothing is known of yet, both links down."""
     return Node(
@@ -580,41 +478,6 @@ def new_node(name: str, address: Address) -> Node:
         link=Link(LinkKind.COMMAND, address),
         pubsub=Link(LinkKind.PUBSUB, address),
     )
-
-
-def initial_state(durable: DurableState) -> SentinelState:
-    """The state a sentinel starts with from what it loaded (or was configured with).
-
-    A first start passes a freshly drawn `my_id`; the machine saves it in its first step, before
-    anything is spoken. Duplicate replicas are dropped, and so is one at the master's own address.
-    """
-    state = SentinelState(
-        my_id=durable.my_id, options=durable.options, current_epoch=durable.current_epoch
-    )
-    for record in durable.masters:
-        master = Master(
-            name=record.name,
-            options=record.options,
-            node=new_node(record.name, record.address),
-            config_epoch=record.config_epoch,
-            vote=Vote(leader_epoch=record.leader_epoch),
-        )
-        for address in record.replicas:
-            if address != record.address:
-                master.replicas[address] = new_node(record.name, address)
-        master.leaving = {
-            run_id: Leaving(address, {UNKNOWN_ASKER}) for run_id, address in record.leaving
-        }
-        master.forgotten = dict.fromkeys(record.forgotten)
-        for run_id, address in record.sentinels:
-            if run_id != durable.my_id and not master.is_out(run_id):
-                add_peer(state, master, run_id, address)
-        state.masters[master.name] = master
-        highest = max(master.config_epoch, master.vote.leader_epoch)
-        state.current_epoch = max(state.current_epoch, highest)
-    # What was loaded is on disk, even where the file held it in other words.
-    state.saved_epoch = state.current_epoch
-    return state
 
 
 def add_peer(state: SentinelState, master: Master, run_id: RunId, address: Address) -> PeerSentinel:

@@ -14,16 +14,7 @@ from .hello import Hello, format_hello
 from .hosts import shown
 from .links import HELLO_CHANNEL
 from .machine import LinkOwner, Machine, Request, RequestKind
-from .model import (
-    FailoverState,
-    LinkKind,
-    LinkStatus,
-    Master,
-    Node,
-    PeerLink,
-    PeerSentinel,
-    Role,
-)
+from .model import FailoverState, LinkKind, LinkStatus, Master, Node, PeerLink, PeerSentinel, Role
 from .timers import Timer, TimerKind
 from .timing import (
     LEADER_PING_PERIOD_MS,

@@ -52,7 +52,7 @@ def switch_master(machine: Machine, master: Master, address: Address, config_epo
     notices.about(machine, "+switch-master", event, master)
     for node in master.replicas.values():
         notices.about_node(machine, "+slave", node)
-    machine.mark_dirty()
+    machine.mark_dirty(master)
     if not is_known:
         links.open_node(machine, new)
     elif new.link.is_up and new.link.ping_waiting_since_ms is None:

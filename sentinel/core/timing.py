@@ -197,8 +197,8 @@ RECONNECT_FAST_ATTEMPTS: Final = 40
 RECONNECT_MEDIUM_MS: Final = 250
 RECONNECT_MEDIUM_ATTEMPTS: Final = 100
 RECONNECT_SLOW_MS: Final = 500
-#: While many are out of reach at once, so long for each: 200 attempts a second in all.
-RECONNECT_SHARE_MS: Final = 5
+#: While many are out of reach at once, so long for each: 100 attempts a second in all.
+RECONNECT_SHARE_MS: Final = 10
 
 #: How often host names are looked up again, and how soon at the earliest.
 RESOLVE_PERIOD_MS: Final = 5_000

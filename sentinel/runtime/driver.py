@@ -97,7 +97,7 @@ class Driver:
         self._settle: Callable[[], None] = lambda: None
         self._nursery: trio.Nursery | None = None
         self._links: dict[LinkId, Link] = {}
-        self._poller = Poller(after_batch=lambda: self._settle())
+        self._poller = Poller(after_batch=self._end_batch)
         #: Attempts to connect that the poller watches, by the end of their time.
         self._attempts: list[tuple[float, int, Link]] = []
         #: Links that the step at hand has sent over.
@@ -135,6 +135,14 @@ class Driver:
 
         What it publishes or answers is left in the clients' outboxes; see `handle`.
         """
+        self._run(make_event)
+        self._flush_links()
+
+    def _run(self, make_event: Callable[[int], Event]) -> None:
+        """Do as `step`, but leave what is sent over links in their outboxes.
+
+        Links report so: what a hundred replies in one batch lead to leaves in one piece each.
+        """
         assert len(self._inbox) < INBOX_MAX
         self._inbox.append(make_event)
         if self._is_stepping:
@@ -150,13 +158,20 @@ class Driver:
                     self._observe(event)
                 for action in self._core.step(event):
                     self._carry_out(action)
-                if self._queued:
-                    for link in self._queued:
-                        link.flush()
-                    self._queued.clear()
         finally:
             self._is_stepping = False
         self._set_alarm()
+
+    def _flush_links(self) -> None:
+        while self._queued:  # a link that is lost in it may lead to more
+            queued, self._queued = self._queued, {}
+            for link in queued:
+                link.flush()
+
+    def _end_batch(self) -> None:
+        """Send what a batch of links' events has left in outboxes."""
+        self._flush_links()
+        self._settle()
 
     def _measure(self, event: Event) -> None:
         match event:
@@ -261,6 +276,7 @@ class Driver:
                 link = self._links.pop(link_id, None)
                 self.meter.on_link_ended(link_id)
                 if link is not None:
+                    link.flush()  # what was sent before is none the less on its way
                     link.close()
             case Persist():
                 self.saver.request(action)
@@ -284,7 +300,7 @@ class Driver:
         assert self._nursery is not None
         link = Link(
             action,
-            self.step,
+            self._run,
             self._poller,
             sources=self._sources,
             tls_context=self._tls_context,
@@ -295,11 +311,13 @@ class Driver:
             deadline_s = trio.current_time() + link.connect_timeout_s
             heapq.heappush(self._attempts, (deadline_s, link.id, link))
         else:
-            self._nursery.start_soon(self._open_link, link, name=f"{action.kind.value} {link.address}")
+            self._nursery.start_soon(
+                self._open_link, link, name=f"{action.kind.value} {link.address}"
+            )
 
     async def _open_link(self, link: Link) -> None:
         await link.open()
-        self._settle()
+        self._end_batch()
 
     def _publish(self, action: Publish) -> None:
         text = action.payload.decode("utf-8", "replace")

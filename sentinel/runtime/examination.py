@@ -18,7 +18,8 @@ from typing import Final, TypeAlias, TypeVar
 import trio
 
 from sentinel import doctor
-from sentinel.core.model import GlobalOptions, MasterOptions, SentinelState
+from sentinel.core.model import SentinelState
+from sentinel.core.options import GlobalOptions, MasterOptions
 from sentinel.doctor import DiskFacts, Facts, NameFacts, NodeFacts, PeerFacts
 from sentinel.sources import Sources
 from vedette.errors import VedetteError

@@ -30,9 +30,13 @@ class Poller:
         return len(self._handlers)
 
     def add(
-        self, connection: socket.socket, on_ready: Callable[[int], None], *, is_writing: bool = False
+        self,
+        connection: socket.socket,
+        on_ready: Callable[[int], None],
+        *,
+        is_writing: bool = False,
     ) -> None:
-        """Begin to watch `connection` for bytes to read, or its end; or for room to write as well."""
+        """Begin to watch `connection` for bytes to read, or its end; and for room to write."""
         events = select.EPOLLIN | select.EPOLLOUT if is_writing else select.EPOLLIN
         self._epoll.register(connection, events)
         self._handlers[connection.fileno()] = on_ready

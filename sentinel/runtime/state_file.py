@@ -21,8 +21,8 @@ import trio
 
 from sentinel.config import Outside
 from sentinel.core.actions import Persist
+from sentinel.core.durable import DurableState
 from sentinel.core.events import Event, Persisted
-from sentinel.core.model import DurableState
 from sentinel.state_lines import StateLines, key_of
 from vedette.acl.directives import key_of_user
 from vedette.conf import ConfigLine, TextRewriter

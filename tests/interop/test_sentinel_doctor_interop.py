@@ -7,7 +7,7 @@ from pathlib import Path
 import trio
 from click.testing import CliRunner
 
-from sentinel.core.model import GlobalOptions, MasterOptions
+from sentinel.core.options import GlobalOptions, MasterOptions
 from sentinel.doctor import Facts
 from sentinel.runtime.examination import Patient, examine
 from sentinel.sources import Sources

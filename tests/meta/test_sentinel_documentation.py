@@ -20,8 +20,8 @@ import server.commands
 from sentinel.commands import command_table
 from sentinel.config import GLOBAL_STATEMENTS, MASTER_STATEMENTS
 from sentinel.core.actions import Level
-from sentinel.core.model import GlobalOptions, MasterOptions
 from sentinel.core.notices import LEVELS
+from sentinel.core.options import GlobalOptions, MasterOptions
 from tests.support.documents import DIRECTIVES_PAGE, ROOT, table_rows
 from tests.support.redis import RedisServer
 from vedette.cmdspec import CommandRow

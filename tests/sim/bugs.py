@@ -14,9 +14,10 @@ from typing import Any
 from unittest import mock
 
 from sentinel.core import election, probes, stall
+from sentinel.core.durable import DurableState
 from sentinel.core.events import VoteRequested
 from sentinel.core.machine import Machine
-from sentinel.core.model import DurableState, Master, Node
+from sentinel.core.model import Master, Node
 from tests.sim.disk import Disk
 
 

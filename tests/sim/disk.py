@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sentinel.config import Outside, read_config
 from sentinel.config import World as ConfigWorld
-from sentinel.core.model import DurableState
+from sentinel.core.durable import DurableState
 from sentinel.state_lines import key_of, state_lines
 from tests.sim.network import World
 from vedette.conf import parse_text, rewrite_text

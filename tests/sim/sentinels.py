@@ -24,6 +24,7 @@ from sentinel.core.actions import (
     RunScript,
     Send,
 )
+from sentinel.core.durable import DurableState
 from sentinel.core.events import (
     Event,
     ForgetStep,
@@ -42,7 +43,7 @@ from sentinel.core.events import (
     VoteRequested,
 )
 from sentinel.core.hosts import shown
-from sentinel.core.model import DurableState, LinkId
+from sentinel.core.model import LinkId
 from tests.sim.disk import Disk
 from tests.sim.network import Connection, Life, Message, Process, World
 from tests.sim.nodes import Batch, Published, Replies

@@ -73,6 +73,9 @@ class _Link:
         self.waiting: dict[int, Callable[[tuple[Any, ...]], None]] = {}
 
     def on_connected(self, connection: Connection) -> None:
+        kind = "pubsub" if self.is_channel else "cmd"
+        name = f"sentinel-{self.owner.run_id[:8]}-{kind}".encode()
+        connection.request(Batch(0, ((b"CLIENT", b"SETNAME", name),)))
         if self.is_channel:
             connection.request(Batch(0, ((b"SUBSCRIBE", _CHANNEL),)))
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from sentinel.core.durable import DurableMaster
 from sentinel.core.events import FailoverRequested, RequestId
-from sentinel.core.model import DurableMaster
 from tests.sim.cluster import NAME, Cluster, Shape
 from tests.sim.sentinels import SimSentinel
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from sentinel.core import SentinelCore, initial_state
-from sentinel.core.model import durable_state
+from sentinel.core.durable import durable_state
 from sentinel.journal import StartRecord, decode_line
 from tests.support.client import BlockingClient, ReplyError
 from tests.support.processes import VedetteSentinel, console_script, free_port, watching

@@ -6,7 +6,8 @@ import pytest
 
 from sentinel import directives
 from sentinel.config import Outside, SentinelConfig, World, read_config
-from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
+from sentinel.core.durable import DurableMaster, DurableState
+from sentinel.core.options import GlobalOptions, MasterOptions
 from sentinel.state_lines import key_of, state_lines
 from tests.support.redis import RedisServer
 from vedette.conf import parse_text, rewrite_text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sentinel.core.durable import DurableMaster, DurableState
 from sentinel.core.events import (
     Event,
     ForgetRequested,
@@ -23,13 +24,8 @@ from sentinel.core.events import (
     Started,
     VoteRequested,
 )
-from sentinel.core.model import (
-    DurableMaster,
-    DurableState,
-    GlobalOptions,
-    LinkId,
-    MasterOptions,
-)
+from sentinel.core.model import LinkId
+from sentinel.core.options import GlobalOptions, MasterOptions
 from sentinel.journal import JournalError, StartRecord, decode_line, encode_line
 from vedette.resp.exchange import ReplyError
 from vedette.types import Address, RunId

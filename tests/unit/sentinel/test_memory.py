@@ -19,7 +19,8 @@ from sentinel.config import (
     read_config,
     state_file_of,
 )
-from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
+from sentinel.core.durable import DurableMaster, DurableState
+from sentinel.core.options import GlobalOptions, MasterOptions
 from sentinel.state_lines import key_of, state_lines
 from vedette.conf import COMMAND_LINE, parse_text, rewrite_text
 from vedette.errors import ConfigError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from monitoring.families import Families
 from monitoring.sentinel_detail import add_detail
 from sentinel.core import initial_state
-from sentinel.core.model import DurableMaster, DurableState, GlobalOptions, MasterOptions
+from sentinel.core.durable import DurableMaster, DurableState
+from sentinel.core.options import GlobalOptions, MasterOptions
 from sentinel.metrics_state import MetricsState, SaveMetrics, metrics_state
 from tests.unit.sentinel.core.rig import (
     MASTER,

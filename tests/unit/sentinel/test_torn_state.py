@@ -19,8 +19,8 @@ import pytest
 from sentinel.config import World, read_config
 from sentinel.core import SentinelCore, initial_state
 from sentinel.core.actions import Answer, Persist
+from sentinel.core.durable import DurableState
 from sentinel.core.events import Persisted, RequestId, Started, VoteRequested
-from sentinel.core.model import DurableState
 from sentinel.runtime.state_file import StateFile
 from vedette.conf import read_file
 from vedette.runtime.durable_file import remove_leftovers

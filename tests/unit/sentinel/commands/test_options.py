@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentinel.commands.options import ParsedOptions, ScriptRules, parse_options
-from sentinel.core.model import MasterOptions
+from sentinel.core.options import MasterOptions
 
 CURRENT = MasterOptions(quorum=2, auth_pass=b"old", renamed_commands={b"CONFIG": b"x"})
 OPEN = ScriptRules(denies_reconfig=False, is_executable=lambda path: path == "/bin/ok")

@@ -24,6 +24,7 @@ from sentinel.core.actions import (
     RunScript,
     Send,
 )
+from sentinel.core.durable import DurableMaster, DurableState
 from sentinel.core.events import (
     Event,
     HelloReceived,
@@ -39,16 +40,8 @@ from sentinel.core.events import (
     VoteRequested,
 )
 from sentinel.core.hello import Hello, format_hello
-from sentinel.core.model import (
-    DurableMaster,
-    DurableState,
-    FailoverState,
-    GlobalOptions,
-    LinkId,
-    LinkKind,
-    Master,
-    MasterOptions,
-)
+from sentinel.core.model import FailoverState, LinkId, LinkKind, Master
+from sentinel.core.options import GlobalOptions, MasterOptions
 from vedette.resp.exchange import ReplyError
 from vedette.resp.replies import Reply
 from vedette.types import Address, RunId

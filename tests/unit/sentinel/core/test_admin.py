@@ -18,7 +18,7 @@ from sentinel.core.events import (
     ResetRequested,
     SaveRequested,
 )
-from sentinel.core.model import GlobalOptions
+from sentinel.core.options import GlobalOptions
 from tests.unit.sentinel.core.rig import (
     MASTER,
     NAME,

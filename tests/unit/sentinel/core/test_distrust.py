@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sentinel.core.durable import DurableState, durable_state
 from sentinel.core.events import HelloReceived, LinkLoss
-from sentinel.core.model import DurableState, durable_state
 from tests.unit.sentinel.core.rig import (
     MASTER,
     PEER_A,

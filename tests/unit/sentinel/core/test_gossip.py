@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sentinel.core.events import HelloReceived, MonitorRequested, Started
-from sentinel.core.model import MasterOptions
+from sentinel.core.options import MasterOptions
 from sentinel.core.timing import STRANGERS_HOLD_MS
 from tests.unit.sentinel.core.rig import (
     MASTER,

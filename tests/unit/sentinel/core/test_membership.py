@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from sentinel.core.durable import initial_state
 from sentinel.core.events import (
     FailoverRequested,
     ForgetRequested,
@@ -13,7 +14,6 @@ from sentinel.core.events import (
     ForgetStepRequested,
     ResetRequested,
 )
-from sentinel.core.model import initial_state
 from tests.unit.sentinel.core.rig import (
     MASTER,
     ME,

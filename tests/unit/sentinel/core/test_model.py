@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sentinel.core import views
-from sentinel.core.model import (
-    FailoverState,
-    LinkStatus,
-    ReconfState,
-    Role,
-    durable_state,
-    initial_state,
-)
+from sentinel.core.durable import durable_state, initial_state
+from sentinel.core.model import FailoverState, LinkStatus, ReconfState, Role
 from tests.unit.sentinel.core.rig import (
     MASTER,
     ME,

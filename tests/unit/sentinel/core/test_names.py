@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from sentinel.core.durable import DurableState
 from sentinel.core.events import MonitorRequested, NameResolved, RequestId, Started
 from sentinel.core.hosts import find_master, shown
-from sentinel.core.model import DurableState, GlobalOptions, LinkKind
+from sentinel.core.model import LinkKind
+from sentinel.core.options import GlobalOptions
 from tests.unit.sentinel.core.rig import (
     MASTER,
     MY_ADDRESS,

@@ -8,8 +8,9 @@ import random
 import pytest
 
 from sentinel.core import transitions
+from sentinel.core.durable import initial_state
 from sentinel.core.machine import Machine
-from sentinel.core.model import FailoverState, initial_state
+from sentinel.core.model import FailoverState
 from tests.unit.sentinel.core.rig import NAME, REPLICA_1, durable
 
 _S = FailoverState

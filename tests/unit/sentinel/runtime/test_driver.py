@@ -14,6 +14,7 @@ import trio.testing
 from sentinel.config import World, read_config
 from sentinel.core import SentinelCore, initial_state
 from sentinel.core.actions import Action, Connect, Disconnect, Persist, Send
+from sentinel.core.durable import DurableState, durable_state
 from sentinel.core.events import (
     Event,
     HelloReceived,
@@ -24,7 +25,7 @@ from sentinel.core.events import (
     Started,
     TimePassed,
 )
-from sentinel.core.model import DurableState, LinkId, LinkKind, durable_state
+from sentinel.core.model import LinkId, LinkKind
 from sentinel.runtime.driver import Driver
 from sentinel.runtime.state_file import StateFile
 from vedette.conf import parse_text

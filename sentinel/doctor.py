@@ -22,7 +22,7 @@ from .core.options import MasterOptions
 
 Command = tuple[bytes, ...]
 
-#: What a sentinel says to a node. Without the last one a failover still succeeds.
+#: What a sentinel says to a node.
 NODE_COMMANDS: Final[tuple[Command, ...]] = (
     (b"PING",),
     (b"INFO",),
@@ -36,7 +36,14 @@ NODE_COMMANDS: Final[tuple[Command, ...]] = (
     (b"EXEC",),
     (b"SCRIPT", b"KILL"),
 )
-_DISPENSABLE: Final = frozenset({b"SCRIPT"})
+#: Without these a failover still succeeds, if not as well (`core/orders.py`).
+_DISPENSABLE: Final = frozenset(
+    {"CLIENT", "CLIENT KILL", "CONFIG", "CONFIG REWRITE", "SCRIPT", "SCRIPT KILL"}
+)
+_LACK: Final = (
+    "a failover succeeds without, but the node may forget its role with a restart (CONFIG), keeps "
+    "the clients of before (CLIENT), or stays hung in a script (SCRIPT)"
+)
 
 #: Options that sentinels of one master should have in common: field of SENTINEL MASTER.
 _SHARED_OPTIONS: Final = {
@@ -360,7 +367,7 @@ def _node_commands(subject: str, node: NodeFacts) -> Iterator[Finding]:
             "commands",
             subject,
             f"does not know {', '.join(node.unknown)}",
-            "a failover needs what this sentinel cannot call there",
+            _meaning_of(node.unknown, "a failover needs what this sentinel cannot call there"),
             "SENTINEL SET rename-command to the name that the node uses",
         )
     else:
@@ -371,7 +378,7 @@ def _node_commands(subject: str, node: NodeFacts) -> Iterator[Finding]:
             "acl",
             subject,
             f"user {node.user} may not run {', '.join(node.denied)}",
-            "a failover would be refused by this node",
+            _meaning_of(node.denied, "a failover would be refused by this node"),
             f"ACL SETUSER {node.user} to allow them, on every node",
         )
     elif node.unchecked:
@@ -388,8 +395,11 @@ def _node_commands(subject: str, node: NodeFacts) -> Iterator[Finding]:
 
 
 def _severity_of(commands: tuple[str, ...]) -> Severity:
-    first_words = {command.split()[0].encode() for command in commands}
-    return Severity.WARNING if first_words <= _DISPENSABLE else Severity.FAULT
+    return Severity.WARNING if _DISPENSABLE.issuperset(commands) else Severity.FAULT
+
+
+def _meaning_of(commands: tuple[str, ...], fault: str) -> str:
+    return _LACK if _severity_of(commands) is Severity.WARNING else fault
 
 
 def _peer(peer: PeerFacts) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from . import (
     election,
     failover,
     gossip,
+    lineage,
     links,
     membership,
     names,
@@ -276,11 +277,30 @@ def _on_order_answered(
 ) -> None:
     node = owner.node
     assert node is not None
-    discovery.on_info(machine, node, event.replies[-1])
+    order = request.order
+    assert order is not None
+    if event.replies[-1] == b"QUEUED":
+        links.close(machine, owner)  # MULTI was obeyed and EXEC was not: it would queue all to come
+    else:
+        discovery.on_info(machine, node, event.replies[-1])
     master = machine.master_of(node)
-    reason = orders.refusal(event.replies)
+    if orders.was_reduced(machine, node, order, event.replies):
+        _order_again(machine, master, node, request)
+        return
+    reason = orders.refusal(order, event.replies)
     if request.kind is RequestKind.PROMOTE and reason is not None:
         failover.on_promotion_refused(machine, master, node, request.epoch, reason)
+
+
+def _order_again(machine: Machine, master: Master, node: Node, request: Request) -> None:
+    """Give an order again, without what was refused, if it still stands."""
+    assert request.order is not None
+    if request.kind is RequestKind.PROMOTE:
+        if not failover.is_promoting(master, node, request.epoch):
+            return
+    elif request.generation != master.generation or not lineage.may_be_ordered(master, node):
+        return
+    orders.send_slaveof(machine, node, request.order.target, request.kind, request.epoch)
 
 
 # -- timers ----------------------------------------------------------------------------------------

@@ -174,13 +174,18 @@ def on_promotion_refused(
     machine: Machine, master: Master, node: Node, epoch: int, reason: str
 ) -> None:
     """The transaction failed, and the INFO behind it showed no master."""
+    if is_promoting(master, node, epoch):
+        pass_over(machine, master, node, reason, REFUSED_FOR_MS)
+
+
+def is_promoting(master: Master, node: Node, epoch: int) -> bool:
+    """Whether this node is being promoted in this epoch."""
     failover = master.failover
-    if (
+    return (
         failover.state is FailoverState.WAIT_PROMOTION
         and failover.epoch == epoch
         and failover.promoted == node.address
-    ):
-        pass_over(machine, master, node, reason, REFUSED_FOR_MS)
+    )
 
 
 def on_promoted(machine: Machine, master: Master, node: Node) -> None:

@@ -152,4 +152,4 @@ def _adopt_configuration(machine: Machine, master: Master, hello: Hello) -> None
     if new is None:
         new = new_node(master.name, address)
     failover.run_reconfig_script(machine, master, new, "observer")
-    switch_master(machine, master, address, hello.config_epoch)
+    switch_master(machine, master, address, hello.config_epoch, hello.run_id)

@@ -102,6 +102,7 @@ def on_up(machine: Machine, owner: LinkOwner, local_host: str) -> None:
     request = Request(RequestKind.SETUP, machine.now_ms, len(commands), owner.node)
     machine.send(link, request, commands)
     if link.kind is LinkKind.COMMAND and owner.node is not None:
+        owner.node.declined.clear()
         open_link(machine, pubsub_owner(owner.node))
 
 

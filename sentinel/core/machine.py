@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
-from vedette.types import RunId
+from vedette.types import Address, RunId
 
 from .actions import Action, Persist, Send
 from .durable import DurableMaster, DurableState, durable_master, durable_state
@@ -44,6 +44,17 @@ class RequestKind(Enum):
     SCRIPT_KILL = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class SlaveOf:
+    """The transaction of `orders.py` as it was sent: whom to follow (None: nobody), and all words.
+
+    The commands have Redis' names, whatever the node calls them.
+    """
+
+    target: Address | None
+    commands: tuple[tuple[bytes, ...], ...]
+
+
 @dataclass(slots=True)
 class Request:
     """What was sent and to whom, kept until the replies come or the link ends.
@@ -60,6 +71,8 @@ class Request:
     generation: int = 0
     #: The election it belongs to (ASK with our id, PROMOTE), else 0.
     epoch: int = 0
+    #: What PROMOTE and FOLLOW said.
+    order: SlaveOf | None = None
 
 
 class LinkOwner(NamedTuple):

@@ -206,6 +206,9 @@ class Node:
     is_script_kill_sent: bool = False
     #: The last PING was answered with BUSY.
     is_busy: bool = False
+    #: First words of commands that it refused beside SLAVEOF, over this connection. Written by
+    #: `orders.py`.
+    declined: set[bytes] = field(default_factory=set)
     #: Written by `reconfiguration.py`.
     reconf: ReconfState = ReconfState.NONE
     reconf_sent_ms: int = 0

@@ -55,6 +55,7 @@ LEVELS: Final[dict[str, Level]] = {
     "-failover-abort-master-refused": _W,
     "+selected-slave": _W,
     "-selected-slave": _W,
+    "+order-reduced": _W,
     "+failover-state-send-failover": _N,
     "+failover-state-send-slaveof-noone": _N,
     "+failover-state-wait-promotion": _N,

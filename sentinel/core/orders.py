@@ -2,8 +2,10 @@
 
 One pipeline: MULTI, SLAVEOF, CONFIG REWRITE, CLIENT KILL TYPE normal and pubsub, EXEC; and INFO
 behind it, which is the proof of what the node became, one round trip later. Unlike Redis the
-replies are read: a node that lacks the permission is found out at once. Reference: `sentinel.c:
-sentinelSendSlaveOf`.
+replies are read. A node that refuses SLAVEOF is found out at once. One that merely refuses what
+stands around it (no permission, no such command) has thrown the whole transaction away for that,
+and is told again without: better a master whose clients are not driven away from the old one, and
+that forgets its role with a restart, than none. Reference: `sentinel.c: sentinelSendSlaveOf`.
 """
 
 from __future__ import annotations
@@ -13,13 +15,20 @@ from typing import Final
 from vedette.resp.exchange import Received, ReplyError
 from vedette.types import Address
 
-from . import links
+from . import links, notices
 from .hosts import same, shown
-from .machine import Machine, Request, RequestKind
+from .machine import Machine, Request, RequestKind, SlaveOf
 from .model import Node
 
-#: Commands behind SLAVEOF in the transaction.
-_AFTER_SLAVEOF: Final = 3
+#: What stands behind SLAVEOF in the transaction. CLIENT KILL, so that no client goes on talking to
+#: what it takes for a master.
+_BEHIND: Final = (
+    (b"CONFIG", b"REWRITE"),
+    (b"CLIENT", b"KILL", b"TYPE", b"normal"),
+    (b"CLIENT", b"KILL", b"TYPE", b"pubsub"),
+)
+#: Without these there is no order; all others can be left out.
+_NEEDED: Final = frozenset({b"MULTI", b"SLAVEOF", b"EXEC", b"INFO"})
 
 
 def send_slaveof(
@@ -40,35 +49,60 @@ def send_slaveof(
     # Who is about to hand over obeys nobody else. Not said otherwise: old nodes do not know it, and
     # where it is not permitted the whole transaction would be refused.
     freeing = ((b"FAILOVER", b"ABORT"),) if node.is_failing_over else ()
-    commands = (
-        (b"MULTI",),
-        *freeing,
-        slaveof,
-        (b"CONFIG", b"REWRITE"),
-        # So that no client goes on talking to what it takes for a master.
-        (b"CLIENT", b"KILL", b"TYPE", b"normal"),
-        (b"CLIENT", b"KILL", b"TYPE", b"pubsub"),
-        (b"EXEC",),
-        (b"INFO",),
+    around = (*freeing, slaveof, *_BEHIND)
+    inside = tuple(command for command in around if command[0] not in node.declined)
+    commands = ((b"MULTI",), *inside, (b"EXEC",), (b"INFO",))
+    request = Request(
+        kind,
+        machine.now_ms,
+        len(commands),
+        node,
+        generation=machine.master_of(node).generation,
+        epoch=epoch,
+        order=SlaveOf(target, commands),
     )
-    request = Request(kind, machine.now_ms, len(commands), node, epoch=epoch)
     renamed = tuple(links.rename(machine, node, command) for command in commands)
     machine.send(node.link, request, renamed)
 
 
-def refusal(replies: tuple[Received, ...]) -> str | None:
+def was_reduced(
+    machine: Machine, node: Node, order: SlaveOf, replies: tuple[Received, ...]
+) -> bool:
+    """Whether all that kept the order from being obeyed can be left out next time; say so then."""
+    refused = [
+        (command, reply)
+        for command, reply in zip(order.commands, replies, strict=True)
+        if isinstance(reply, ReplyError)
+    ]
+    if not refused or refused[-1][0] != (b"EXEC",):
+        return False
+    around = refused[:-1]
+    if not around or any(command[0] in _NEEDED for command, _ in around):
+        return False
+    for command, reply in around:
+        if command[0] not in node.declined:
+            node.declined.add(command[0])
+            words = b" ".join(command[:2]).decode()
+            notices.about_node(machine, "+order-reduced", node, f" #{words}: {reply.text}")
+    return True
+
+
+def refusal(order: SlaveOf, replies: tuple[Received, ...]) -> str | None:
     """Why the SLAVEOF of `send_slaveof` did not happen, or None if it did.
 
     A CONFIG REWRITE that fails (there is no file) is no refusal. A transaction is aborted because
     one of its commands was not even queued (no permission, renamed, unknown): that is the reason.
     """
+    place = next(n for n, command in enumerate(order.commands) if command[0] == b"SLAVEOF")
+    if replies[place] == b"OK":
+        return None  # there was no transaction: MULTI was refused, and so each was done for itself
     *queued, outcome, _ = replies
     if isinstance(outcome, ReplyError):
         return next((reply.text for reply in queued if isinstance(reply, ReplyError)), outcome.text)
-    if not isinstance(outcome, list) or not outcome:
+    if not isinstance(outcome, list) or len(outcome) < place:
         return "transaction aborted"
-    # Only FAILOVER ABORT may stand before it, and fails where that has just ended.
-    slaveof = outcome[-_AFTER_SLAVEOF - 1] if len(outcome) > _AFTER_SLAVEOF else outcome[0]
+    # Of those before it only FAILOVER ABORT may fail, where that has just ended.
+    slaveof = outcome[place - 1]
     return slaveof.text if isinstance(slaveof, ReplyError) else None
 
 

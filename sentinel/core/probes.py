@@ -7,7 +7,7 @@ link that came up, a suspicion, a promotion, a new configuration) sends at once.
 
 from __future__ import annotations
 
-from vedette.types import Address
+from vedette.types import Address, RunId
 
 from . import links
 from .hello import Hello, format_hello
@@ -18,6 +18,7 @@ from .model import FailoverState, LinkKind, LinkStatus, Master, Node, PeerLink, 
 from .timers import Timer, TimerKind
 from .timing import (
     LEADER_PING_PERIOD_MS,
+    RELAY_MS,
     STRANGERS_HASTE_MS,
     STRANGERS_HOLD_MS,
     master_ping_period_ms,
@@ -210,10 +211,9 @@ def hello_now(machine: Machine, master: Master) -> None:
     Redis-sentinels are told a little later if their down-after is short, and so are the nodes,
     through which they would hear of it.
     """
-    strangers = [peer for peer in master.peers.values() if not peer.peer_link.is_vedette]
-    holds = bool(strangers) and master.options.down_after_ms < STRANGERS_HASTE_MS
+    holds = _holds_strangers(master)
     for peer in list(master.peers.values()):
-        if holds and peer in strangers:
+        if holds and not peer.peer_link.is_vedette:
             _schedule_peer_hello(machine, peer, STRANGERS_HOLD_MS)
         else:
             send_hello_to_peer(machine, peer)
@@ -222,6 +222,26 @@ def hello_now(machine: Machine, master: Master) -> None:
             _schedule_node_hello(machine, node, STRANGERS_HOLD_MS)
         else:
             send_hello_to_node(machine, node)
+
+
+def relay_hello(machine: Machine, master: Master, teller: RunId) -> None:
+    """Repeat to the other fellows, a moment later, the view that one of them has told us.
+
+    It tells them too, and everybody's nodes as well; this is for those whom it cannot reach.
+    """
+    holds = _holds_strangers(master)
+    for peer in master.peers.values():
+        if peer.run_id != teller:
+            is_held = holds and not peer.peer_link.is_vedette
+            _schedule_peer_hello(machine, peer, STRANGERS_HOLD_MS if is_held else RELAY_MS)
+    if holds:
+        for node in master.nodes():
+            _schedule_node_hello(machine, node, STRANGERS_HOLD_MS)
+
+
+def _holds_strangers(master: Master) -> bool:
+    is_hasty = master.options.down_after_ms < STRANGERS_HASTE_MS
+    return is_hasty and not all(peer.peer_link.is_vedette for peer in master.peers.values())
 
 
 def on_node_hello_timer(machine: Machine, node: Node) -> None:

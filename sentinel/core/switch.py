@@ -11,7 +11,7 @@ which it can be told to follow before it does anything else.
 
 from __future__ import annotations
 
-from vedette.types import Address
+from vedette.types import Address, RunId
 
 from . import links, notices, probes
 from .hosts import shown
@@ -22,10 +22,17 @@ from .timers import Timer, TimerKind
 _ENDED_TIMERS = (TimerKind.ASK, TimerKind.CANDIDACY, TimerKind.ELECTION, TimerKind.FAILOVER)
 
 
-def switch_master(machine: Machine, master: Master, address: Address, config_epoch: int) -> Node:
+def switch_master(
+    machine: Machine,
+    master: Master,
+    address: Address,
+    config_epoch: int,
+    teller: RunId | None = None,
+) -> Node:
     """Adopt a configuration with another address; return the node that was master before.
 
-    Emits +switch-master and a +slave for each replica, saves, and spreads the news. The failover's
+    Emits +switch-master and a +slave for each replica, saves, and spreads the news; more slowly if
+    it is that of a fellow, the `teller`, who does so too. The failover's
     record is cleared; a leader that goes on to reconfigure sets its state afterwards.
     """
     assert address != master.address
@@ -57,7 +64,10 @@ def switch_master(machine: Machine, master: Master, address: Address, config_epo
         links.open_node(machine, new)
     elif new.link.is_up and new.link.ping_waiting_since_ms is None:
         probes.send_ping(machine, links.command_owner(new))  # at a master's pace from now on
-    probes.hello_now(machine, master)
+    if teller is None:
+        probes.hello_now(machine, master)
+    else:
+        probes.relay_hello(machine, master, teller)
     for node in master.nodes():
         probes.info_now(machine, node)
     return old

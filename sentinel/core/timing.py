@@ -90,6 +90,8 @@ INFO_PERIOD_URGENT_MS: Final = 1_000
 #: hold the new one down before they have connected to it, and fail over once more.
 STRANGERS_HOLD_MS: Final = 400
 STRANGERS_HASTE_MS: Final = 1_500
+#: Before a configuration that a fellow told us is told to the others.
+RELAY_MS: Final = 50
 #: While SDOWN but short of ODOWN, and while collecting votes, fellows are asked this often.
 ASK_PERIOD_URGENT_MS: Final = 100
 #: Redis: no more requests than this wait on one link (times its users).

@@ -142,7 +142,7 @@ def test_whatever_is_not_fine_has_a_meaning_and_an_advice() -> None:
         ),
         (
             {"nodes": [NodeFacts(address=MASTER, unknown=("CONFIG",), skew_ms=0)]},
-            (Severity.FAULT, "commands", "does not know CONFIG"),
+            (Severity.WARNING, "commands", "does not know CONFIG"),
         ),
         (
             {"nodes": [NodeFacts(address=MASTER, unchecked="NOPERM x", skew_ms=0)]},

@@ -133,6 +133,8 @@ class Rig:
         #: What the resolver finds; other names do not resolve.
         self.host_names: dict[str, tuple[str, ...]] = {}
         #: What a fellow answers to a down query: (down, leader, epoch), by its address.
+        #: The first two words of commands that a node does not permit.
+        self.forbidden: dict[Address, set[bytes]] = {}
         self.opinion: dict[Address, Callable[[Command], list[object]]] = {}
         #: Which master's address a fellow names.
         self.named: dict[Address, Address] = {}
@@ -332,7 +334,7 @@ class Rig:
             self.sent.append((connect.address, connect.kind, command))
         if connect.address in self.silent:
             return
-        replies = tuple(self._reply(connect.address, command) for command in send.commands)
+        replies = self._replies(connect.address, send.commands)
 
         def deliver() -> None:
             if send.link in self._links:
@@ -351,6 +353,24 @@ class Rig:
         self._queue.append(
             lambda: self._step(Persisted(self.now_ms, save.save_id, is_saved, error))
         )
+
+    def _replies(self, address: Address, commands: tuple[Command, ...]) -> tuple[object, ...]:
+        """The replies to a pipeline, with what stands between MULTI and EXEC queued or refused."""
+        replies: list[object] = []
+        is_queueing = is_aborted = False
+        for command in commands:
+            name = _plain(command)[0]
+            if name != b"EXEC" and b" ".join(command[:2]) in self.forbidden.get(address, ()):
+                replies.append(error(f"NOPERM no permissions to run {command[0].decode()}"))
+                is_aborted = is_queueing
+            elif name == b"EXEC" and is_aborted:
+                replies.append(error("EXECABORT Transaction discarded because of previous errors."))
+            elif is_queueing and name != b"EXEC":
+                replies.append(b"QUEUED")
+            else:
+                replies.append(self._reply(address, command))
+            is_queueing = (is_queueing or name == b"MULTI") and name != b"EXEC"
+        return tuple(replies)
 
     def _reply(self, address: Address, command: Command) -> object:
         match _plain(command):

@@ -6,6 +6,7 @@ import pytest
 
 from sentinel.core import orders
 from sentinel.core.events import FailoverRequested, FailureSimulated
+from sentinel.core.machine import SlaveOf
 from sentinel.core.model import FailoverState, SimulatedFailure
 from tests.unit.sentinel.core.rig import (
     MASTER,
@@ -175,9 +176,71 @@ def test_replica_that_refuses_is_passed_over_at_once(result: object) -> None:
 
 def test_rewrite_that_fails_is_no_refusal() -> None:
     """A node without a configuration file is a master like any other."""
+    rig = leader_rig()
+    rig.kill(MASTER)
+    rig.advance(1_100)
+    order = SlaveOf(None, tuple(tuple(line.split()) for line in PROMOTION))
     replies = (b"OK", *[b"QUEUED"] * 4, [b"OK", error("ERR no config file"), 0, 0], b"")
 
-    assert orders.refusal(replies) is None
+    assert orders.refusal(order, replies) is None
+    assert not orders.was_reduced(rig.core._machine, rig.master.node, order, replies)
+
+
+@pytest.mark.parametrize("forbidden", ["CONFIG REWRITE", "CLIENT KILL"])
+def test_node_that_forbids_what_stands_around_slaveof_is_told_without(forbidden: str) -> None:
+    """Redis' transaction would be thrown away as a whole, by every node, and nobody promoted."""
+    rig = leader_rig()
+    for address in (MASTER, REPLICA_1, REPLICA_2):
+        rig.forbidden[address] = {forbidden.encode()}
+    rig.kill(MASTER)
+    rig.advance(1_100)
+
+    assert rig.master.address == REPLICA_2
+    assert rig.events().count("+selected-slave") == 1
+    reduced = [line for line in rig.lines() if line.startswith("+order-reduced")]
+    word = forbidden.split()[0]
+    assert reduced[0].endswith(f" #{forbidden}: NOPERM no permissions to run {word}")
+    said = [line for line in PROMOTION if not line.startswith(word.encode())]
+    sent = rig.commands_to(REPLICA_2)
+    second = len(sent) - 1 - sent[::-1].index(b"MULTI")
+    assert sent[second : second + len(said)] == said
+    # The other replica too, and each is told of once.
+    assert rig.commands_to(REPLICA_1).count(b"EXEC") == 2
+    assert len(reduced) == 2
+
+
+def test_forbidden_slaveof_is_a_refusal_whatever_else_is_forbidden() -> None:
+    """There is nothing to leave out of it."""
+    rig = leader_rig()
+    rig.forbidden[REPLICA_2] = {b"SLAVEOF NO", b"CONFIG REWRITE"}
+    rig.kill(MASTER)
+    rig.advance(1_100)
+
+    assert rig.master.address == REPLICA_1
+    events = rig.events()
+    assert "+order-reduced" not in events[: events.index("+promoted-slave")]
+
+
+def test_node_without_transactions_is_promoted() -> None:
+    """Where MULTI is forbidden each command has been done for itself."""
+    rig = leader_rig()
+    rig.forbidden[REPLICA_2] = {b"MULTI"}
+    rig.kill(MASTER)
+    rig.advance(1_100)
+
+    assert rig.master.address == REPLICA_2
+
+
+def test_connection_on_which_exec_is_forbidden_is_made_anew() -> None:
+    """Whatever was sent over it from then on would be queued for ever."""
+    rig = leader_rig()
+    rig.exec_result[REPLICA_2] = error("NOPERM no permissions to run exec")
+    rig.info[REPLICA_2] = b"QUEUED"
+    link = rig.master.replicas[REPLICA_2].link.id
+    rig.master.replicas[REPLICA_2].priority = 1
+    order_failover(rig)
+
+    assert rig.master.replicas[REPLICA_2].link.id != link
 
 
 def test_replica_that_dies_under_promotion_is_passed_over() -> None:

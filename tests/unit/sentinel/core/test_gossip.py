@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sentinel.core.events import HelloReceived, MonitorRequested, Started
 from sentinel.core.options import MasterOptions
-from sentinel.core.timing import STRANGERS_HOLD_MS
+from sentinel.core.timing import RELAY_MS, STRANGERS_HOLD_MS
 from tests.unit.sentinel.core.rig import (
     MASTER,
     ME,
@@ -223,7 +223,7 @@ def test_observer_runs_the_reconfig_script() -> None:
 
 def test_redis_sentinels_with_a_short_down_after_hear_of_a_switch_later() -> None:
     """Told at once they would hold the new master down before they have reconnected to it."""
-    stranger, fellow = PEER_ADDRESSES[PEER_A], PEER_ADDRESSES[PEER_B]
+    stranger = PEER_ADDRESSES[PEER_A]
     rig = Rig(is_started=False)
     rig.strangers.add(stranger)
     rig.step(Started(rig.now_ms))
@@ -236,12 +236,26 @@ def test_redis_sentinels_with_a_short_down_after_hear_of_a_switch_later() -> Non
         return any(news in line for line in rig.commands_to(address))
 
     rig.advance(STRANGERS_HOLD_MS - 50)
-    assert heard(fellow)
     assert not any(heard(address) for address in (stranger, REPLICA_1, REPLICA_2))
 
     rig.advance(100)
     assert heard(stranger)
     assert heard(REPLICA_1)
+
+
+def test_news_of_a_fellow_are_repeated_to_the_others_a_moment_later() -> None:
+    """It tells them itself, at once: this is for whom it cannot reach."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.forget()
+    rig.hello(PEER_B, epoch=1, master=REPLICA_1, config_epoch=1)
+    news = f"{REPLICA_1.host},{REPLICA_1.port},1".encode()
+    assert not any(news in line for line in rig.commands_to(PEER_ADDRESSES[PEER_A]))
+
+    rig.advance(RELAY_MS)
+
+    assert any(news in line for line in rig.commands_to(PEER_ADDRESSES[PEER_A]))
+    assert not any(news in line for line in rig.commands_to(PEER_ADDRESSES[PEER_B]))
 
 
 def test_conflict_with_a_stranger_is_reported_and_left_alone() -> None:

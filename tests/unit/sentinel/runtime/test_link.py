@@ -65,17 +65,27 @@ async def accept(listener: socket.socket) -> socket.socket:
     return connection
 
 
+async def give_up_in_time(link: Link) -> None:
+    """Do what the driver does when the time of an attempt is over."""
+    await trio.sleep(link.connect_timeout_s)
+    link.give_up()
+
+
 @asynccontextmanager
 async def running(
-    address: Address, *, timeout_ms: int = 5000
+    address: Address, *, timeout_ms: int = 5000, takes_task: bool = False
 ) -> AsyncIterator[tuple[Link, Reports]]:
-    """Run a link to `address` while the block lasts."""
+    """Run a link to `address` while the block lasts; with a task of its own while it connects."""
     reports = Reports()
     poller = Poller()
     link = Link(Connect(LINK, LinkKind.COMMAND, address, timeout_ms), reports, poller)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(poller.run)
-        nursery.start_soon(link.open)
+        if takes_task:
+            nursery.start_soon(link.open)
+        else:
+            assert link.begin()
+            nursery.start_soon(give_up_in_time, link)
         yield link, reports
         nursery.cancel_scope.cancel()
     link.close()
@@ -85,7 +95,7 @@ async def running(
 async def test_replies_of_one_send_come_together() -> None:
     """The machine thinks in requests: INFO's reply belongs to the promotion it was sent with."""
     with listening() as (listener, address):
-        async with running(address) as (link, reports):
+        async with running(address, takes_task=True) as (link, reports):
             peer = await accept(listener)
             up = await reports.next()
             link.send(7, [[b"PING"], [b"INFO"]])
@@ -138,7 +148,8 @@ async def test_refused_connection_is_told_apart() -> None:
     assert event == LinkDown(0, LINK, LinkLoss.REFUSED)
 
 
-async def test_unanswered_connect_times_out() -> None:
+@pytest.mark.parametrize("takes_task", [True, False])
+async def test_unanswered_connect_times_out(*, takes_task: bool) -> None:
     """A partition swallows the connection attempt; the machine must hear of it in time."""
     listener = socket.socket()
     with listener:
@@ -151,7 +162,7 @@ async def test_unanswered_connect_times_out() -> None:
             filler.setblocking(False)
             filler.connect_ex(address)
 
-        async with running(address, timeout_ms=50) as (_, reports):
+        async with running(address, timeout_ms=50, takes_task=takes_task) as (_, reports):
             event = await reports.next()
 
         for filler in fillers:

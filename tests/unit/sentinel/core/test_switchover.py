@@ -7,6 +7,7 @@ import pytest
 from sentinel.core import orders
 from sentinel.core.admin import MASTER_IS_DOWN, NO_FAILOVER_COMMAND
 from sentinel.core.events import FailoverRequested
+from sentinel.core.machine import SlaveOf
 from sentinel.core.model import FailoverState
 from tests.unit.sentinel.core.rig import (
     MASTER,
@@ -109,6 +110,11 @@ def test_a_master_that_stays_ends_it() -> None:
 )
 def test_of_the_transaction_only_slaveof_decides(outcome: list[object], reason: str | None) -> None:
     """FAILOVER ABORT before it fails where the failover has just ended by itself."""
+    lines = (b"MULTI", b"FAILOVER ABORT", b"SLAVEOF NO ONE", b"CONFIG REWRITE")
+    lines += (b"CLIENT KILL TYPE normal", b"CLIENT KILL TYPE pubsub", b"EXEC", b"INFO")
+    if len(outcome) < 5:
+        lines = (lines[0], *lines[2:])
+    order = SlaveOf(None, tuple(tuple(line.split()) for line in lines))
     queued = [b"OK", *[b"QUEUED"] * len(outcome)]
 
-    assert orders.refusal((*queued, outcome, b"")) == reason  # type: ignore[arg-type]
+    assert orders.refusal(order, (*queued, outcome, b"")) == reason  # type: ignore[arg-type]

@@ -141,8 +141,8 @@ class _Server:
         )
         self._aof = AppendOnlyFile(
             self.engine,
-            snapshot=lambda: self._host.snapshot(is_aof_base=True),
-            has_other_child=lambda: self._host.is_saving,
+            snapshot=lambda progress: self._host.snapshot(progress, is_aof_base=True),
+            new_progress=self._host.new_progress,
             settle=self._settle_synced,
         )
         self._watch_log_level()

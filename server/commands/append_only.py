@@ -31,7 +31,7 @@ def bgrewriteaof(ctx: ServerContext, argv: list[bytes]) -> Reply:
     port = engine.aof.port
     if port is None:
         raise CommandError(b"ERR This server has no append-only file")
-    if engine.saves.is_in_progress or engine.is_in_transaction:
+    if engine.background.active is not None or engine.is_in_transaction:
         rewrite.is_scheduled = True
         rewrite.failures = 0  # whoever asks for it need not wait out earlier failures
         return SimpleString(b"Background append only file rewriting scheduled")

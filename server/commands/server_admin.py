@@ -49,12 +49,11 @@ def bgsave(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if len(argv) > 2 or (len(argv) == 2 and argv[1].upper() != b"SCHEDULE"):
         raise syntax_error()
     engine = ctx.engine
-    if engine.is_in_transaction and not engine.saves.is_in_progress:
+    if engine.background.is_saving or engine.saves.is_in_progress:
+        raise CommandError(_IN_PROGRESS)
+    if engine.background.active is not None or engine.is_in_transaction:
         # A snapshot taken now would hold half a transaction.
-        engine.saves.is_scheduled = True
-        return SimpleString(b"Background saving scheduled")
-    if engine.aof.rewrite.is_in_progress and not engine.saves.is_in_progress:
-        if len(argv) == 1:
+        if len(argv) == 1 and not engine.is_in_transaction:
             raise CommandError(
                 b"ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE"
                 b" SCHEDULE in order to schedule a BGSAVE whenever possible."

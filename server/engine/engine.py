@@ -481,8 +481,7 @@ class ServerEngine(Engine):
             database.close_gaps()
         self.usage_notes.on_tick()
         self.review_limits()
-        is_child_active = self.saves.is_in_progress or self.aof.rewrite.is_in_progress
-        if self.saves.is_scheduled and not is_child_active:
+        if self.saves.is_scheduled and self.background.active is None:
             self.saves.is_scheduled = False
             try:
                 self.host.start_background_save()

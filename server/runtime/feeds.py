@@ -312,9 +312,7 @@ class FeedServer:
     async def _wait_for_turn(self) -> None:
         """Wait until no other child is at work: two would double the memory that writes copy."""
         engine = self.engine
-        while (  # noqa: ASYNC110 (others' children have no event)
-            engine.background.active is not None or engine.aof.rewrite.is_in_progress
-        ):
+        while engine.background.active is not None:  # noqa: ASYNC110 (others' have no event)
             await trio.sleep(TURN_POLL_S)
 
     def _begin(

@@ -89,11 +89,6 @@ class ServerHost:
         configuration = self.engine.configuration
         return os.path.join(os.getcwd(), configuration[directives.DB_FILE_NAME])
 
-    @property
-    def is_saving(self) -> bool:
-        """Whether a child saves."""
-        return self._child is not None
-
     def new_progress(self) -> SharedProgress:
         """Return what a child that is about to be forked tells its progress by."""
         delay_us = self.engine.configuration[directives.RDB_KEY_SAVE_DELAY]
@@ -230,7 +225,7 @@ class ServerHost:
             points = engine.configuration[directives.SAVE]
             now_ms = self._now_ms()
             point = due_save_point(points, engine.keyspace.dirty, engine.saves, now_ms)
-            if point is None or engine.background.is_saving or engine.aof.rewrite.is_in_progress:
+            if point is None or engine.background.active is not None:
                 continue
             log.info("save_point.met", changes=point.changes, seconds=point.seconds)
             try:

@@ -8,7 +8,7 @@ rewriteAppendOnlyFileRio`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Final, TypeAlias
 
@@ -25,15 +25,12 @@ from ..snapshot import SavedDatabase
 from .stream_commands import stream_commands
 
 ITEMS_PER_COMMAND: Final = 64
-#: How much is gathered before it is handed out.
-_CHUNK_BYTES: Final = 256 * 1024
+#: What is gathered before it is handed out: so many commands, or up to one of this size.
+_PARTS_PER_CHUNK: Final = 4096
+_LARGE_PART_BYTES: Final = 64 * 1024
 
 #: Gives the commands that make `value` anew at `key`.
 Rebuilder: TypeAlias = Callable[[bytes, Value], Iterable[Sequence[bytes]]]
-
-
-def _rebuild_string(key: bytes, value: bytes) -> Iterator[list[bytes]]:
-    yield [b"SET", key, value]
 
 
 def _rebuild_list(key: bytes, value: List) -> Iterator[list[bytes]]:
@@ -55,9 +52,8 @@ def _rebuild_sorted_set(key: bytes, value: SortedSet) -> Iterator[list[bytes]]:
     return _in_batches([b"ZADD", key], texts, 2 * ITEMS_PER_COMMAND)
 
 
-#: By the Python type of a value.
+#: By the Python type of a value; strings need none.
 REBUILDERS: Final[dict[type, Rebuilder]] = {
-    bytes: _rebuild_string,
     List: _rebuild_list,
     Set: _rebuild_set,
     Hash: _rebuild_hash,
@@ -77,51 +73,50 @@ def encode_commands(
     libraries: Iterable[bytes] = (),
     *,
     timestamp_s: int | None = None,
+    on_keys: Callable[[int], None] | None = None,
+    batch_size: int = 1024,
 ) -> Iterator[bytes]:
     """Yield, in chunks, the commands that make `databases` and function `libraries` anew.
 
-    `timestamp_s` is annotated at the beginning, unless it is None. The mappings are read while the
+    `timestamp_s` is annotated at the beginning, unless it is None. `on_keys(count)` is called
+    whenever so many keys more were encoded, `batch_size` at most. The mappings are read while the
     chunks are consumed: nothing may change them meanwhile.
 
     Raises:
         TypeError: nothing rebuilds values of some type.
     """
-    parts: list[bytes] = []
-    size = 0
-    for part in _encoded(databases, libraries, timestamp_s):
-        parts.append(part)
-        size += len(part)
-        if size >= _CHUNK_BYTES:
-            yield b"".join(parts)
-            parts.clear()
-            size = 0
-    if parts:
-        yield b"".join(parts)
+    parts = [] if timestamp_s is None else [annotation(timestamp_s)]
+    parts += [encode_command([b"FUNCTION", b"LOAD", code]) for code in libraries]
+    for database in databases:
+        if database.values:
+            parts.append(encode_select(database.index))
+        items = iter(database.values.items())
+        while batch := list(islice(items, batch_size)):
+            for part in _encoded(batch, database.expire_at_ms):
+                parts.append(part)
+                if len(part) >= _LARGE_PART_BYTES or len(parts) >= _PARTS_PER_CHUNK:
+                    yield b"".join(parts)
+                    parts.clear()
+            if on_keys is not None:
+                on_keys(len(batch))
+    yield b"".join(parts)
 
 
 def _encoded(
-    databases: Iterable[SavedDatabase], libraries: Iterable[bytes], timestamp_s: int | None
+    batch: Iterable[tuple[bytes, Value]], expire_at_ms: Mapping[bytes, int]
 ) -> Iterator[bytes]:
-    if timestamp_s is not None:
-        yield annotation(timestamp_s)
-    for code in libraries:
-        yield encode_command([b"FUNCTION", b"LOAD", code])
-    for database in databases:
-        if not database.values:
-            continue
-        yield encode_select(database.index)
-        expire_at_ms = database.expire_at_ms
-        for key, value in database.values.items():
-            if type(value) is bytes:
-                yield encode_effect([b"SET", key, value])
-            else:
-                rebuild = REBUILDERS.get(type(value))
-                if rebuild is None:
-                    raise TypeError(f"no commands rebuild a value of {type(value).__name__}")
-                for command in rebuild(key, value):
-                    yield encode_command(command)
-            if key in expire_at_ms:
-                yield encode_effect([b"PEXPIREAT", key, b"%d" % expire_at_ms[key]])
+    """Yield the commands that make the keys of `batch` anew."""
+    for key, value in batch:
+        if type(value) is bytes:
+            yield encode_effect([b"SET", key, value])
+        else:
+            rebuild = REBUILDERS.get(type(value))
+            if rebuild is None:
+                raise TypeError(f"no commands rebuild a value of {type(value).__name__}")
+            for command in rebuild(key, value):
+                yield encode_command(command)
+        if key in expire_at_ms:
+            yield encode_effect([b"PEXPIREAT", key, b"%d" % expire_at_ms[key]])
 
 
 def annotation(timestamp_s: int) -> bytes:

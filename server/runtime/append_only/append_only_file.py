@@ -30,10 +30,14 @@ from ... import directives
 from ...commands.replication import WAIT_REASON
 from ...engine import ServerEngine
 from ...engine.datasets import saved_databases
+from ...observation.latency import FORK
 from ...persistence.aof.log import AofState
 from ...persistence.aof.manifest import Manifest, ManifestError
 from ...persistence.aof.rebuilding import encode_commands
+from ...persistence.background import ChildKind
+from ...persistence.rdb.encode import BATCH_SIZE
 from ..child import Child, ChildOutcome, ChildStatus, start_child
+from ..child_progress import SharedProgress
 from ..loading import LoadError, Pacer
 from .files import AofFiles
 from .loading import AofLoad
@@ -45,16 +49,16 @@ log = structlog.get_logger()
 class AppendOnlyFile:
     """The append-only file of `engine`.
 
-    `snapshot()` gives the bytes of a base in RDB form, `has_other_child()` tells whether another
-    child process is at work, `settle()` ends a batch (the pump's).
+    `snapshot(progress)` gives the bytes of a base in RDB form, made by a child that has `progress`
+    of `new_progress()`, or here (None). `settle()` ends a batch (the pump's).
     """
 
     def __init__(
         self,
         engine: ServerEngine,
         *,
-        snapshot: Callable[[], Iterable[bytes]],
-        has_other_child: Callable[[], bool],
+        snapshot: Callable[[SharedProgress | None], Iterable[bytes]],
+        new_progress: Callable[[], SharedProgress],
         settle: Callable[[], None],
         make_files: Callable[[str, str], AofFiles] = AofFiles,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -62,13 +66,14 @@ class AppendOnlyFile:
         self._engine = engine
         self._log = engine.aof
         self._snapshot = snapshot
-        self._has_other_child = has_other_child
+        self._new_progress = new_progress
         self._make_files = make_files
         self._clock_ms = clock_ms
         self._files = self._found_files()
         self._manifest = Manifest()
         #: The child that rewrites, and in which form; None while there is none.
         self._child: Child | None = None
+        self._progress: SharedProgress | None = None
         self._is_child_writing_rdb = True
         #: What it writes is of no use any more.
         self._is_child_unwanted = False
@@ -77,7 +82,7 @@ class AppendOnlyFile:
         self._writer = AofWriter(
             engine,
             settle=settle,
-            has_child=lambda: self._child is not None or has_other_child(),
+            has_child=lambda: engine.background.active is not None,
             clock_ms=clock_ms,
         )
         engine.aof.port = self
@@ -176,7 +181,7 @@ class AppendOnlyFile:
                 is_rdb = self._engine.configuration[directives.AOF_USE_RDB_PREAMBLE]
                 manifest = manifest.with_base(files.name, is_rdb=is_rdb)
                 assert manifest.base is not None
-                size_bytes = files.write_base(self._base_chunks(is_rdb=is_rdb))
+                size_bytes = files.write_base(self._base_chunks(None, is_rdb=is_rdb))
                 files.rename(files.temporary_base_name(os.getpid()), manifest.base.name)
                 self._log.base_bytes = self._log.current_bytes = size_bytes
             if not manifest.increments:
@@ -226,7 +231,7 @@ class AppendOnlyFile:
         aof.write_error = aof.sync_error = ""
         if self._child is not None:
             self._kill_child()  # it began before effects were gathered
-        if self._child is not None or self._has_other_child() or engine.is_in_transaction:
+        if engine.background.active is not None or engine.is_in_transaction:
             aof.rewrite.is_scheduled = True
             log.info("aof.rewrite_scheduled", reason="the append-only file was turned on")
         else:
@@ -272,7 +277,7 @@ class AppendOnlyFile:
     def tick(self) -> None:
         """Start a rewrite that is due or was put off; to be called some times a second."""
         rewrite = self._log.rewrite
-        if self._child is not None or self._has_other_child():
+        if self._engine.background.active is not None:
             return
         now_ms = self._clock_ms()
         configuration = self._engine.configuration
@@ -346,7 +351,8 @@ class AppendOnlyFile:
     def _start_child(self) -> None:
         files, engine = self._files, self._engine
         is_rdb = engine.configuration[directives.AOF_USE_RDB_PREAMBLE]
-        chunks = self._base_chunks(is_rdb=is_rdb)
+        progress = self._new_progress()
+        chunks = self._base_chunks(progress, is_rdb=is_rdb)
         self._child = start_child(
             lambda: files.write_base(chunks), leftover=files.partial_base_path
         )
@@ -356,17 +362,24 @@ class AppendOnlyFile:
         self._log.rewrite.on_start(self._clock_ms())
         engine.context.statistics.total_forks += 1
         engine.context.statistics.latest_fork_usec = int(self._child.fork_duration_s * 1e6)
+        engine.latency.note(FORK, self._child.fork_duration_s * 1000, self._clock_ms())
+        self._progress = progress
+        engine.background.begin(ChildKind.REWRITE, engine.keyspace.key_count(), progress)
         log.info("aof.rewrite_started", child_pid=self._child.pid)
         self._child_started.set()
 
-    def _base_chunks(self, *, is_rdb: bool) -> Iterable[bytes]:
+    def _base_chunks(self, progress: SharedProgress | None, *, is_rdb: bool) -> Iterable[bytes]:
         """Return the bytes of a base; the dataset is read as they are consumed."""
         if is_rdb:
-            return self._snapshot()
-        databases = saved_databases(self._engine)
-        timestamp_s = self._clock_ms() // 1000 if self._log.annotates_time else None
-        libraries = self._engine.scripting.functions.libraries.codes
-        return encode_commands(databases, libraries, timestamp_s=timestamp_s)
+            return self._snapshot(progress)
+        engine = self._engine
+        return encode_commands(
+            saved_databases(engine),
+            engine.scripting.functions.libraries.codes,
+            timestamp_s=self._clock_ms() // 1000 if self._log.annotates_time else None,
+            on_keys=None if progress is None else progress.on_keys,
+            batch_size=1 if engine.configuration[directives.RDB_KEY_SAVE_DELAY] else BATCH_SIZE,
+        )
 
     def _kill_child(self) -> None:
         if self._child is not None:
@@ -390,6 +403,9 @@ class AppendOnlyFile:
                 log.error("aof.rewrite_failed", error=outcome.error)
         finally:
             self._child = None
+            if self._progress is not None:
+                self._engine.background.end(self._progress)
+                self._progress = None
             aof.rewrite.on_end(self._clock_ms(), is_ok=is_ok, copied_bytes=copied_bytes)
         if aof.state is AofState.AWAITING_REWRITE:
             self._drop_temporary_increment()

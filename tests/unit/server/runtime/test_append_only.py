@@ -16,6 +16,7 @@ from server.persistence.aof.manifest import Manifest
 from server.persistence.rdb.encode import encode_records
 from server.persistence.snapshot import SavedDatabase, SnapshotAux, snapshot_records
 from server.runtime.append_only import AofLostError, AppendOnlyFile
+from server.runtime.child_progress import SharedProgress
 from server.runtime.loading import LoadError
 from tests.support.engine import TestEngine
 from tests.support.faulty_files import Crash, FaultyFiles, disk_full, io_error
@@ -43,7 +44,7 @@ class Server:
         self.aof = AppendOnlyFile(
             self.test.engine,
             snapshot=self._snapshot,
-            has_other_child=lambda: False,
+            new_progress=SharedProgress,
             settle=self.settle,
             make_files=self._make_files,
             clock_ms=lambda: self.now_ms,
@@ -69,7 +70,7 @@ class Server:
     def calls_left(self, count: int) -> None:
         self.files.calls_left = self._calls_left = count
 
-    def _snapshot(self) -> Iterable[bytes]:
+    def _snapshot(self, progress: SharedProgress | None) -> Iterable[bytes]:
         databases = [
             SavedDatabase(database.index, database.values, database.expires)
             for database in self.test.engine.keyspace.databases

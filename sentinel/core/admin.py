@@ -38,7 +38,7 @@ from .events import (
     SaveRequested,
 )
 from .machine import Machine
-from .model import FailoverState, Master, SimulatedFailure, new_node
+from .model import FailoverState, Master, SimulatedFailure, Vote, new_node
 from .options import MasterOptions
 
 NO_SUCH_MASTER = ErrorReply(b"ERR No such master with that name")
@@ -71,6 +71,9 @@ def on_monitor(machine: Machine, event: MonitorRequested) -> None:
             failover_timeout_ms=state.periods.default_failover_timeout_ms,
         ),
         node=new_node(event.name, event.address),
+        # The name may have been watched before, and voted for: in no epoch so far is there a vote
+        # left to give.
+        vote=Vote(leader_epoch=state.current_epoch),
     )
     state.masters[master.name] = master
     _answer_when_saved(machine, event.request, OK)

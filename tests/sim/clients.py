@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from sentinel.core.events import LinkLoss
 from tests.sim.network import Connection, Message, Process, World
 from tests.sim.nodes import Batch, Replies
-from tests.sim.sentinels import SimSentinel
 from vedette.types import Address
 
 _CONNECT_US = 500_000
@@ -27,7 +26,7 @@ class SimClient(Process):
         self,
         world: World,
         address: Address,
-        sentinels: Sequence[SimSentinel],
+        sentinels: Sequence[Process],
         *,
         name: str,
         replicas: int,

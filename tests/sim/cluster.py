@@ -6,6 +6,7 @@ Builds the modelled processes, and says when all of them agree again.
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from sentinel.core.model import FailoverState, Master
 from tests.sim.clients import SimClient
@@ -14,17 +15,20 @@ from tests.sim.network import Life, World
 from tests.sim.nodes import SimNode
 from tests.sim.plan import Shape
 from tests.sim.sentinels import SimSentinel
+from tests.sim.stock import StockSentinel
 from vedette.types import Address
 
 NAME = "mymaster"
 #: The name of the host of all nodes, where they have one.
 NODES_HOST = "nodes.test"
+#: Where a confused resolver may lead: nobody is there.
+NOWHERE = "10.9.9.9"
 
 
 class Cluster:
     """One simulated deployment."""
 
-    def __init__(self, seed: int, shape: Shape, sentinel_count: int | None = None) -> None:
+    def __init__(self, seed: int, shape: Shape) -> None:
         self.shape = shape
         self.world = World(seed, delay_max_us=shape.delay_max_us)
         self.judge = Judge(shape.sentinels, shape.quorum)
@@ -39,7 +43,7 @@ class Cluster:
             for index, address in enumerate(addresses)
         ]
         self.sentinels = []
-        for index in range(sentinel_count or shape.sentinels):
+        for index in range(shape.sentinels - shape.stock):
             address = Address("10.0.1.1", 26001 + index)
             master = addresses[0]
             if shape.has_names:
@@ -50,12 +54,24 @@ class Cluster:
             if shape.rates:
                 sentinel.set_rate(shape.rates[index])
             self.sentinels.append(sentinel)
+        #: Redis' sentinels, as modelled.
+        self.stock = [
+            StockSentinel(
+                self.world,
+                Address("10.0.1.2", 27_001 + index),
+                NAME,
+                addresses[0],
+                shape,
+                self.judge,
+            )
+            for index in range(shape.stock)
+        ]
         self.client: SimClient | None = None
         if shape.write_gap_ms:
             self.client = SimClient(
                 self.world,
                 Address("10.0.2.1", 50_000),
-                self.sentinels,
+                [*self.sentinels, *self.stock],
                 name=NAME,
                 replicas=shape.nodes - 1,
                 gap_ms=shape.write_gap_ms,
@@ -91,6 +107,21 @@ class Cluster:
         """What a sentinel holds of the master."""
         return sentinel.core.state.masters[NAME]
 
+    def watches(self, sentinel: SimSentinel) -> bool:
+        """Whether a sentinel has not been told to watch it no more."""
+        return NAME in sentinel.core.state.masters
+
+    @property
+    def believed(self) -> Address:
+        """Where most sentinels that live have the master."""
+        beliefs = Counter(
+            self.world.place(self.view(entry).address)
+            for entry in self.sentinels
+            if self.watches(entry)
+        )
+        beliefs.update(other.address_of_master for other in self.stock)
+        return beliefs.most_common(1)[0][0]
+
     @property
     def master(self) -> SimNode:
         """The node that the first sentinel takes for the master."""
@@ -99,22 +130,36 @@ class Cluster:
     def disagreement(self) -> str | None:
         """The first thing that is not as it should be in a healthy deployment; None if all is."""
         alive = [entry for entry in self.sentinels if entry.life is Life.RUNNING]
-        views = [self.view(entry) for entry in alive]
-        if not views:
+        if not alive:
             return "no sentinel alive"
+        for entry in alive:
+            if not self.watches(entry):
+                return f"{entry.label} does not watch the master"
+        views = [self.view(entry) for entry in alive]
         beliefs = {(self.world.place(view.address), view.config_epoch) for view in views}
+        beliefs |= {
+            (other.address_of_master, other.config_epoch)
+            for other in self.stock
+            if other.life is Life.RUNNING
+        }
         if len(beliefs) > 1:
             return f"sentinels disagree: {sorted(beliefs)}"
         master = self.node_at(views[0].address)
         if master.life is not Life.RUNNING or master.master is not None:
             return f"{master.label} is no master"
+        for other in self.stock:
+            if other.life is Life.RUNNING and not other.is_at_rest:
+                return f"{other.label} is not at rest"
+        sentinel_count = len(self.sentinels) + len(self.stock)
         for entry, view in zip(alive, views, strict=True):
-            known = view.known_sentinels + len(view.forgotten), len(view.replicas) + 1
-            if known != (len(self.sentinels), len(self.nodes)):
+            # What was met under a wrong address stays until an operator has it forgotten.
+            nodes = [node for node in view.nodes() if node.address.host != NOWHERE]
+            known = view.known_sentinels + len(view.forgotten), len(nodes)
+            if known != (sentinel_count, len(self.nodes)):
                 return f"{entry.label} knows {known}"
             if view.is_s_down or view.failover.state is not FailoverState.NONE:
                 return f"{entry.label} is not at rest"
-            running = [node for node in view.nodes() if self._runs(node.address)]
+            running = [node for node in nodes if self._runs(node.address)]
             if any(node.role_reported is None for node in running):
                 return f"{entry.label} waits for INFO"
             probed = [node.link for node in running]

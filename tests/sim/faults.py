@@ -7,14 +7,38 @@ process running: then the sentinels must agree, however the day went.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
-from sentinel.core.events import FailoverRequested, ForgetRequested, RequestId
-from tests.sim.cluster import NAME, Cluster
+from sentinel.core.events import (
+    Event,
+    FailoverRequested,
+    ForgetRequested,
+    HelloReceived,
+    MonitorRequested,
+    OptionsRequested,
+    PeriodsChanged,
+    RemoveRequested,
+    RequestId,
+    ResetRequested,
+    VoteRequested,
+)
+from sentinel.core.hello import Hello, format_hello
+from sentinel.core.model import MasterOptions, PeerSentinel
+from sentinel.core.timing import DEFAULT_PERIODS
+from tests.sim.cluster import NAME, NODES_HOST, NOWHERE, Cluster
 from tests.sim.network import Life, Process
 from tests.sim.nodes import SimNode
-from tests.sim.plan import FAULTS_MS, Fault
+from tests.sim.plan import FAULTS_MS, PERIODS, Fault
 from tests.sim.sentinels import SimSentinel, Trap
 from vedette.types import Address
+
+#: The name and the nodes of the second deployment; see `Mischief.watch_another`.
+OTHER_NAME = "other"
+_OTHER_NODES = (Address("10.0.3.1", 7_101), Address("10.0.3.1", 7_102))
+#: Higher than anybody can believe.
+_FAR = 2**40
 
 
 class Mischief:
@@ -54,6 +78,11 @@ class Mischief:
         for process in self._everybody():
             process.resume()
             process.restart()
+        for sentinel in self.cluster.sentinels:
+            self._end_watching_another(sentinel)
+            self._watch_again(sentinel)
+            self._set(sentinel, self._options())
+            self._debug(sentinel, {})
 
     # -- processes -------------------------------------------------------------------------------
 
@@ -129,6 +158,14 @@ class Mischief:
         self.world.are_look_ups_failing = True
         self._later(for_ms, setattr, self.world, "are_look_ups_failing", False)
 
+    def misdirect_names(self, for_ms: int) -> None:
+        """Names lead, by the word of a confused resolver, to where nobody is."""
+        self.world.misdirected = NOWHERE
+        if NODES_HOST in self.world.names:
+            # For whoever asks what an address stands for; nobody gets there by it.
+            self.world.names[NOWHERE] = self.world.names[NODES_HOST]
+        self._later(for_ms, setattr, self.world, "misdirected", None)
+
     def slow_names(self, for_ms: int) -> None:
         self.world.look_up_max_us = 5_000_000
         self._later(for_ms, setattr, self.world, "look_up_max_us", 5_000)
@@ -159,20 +196,13 @@ class Mischief:
         node.priority = priority
 
     def order_failover(self, name: str, *options: str, for_ms: int) -> None:
-        sentinel = self._sentinel(name)
-        if sentinel.life is Life.RUNNING:
-            self._requests += 1
-            is_coordinated = options == ("coordinated",)
-            sentinel.step(
-                FailoverRequested(
-                    sentinel.clock_ms(), RequestId(self._requests), NAME, is_coordinated
-                )
-            )
+        is_coordinated = options == ("coordinated",)
+        self._order(name, FailoverRequested, NAME, is_coordinated)
 
     def order_to_forget(self, name: str, *gone: str, for_ms: int) -> None:
         """Ask a sentinel to have others forgotten; they may live on, and come back."""
         asker = self._sentinel(name)
-        if asker.life is not Life.RUNNING:
+        if asker.life is not Life.RUNNING or not self.cluster.watches(asker):
             return
         view = self.cluster.view(asker)
         known = [
@@ -181,10 +211,172 @@ class Mischief:
             if run_id in view.peers or run_id in view.leaving
         ]
         if known:
+            self._order(name, ForgetRequested, NAME, tuple(known))
+
+    def forget_replica(self, name: str, node: str, for_ms: int) -> None:
+        sentinel, address = self._sentinel(name), self._process(node).address
+        if self._may_forget(sentinel) and address in self.cluster.view(sentinel).replicas:
+            self._order(name, ForgetRequested, NAME, (), (address,))
+
+    def order_reset(self, name: str, for_ms: int) -> None:
+        if self._may_forget(self._sentinel(name)):
+            self._order(name, ResetRequested, (NAME,))
+
+    def watch_anew(self, name: str, for_ms: int) -> None:
+        """Tell a sentinel to watch the master no more, and to do so again later."""
+        sentinel = self._sentinel(name)
+        if self._may_forget(sentinel):
+            self._order(name, RemoveRequested, NAME)
+            self._later(for_ms, self._watch_again, sentinel)
+
+    def set_option(self, name: str, option: str, value: int, for_ms: int) -> None:
+        # Any: each option has its own type.
+        changed: dict[str, Any] = {option: value}
+        sentinel = self._sentinel(name)
+        self._set(sentinel, replace(self._options(), **changed))
+        self._later(for_ms, self._set, sentinel, self._options())
+
+    def change_periods(self, name: str, preset: str, for_ms: int) -> None:
+        """SENTINEL DEBUG."""
+        sentinel = self._sentinel(name)
+        self._debug(sentinel, PERIODS[preset])
+        self._later(for_ms, self._debug, sentinel, {})
+
+    def watch_another(self, until_death_ms: int, for_ms: int) -> None:
+        """Have all watch a second deployment, whose master then dies."""
+        master, replica = _OTHER_NODES
+        if master not in self.world.processes:
+            SimNode(self.world, master, None)
+            SimNode(self.world, replica, master)
+        for node in (self.world.processes[address] for address in _OTHER_NODES):
+            node.restart()
+        for sentinel in self._own():
+            if OTHER_NAME not in sentinel.core.state.masters:
+                # A majority, for who was not there does not know how many they are.
+                quorum = self.cluster.shape.sentinels // 2 + 1
+                self._tell(sentinel, MonitorRequested, OTHER_NAME, master, quorum)
+                options = replace(self._options(), quorum=quorum)
+                self._tell(sentinel, OptionsRequested, OTHER_NAME, options, ())
+            self._later(for_ms, self._end_watching_another, sentinel)
+        self._later(until_death_ms, self.world.processes[master].crash)
+
+    # -- lies ------------------------------------------------------------------------------------
+
+    def lie(self, name: str, kind: str, node: str, by: int, for_ms: int) -> None:
+        """Say something in a fellow's name that no fellow would say, or with no sense in it."""
+        sentinel = self._sentinel(name)
+        if sentinel.life is not Life.RUNNING or not self.cluster.watches(sentinel):
+            return
+        view, place = self.cluster.view(sentinel), self._process(node).address
+        if not view.peers:
+            return
+        fellow = view.peers[min(view.peers)]
+        if kind == "candidate":
+            epoch = sentinel.core.state.current_epoch + _FAR
+            self._tell(sentinel, VoteRequested, view.address, epoch, fellow.run_id)
+            return
+        payload = b"\xff,,\0" * by
+        if kind != "garbage":
+            payload = format_hello(self._false_hello(sentinel, fellow, kind, place, by))
+        sentinel.step(HelloReceived(sentinel.clock_ms(), payload))
+        via = self._process(node)
+        assert isinstance(via, SimNode)
+        if not self.cluster.stock and via.life is Life.RUNNING:
+            via.publish(payload)  # Redis' sentinels believe anything
+
+    def _false_hello(
+        self, sentinel: SimSentinel, fellow: PeerSentinel, kind: str, place: Address, by: int
+    ) -> Hello:
+        state, view = sentinel.core.state, self.cluster.view(sentinel)
+        honest = Hello(
+            address=fellow.address,
+            run_id=fellow.run_id,
+            current_epoch=state.current_epoch,
+            master_name=NAME,
+            master_address=view.address,
+            config_epoch=view.config_epoch,
+        )
+        match kind:
+            case "far":
+                return replace(honest, current_epoch=state.current_epoch + _FAR)
+            case "far-config":
+                return replace(honest, master_address=place, config_epoch=_FAR)
+            case "ahead":
+                return replace(honest, current_epoch=state.current_epoch + by)
+            case "stale":
+                epoch = max(view.config_epoch - by, 0)
+                return replace(honest, master_address=place, config_epoch=epoch)
+            case "rival":
+                return replace(honest, master_address=place)
+        raise AssertionError(f"no lie is called {kind}")
+
+    def lie_in_answers(self, name: str, for_ms: int) -> None:
+        """Answer every question for a vote with an epoch out of reach."""
+        sentinel = self._sentinel(name)
+        sentinel.lies = True
+        self._later(for_ms, setattr, sentinel, "lies", False)
+
+    # -- orders ----------------------------------------------------------------------------------
+
+    def _own(self) -> list[SimSentinel]:
+        return [entry for entry in self.cluster.sentinels if entry.life is Life.RUNNING]
+
+    def _may_forget(self, sentinel: SimSentinel) -> bool:
+        """Whether a sentinel may forget nodes: a node that nobody knows is lost to all for good."""
+        views = [
+            self.cluster.view(other)
+            for other in self._own()
+            if other is not sentinel and self.cluster.watches(other)
+        ]
+        places = [{self.world.place(node.address) for node in view.nodes()} for view in views]
+        known = set[Address]().union(*places)
+        return (
+            self.cluster.watches(sentinel)
+            and {node.address for node in self.cluster.nodes} <= known
+        )
+
+    # Any: what the kind of event takes after its time and request.
+    def _order(self, name: str, kind: type[Event], *arguments: Any) -> None:
+        sentinel = self._sentinel(name)
+        if sentinel.life is Life.RUNNING and self.cluster.watches(sentinel):
+            self._tell(sentinel, kind, *arguments)
+
+    # Any: as above.
+    def _tell(self, sentinel: SimSentinel, kind: Any, *arguments: Any) -> None:
+        """Have a sentinel that runs take a client's request."""
+        if sentinel.life is Life.RUNNING:
             self._requests += 1
-            request = RequestId(self._requests)
-            event = ForgetRequested(asker.clock_ms(), request, NAME, sentinels=tuple(known))
-            asker.step(event)
+            sentinel.step(kind(sentinel.clock_ms(), RequestId(self._requests), *arguments))
+
+    def _options(self) -> MasterOptions:
+        """What every sentinel is configured with."""
+        shape = self.cluster.shape
+        return MasterOptions(
+            quorum=shape.quorum,
+            down_after_ms=shape.down_after_ms,
+            failover_timeout_ms=shape.failover_timeout_ms,
+            parallel_syncs=shape.parallel_syncs,
+            refused_after_ms=shape.refused_after_ms,
+        )
+
+    def _set(self, sentinel: SimSentinel, options: MasterOptions) -> None:
+        if self.cluster.watches(sentinel) and self.cluster.view(sentinel).options != options:
+            self._tell(sentinel, OptionsRequested, NAME, options, ())
+
+    def _debug(self, sentinel: SimSentinel, changed: dict[str, int]) -> None:
+        periods = replace(DEFAULT_PERIODS, **changed)
+        if sentinel.life is Life.RUNNING and sentinel.core.state.periods != periods:
+            sentinel.step(PeriodsChanged(sentinel.clock_ms(), periods))
+
+    def _watch_again(self, sentinel: SimSentinel) -> None:
+        if not self.cluster.watches(sentinel):
+            shape = self.cluster.shape
+            self._tell(sentinel, MonitorRequested, NAME, self.cluster.believed, shape.quorum)
+            self._set(sentinel, self._options())
+
+    def _end_watching_another(self, sentinel: SimSentinel) -> None:
+        if OTHER_NAME in sentinel.core.state.masters:
+            self._tell(sentinel, RemoveRequested, OTHER_NAME)
 
     # -- helpers ---------------------------------------------------------------------------------
 
@@ -218,11 +410,13 @@ class Mischief:
     def _process(self, name: str) -> Process:
         """The process of a name in a fault; the master is whom most sentinels take for it."""
         if name == "master":
-            views = [self.cluster.view(entry) for entry in self.cluster.sentinels]
-            beliefs = Counter(self.world.place(view.address) for view in views)
-            return self.world.processes[beliefs.most_common(1)[0][0]]
-        processes = self.cluster.nodes if name.startswith("n") else self.cluster.sentinels
-        return processes[int(name[1:])]
+            return self.world.processes[self.cluster.believed]
+        kinds: dict[str, Sequence[Process]] = {
+            "n": self.cluster.nodes,
+            "s": self.cluster.sentinels,
+            "r": self.cluster.stock,
+        }
+        return kinds[name[0]][int(name[1:])]
 
     def _sentinel(self, name: str) -> SimSentinel:
         process = self._process(name)
@@ -230,4 +424,4 @@ class Mischief:
         return process
 
     def _everybody(self) -> list[Process]:
-        return [*self.cluster.nodes, *self.cluster.sentinels]
+        return [*self.cluster.nodes, *self.cluster.sentinels, *self.cluster.stock]

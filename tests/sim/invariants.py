@@ -8,17 +8,26 @@ from __future__ import annotations
 
 from sentinel.core import selection
 from sentinel.core.actions import Action, Answer, Publish, Send
-from sentinel.core.events import Event, FailoverRequested, RepliesReceived, Started, VoteRequested
+from sentinel.core.events import (
+    Event,
+    FailoverRequested,
+    OptionsRequested,
+    RemoveRequested,
+    RepliesReceived,
+    Started,
+    VoteRequested,
+)
 from sentinel.core.facts import Facts, read_facts
 from sentinel.core.hello import parse_hello
+from sentinel.core.hosts import same
 from sentinel.core.model import FailoverState, Master, Node, ReconfState, Role
 from sentinel.core.timing import FRESH_INFO_WAIT_MS, STALL_MS
 from tests.sim.sentinels import SimSentinel
 from vedette.resp.exchange import ReplyError
 from vedette.types import Address, RunId
 
-#: INFO older than this is no ground for a promotion while the master is down.
-_INFO_AGE_MAX_MS = 5_000
+#: No run has a thousandth of so many elections: who holds such an epoch has believed a liar.
+_EPOCH_MAX = 1_000_000
 #: How much earlier than down-after the first unanswered PING may have been sent: none; what is left
 #: is the rounding of clocks, and stalls too short to be noticed.
 _ROUNDING_MS = 2
@@ -40,8 +49,10 @@ class _Memory:
     """What the judge remembers of one start of one sentinel."""
 
     def __init__(self) -> None:
-        #: The votes that are asked for and not answered, by request.
-        self.vote_requests: dict[int, VoteRequested] = {}
+        #: The votes that are asked for and not answered: request -> the master that it is about.
+        self.vote_requests: dict[int, str] = {}
+        #: By master: how many replicas were under way after the last step.
+        self.under_way: dict[str, int] = {}
         #: By link: when the last reply to a PING came (or the link's first event).
         self.alive_ms: dict[Address, int] = {}
         #: By node: the last INFO and when it came.
@@ -71,6 +82,8 @@ class Judge:
         self.failovers = 0
         #: Whom some sentinel has forgotten; they count for no majority any more.
         self.forgotten: set[RunId] = set()
+        #: By sentinel: the least quorum that it was ever told.
+        self._quorums: dict[RunId, int] = {}
         self._everybody: dict[RunId, SimSentinel] = {}
         #: Of each sentinel's last start.
         self._memories: dict[RunId, _Memory] = {}
@@ -110,7 +123,7 @@ class Judge:
             if memory.seen.get(name) != now:
                 self._check_epochs(sentinel, memory, master, now)
             if master.failover.state is FailoverState.RECONF_SLAVES:
-                self._check_parallel_syncs(sentinel, master)
+                self._check_parallel_syncs(sentinel, memory, master)
 
     def _note_other(self, sentinel: SimSentinel, event: Event) -> _Memory:
         """Take note of an event that is no reply; return what is remembered of this start."""
@@ -119,10 +132,18 @@ class Judge:
             self._memories[sentinel.run_id] = _Memory()
             self._everybody[sentinel.run_id] = sentinel
         memory = self._memories[sentinel.run_id]
-        if isinstance(event, VoteRequested):
-            memory.vote_requests[event.request] = event
-        elif isinstance(event, FailoverRequested):
-            self._note_forced(sentinel, event)
+        match event:
+            case VoteRequested():
+                self._note_vote_request(sentinel, memory, event)
+            case FailoverRequested():
+                self._note_forced(sentinel, event)
+            case OptionsRequested():
+                before = self._quorums.get(sentinel.run_id, self.quorum)
+                self._quorums[sentinel.run_id] = min(before, event.options.quorum)
+            case RemoveRequested():
+                # It may be told of it again, and knows nothing then.
+                memory.seen.pop(event.name, None)
+                self._switched.pop((sentinel.run_id, event.name), None)
         return memory
 
     def _note_replies(self, sentinel: SimSentinel, memory: _Memory, event: RepliesReceived) -> None:
@@ -139,9 +160,16 @@ class Judge:
 
     # -- what is spoken --------------------------------------------------------------------------
 
+    def _note_vote_request(
+        self, sentinel: SimSentinel, memory: _Memory, event: VoteRequested
+    ) -> None:
+        if event.candidate is not None:
+            for name in self._named(sentinel, event.address):
+                memory.vote_requests[event.request] = name
+
     def _check_answer(self, sentinel: SimSentinel, memory: _Memory, action: Answer) -> None:
-        asked = memory.vote_requests.pop(action.request, None)
-        if asked is None or asked.candidate is None:
+        name = memory.vote_requests.pop(action.request, None)
+        if name is None:
             return
         assert isinstance(action.reply, list)
         _, leader, epoch = action.reply
@@ -149,10 +177,20 @@ class Judge:
             return
         assert isinstance(leader, bytes)
         assert isinstance(epoch, int)
-        for master in sentinel.core.state.masters.values():
-            place = sentinel.world.place
-            if place(master.address) == place(asked.address):
-                self._check_vote(sentinel, master.name, epoch, RunId(leader.decode()))
+        self._check_vote(sentinel, name, epoch, RunId(leader.decode()))
+
+    @staticmethod
+    def _named(sentinel: SimSentinel, address: Address) -> list[str]:
+        """The masters that an address stands for, to this sentinel or in truth.
+
+        Its resolver may have led it astray.
+        """
+        state, place = sentinel.core.state, sentinel.world.place
+        return [
+            master.name
+            for master in state.masters.values()
+            if place(master.address) == place(address) or same(state, master.address, address)
+        ]
 
     def _check_vote(self, sentinel: SimSentinel, name: str, epoch: int, candidate: RunId) -> None:
         self.record_vote(sentinel.run_id, name, epoch, candidate)
@@ -173,11 +211,8 @@ class Judge:
                 self._check_epoch_on_disk(sentinel, int(epoch))
                 if candidate == b"*" or epoch == b"0":
                     return
-                address = sentinel.world.place(Address(host.decode(), int(port)))
-                for master in sentinel.core.state.masters.values():
-                    if sentinel.world.place(master.address) == address:
-                        run_id = RunId(candidate.decode())
-                        self._check_vote(sentinel, master.name, int(epoch), run_id)
+                for name in self._named(sentinel, Address(host.decode(), int(port))):
+                    self._check_vote(sentinel, name, int(epoch), RunId(candidate.decode()))
             case (b"PUBLISH", _, body):
                 hello = parse_hello(body)
                 assert hello is not None
@@ -214,7 +249,8 @@ class Judge:
                 candidate == sentinel.run_id and (name, voted) == (master.name, epoch)
                 for (_, name, voted), candidate in self.votes.items()
             )
-            needed = max((self.sentinel_count - len(self.forgotten)) // 2 + 1, self.quorum)
+            majority = (self.sentinel_count - len(self.forgotten)) // 2 + 1
+            needed = max(majority, self._quorums.get(sentinel.run_id, self.quorum))
             _require(
                 votes >= needed,
                 f"{sentinel.label} promotes in {epoch} with {votes} of {needed} votes",
@@ -236,7 +272,7 @@ class Judge:
         if master is None:
             return
         if name == b"-sentinel":
-            self._check_forgotten(sentinel, actions)
+            self._check_forgotten(sentinel, notice, actions)
         if name == b"+sdown":
             self._check_patience(sentinel, memory, event, master, notice)
         elif name == b"+try-failover":
@@ -323,13 +359,14 @@ class Judge:
         label = f"{sentinel.label} promotes {promoted}"
         _require(not node.is_s_down, f"{label}, which is down")
         _require(facts.priority != 0, f"{label}, which has priority 0")
-        _require(event.now_ms - told_ms <= _INFO_AGE_MAX_MS, f"{label} by old INFO")
+        age_max_ms = sentinel.core.state.periods.candidate_pong_age_ms
+        _require(event.now_ms - told_ms <= age_max_ms, f"{label} by old INFO")
         if event.now_ms - memory.choosing_ms[master.name] < FRESH_INFO_WAIT_MS:
             is_fresh = told_ms >= memory.failed_ms[master.name]
             _require(is_fresh, f"{label} by an offset from before the failure")
         if facts.role is not Role.REPLICA:
             return
-        for other in selection.candidates(master, event.now_ms):
+        for other in selection.candidates(master, event.now_ms, sentinel.core.state.periods):
             _, others = _facts(sentinel, memory, other)
             is_alike = (others.role, others.priority) == (facts.role, facts.priority)
             if not is_alike or others.dataset.replid != facts.dataset.replid:
@@ -341,14 +378,19 @@ class Judge:
                 f"{label} at {facts.repl_offset} though {other.address} has {others.repl_offset}",
             )
 
-    def _check_parallel_syncs(self, sentinel: SimSentinel, master: Master) -> None:
+    def _check_parallel_syncs(self, sentinel: SimSentinel, memory: _Memory, master: Master) -> None:
         under_way = sum(node.reconf in _UNDER_WAY for node in master.replicas.values())
+        before = memory.under_way.get(master.name, 0)
+        memory.under_way[master.name] = under_way
+        # An operator may lower the limit while more are under way.
         _require(
-            under_way <= master.options.parallel_syncs,
+            under_way <= max(before, master.options.parallel_syncs),
             f"{sentinel.label} has {under_way} replicas synchronise at once",
         )
 
-    def _check_forgotten(self, sentinel: SimSentinel, actions: list[Action]) -> None:
+    def _check_forgotten(
+        self, sentinel: SimSentinel, notice: Publish, actions: list[Action]
+    ) -> None:
         """A majority shrinks when all that stay, a majority, have it on disk whom they let go."""
         gone = {
             RunId(action.payload.decode().split()[1])
@@ -365,7 +407,7 @@ class Judge:
         )
         for run_id in staying:
             other = self._everybody[run_id]
-            (record,) = other.durable.masters
+            record = next(each for each in other.durable.masters if each.name == notice.master)
             out = {*record.forgotten, *(each for each, _ in record.leaving)}
             _require(gone <= out, f"{sentinel.label} forgets {gone} without {other.label}")
         self.forgotten |= gone
@@ -385,6 +427,7 @@ class Judge:
             f"{sentinel.label}: epochs went back from {before} to {now}",
         )
         memory.seen[master.name] = now
+        _require(now[0] <= _EPOCH_MAX, f"{sentinel.label} believes a liar's epoch {now[0]}")
         place = sentinel.world.place(master.address)
         self.record_configuration(master.name, master.config_epoch, place)
 

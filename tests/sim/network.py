@@ -49,6 +49,8 @@ class World:
         self.names: dict[str, str] = {}
         self.look_up_max_us = 5_000
         self.are_look_ups_failing = False
+        #: What every look-up says instead, if anything.
+        self.misdirected: str | None = None
         self.trace: list[str] = []
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._serial = 0
@@ -118,7 +120,7 @@ class World:
         self.at(self.between(100, self.look_up_max_us), self._end_look_up, host, report, args)
 
     def _end_look_up(self, host: str, report: Callable[..., None], args: tuple[Any, ...]) -> None:
-        found = None if self.are_look_ups_failing else self.names.get(host)
+        found = None if self.are_look_ups_failing else self.misdirected or self.names.get(host)
         report(*args, () if found is None else (found,))
 
     def place(self, address: Address) -> Address:
@@ -144,6 +146,7 @@ class World:
         self.rejects.clear()
         self.look_up_max_us = 5_000
         self.are_look_ups_failing = False
+        self.misdirected = None
         self.detours_us.clear()
         self.mend(list(self.cuts))
 

@@ -434,7 +434,7 @@ class SimNode(Process):
             case [b"INFO"]:
                 return self.info()
             case [b"PUBLISH", _, payload]:
-                return self._publish(payload)
+                return self.publish(payload)
             case [b"SUBSCRIBE", _]:
                 session.is_subscribed = True
                 return [[b"subscribe", b"__sentinel__:hello", 1]]
@@ -458,7 +458,8 @@ class SimNode(Process):
                 return _error(f"ERR unknown command {command[0]!r}")
         return b"OK"
 
-    def _publish(self, payload: bytes) -> int:
+    def publish(self, payload: bytes) -> int:
+        """Send a message to all subscribers."""
         receivers = [session for session in self.sessions.values() if session.is_subscribed]
         for session in receivers:
             session.connection.reply(Published(payload))

@@ -44,12 +44,42 @@ TRAP_LABELS: Final = (
 )
 
 
+#: What a liar says; see `faults.Mischief.lie`.
+LIES: Final = ("far", "far-config", "ahead", "stale", "rival", "garbage", "candidate", "answers")
+
+#: What SENTINEL DEBUG may have been told, in ms.
+PERIODS: Final[dict[str, dict[str, int]]] = {
+    "hasty": {
+        "info_period_ms": 500,
+        "ping_period_ms": 100,
+        "ask_period_ms": 100,
+        "publish_period_ms": 300,
+        "tilt_trigger_ms": 200,
+        "tilt_period_ms": 1_000,
+        "slave_reconf_timeout_ms": 500,
+        "min_link_reconnect_period_ms": 500,
+        "election_timeout_ms": 300,
+    },
+    "lazy": {
+        "info_period_ms": 60_000,
+        "ping_period_ms": 4_000,
+        "ask_period_ms": 5_000,
+        "publish_period_ms": 10_000,
+        "tilt_trigger_ms": 30_000,
+        "election_timeout_ms": 10_000,
+    },
+    "tilting": {"tilt_trigger_ms": 50, "tilt_period_ms": 5_000},
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     """How large, how patient."""
 
     nodes: int = 3
     sentinels: int = 3
+    #: How many of the sentinels are redis-sentinel's, as modelled in `stock.py`.
+    stock: int = 0
     quorum: int = 2
     down_after_ms: int = 1_000
     failover_timeout_ms: int = 10_000
@@ -70,8 +100,9 @@ class Shape:
 class Fault:
     """One thing that goes wrong, named as the method of `faults.Mischief` that does it.
 
-    Processes are named `n0` (the first node), `s2` (the third sentinel) or `master` (whoever most
-    sentinels take for it at that time). What lasts `for_ms` ends by itself.
+    Processes are named `n0` (the first node), `s2` (our third sentinel), `r0` (the first of Redis'
+    sentinels) or `master` (whoever most sentinels take for it at that time). What lasts `for_ms`
+    ends by itself.
     """
 
     at_ms: int
@@ -127,8 +158,10 @@ class _Drawing:
         self.shape = self._shape()
         shape = self.shape
         self.nodes = [f"n{index}" for index in range(shape.nodes)]
-        self.sentinels = [f"s{index}" for index in range(shape.sentinels)]
-        self.everybody = [*self.nodes, *self.sentinels]
+        #: Ours; Redis' are only in `everybody`, for what can happen to any process.
+        self.sentinels = [f"s{index}" for index in range(shape.sentinels - shape.stock)]
+        stock = [f"r{index}" for index in range(shape.stock)]
+        self.everybody = [*self.nodes, *self.sentinels, *stock]
 
     def _shape(self) -> Shape:
         choose = self.random.choice
@@ -138,6 +171,7 @@ class _Drawing:
         return Shape(
             nodes=nodes,
             sentinels=sentinels,
+            stock=min(choose((0, 0, 0, 0, 0, 1, 1, 2, 3)), sentinels - 1),
             quorum=self.random.randint(2, sentinels // 2 + 1),
             down_after_ms=choose((300, 500, 500, 500, 1_000, 1_500)),
             parallel_syncs=choose((1, 1, 2)),
@@ -155,7 +189,7 @@ class _Drawing:
         # The master dies in every seed; else most of the day would be about nothing.
         weights = {self._kill_master: 6.0, self._trap: 2.0, self._election_trouble: 1.0}
         if self.shape.has_names:
-            weights[self._lose_names] = 1.0
+            weights[self._confuse_names] = 1.0
         kinds = [kind for kind in self._kinds() if kind not in weights]
         for kind in self.random.sample(kinds, self.random.randint(2, 5)):
             weights[kind] = self.random.choice((0.5, 1.0, 2.0))
@@ -192,9 +226,27 @@ class _Drawing:
             self._order_failover,
             self._change_priority,
             self._election_trouble,
-            self._order_to_forget,
             self._reject,
+            self._lie,
+            self._change_periods,
+            self._set_option,
+            self._watch_another,
+            self._forget_replica,
+            *self._shrinkings(),
         ]
+
+    def _shrinkings(self) -> list[Callable[[int], list[Fault]]]:
+        """Orders after which a sentinel counts fewer fellows: by agreement, or by its own hand.
+
+        One that meets its fellows anew takes them for all there are, as Redis' does. So it must not
+        have been told of any that the others have forgotten, and only a quorum that is a majority
+        keeps it from acting on too few.
+        """
+        if len(self.sentinels) < 2 or self.random.random() < 0.5:
+            return [self._order_to_forget] if len(self.sentinels) > 2 else []
+        if self.shape.quorum <= self.shape.sentinels // 2:
+            return []
+        return [self._watch_anew, self._order_reset]
 
     # -- one method for each kind ----------------------------------------------------------------
 
@@ -273,8 +325,9 @@ class _Drawing:
         ahead_ms = self.random.choice((100, 200, 1_000, 5_000, 60_000))
         return [Fault(at_ms, "step_clock", (self._sentinel(), ahead_ms))]
 
-    def _lose_names(self, at_ms: int) -> list[Fault]:
-        return [Fault(at_ms, self.random.choice(("lose_names", "slow_names")), (), self._time())]
+    def _confuse_names(self, at_ms: int) -> list[Fault]:
+        kind = self.random.choice(("lose_names", "slow_names", "misdirect_names"))
+        return [Fault(at_ms, kind, (), self._time())]
 
     def _refuse_orders(self, at_ms: int) -> list[Fault]:
         return [Fault(at_ms, "refuse_orders", (self.random.choice(self.nodes),), self._time())]
@@ -311,12 +364,52 @@ class _Drawing:
             at_ms += self.shape.down_after_ms + self.random.randint(50, 600)
         return [*faults, Fault(at_ms, "order_to_forget", (asker, *gone))]
 
+    def _forget_replica(self, at_ms: int) -> list[Fault]:
+        """It comes back with the next INFO of the master, if that lists it."""
+        return [Fault(at_ms, "forget_replica", (self._sentinel(), self.random.choice(self.nodes)))]
+
+    def _lie(self, at_ms: int) -> list[Fault]:
+        """Somebody says to a sentinel, in a fellow's name, what no fellow would say."""
+        listener = self._sentinel()
+        lie = self.random.choice(LIES)
+        if lie == "answers":
+            return [Fault(at_ms, "lie_in_answers", (listener,), self._time())]
+        node = self.random.choice(self.nodes)
+        return [Fault(at_ms, "lie", (listener, lie, node, self.random.randint(1, 6)))]
+
+    def _change_periods(self, at_ms: int) -> list[Fault]:
+        preset = self.random.choice(sorted(PERIODS))
+        return [Fault(at_ms, "change_periods", (self._sentinel(), preset), self._time())]
+
+    def _set_option(self, at_ms: int) -> list[Fault]:
+        option, value = self.random.choice(
+            (
+                ("quorum", self.random.randint(1, self.shape.sentinels)),
+                ("down_after_ms", self.random.choice((200, 400, 3_000))),
+                ("failover_timeout_ms", self.random.choice((1_000, 60_000))),
+                ("parallel_syncs", self.random.choice((1, 3))),
+                ("refused_after_ms", self.random.choice((0, 100, 300))),
+            )
+        )
+        return [Fault(at_ms, "set_option", (self._sentinel(), option, value), self._time())]
+
+    def _watch_another(self, at_ms: int) -> list[Fault]:
+        """A second deployment, whose master dies: elections that share links and epochs."""
+        return [Fault(at_ms, "watch_another", (self.random.choice((700, 1_500)),), 4_000)]
+
+    def _watch_anew(self, at_ms: int) -> list[Fault]:
+        """REMOVE, and MONITOR a while later."""
+        return [Fault(at_ms, "watch_anew", (self._sentinel(),), self._time(1, 50, 1_000))]
+
+    def _order_reset(self, at_ms: int) -> list[Fault]:
+        return [Fault(at_ms, "order_reset", (self._sentinel(),))]
+
     def _election_trouble(self, at_ms: int) -> list[Fault]:
         """The master dies, and sentinels that have just voted are restarted at once."""
         slow = Fault(at_ms, "slow_network", (self.random.choice((30_000, 100_000)),), 3_000)
         traps = [
             Fault(at_ms, "trap", (name, self.random.choice(_OF_ELECTIONS), 0, 1))
-            for name in self.random.sample(self.sentinels, 2)
+            for name in self.random.sample(self.sentinels, min(len(self.sentinels), 2))
         ]
         return [slow, *traps, Fault(at_ms, "crash", ("master",), 4_000)]
 

@@ -155,6 +155,8 @@ class SimSentinel(Process):
         self.run_id: RunId = self.disk.state.my_id
         self.observer = observer
         self.traps: list[Trap] = []
+        #: Its answers to fellows are lies: no vote of its is to be believed.
+        self.lies = False
         #: When it was stopped, and all stops so far that a machine must notice, by its own clock.
         self.stalls: list[tuple[int, int]] = []
         self.starts = 0
@@ -438,7 +440,7 @@ class SimSentinel(Process):
     def _on_answer(self, request: RequestId, reply: object) -> None:
         entry = self._answers.pop(request, None)
         if entry is not None:
-            self._fill(*entry, reply)
+            self._fill(*entry, [1, b"f" * 40, 2**50] if self.lies else reply)
 
     def _fill(self, connection: Connection, slot: Slot, index: int, reply: object) -> None:
         slot.replies[index] = reply

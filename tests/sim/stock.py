@@ -20,6 +20,7 @@ from tests.sim.invariants import Judge
 from tests.sim.network import Connection, Life, Message, Process, World
 from tests.sim.nodes import Batch, Published, Replies
 from tests.sim.plan import Shape
+from vedette.resp.exchange import ReplyError
 from vedette.types import Address, RunId
 
 _CHANNEL = b"__sentinel__:hello"
@@ -30,7 +31,9 @@ _HELLO_US = 2_000_000
 _ASK_US = 1_000_000
 _OPINION_US = 5_000_000
 _RECONNECT_US = 1_000_000
-_HALF_DEAD_US = 15_000_000
+#: A connection is not replaced sooner, and a channel is that is silent for so long.
+_RECONNECT_AGE_US = 15_000_000
+_CHANNEL_SILENCE_US = 3 * _HELLO_US
 _CONVERT_US = 8_000_000
 _ELECTION_US = 10_000_000
 
@@ -45,6 +48,8 @@ class _Instance:
     connection: Connection | None = None
     channel: Connection | None = None
     tried_us: int = -_RECONNECT_US
+    channel_us: int = 0
+    heard_us: int = 0
     ping_since_us: int | None = None
     pinged_us: int = 0
     ponged_us: int = 0
@@ -87,6 +92,7 @@ class _Link:
 
     def on_message(self, connection: Connection, message: Message) -> None:
         if isinstance(message, Published):
+            self.instance.heard_us = self.owner.world.now_us
             self.owner.hear(message.payload)
             return
         assert isinstance(message, Replies)
@@ -153,6 +159,12 @@ class StockSentinel(Process):
         return self.master.address
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether it sees nothing wrong and does nothing about it, and knows all fellows."""
+        knows_all = len(self.fellows) == self.shape.sentinels - 1
+        return self.down_us is None and not self.state and knows_all
+
+    @property
     def _now_us(self) -> int:
         return self.world.now_us
 
@@ -188,15 +200,11 @@ class StockSentinel(Process):
                 if instance.ping_since_us is None:
                     instance.ping_since_us = now_us
             if not instance.is_fellow and instance.channel is None and instance.is_open:
+                instance.channel_us = instance.heard_us = now_us
                 instance.channel = self._connect(instance, is_channel=True)
         if not instance.is_open:
             return
-        since_us = instance.ping_since_us
-        half_dead_us = max(self.shape.down_after_ms * 500, _HALF_DEAD_US)
-        if since_us is not None and now_us - max(since_us, instance.pinged_us) > half_dead_us:
-            assert instance.connection is not None
-            instance.connection.close_by(self)
-            instance.connection = None
+        if self._replace_half_dead(instance):
             return
         period_us = min(_PING_US, self.shape.down_after_ms * 1000)
         if now_us - instance.ponged_us > period_us and now_us - instance.pinged_us > period_us // 2:
@@ -213,6 +221,25 @@ class StockSentinel(Process):
             if now_us - instance.info_us > period_us:
                 instance.info_us = now_us
                 self._send(instance, ((b"INFO",),), lambda got: self._on_info(instance, got[-1]))
+
+    def _replace_half_dead(self, instance: _Instance) -> bool:
+        """Close connections over which nothing comes any more; return whether that was the main."""
+        now_us = self._now_us
+        channel = instance.channel
+        is_old = now_us - instance.channel_us > _RECONNECT_AGE_US
+        if channel and is_old and now_us - instance.heard_us > _CHANNEL_SILENCE_US:
+            channel.close_by(self)
+            instance.channel = None
+        since_us, limit_us = instance.ping_since_us, self.shape.down_after_ms * 500
+        is_silent = since_us is not None and (
+            now_us - since_us > limit_us and now_us - instance.ponged_us > limit_us
+        )
+        if not is_silent or now_us - instance.tried_us <= _RECONNECT_AGE_US:
+            return False
+        assert instance.connection is not None
+        instance.connection.close_by(self)
+        instance.connection = None
+        return True
 
     def _connect(self, instance: _Instance, *, is_channel: bool) -> Connection:
         link = _Link(self, instance, is_channel=is_channel)
@@ -483,6 +510,8 @@ class StockSentinel(Process):
                 return [host.encode(), b"%d" % port]
             case (b"SENTINEL", b"is-master-down-by-addr", host, port, epoch, candidate):
                 return self._answer(Address(host.decode(), int(port)), int(epoch), candidate)
+            case (b"SENTINEL", *_):
+                return ReplyError("ERR Unknown sentinel subcommand")
             case _:
                 return b"OK"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.cluster import Cluster, Shape
 from tests.sim.network import Life
 from tests.sim.stock import StockSentinel
 from vedette.types import Address
@@ -12,19 +14,8 @@ from vedette.types import Address
 
 def mixed(seed: int, own: int, stock: int, shape: Shape) -> tuple[Cluster, list[StockSentinel]]:
     """A started deployment with `own` sentinels of ours and `stock` modelled ones."""
-    cluster = Cluster(seed, shape, own)
-    cluster.judge.sentinel_count = own + stock
-    others = [
-        StockSentinel(
-            cluster.world,
-            Address("10.0.1.1", 27_001 + index),
-            NAME,
-            cluster.nodes[0].address,
-            shape,
-            cluster.judge,
-        )
-        for index in range(stock)
-    ]
+    cluster = Cluster(seed, replace(shape, sentinels=own + stock, stock=stock))
+    others = cluster.stock
     cluster.run_for(25_000)
     for sentinel in cluster.sentinels:
         assert len(cluster.view(sentinel).peers) == own + stock - 1

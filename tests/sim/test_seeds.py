@@ -5,9 +5,11 @@ A failing seed prints the command that replays it; `make sim` shrinks it and kee
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +17,8 @@ import pytest
 
 from tests.sim.__main__ import CORPUS
 from tests.sim.bugs import Bug
-from tests.sim.plan import Fault, Plan, Shape, plan_of
+from tests.sim.faults import Mischief
+from tests.sim.plan import LIES, Fault, Plan, Shape, plan_of
 from tests.sim.runs import Outcome, run_plan, run_seed, run_seeds
 from tests.sim.shrink import shrink
 
@@ -116,6 +119,24 @@ def test_plan_survives_its_file() -> None:
         plan = plan_of(seed)
 
         assert Plan.from_json(plan.to_json(found="whatever")) == plan
+
+
+def test_seeds_draw_every_fault_there_is() -> None:
+    """A kind of fault that no seed has shows nothing; each is there, and often."""
+    plans = [plan_of(seed) for seed in range(SEEDS)]
+    drawn = Counter(kind for plan in plans for kind in {fault.kind for fault in plan.faults})
+    there = {
+        name
+        for name, method in vars(Mischief).items()
+        if not name.startswith("_") and "for_ms" in inspect.signature(method).parameters
+    }
+
+    assert set(drawn) == there
+    assert min(drawn.values()) >= SEEDS // 100, drawn
+    lies = {fault.arguments[1] for plan in plans for fault in plan.faults if fault.kind == "lie"}
+    assert lies | {"answers"} == set(LIES)
+    assert sum(plan.shape.stock > 0 for plan in plans) > SEEDS // 4
+    assert sum(plan.shape.has_names for plan in plans) > SEEDS // 10
 
 
 def test_traps_crash_a_sentinel_at_every_state_of_a_failover() -> None:

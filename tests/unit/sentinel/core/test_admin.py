@@ -25,6 +25,7 @@ from tests.unit.sentinel.core.rig import (
     OPTIONS,
     PEER_A,
     PEER_ADDRESSES,
+    PEER_B,
     REPLICA_1,
     REPLICA_2,
     Rig,
@@ -50,6 +51,17 @@ def test_monitor_adds_saves_announces_and_connects() -> None:
     assert rig.lines() == ["+monitor master other 10.0.9.1 6379 quorum 3"]
     assert [record.name for record in rig.disk.masters] == [NAME, "other"]
     assert OTHER in {connect.address for connect in rig.connects}
+
+
+def test_master_watched_anew_gets_no_second_vote_in_an_epoch() -> None:
+    """REMOVE takes the record of our vote along; the epoch that it was given in stays."""
+    rig = Rig()
+    assert rig.ask_vote(PEER_A, 7) == [0, PEER_A.encode(), 7]
+    rig.step(RemoveRequested(rig.now_ms, R, NAME))
+    rig.step(MonitorRequested(rig.now_ms, RequestId(501), NAME, MASTER, 2))
+
+    assert rig.ask_vote(PEER_B, 7) == [0, b"*", 7]
+    assert rig.ask_vote(PEER_B, 8) == [0, PEER_B.encode(), 8]
 
 
 def test_monitor_of_a_known_name_is_refused() -> None:

@@ -80,8 +80,30 @@ SDOWNS: Final = Spec(
     ("master_name", "kind"),
 )
 
+ELECTION_ROUNDS: Final = Spec(
+    "vedette_election_rounds",
+    _H,
+    "How often this sentinel stood for election in a failover that it led to the end",
+    ("master_name",),
+)
+PROMOTIONS: Final = Spec(
+    "vedette_promotions_total",
+    _C,
+    "Replicas that this sentinel promoted, by what set them apart from the next best",
+    ("master_name", "reason"),
+)
+DOWN_TIME: Final = Spec(
+    "vedette_instance_down_seconds_total",
+    _C,
+    "How long instances of a kind were held subjectively down, all of them together",
+    ("master_name", "kind"),
+)
+
 SPECS: Final = (
     ELECTIONS,
+    ELECTION_ROUNDS,
+    PROMOTIONS,
+    DOWN_TIME,
     SDOWNS,
     FAILOVERS,
     SWITCHES,
@@ -99,7 +121,18 @@ PHASE_BOUNDS: Final = (
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 180.0,
 )  # fmt: skip
 
-TRIGGERS: Final = ("odown", "manual")
+ROUND_BOUNDS: Final = (1.0, 2.0, 3.0, 4.0, 6.0, 10.0)
+
+TRIGGERS: Final = ("odown", "manual", "coordinated", "empty_restart", "conflict")
+#: The same, by the sentinel's own word for the cause.
+_TRIGGER_OF_CAUSE: Final = {
+    "odown": "odown",
+    "ordered": "manual",
+    "coordinated": "coordinated",
+    "empty-restart": "empty_restart",
+    "conflict": "conflict",
+}
+REASONS: Final = ("only_candidate", "role", "history", "priority", "offset", "run_id")
 LEADER, OBSERVER = "leader", "observer"
 CANDIDATES: Final = ("self", "peer")
 
@@ -139,6 +172,13 @@ class _MasterLog:
     switches: Counter[str] = field(default_factory=Counter)
     elections: Counter[str] = field(default_factory=Counter)
     sdowns: Counter[str] = field(default_factory=Counter)
+    promotions: Counter[str] = field(default_factory=Counter)
+    rounds: Histogram = field(default_factory=lambda: Histogram(ROUND_BOUNDS))
+    #: Candidacies since the outage at hand began.
+    candidacies: int = 0
+    #: Who is held down: (kind, name) -> since when; and, by kind, how long those were who were.
+    down_since_s: dict[tuple[str, str], float] = field(default_factory=dict)
+    down_s: Counter[str] = field(default_factory=Counter)
     last_switch_unix_s: float | None = None
     lost_bytes: int = 0
     durations: dict[str, Histogram] = field(default_factory=dict)
@@ -158,6 +198,23 @@ class _MasterLog:
         self.marks.clear()
         self.began_s = None
         self.is_o_down = False
+        self.candidacies = 0
+
+    def end_down(self, instance: tuple[str, str], now_s: float) -> None:
+        """Count the time in which an instance was held down, which is over."""
+        since_s = self.down_since_s.pop(instance, None)
+        if since_s is not None:
+            # Whole milliseconds add up without error in any order.
+            self.down_s[instance[0]] += round((now_s - since_s) * 1000)
+
+    def down_ms(self, kind: str, now_s: float) -> int:
+        """How long instances of a kind were held down, until now."""
+        running = sum(
+            round((now_s - since_s) * 1000)
+            for (its_kind, _), since_s in self.down_since_s.items()
+            if its_kind == kind
+        )
+        return self.down_s[kind] + running
 
     def end_attempt(self, result: str) -> None:
         """Count the attempt under way, if there is one."""
@@ -182,18 +239,21 @@ class FailoverLog:
         now_s: float,
         unix_s: float,
         suspected_s: float | None = None,
+        cause: str | None = None,
+        choice: str | None = None,
     ) -> None:
         """Take note of an event.
 
-        `suspected_s` goes with a master's `+sdown`: when the first unanswered ping was sent.
+        `suspected_s` goes with a master's `+sdown`: when the first unanswered ping was sent;
+        `cause` with `+try-failover`, in the words of SENTINEL HISTORY; `choice` with
+        `+promoted-slave`: one of `REASONS`.
         Events that say nothing about a failover are passed over.
         """
         if event == "+vote-for-leader":
             self._votes["self" if payload.split()[:1] == [self._my_id] else "peer"] += 1
             return
-        if event == "+sdown":
-            kind, owner = payload.split()[0], _owner_of(payload)
-            self._masters.setdefault(owner, _MasterLog()).sdowns[_KINDS[kind]] += 1
+        if event in ("+sdown", "-sdown"):
+            self._note_down(event, payload, now_s)
         name = _master_of(event, payload)
         if name is None:
             return
@@ -203,14 +263,31 @@ class FailoverLog:
         log = self._masters.setdefault(name, _MasterLog())
         if event == "+sdown" and suspected_s is not None:
             _observe(log.phases, "detect", now_s - suspected_s, PHASE_BOUNDS)
-        if event in _ELECTION_RESULTS and log.trigger == "odown":
+        if event in _ELECTION_RESULTS and log.trigger not in (None, "manual"):
             log.elections[_ELECTION_RESULTS[event]] += 1
         self._end_phase(log, event, now_s)
         if event in _MARKS:
             log.marks[event] = now_s
         if event == "+estimated-loss":
             log.lost_bytes += int(payload.split()[-1])
+        if event == "+promoted-slave" and choice is not None:
+            log.promotions[choice] += 1
         self._change(log, event, now_s, unix_s, suspected_s)
+        if event == "+try-failover":
+            log.candidacies += 1
+            if cause is not None:
+                log.trigger = _TRIGGER_OF_CAUSE[cause]
+
+    def _note_down(self, event: str, payload: str, now_s: float) -> None:
+        words = payload.split()
+        kind = _KINDS[words[0]]
+        log = self._masters.setdefault(_owner_of(payload), _MasterLog())
+        instance = kind, "" if kind == "master" else words[1]
+        if event == "+sdown":
+            log.sdowns[kind] += 1
+            log.down_since_s.setdefault(instance, now_s)
+        else:
+            log.end_down(instance, now_s)
 
     @staticmethod
     def _end_phase(log: _MasterLog, event: str, now_s: float) -> None:
@@ -247,8 +324,8 @@ class FailoverLog:
                 if not log.is_o_down:
                     log.forget_episode()
 
-    def add_to(self, families: Families) -> None:
-        """Add all that was counted and timed."""
+    def add_to(self, families: Families, now_s: float) -> None:
+        """Add all that was counted and timed until `now_s`."""
         for candidate in CANDIDATES:
             families.add(VOTES, self._votes[candidate], candidate)
         for name, log in self._masters.items():
@@ -259,6 +336,11 @@ class FailoverLog:
                 families.add(ELECTIONS, log.elections[result], name, result)
             for kind in _KINDS.values():
                 families.add(SDOWNS, log.sdowns[kind], name, kind)
+                families.add(DOWN_TIME, log.down_ms(kind, now_s) / 1000, name, kind)
+            for reason in REASONS:
+                families.add(PROMOTIONS, log.promotions[reason], name, reason)
+            if log.rounds.count:
+                families.add_histogram(ELECTION_ROUNDS, log.rounds, name)
             for role in (LEADER, OBSERVER):
                 families.add(SWITCHES, log.switches[role], name, role)
             families.add(LOST_BYTES, log.lost_bytes, name)
@@ -274,6 +356,11 @@ def _on_switch(log: _MasterLog, now_s: float, unix_s: float) -> None:
     """Count the switch; the leader's attempt goes on until its replicas follow the new master."""
     role = LEADER if log.has_promoted else OBSERVER
     log.switches[role] += 1
+    # Nobody of the old order is held down any more, until that is found out again.
+    for instance in [each for each in log.down_since_s if each[0] != "sentinel"]:
+        log.end_down(instance, now_s)
+    if log.has_promoted and log.trigger != "manual":
+        log.rounds.observe(log.candidacies)
     log.last_switch_unix_s = unix_s
     if log.began_s is not None:
         _observe(log.durations, role, now_s - log.began_s, DURATION_BOUNDS)

@@ -72,10 +72,14 @@ def sentinel_metrics(
     log: FailoverLog,
     *,
     now_s: float,
+    monotonic_s: float,
     detail: Iterable[MasterDetailView],
     meter: SentinelMeter,
 ) -> Iterable[Metric]:
-    """Return a sentinel's metrics; `now_s` is Unix time, `detail` its masters once more."""
+    """Return a sentinel's metrics; `detail` is its masters once more.
+
+    `now_s` is Unix time, `monotonic_s` that of the clock by which `log` was told of events.
+    """
     families = Families()
     node_families.add_node(families, sentinel.info, now_s=now_s)
     native.add_native(families, sentinel.info)
@@ -83,7 +87,7 @@ def sentinel_metrics(
     sentinel_families.add_own(families, sentinel)
     sentinel_detail.add_detail(families, detail, now_s)
     meter.add_to(families)
-    log.add_to(families)
+    log.add_to(families, monotonic_s)
     return families.metrics()
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from vedette.info import parse_info_line
+
 from .families import Families, Kind, Spec
 from .node_families import number, replica_lines
 
@@ -35,7 +37,31 @@ GOOD_REPLICAS: Final = Spec(
     "vedette_good_replicas", _G, "Replicas that min-replicas-to-write counts, if it is set"
 )
 
-SPECS: Final = (BUILD_INFO, NODE_ROLE, REPLICA_LAG, RESYNCS, LINK_DOWN, GOOD_REPLICAS)
+UNREPLICATED: Final = Spec(
+    "vedette_unreplicated_bytes",
+    _G,
+    "Bytes of the stream that no online replica has: what would be lost with the master now",
+)
+REJECTED: Final = Spec(
+    "vedette_writes_rejected_total",
+    _C,
+    "Commands refused because of the state that the node is in, by reason; writes above all",
+    ("reason",),
+)
+
+SPECS: Final = (
+    BUILD_INFO,
+    NODE_ROLE,
+    REPLICA_LAG,
+    UNREPLICATED,
+    RESYNCS,
+    REJECTED,
+    LINK_DOWN,
+    GOOD_REPLICAS,
+)
+
+#: Error codes that say so.
+_REJECTIONS: Final = ("READONLY", "NOREPLICAS", "OOM", "MISCONF", "LOADING", "MASTERDOWN")
 
 _ROLES: Final = {"master": "master", "slave": "replica"}
 _RESYNC_FIELDS: Final = {
@@ -62,20 +88,34 @@ def add_native(families: Families, info: Mapping[str, str]) -> None:
     good = number(info.get("min_slaves_good_slaves"))
     if good is not None:
         families.add(GOOD_REPLICAS, good)
+    _add_rejections(families, info)
     _add_lag(families, info)
     if own_role == "replica":
         _add_link(families, info)
 
 
+def _add_rejections(families: Families, info: Mapping[str, str]) -> None:
+    """Add the errors that tell of refusals; a code that was never replied has no field."""
+    if "total_error_replies" not in info:
+        return  # it does not count errors
+    for code in _REJECTIONS:
+        line = parse_info_line(info.get(f"errorstat_{code}", ""))
+        families.add(REJECTED, number(line.get("count")) or 0, code.lower())
+
+
 def _add_lag(families: Families, info: Mapping[str, str]) -> None:
     """Add the lag of the replicas that are online; one that synchronises has no place to lag."""
     end = number(info.get("master_repl_offset"))
+    least = None
     for line in replica_lines(info):
         offset = number(line.get("offset"))
         if end is None or offset is None or line.get("state") != "online":
             continue
         lag_bytes = max(0.0, end - offset)
         families.add(REPLICA_LAG, lag_bytes, line.get("ip", ""), line.get("port", ""))
+        least = lag_bytes if least is None else min(least, lag_bytes)
+    if least is not None:
+        families.add(UNREPLICATED, least)
 
 
 def _add_link(families: Families, info: Mapping[str, str]) -> None:

@@ -42,6 +42,14 @@ class InstanceView(Protocol):
     def behind_bytes(self) -> int | None:
         """By how much a replica is behind the one that has most; None for others."""
 
+    @property
+    def pending_count(self) -> int:
+        """Commands sent and not answered."""
+
+    @property
+    def hello_count(self) -> int | None:
+        """Hello messages heard of a sentinel; None for others."""
+
 
 class LastFailoverView(Protocol):
     """The newest record of a master's history."""
@@ -70,6 +78,13 @@ class MasterDetailView(Protocol):
 
     @property
     def is_failing_over(self) -> bool: ...
+
+    @property
+    def failover_state_age_ms(self) -> int: ...
+
+    @property
+    def detection_margin(self) -> float:
+        """The longest that a PING to the master waited lately, by down-after."""
 
     @property
     def leader_epoch(self) -> int: ...
@@ -103,12 +118,20 @@ class MasterDetailView(Protocol):
     def last_failover(self) -> LastFailoverView | None: ...
 
 
-def _spec(name: str, meaning: str, labels: tuple[str, ...] = _BY_MASTER) -> Spec:
-    return Spec(f"vedette_{name}", _G, meaning, labels)
+def _spec(name: str, meaning: str, labels: tuple[str, ...] = _BY_MASTER, kind: Kind = _G) -> Spec:
+    return Spec(f"vedette_{name}", kind, meaning, labels)
 
 
 IN_PROGRESS: Final = _spec(
     "failover_in_progress", "1 while this sentinel stands for, or leads, a failover"
+)
+STATE_SINCE: Final = _spec(
+    "failover_phase_start_timestamp_seconds",
+    "While this sentinel stands for, or leads, a failover: when that came to its state, Unix time",
+)
+DETECTION_MARGIN: Final = _spec(
+    "detection_margin_ratio",
+    "The longest that a PING to the master waited in the last minutes, by down-after; 1 is down",
 )
 MASTER_DOWN: Final = _spec(
     "master_down",
@@ -135,6 +158,15 @@ INSTANCE_DOWN: Final = _spec(
 )
 LINK_UP: Final = _spec(
     "link_up", "1 if the connection to the instance is up", (*_BY_INSTANCE, "link")
+)
+PENDING: Final = _spec(
+    "link_pending_commands", "Commands sent to the instance and not answered", _BY_INSTANCE
+)
+HELLOS: Final = _spec(
+    "hello_received_total",
+    "Hello messages heard of a fellow sentinel, by whichever way",
+    ("master_name", "instance"),
+    Kind.COUNTER,
 )
 LAST_HEARD: Final = _spec(
     "last_heard_timestamp_seconds",
@@ -163,6 +195,10 @@ PAUSE: Final = _spec(
 
 SPECS: Final = (
     IN_PROGRESS,
+    STATE_SINCE,
+    DETECTION_MARGIN,
+    PENDING,
+    HELLOS,
     MASTER_DOWN,
     DOWN_OPINIONS,
     LEADER_EPOCH,
@@ -187,6 +223,9 @@ def add_detail(families: Families, masters: Iterable[MasterDetailView], now_s: f
     """Add what a sentinel alone knows of its masters; `now_s` is Unix time."""
     for master in masters:
         _add_master(families, master)
+        if master.is_failing_over:
+            since_s = now_s - master.failover_state_age_ms / 1000
+            families.add(STATE_SINCE, since_s, master.name)
         for instance in master.instances:
             _add_instance(families, master.name, instance, now_s)
         if master.last_failover is not None:
@@ -203,6 +242,7 @@ def _add_master(families: Families, master: MasterDetailView) -> None:
         (GHOSTS, master.ghost_count),
         (LEAVING, master.leaving_count),
         (SPLIT, master.differing_count),
+        (DETECTION_MARGIN, master.detection_margin),
     ):
         families.add(spec, value, master.name)
     families.add(MASTER_DOWN, float(master.status != "ok"), master.name, "subjective")
@@ -216,6 +256,9 @@ def _add_instance(families: Families, name: str, instance: InstanceView, now_s: 
     families.add(INSTANCE_DOWN, float(instance.is_s_down), *labels)
     for link, is_up in instance.links.items():
         families.add(LINK_UP, float(is_up), *labels, link)
+    families.add(PENDING, instance.pending_count, *labels)
+    if instance.hello_count is not None:
+        families.add(HELLOS, instance.hello_count, name, instance.name)
     if instance.heard_age_ms is not None:
         families.add(LAST_HEARD, now_s - instance.heard_age_ms / 1000, *labels)
     if instance.behind_bytes is not None:

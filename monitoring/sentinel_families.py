@@ -112,6 +112,15 @@ class SentinelView(Protocol):
     def tilt_count(self) -> int: ...
 
     @property
+    def tilted_s(self) -> float: ...
+
+    @property
+    def votes_for_us(self) -> int: ...
+
+    @property
+    def votes_for_others(self) -> int: ...
+
+    @property
     def info(self) -> Mapping[str, str]: ...
 
     @property
@@ -201,6 +210,15 @@ FOREIGN: Final = Spec(
 )
 EPOCH: Final = Spec("vedette_current_epoch", _G, "The highest epoch this sentinel knows of")
 TILTS: Final = Spec("vedette_tilt_total", _C, "How often this sentinel came to distrust its clock")
+TILT_TIME: Final = Spec(
+    "vedette_tilt_seconds_total", _C, "How long this sentinel has distrusted its clock"
+)
+VOTES_RECEIVED: Final = Spec(
+    "vedette_votes_received_total",
+    _C,
+    "Votes that fellow sentinels told of: for this one, or for a peer",
+    ("candidate",),
+)
 PERSISTS: Final = Spec(
     "vedette_config_persists_total", _C, "Saves of this sentinel's state, by outcome", ("result",)
 )
@@ -240,6 +258,8 @@ SPECS: Final = (
     FOREIGN,
     EPOCH,
     TILTS,
+    TILT_TIME,
+    VOTES_RECEIVED,
     PERSISTS,
     PERSIST_TIME,
     PERSIST_FAILING,
@@ -333,6 +353,9 @@ def add_own(families: Families, sentinel: SentinelView) -> None:
         families.add(FOREIGN, count, name)
     families.add(EPOCH, sentinel.current_epoch)
     families.add(TILTS, sentinel.tilt_count)
+    families.add(TILT_TIME, sentinel.tilted_s)
+    families.add(VOTES_RECEIVED, sentinel.votes_for_us, "self")
+    families.add(VOTES_RECEIVED, sentinel.votes_for_others, "peer")
     families.add(PERSISTS, sentinel.saves.saved_count, "saved")
     families.add(PERSISTS, sentinel.saves.failed_count, "failed")
     families.add(PERSIST_TIME, sentinel.saves.last_duration_s)

@@ -62,7 +62,14 @@ from .core import SentinelCore, initial_state
 from .core.actions import Publish
 from .journal import VERSION as JOURNAL_VERSION
 from .journal import StartRecord
-from .metrics_state import MetricsState, SaveMetrics, metrics_state, suspected_since_ms
+from .metrics_state import (
+    MetricsState,
+    SaveMetrics,
+    cause_of,
+    choice_of,
+    metrics_state,
+    suspected_since_ms,
+)
 from .runtime.driver import Driver
 from .runtime.history_file import HistoryFile
 from .runtime.journal import JournalFile
@@ -277,6 +284,7 @@ class _Sentinel:
             state,
             self._failovers,
             now_s=time.time(),
+            monotonic_s=self.driver.now_ms() / 1000,
             detail=state.masters,
             meter=self.driver.meter,
         )
@@ -292,6 +300,8 @@ class _Sentinel:
             now_s=self.driver.now_ms() / 1000,
             unix_s=time.time(),
             suspected_s=None if suspected_ms is None else suspected_ms / 1000,
+            cause=cause_of(self.driver.state, action),
+            choice=choice_of(self.driver.state, action),
         )
 
     def metrics_state(self) -> MetricsState:

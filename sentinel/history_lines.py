@@ -45,6 +45,7 @@ def encode_record(name: str, record: FailoverRecord, to_unix_ms: int) -> str:
         "new": None if record.new_address is None else list(record.new_address),
         "phases": {phase.value: at_ms + to_unix_ms for phase, at_ms in record.phases.items()},
         "ended": None if record.ended_ms is None else record.ended_ms + to_unix_ms,
+        "chosen_by": record.chosen_by,
         **{field: getattr(record, field) for field in _PLAIN},
     }
     return json.dumps(fields, separators=(",", ":"))
@@ -68,6 +69,8 @@ def decode_record(line: str, to_unix_ms: int) -> tuple[str, FailoverRecord]:
                 Phase(name): int(at_ms) - to_unix_ms for name, at_ms in fields["phases"].items()
             },
             ended_ms=None if ended_ms is None else int(ended_ms) - to_unix_ms,
+            # Lines of the first versions have no such word.
+            chosen_by=str(fields.get("chosen_by", "")),
             leader=None if fields["leader"] is None else RunId(str(fields["leader"])),
             **{field: fields[field] for field in _PLAIN if field != "leader"},
         )

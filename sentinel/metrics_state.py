@@ -13,9 +13,10 @@ from vedette.info import parse_info
 from vedette.types import Address, RunId
 
 from .commands.queries import quorum_text
-from .core import opinions, selection, views
+from .core import links, opinions, selection, views
 from .core.actions import Publish
 from .core.distrust import Disbelief
+from .core.history import FailoverRecord
 from .core.model import FailoverState, Master, Node, PeerSentinel, SentinelState
 
 
@@ -57,6 +58,10 @@ class InstanceMetrics:
     heard_age_ms: int | None
     #: Of a replica: by how much it is behind the one that has most.
     behind_bytes: int | None = None
+    #: Commands sent over its connections and not answered.
+    pending_count: int = 0
+    #: Of a sentinel: hello messages heard of it.
+    hello_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +90,9 @@ class MasterMetrics:
     leader_epoch: int
     #: Redis' name of the state our own failover is in; `none` outside of one.
     failover_state: str
+    failover_state_age_ms: int
+    #: The longest that a PING to the master waited lately, by down-after.
+    detection_margin: float
     last_ok_ping_age_ms: int
     #: Sentinels that live, this one included; how many are known; how many a failover needs.
     usable_sentinels: int
@@ -130,6 +138,11 @@ class MetricsState:
     current_epoch: int
     is_in_tilt: bool
     tilt_count: int
+    #: The time in tilt, the present one included.
+    tilted_s: float
+    #: Votes that fellows told of: for this sentinel, for others.
+    votes_for_us: int
+    votes_for_others: int
     #: The fields of this sentinel's own INFO.
     info: Mapping[str, str]
     masters: tuple[MasterMetrics, ...]
@@ -158,6 +171,9 @@ def metrics_state(
         current_epoch=state.current_epoch,
         is_in_tilt=state.tilt_since_ms is not None,
         tilt_count=state.tilt_count,
+        tilted_s=_tilted_ms(state, now_ms) / 1000,
+        votes_for_us=state.votes_for_us,
+        votes_for_others=state.votes_for_others,
         info=parse_info(info),
         conflicts={
             name: master.conflict_since_ms is not None for name, master in state.masters.items()
@@ -173,6 +189,11 @@ def metrics_state(
     )
 
 
+def _tilted_ms(state: SentinelState, now_ms: int) -> int:
+    present_ms = 0 if state.tilt_since_ms is None else now_ms - state.tilt_since_ms
+    return state.tilted_ms + present_ms
+
+
 def _master(state: SentinelState, master: Master, now_ms: int) -> MasterMetrics:
     check = views.quorum_check(master)
     return MasterMetrics(
@@ -186,6 +207,9 @@ def _master(state: SentinelState, master: Master, now_ms: int) -> MasterMetrics:
         config_epoch=master.config_epoch,
         leader_epoch=master.vote.leader_epoch,
         failover_state=master.failover.state.value,
+        failover_state_age_ms=now_ms - master.failover.state_since_ms,
+        detection_margin=links.longest_suspicion_ms(master.node.link, now_ms)
+        / master.options.down_after_ms,
         last_ok_ping_age_ms=views.ok_pong_age_ms(master.node.link, now_ms),
         usable_sentinels=check.usable,
         known_sentinels=check.voters,
@@ -219,6 +243,7 @@ def _instances(master: Master, now_ms: int) -> Iterator[InstanceMetrics]:
             links={"command": node.link.is_up, "pubsub": node.pubsub.is_up},
             heard_age_ms=None if node.info_refresh_ms is None else now_ms - node.info_refresh_ms,
             behind_bytes=None if is_master else most - node.repl_offset,
+            pending_count=node.link.pending_count + node.pubsub.pending_count,
         )
     for peer in master.peers.values():
         yield InstanceMetrics(
@@ -227,6 +252,8 @@ def _instances(master: Master, now_ms: int) -> Iterator[InstanceMetrics]:
             is_s_down=peer.is_s_down,
             links={"command": peer.link.is_up},
             heard_age_ms=now_ms - peer.last_hello_ms if peer.last_hello_ms else None,
+            pending_count=peer.link.pending_count,
+            hello_count=peer.hello_count,
         )
 
 
@@ -270,6 +297,25 @@ def _peer(peer: PeerSentinel, now_ms: int) -> PeerMetrics:
         is_s_down=peer.is_s_down,
         last_hello_age_ms=now_ms - peer.last_hello_ms,
     )
+
+
+def cause_of(state: SentinelState, event: Publish) -> str | None:
+    """Return what caused the failover that `event` begins, in the words of `history.Cause`."""
+    record = _record_about(state, event, b"+try-failover")
+    return None if record is None else record.cause.value
+
+
+def choice_of(state: SentinelState, event: Publish) -> str | None:
+    """Return why the replica was chosen that `event` says is promoted: see `selection.REASONS`."""
+    record = _record_about(state, event, b"+promoted-slave")
+    return None if record is None else record.chosen_by or None
+
+
+def _record_about(state: SentinelState, event: Publish, name: bytes) -> FailoverRecord | None:
+    master = state.masters.get(event.master or "")
+    if event.event != name or master is None or not master.history:
+        return None
+    return master.history[-1]
 
 
 def suspected_since_ms(state: SentinelState, event: Publish) -> int | None:

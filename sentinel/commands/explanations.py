@@ -210,6 +210,7 @@ def _record_map(record: FailoverRecord, to_unix_ms: int) -> MapReply:
             "votes-needed": record.needed_votes,
             "attempts": record.attempts,
             "replicas-chosen": record.selections,
+            "chosen-by": record.chosen_by,
             "old-address": str(record.old_address),
             "new-address": _shown(record.new_address),
             "lost-bytes": record.estimated_lost_bytes,

@@ -34,7 +34,7 @@ def on_pong(machine: Machine, owner: LinkOwner, reply: Received) -> None:
         distrust.refuse(machine, Disbelief.PING, where, "the answer to another command")
     if is_pong or (isinstance(reply, ReplyError) and reply.text.startswith(_ACCEPTABLE_ERRORS)):
         link.last_valid_pong_ms = machine.now_ms
-        link.suspect_since_ms = None
+        links.end_suspicion(machine, link)
         links.mark_sound(link)
     node = owner.node
     if node is not None:

@@ -85,6 +85,9 @@ def select_replica(machine: Machine, master: Master) -> None:
         failover.not_before_ms = machine.now_ms + ABORT_PAUSE_MS
         transitions.finish(machine, master, "-failover-abort-no-good-slave")
         return
+    record = history.current(master)
+    if record is not None:
+        record.chosen_by = selection.decided_by(master, ranked)
     if failover.is_coordinated:
         switchover.begin(machine, master, ranked[0])
         return

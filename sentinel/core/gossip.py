@@ -38,6 +38,7 @@ def on_hello(machine: Machine, payload: bytes, source: str) -> None:
     election.adopt_epoch(machine, hello.current_epoch, master)
     if peer is not None:
         peer.last_hello_ms = machine.now_ms
+        peer.hello_count += 1
         peer.spoken_epoch = hello.current_epoch
     # One that was held up on its way through a node says what is no longer so.
     if peer is not None and hello.config_epoch >= peer.hello_config_epoch:

@@ -97,6 +97,8 @@ class FailoverRecord:
     #: Elections stood for, and replicas chosen: more than one means that one was passed over.
     attempts: int = 0
     selections: int = 0
+    #: What set the chosen replica apart from the next best: see `selection.decided_by`; "" before.
+    chosen_by: str = ""
     #: Votes for us in the last election, ourselves included; and how many it took. 0: none held.
     votes: int = 0
     needed_votes: int = 0

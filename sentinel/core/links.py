@@ -26,6 +26,7 @@ from .timing import (
     RECONNECT_SHARE_MS,
     RECONNECT_SLOW_MS,
     REFUSALS_MIN,
+    SUSPICION_WINDOW_MS,
     connect_timeout_ms,
     master_ping_period_ms,
     reconnect_delay_ms,
@@ -162,6 +163,30 @@ def suspect(machine: Machine, owner: LinkOwner) -> None:
         deadline_ms = link.suspect_since_ms + masters[name].options.down_after_ms
         timer = Timer(TimerKind.PEER_DOWN, name, owner.peer_link.run_id)
         machine.timers.set_earlier(timer, deadline_ms)
+
+
+def end_suspicion(machine: Machine, link: Link) -> None:
+    """What is behind a link has answered: note how near it was to being held down."""
+    now_ms = machine.now_ms
+    if now_ms - link.window_since_ms >= SUSPICION_WINDOW_MS:
+        is_next = now_ms - link.window_since_ms < 2 * SUSPICION_WINDOW_MS
+        link.suspected_most_before_ms = link.suspected_most_ms if is_next else 0
+        link.suspected_most_ms = 0
+        link.window_since_ms = now_ms
+    if link.suspect_since_ms is not None:
+        link.suspected_most_ms = max(link.suspected_most_ms, now_ms - link.suspect_since_ms)
+        link.suspect_since_ms = None
+
+
+def longest_suspicion_ms(link: Link, now_ms: int) -> int:
+    """The longest that a PING waited lately: for five to ten minutes back, and still waiting."""
+    most_ms = 0 if link.suspect_since_ms is None else now_ms - link.suspect_since_ms
+    window_ms = now_ms - link.window_since_ms
+    if window_ms < 2 * SUSPICION_WINDOW_MS:
+        most_ms = max(most_ms, link.suspected_most_ms)
+    if window_ms < SUSPICION_WINDOW_MS:
+        most_ms = max(most_ms, link.suspected_most_before_ms)
+    return most_ms
 
 
 def silence_began_ms(machine: Machine, node: Node) -> int | None:

@@ -125,6 +125,10 @@ class Link:
     #: First unanswered PING, or the loss of the connection that kept one from being sent. Only an
     #: acceptable reply to PING clears it.
     suspect_since_ms: int | None = None
+    #: The longest suspicion that an answer ended, in the window since then and in the one before.
+    suspected_most_ms: int = 0
+    suspected_most_before_ms: int = 0
+    window_since_ms: int = 0
     #: The first and the last of the refusals in a row that attempts to connect met with, and their
     #: number. A connection that was accepted, or an attempt that failed otherwise, ends the row.
     refused_since_ms: int | None = None
@@ -249,6 +253,7 @@ class PeerSentinel:
     peer_link: PeerLink
     s_down_since_ms: int | None = None
     last_hello_ms: int = 0
+    hello_count: int = 0
     #: The highest current epoch that it spoke of.
     spoken_epoch: int = 0
     #: What its last hello said of this master.
@@ -455,6 +460,12 @@ class SentinelState:
     #: Since when the machine distrusts its own clock after a stall; None normally (`+tilt`).
     tilt_since_ms: int | None = None
     tilt_count: int = 0
+    #: How long all of them lasted that are over.
+    tilted_ms: int = 0
+    #: Votes that fellows told us of, each once: those for us, and those for others. Written by
+    #: `opinions.py`.
+    votes_for_us: int = 0
+    votes_for_others: int = 0
     #: Host names that instances are known by. Written by `names.py`.
     host_names: dict[str, HostName] = field(default_factory=dict)
     #: What others sent and we did not believe, by kind: how often, and when it was last announced.

@@ -87,11 +87,21 @@ def on_answer(
     if request.epoch:
         peer.answered_epoch = max(peer.answered_epoch, request.epoch)
     if leader is not None and leader_epoch >= peer.voted_leader_epoch:
+        if (leader, leader_epoch) != (peer.voted_leader, peer.voted_leader_epoch):
+            _count_vote(machine, leader)
         peer.voted_leader = leader
         peer.voted_leader_epoch = leader_epoch
     is_due, peer.is_ask_due = peer.is_ask_due, False
     if is_due and not is_down and master.is_s_down and not master.is_o_down:
         _ask(machine, master, peer)
+
+
+def _count_vote(machine: Machine, leader: RunId) -> None:
+    state = machine.state
+    if leader == state.my_id:
+        state.votes_for_us += 1
+    else:
+        state.votes_for_others += 1
 
 
 def _read_answer(machine: Machine, reply: Received) -> tuple[bool, RunId | None, int] | None:

@@ -17,6 +17,15 @@ from .timing import DEFAULT_PERIODS, Periods
 _LINK_DOWN_FACTOR: Final = 10
 
 
+#: Why a replica was chosen: nobody else could be, it was master already, its data are of the
+#: present history, its priority, its offset, and what is left to tell equals apart.
+REASONS: Final = ("only_candidate", "role", "history", "priority", "offset", "run_id")
+#: The same by place in `_rank`.
+_REASON_OF_PLACE: Final = (
+    "role", "history", "history", "priority", "offset", "run_id", "run_id", "run_id",
+)  # fmt: skip
+
+
 class Unfit(Enum):
     """Why a replica cannot be promoted now."""
 
@@ -110,6 +119,15 @@ def candidates(master: Master, now_ms: int, periods: Periods = DEFAULT_PERIODS) 
         node for node in master.replicas.values() if unfit(master, node, now_ms, periods) is None
     ]
     return sorted(fit, key=lambda node: _rank(master, node))
+
+
+def decided_by(master: Master, ranked: list[Node]) -> str:
+    """What set the best of some candidates apart from the second: a word of `REASONS`."""
+    if len(ranked) == 1:
+        return REASONS[0]
+    first, second = (_rank(master, node) for node in ranked[:2])
+    differs = [one != other for one, other in zip(first, second, strict=True)]
+    return _REASON_OF_PLACE[differs.index(True)]
 
 
 def _rank(master: Master, node: Node) -> tuple[int, bool, bool, int, int, bool, str, str]:

@@ -91,6 +91,8 @@ def _give_up(machine: Machine, master: Master) -> None:
 def end_tilt(machine: Machine) -> None:
     """Fresh probes have had time to be answered: trust what they say."""
     state = machine.state
+    assert state.tilt_since_ms is not None
+    state.tilted_ms += machine.now_ms - state.tilt_since_ms
     state.tilt_since_ms = None
     notices.about(machine, "-tilt", "#tilt mode exited")
     for master in state.masters.values():

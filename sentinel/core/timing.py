@@ -209,6 +209,9 @@ RESOLVE_GAP_MS: Final = 1_000
 #: Beyond an attempt's own time-out, before it is given up as never to be reported.
 CONNECT_GUARD_MS: Final = 5_000
 
+#: For so long the longest suspicion that came to nothing is remembered, and so long again.
+SUSPICION_WINDOW_MS: Final = 300_000
+
 #: This many refusals in a row, at least, make `refused-after-milliseconds`.
 REFUSALS_MIN: Final = 3
 

@@ -51,6 +51,7 @@ from sentinel.core.model import LinkId, LinkKind, SentinelState
 from sentinel.doctor import Facts
 from sentinel.event_log import EventLog
 from sentinel.sources import Sources
+from vedette.resp.exchange import ReplyError
 
 from .examination import Patient, examine, patient_of
 from .link import Link
@@ -113,7 +114,9 @@ class Driver:
         #: The last of them that were published, for SENTINEL EVENTS.
         self.events = EventLog(time.time_ns() // 1_000)
         self.saver = Saver(file, self.handle)
-        self.scripts = ScriptRunner(self._announce_script, lambda: core.state.periods)
+        self.scripts = ScriptRunner(
+            self._announce_script, lambda: core.state.periods, self.meter.on_script_ended
+        )
 
     def attach(self, engine: SentinelEngine, settle: Callable[[], None]) -> None:
         """Join the clients' side, once, before `run`."""
@@ -175,8 +178,10 @@ class Driver:
 
     def _measure(self, event: Event) -> None:
         match event:
-            case RepliesReceived(_, link_id, token):
-                self.meter.on_replies(link_id, token, time.perf_counter())
+            case RepliesReceived(_, link_id, token, replies):
+                reply = replies[0]
+                error = reply.code if isinstance(reply, ReplyError) else None
+                self.meter.on_replies(link_id, token, time.perf_counter(), error)
             case LinkDown(_, link_id, reason):
                 self.meter.on_link_ended(link_id)
                 link = self._links.get(link_id)

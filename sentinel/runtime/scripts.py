@@ -35,6 +35,8 @@ _REAP_TIMEOUT_S: Final = 2.0
 _RETRY_CODE: Final = 1
 #: Exit code reported, as Redis' child does, when the script cannot be executed at all.
 _NOT_EXECUTABLE_CODE: Final = 2
+#: A notification script, the event and its text.
+_NOTIFICATION_WORDS: Final = 3
 #: What Redis reports in the place of a signal when there is no process to be had.
 _NO_PROCESS: Final = 99
 
@@ -55,6 +57,11 @@ class ScriptJob:
     began_s: float = 0.0
     #: When it may be run again, trio's clock; None: as soon as there is room.
     due_s: float | None = None
+
+    @property
+    def kind(self) -> str:
+        """`notification` (run with an event and its text) or `reconfig`."""
+        return "notification" if len(self.argv) == _NOTIFICATION_WORDS else "reconfig"
 
     @property
     def is_running(self) -> bool:
@@ -87,16 +94,19 @@ class ScriptRunner:
     """Runs the scripts that the machine asks for.
 
     `publish(event, payload)` announces what Redis announces about scripts; `periods()` tells how
-    long one may run and how long it waits before it is repeated.
+    long one may run and how long it waits before it is repeated; `count(kind, result)` counts each
+    attempt.
     """
 
     def __init__(
         self,
         publish: Callable[[bytes, bytes], None],
         periods: Callable[[], Periods] = lambda: DEFAULT_PERIODS,
+        count: Callable[[str, str], None] = lambda kind, result: None,
     ) -> None:
         self._publish = publish
         self._periods = periods
+        self._count = count
         #: All that run or wait, oldest first.
         self.jobs: list[ScriptJob] = []
         self._has_changed = trio.Event()
@@ -118,6 +128,7 @@ class ScriptRunner:
             oldest = next((job for job in self.jobs if job.is_waiting), None)
             if oldest is not None:
                 self.jobs.remove(oldest)
+                self._count(oldest.kind, "dropped")
         self.jobs.append(ScriptJob([action.path, *action.arguments]))
         self._has_changed.set()
 
@@ -157,9 +168,11 @@ class ScriptRunner:
             log.warning("sentinel.script_not_started", path=path, error=error.strerror)
             if error.filename is None:  # the system has no process left to give
                 self._publish(b"-script-error", f"{path} {_NO_PROCESS} 0".encode())
+                self._count(job.kind, "failed")
                 self._end_attempt(job, is_over=job.attempts + 1 >= ATTEMPTS_MAX)
             else:
                 self._publish(b"-script-error", f"{path} 0 {_NOT_EXECUTABLE_CODE}".encode())
+                self._count(job.kind, "failed")
                 self._end_attempt(job, is_over=True)
             return
         job.process_id = process.pid
@@ -178,6 +191,7 @@ class ScriptRunner:
                 with trio.move_on_after(_REAP_TIMEOUT_S, shield=True):
                     await process.wait()
         log.debug("sentinel.script_ended", sentinel_event="-script-child", exit_code=code)
+        self._count(job.kind, "done" if code == 0 else "failed")
         self._end_attempt(job, is_over=self._judge(job, code))
 
     def _end_attempt(self, job: ScriptJob, *, is_over: bool) -> None:

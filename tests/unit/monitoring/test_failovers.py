@@ -31,15 +31,27 @@ LEADER_EVENTS = [
 
 
 def told(
-    events: list[tuple[float, str, str]], *, suspected_s: float | None = 9.0
+    events: list[tuple[float, str, str]],
+    *,
+    suspected_s: float | None = 9.0,
+    cause: str | None = None,
+    choice: str | None = None,
 ) -> dict[str, float]:
-    """Return the samples after `events`; buckets and what is 0 are left out."""
+    """Return the samples right after `events`; buckets and what is 0 are left out."""
     log = FailoverLog(ME)
     for now_s, event, payload in events:
         since_s = suspected_s if (event, payload) == ("+sdown", MASTER) else None
-        log.on_event(event, payload, now_s=now_s, unix_s=1000 + now_s, suspected_s=since_s)
+        log.on_event(
+            event,
+            payload,
+            now_s=now_s,
+            unix_s=1000 + now_s,
+            suspected_s=since_s,
+            cause=cause if event == "+try-failover" else None,
+            choice=choice if event == "+promoted-slave" else None,
+        )
     families = Families()
-    log.add_to(families)
+    log.add_to(families, events[-1][0])
     return {
         f"{sample.name}{{{','.join(sample.labels.values())}}}": pytest.approx(sample.value)
         for metric in families.metrics()
@@ -244,13 +256,15 @@ def test_counters_of_a_watched_master_begin_at_zero() -> None:
     log = FailoverLog(ME)
     log.on_event("+monitor", f"{MASTER} quorum 2", now_s=0, unix_s=0)
     families = Families()
-    log.add_to(families)
+    log.add_to(families, 1)
 
     counts = {metric.name: len(metric.samples) for metric in families.metrics()}
 
     assert counts == {
         "vedette_votes_cast": 2,
-        "vedette_failovers": 12,
+        "vedette_failovers": 30,
+        "vedette_promotions": 6,
+        "vedette_instance_down_seconds": 3,
         "vedette_estimated_lost_bytes": 1,
         "vedette_master_switches": 2,
         "vedette_elections": 2,
@@ -264,3 +278,63 @@ def test_estimated_losses_add_up() -> None:
     events = [(1.0, "+estimated-loss", f"{about} bytes {lost}") for lost in (40, 2)]
 
     assert told(events)["vedette_estimated_lost_bytes_total{m}"] == 42
+
+
+@pytest.mark.parametrize(
+    ("cause", "trigger"),
+    [
+        ("odown", "odown"),
+        ("ordered", "manual"),
+        ("coordinated", "coordinated"),
+        ("empty-restart", "empty_restart"),
+        ("conflict", "conflict"),
+    ],
+)
+def test_a_failover_is_counted_by_its_cause(cause: str, trigger: str) -> None:
+    """The sentinel knows it, and has a word of its own for each."""
+    samples = told(LEADER_EVENTS, cause=cause)
+
+    counted = [name for name in samples if name.startswith("vedette_failovers_total")]
+    assert counted == [f"vedette_failovers_total{{m,{trigger},completed}}"]
+
+
+def test_promotions_are_counted_by_what_decided() -> None:
+    """Whether priorities or offsets choose masters is what somebody who sets them wants to know."""
+    samples = told(LEADER_EVENTS, choice="offset")
+
+    promoted = {name: value for name, value in samples.items() if "promotions" in name}
+    assert promoted == {"vedette_promotions_total{m,offset}": 1}
+
+
+def test_rounds_of_elections_are_counted_for_each_failover() -> None:
+    """One that was lost before counts as well."""
+    lost = [
+        (10.2, "+try-failover", MASTER),
+        (10.3, "-failover-abort-not-elected", MASTER),
+    ]
+    samples = told([*LEADER_EVENTS[:2], *lost, *LEADER_EVENTS[2:]])
+
+    assert samples["vedette_election_rounds_count{m}"] == 1
+    assert samples["vedette_election_rounds_sum{m}"] == 2
+
+
+def test_time_held_down_adds_up_while_it_lasts_and_ends_with_a_switch() -> None:
+    """Instances of a kind add up; a switch makes a new start for the nodes, not for sentinels."""
+    about_replica = "slave 10.0.0.2:6379 10.0.0.2 6379 @ m 10.0.0.1 6379"
+    about_peer = "sentinel abc 10.0.1.1 26379 @ m 10.0.0.1 6379"
+    events = [
+        (1.0, "+sdown", about_replica),
+        (3.5, "-sdown", about_replica),
+        (4.0, "+sdown", about_replica),
+        (5.0, "+sdown", about_peer),
+        (6.0, "+sdown", MASTER),
+        (7.0, "+switch-master", SWITCH),
+        (9.0, "+slave", about_replica),
+    ]
+
+    down = {name: value for name, value in told(events).items() if "down_seconds" in name}
+    assert down == {
+        "vedette_instance_down_seconds_total{m,replica}": 2.5 + 3.0,
+        "vedette_instance_down_seconds_total{m,sentinel}": 4.0,
+        "vedette_instance_down_seconds_total{m,master}": 1.0,
+    }

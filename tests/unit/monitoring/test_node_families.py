@@ -186,3 +186,28 @@ def test_the_time_without_a_master_is_known_or_absent(lines: str, expected_s: fl
     samples = native_samples(f"role:slave\n{lines}")
 
     assert samples.get("vedette_master_link_down_seconds") == expected_s
+
+
+def test_refusals_are_counted_from_the_errors_replied() -> None:
+    """A code that was never replied has no field; a server that counts none shows nothing."""
+    samples = native_samples(
+        "role:master\ntotal_error_replies:9\nerrorstat_OOM:count=4\nerrorstat_ERR:count=5"
+    )
+
+    rejected = {name: value for name, value in samples.items() if "rejected" in name}
+    assert rejected["vedette_writes_rejected_total{reason=oom}"] == 4
+    assert rejected["vedette_writes_rejected_total{reason=noreplicas}"] == 0
+    assert len(rejected) == 6
+    assert not any("rejected" in name for name in native_samples("role:master"))
+
+
+def test_what_no_replica_has_would_be_lost() -> None:
+    """The best replica counts; without one nothing can be said."""
+    lines = "role:master\nmaster_repl_offset:100\n"
+    replicas = (
+        "slave0:ip=::1,port=1,state=online,offset=60,lag=0\n"
+        "slave1:ip=::1,port=2,state=online,offset=90,lag=0"
+    )
+
+    assert native_samples(lines + replicas)["vedette_unreplicated_bytes"] == 10
+    assert "vedette_unreplicated_bytes" not in native_samples(lines)

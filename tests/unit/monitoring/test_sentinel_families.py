@@ -141,6 +141,9 @@ class Sentinel:
 
     current_epoch: int = 9
     tilt_count: int = 2
+    tilted_s: float = 1.5
+    votes_for_us: int = 5
+    votes_for_others: int = 6
     info: dict[str, str] = field(default_factory=lambda: {"redis_mode": "sentinel"})
     masters: list[MasterSeen] = field(default_factory=list)
     conflicts: dict[str, bool] = field(default_factory=lambda: {"m": True})
@@ -155,7 +158,12 @@ def test_a_sentinel_tells_of_itself() -> None:
     samples = {
         f"{sample.name}{{{','.join(sample.labels.values())}}}": sample.value
         for metric in sentinel_metrics(
-            Sentinel(), FailoverLog("a"), now_s=0, detail=(), meter=SentinelMeter()
+            Sentinel(),
+            FailoverLog("a"),
+            now_s=0,
+            monotonic_s=0,
+            detail=(),
+            meter=SentinelMeter(),
         )
         for sample in metric.samples
     }
@@ -164,6 +172,9 @@ def test_a_sentinel_tells_of_itself() -> None:
     assert samples["vedette_config_conflict{m}"] == 1
     assert samples["vedette_foreign_nodes{m}"] == 2
     assert samples["vedette_tilt_total{}"] == 2
+    assert samples["vedette_tilt_seconds_total{}"] == 1.5
+    assert samples["vedette_votes_received_total{self}"] == 5
+    assert samples["vedette_votes_received_total{peer}"] == 6
     assert samples["vedette_config_persists_total{saved}"] == 4
     assert samples["vedette_config_persists_total{failed}"] == 1
     assert samples["vedette_config_last_persist_seconds{}"] == 0.25

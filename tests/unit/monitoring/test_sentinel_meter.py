@@ -61,3 +61,32 @@ def test_delays_saves_and_losses_are_counted() -> None:
     assert samples["vedette_loop_lag_seconds_sum{}"] == pytest.approx(0.5)
     assert samples["vedette_config_persist_seconds_count{}"] == 1
     assert samples["vedette_link_losses_total{cmd,refused}"] == 2
+
+
+def test_pings_that_fail_are_counted_by_reason() -> None:
+    """What a node is too busy to answer, or refuses to, is no silence."""
+    meter = SentinelMeter()
+    for token, error in enumerate((None, "LOADING", "NOAUTH", "WEIRD")):
+        meter.on_ping_sent(7, token, NODE, 1.0)
+        meter.on_replies(7, token, 1.1, error)
+    meter.on_ping_sent(8, 9, SENTINEL, 1.0)
+    meter.on_link_ended(8)
+
+    samples = samples_of(meter)
+    counted = {name: value for name, value in samples.items() if "failures" in name and value}
+    assert counted == {
+        "vedette_ping_failures_total{node,loading}": 1,
+        "vedette_ping_failures_total{node,noauth}": 1,
+        "vedette_ping_failures_total{node,error}": 1,
+        "vedette_ping_failures_total{sentinel,lost}": 1,
+    }
+
+
+def test_scripts_are_counted_by_outcome() -> None:
+    """All outcomes are there from the start."""
+    meter = SentinelMeter()
+    meter.on_script_ended("reconfig", "failed")
+
+    samples = samples_of(meter)
+    assert samples["vedette_scripts_total{reconfig,failed}"] == 1
+    assert samples["vedette_scripts_total{notification,done}"] == 0

@@ -25,7 +25,8 @@ from sentinel.core.events import (
     VoteRequested,
 )
 from sentinel.core.hello import Hello, format_hello
-from sentinel.core.model import MasterOptions, PeerSentinel
+from sentinel.core.model import PeerSentinel
+from sentinel.core.options import MasterOptions
 from sentinel.core.timing import DEFAULT_PERIODS
 from tests.sim.cluster import NAME, NODES_HOST, NOWHERE, Cluster
 from tests.sim.network import Life, Process

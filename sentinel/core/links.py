@@ -202,9 +202,9 @@ def silence_began_ms(machine: Machine, node: Node) -> int | None:
     master = machine.master_of(node)
     if suspect_since_ms is None or master.node is not node:
         return suspect_since_ms
+    if link.last_valid_pong_ms == 0:
+        return suspect_since_ms  # never since it is known, or was met anew after a reset
     answered_ms = max(link.last_valid_pong_ms, master.switched_ms)
-    if answered_ms == 0:
-        return suspect_since_ms  # never since we started
     longest_ms = machine.state.periods.ping_period_ms
     period_ms = master_ping_period_ms(master.options.down_after_ms, longest_ms)
     return min(suspect_since_ms, max(answered_ms, suspect_since_ms - period_ms))

@@ -17,7 +17,6 @@ from ..persistence.rdb.payload import dump_libraries, restore_libraries
 from ..scripting.functions import LOAD_LIMIT_MS
 from ..scripting.libraries import Library
 from ..scripting.scripting import SLOW_SCRIPT
-from ..scripting.shebang import FLAG_NAMES
 from .help import help_reply
 from .scripting import ANY_READ, ANY_WRITE, READING, WRITING, split_arguments
 
@@ -157,16 +156,7 @@ def _described(library: Library, *, has_code: bool) -> Reply:
             [
                 (b"name", function.name),
                 (b"description", function.description),
-                (
-                    b"flags",
-                    SetReply(
-                        [
-                            SimpleString(name)
-                            for name, flag in FLAG_NAMES.items()
-                            if flag in function.flags
-                        ]
-                    ),
-                ),
+                (b"flags", SetReply([SimpleString(name) for name in function.flags.names])),
             ]
         )
         for function in library.functions.values()

@@ -49,8 +49,8 @@ def split_arguments(
 def _eval(ctx: ServerContext, argv: list[bytes], *, is_read_only: bool) -> Reply:
     keys, arguments = split_arguments(argv)
     scripting = ctx.engine.scripting
-    sha = scripting.load(argv[1])
-    return scripting.evaluate(sha, argv, keys, arguments, is_read_only=is_read_only)
+    script = scripting.load(argv[1])
+    return scripting.evaluate(script, argv, keys, arguments, is_read_only=is_read_only)
 
 
 def _evalsha(ctx: ServerContext, argv: list[bytes], *, is_read_only: bool) -> Reply:
@@ -58,10 +58,10 @@ def _evalsha(ctx: ServerContext, argv: list[bytes], *, is_read_only: bool) -> Re
         raise _NO_SCRIPT
     keys, arguments = split_arguments(argv)
     scripting = ctx.engine.scripting
-    sha = argv[1].lower()
-    if sha not in scripting.scripts:
+    script = scripting.scripts.get(argv[1].lower())
+    if script is None:
         raise _NO_SCRIPT
-    return scripting.evaluate(sha, argv, keys, arguments, is_read_only=is_read_only)
+    return scripting.evaluate(script, argv, keys, arguments, is_read_only=is_read_only)
 
 
 @command(
@@ -131,7 +131,7 @@ SCRIPT = container(
     summary="Keeps a script without running it.",
 )
 def script_load(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    return ctx.engine.scripting.load(argv[2])
+    return ctx.engine.scripting.load(argv[2]).sha
 
 
 @command(

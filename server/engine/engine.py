@@ -318,10 +318,6 @@ class ServerEngine(Engine):
         self.commands_processed += 1
         if self.is_watching_calls or elapsed >= self.slow_call_s:
             self.on_call(session, row, argv, elapsed)
-        run = self.scripting.run
-        if run is not None and run.caller.tracking is not None and row.flags & Flag.READONLY:
-            # What a script has read is taken to depend on all keys that it was given.
-            self.tracked_keys.remember(run.caller, self.table.find(run.argv).keys.of(run.argv))
         if not is_propagated:
             del self._transaction[size_before:]
         return reply

@@ -12,7 +12,7 @@ from vedette.errors import CommandError
 
 from .interpreter import CompileError, Interpreter, LoadError, ScriptError
 from .libraries import Function, Libraries, Library, check_name
-from .shebang import FLAG_NAMES, ScriptFlag, split_library
+from .shebang import ScriptFlags, split_library
 
 #: How long the code of a library may take to register its functions.
 LOAD_LIMIT_MS: Final = 500
@@ -103,9 +103,7 @@ class _Loading:
     # Any: see `interpreter.py`.
     def register(self, name: bytes, description: bytes | None, flags: bytes, callback: Any) -> None:
         """See `Loader`."""
-        found = ScriptFlag.NONE
-        for word in flags.split(b",") if flags else []:
-            found |= FLAG_NAMES[word]
+        found = ScriptFlags.of(flags.split(b",") if flags else [])
         try:
             self._library.register(Function(name, self._library.name, description, found, callback))
         except CommandError as error:

@@ -27,6 +27,8 @@ _NOT_STRINGS: Final = b"ERR Lua redis lib command arguments must be strings or i
 _NO_ARGUMENT: Final = b"ERR Please specify at least one argument for this redis lib call"
 _WRONG_TYPE: Final = b"ERR wrong number or type of arguments"
 _KILLED: Final = b"ERR Script killed by user with SCRIPT KILL..."
+#: Up to so many keys and arguments are given to Lua one by one, which is quicker than as tables.
+_FEW: Final = 64
 _LOG_LEVELS: Final = {b"LOG_DEBUG": 0, b"LOG_VERBOSE": 1, b"LOG_NOTICE": 2, b"LOG_WARNING": 3}
 _REPL_FLAGS: Final = {
     b"REPL_NONE": 0,
@@ -86,15 +88,14 @@ class LoadError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a run: an encoded reply, or an error.
+class Failure:
+    """What a run has for a reply if that is an error.
 
-    `source` and `line` say where the error arose, unless the script returned it. `is_plain`:
-    `text` is a message without a code, of an error that could not even be handled.
+    `source` and `line` say where it arose, unless the script returned it. `is_plain`: `text` is
+    a message without a code, of an error that could not even be handled.
     """
 
-    data: bytes = b""
-    error: bytes | None = None
+    text: bytes
     is_counted: bool = False
     source: bytes | None = None
     line: int | None = None
@@ -106,6 +107,8 @@ class Runner(Protocol):
 
     #: The version of RESP that the script chose.
     protocol: int
+    #: That of the client.
+    client_protocol: int
 
     def call(self, argv: list[bytes]) -> Any:
         """Run a command and return its reply for Lua.
@@ -219,6 +222,8 @@ class Interpreter:
         #: What `lua/functions.lua` makes, once a library is loaded.
         self._functions: Any = None
         self._api = self._lua.execute(_SANDBOX, self.table(host_functions), name=_SANDBOX_NAME)
+        self._run_script = self._api[b"run_script"]
+        self._run_function = self._api[b"run_function"]
         self._library_tools: Any = None
 
     def add_library(self, name: bytes, functions: Mapping[bytes, Callable[..., Any]]) -> None:
@@ -287,22 +292,26 @@ class Interpreter:
         keys: Sequence[bytes],
         arguments: Sequence[bytes],
         *,
-        protocol: int,
-        has_globals: bool,
-    ) -> Outcome:
-        """Run `function` for a client of version `protocol`.
+        is_for_eval: bool,
+    ) -> bytes | Failure:
+        """Run `function` and return its reply, encoded for the client, unless it is an error.
 
         Keys and arguments are the globals KEYS and ARGV, or its two arguments.
         """
         assert self.runner is None, "a script runs already"
-        run = self._api[b"run_script" if has_globals else b"run_function"]
+        run = self._run_script if is_for_eval else self._run_function
+        protocol = runner.client_protocol
+        key_count = len(keys)
         self.runner = runner
         self._why_killed = None
         try:
-            found = run(function, self.table(keys), self.table(arguments), protocol)
+            if key_count + len(arguments) <= _FEW:
+                found = run(function, protocol, key_count, *keys, *arguments)
+            else:
+                found = run(function, protocol, self.table(keys), self.table(arguments))
         finally:
             self.runner = None
-        return _outcome(found)
+        return found if type(found) is bytes else _failure(found)
 
     def load_library(self, code: bytes, loader: Loader) -> None:
         """Run the code of a function library, which registers its functions with `loader`.
@@ -451,18 +460,20 @@ def _describe(error: Any) -> Any:
     return (b"crash" if isinstance(error, BaseException) else b"other", None, None)
 
 
-def _outcome(found: tuple[Any, ...]) -> Outcome:
+def _failure(found: tuple[Any, ...]) -> Failure:
+    """Return the failure that `run` of the sandbox tells of.
+
+    Raises:
+        Exception: the fault of ours that it was.
+    """
     kind, value, *rest = found
-    if kind == b"reply":
-        return Outcome(data=value)
     if kind == b"crash":
         raise value
     if kind == b"text":
-        return Outcome(error=value, is_plain=True)
+        return Failure(value, is_plain=True)
     is_counted, source, line = [*rest, None, None, None][:3]
     text = value if type(value) is bytes else b"ERR unknown error"
-    is_counted = is_counted is True
-    return Outcome(error=text, is_counted=is_counted, source=source, line=line)
+    return Failure(text, is_counted=is_counted is True, source=source, line=line)
 
 
 def _argv(arguments: tuple[Any, ...]) -> list[bytes]:
@@ -475,7 +486,7 @@ def _argv(arguments: tuple[Any, ...]) -> list[bytes]:
         raise ScriptError(_NO_ARGUMENT)
     argv = []
     for argument in arguments:
-        text = _text(argument)
+        text = argument if type(argument) is bytes else _text(argument)
         if text is None:
             raise ScriptError(_NOT_STRINGS)
         argv.append(text)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from vedette.errors import CommandError
 
-from .shebang import ScriptFlag
+from .shebang import ScriptFlags
 
 _NAME: Final = re.compile(rb"[A-Za-z0-9_]+")
 _BAD_NAME: Final = CommandError(
@@ -39,7 +39,7 @@ class Function:
     name: bytes
     library: bytes
     description: bytes | None
-    flags: ScriptFlag
+    flags: ScriptFlags
     callback: Any  # lupa has no types
 
 

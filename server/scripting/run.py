@@ -8,17 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from vedette.clients import Block, Session
-from vedette.cmdspec import CommandRow, Flag
 from vedette.errors import CommandError
-from vedette.resp.replies import ErrorReply, Reply
+from vedette.resp.replies import ErrorReply
 
 from .. import directives
 from .conversion import to_lua
 from .interpreter import ScriptError
-from .shebang import ScriptFlag
+from .shebang import ScriptFlags
 
 if TYPE_CHECKING:
     from ..engine import ServerEngine
+    from .callees import Callee
     from .interpreter import Interpreter
 
 _STALE: Final = b"ERR Can not execute the command on a stale replica"
@@ -38,10 +38,11 @@ class Run:
         self,
         engine: ServerEngine,
         interpreter: Interpreter,
+        session: Session,
         *,
         name: bytes,
         argv: list[bytes],
-        flags: ScriptFlag,
+        flags: ScriptFlags,
         is_read_only: bool,
         is_eval: bool,
     ) -> None:
@@ -50,7 +51,8 @@ class Run:
         #: The request that started it, for FUNCTION STATS.
         self.argv = argv
         self.is_eval = is_eval
-        self.caller = engine.context.session
+        self.caller = caller = engine.context.session
+        self.client_protocol = caller.protocol
         self.protocol = 2
         #: A write was run: from then on nothing may end it half done.
         self.has_written = False
@@ -60,16 +62,16 @@ class Run:
         self.is_kill_requested = False
         #: Others are being served meanwhile.
         self.is_slow = False
-        says_something = ScriptFlag.SAYS_NOTHING not in flags
-        self._is_read_only = is_read_only or (says_something and ScriptFlag.NO_WRITES in flags)
-        self._may_exceed_memory = says_something and ScriptFlag.ALLOW_OOM in flags
+        self._is_read_only = is_read_only or flags.no_writes
+        self._may_exceed_memory = flags.allow_oom
         self._was_out_of_memory = engine.memory.is_exceeded
         self._replication_flags = 3
         self._is_calling = False
         self._table = interpreter.table
         self._clock = engine.clock
         self.started_s = self._clock()
-        self.session = _session_for(self.caller)
+        _lend(session, caller)
+        self.session = session
 
     @property
     def elapsed_ms(self) -> int:
@@ -82,29 +84,29 @@ class Run:
         if self._is_calling:
             raise ScriptError(b"ERR redis.call/pcall cannot be called by a command of a script")
         engine = self.engine
-        try:
-            row: CommandRow | None = engine.table.find(argv)
-        except CommandError:
-            row = None
-        refusal = self._refusal(row, argv)
+        callee = engine.scripting.callees.find(argv)
+        refusal = self._refusal(callee, argv)
         if refusal is not None:
-            if row is not None:
-                row.rejected_calls += 1
+            if callee is not None:
+                callee.row.rejected_calls += 1
             raise ScriptError(engine.error_reply(refusal).text, is_counted=True)
-        assert row is not None
-        if row.flags & Flag.WRITE:
+        assert callee is not None
+        if callee.is_write:
             self.has_written = True
         self.session.protocol = self.protocol
         self._is_calling = True
         try:
             reply = engine.call_from_script(
-                self.session, row, argv, is_propagated=bool(self._replication_flags & 2)
+                self.session, callee.row, argv, is_propagated=bool(self._replication_flags & 2)
             )
         finally:
             self._is_calling = False
-        return self._as_lua(reply)
-
-    def _as_lua(self, reply: Reply | Block) -> Any:
+        if callee.is_read and self.caller.tracking is not None:
+            # What a script has read is taken to depend on all keys that it was given.
+            keys = engine.table.find(self.argv).keys.of(self.argv)
+            engine.tracked_keys.remember(self.caller, keys)
+        if type(reply) is bytes:
+            return reply
         if isinstance(reply, Block):
             reply = (reply.instead_of_waiting or reply.on_timeout)()
         if isinstance(reply, ErrorReply):
@@ -112,29 +114,32 @@ class Run:
             raise ScriptError(text, is_counted=True)
         return to_lua(reply, self.protocol, self._table)
 
-    def _refusal(self, row: CommandRow | None, argv: list[bytes]) -> bytes | None:
+    def _refusal(self, callee: Callee | None, argv: list[bytes]) -> bytes | None:
         """Return why the command may not run, or None; the order is Redis'."""
         engine = self.engine
-        if row is None:
+        if callee is None:
             return b"ERR Unknown Redis command called from script"
-        if not row.min_arguments <= len(argv) <= row.max_arguments:
+        if not callee.fewest_arguments <= len(argv) <= callee.most_arguments:
             return b"ERR Wrong number of args calling Redis command from script"
-        if row.flags & Flag.NOSCRIPT and not engine.scripting.allows_all_commands:
+        if callee.is_no_script and not engine.scripting.allows_all_commands:
             return b"ERR This Redis command is not allowed from script"
-        if engine.is_link_down and not engine.serves_stale_data and not row.flags & Flag.STALE:
+        if engine.is_link_down and not engine.serves_stale_data and not callee.is_allowed_stale:
             return _STALE
-        denied = engine.gate.refusal_in_script(self.caller, row, argv, engine.context.now_ms)
-        if denied is not None:
-            return denied
-        if self._is_read_only and row.flags & (Flag.WRITE | Flag.MAY_REPLICATE):
+        user = self.caller.user
+        if user is not None and user.is_restricted:
+            now_ms = engine.context.now_ms
+            denied = engine.gate.refusal_in_script(self.caller, callee.row, argv, now_ms)
+            if denied is not None:
+                return denied
+        if self._is_read_only and callee.may_write:
             return b"ERR Write commands are not allowed from read-only scripts."
         if self.has_written or self.caller.is_deaf:
             return None
-        if row.flags & Flag.WRITE:
+        if callee.is_write:
             refusal = engine.refusal_of_write()
             if refusal is not None:
                 return refusal.text
-        if row.flags & Flag.DENYOOM and self._was_out_of_memory and not self._may_exceed_memory:
+        if self._was_out_of_memory and callee.needs_memory and not self._may_exceed_memory:
             return OUT_OF_MEMORY
         return None
 
@@ -161,19 +166,15 @@ class Run:
         return _KILLED if self.is_kill_requested else None
 
 
-def _session_for(caller: Session) -> Session:
-    """Return a session that is the caller's in all that commands of a script may ask of it."""
-    session = Session(
-        caller.id,
-        address=caller.address,
-        local_address=caller.local_address,
-        now_ms=caller.created_ms,
-        user=caller.user,
-    )
-    session.is_script = True
+def _lend(session: Session, caller: Session) -> None:
+    """Have `session` be the caller's in all that commands of a script may ask of it."""
+    session.id = caller.id
+    session.address = caller.address
+    session.local_address = caller.local_address
+    session.created_ms = caller.created_ms
+    session.user = caller.user
     session.name = caller.name
     session.database_index = caller.database_index
     session.is_deaf = caller.is_deaf
     session.is_no_touch = caller.is_no_touch
     session.kind = caller.kind
-    return session

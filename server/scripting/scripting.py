@@ -12,16 +12,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vedette.clients import Session
 from vedette.cmdspec import CommandRow, Flag
 from vedette.errors import CommandError
 from vedette.resp.replies import ErrorReply, RawReply, Reply
 
+from .callees import Callees
 from .functions import Functions
-from .interpreter import CompileError, Interpreter, Outcome
+from .interpreter import CompileError, Failure, Interpreter
 from .libraries import Function
 from .lua_libraries import add_libraries
 from .run import Run
-from .shebang import ScriptFlag, split_shebang
+from .shebang import ScriptFlags, split_shebang
 
 if TYPE_CHECKING:
     from ..engine import ServerEngine
@@ -75,10 +77,10 @@ def no_one(run: Run) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script that EVAL knows; `function` is Lua's."""
+    """A script that EVAL knows; `sha` is the SHA-1 of its text, `function` Lua's."""
 
-    body: bytes
-    flags: ScriptFlag
+    sha: bytes
+    flags: ScriptFlags
     function: Any  # lupa has no types
 
 
@@ -93,11 +95,17 @@ class Scripting:
         self._engine = engine
         self.on_slow: Callable[[Run], None] = no_one
         self.on_log: Callable[[int, bytes], None] = lambda level, text: None
+        #: What scripts call, as it is looked up.
+        self.callees = Callees(engine)
+        #: In which they call it.
+        self._session = Session(0)
         #: Scripts may call what they may not, for tests of what comes of it.
         self.allows_all_commands = False
         #: The run in progress, or None.
         self.run: Run | None = None
+        #: Those that EVAL knows, by the SHA-1 of their texts in lower-case digits.
         self.scripts: dict[bytes, Script] = {}
+        self._by_text: dict[bytes, Script] = {}
         #: What the texts of all scripts take.
         self.texts_bytes = 0
         self._lua: Interpreter | None = None
@@ -146,14 +154,14 @@ class Scripting:
 
     # --- scripts ---------------------------------------------------------------------------------
 
-    def load(self, body: bytes) -> bytes:
-        """Keep a script and return its name, the SHA-1 of `body` in lower-case digits.
+    def load(self, body: bytes) -> Script:
+        """Return the script whose text is `body`, and keep it.
 
         Raises:
             CommandError: its first line makes no sense, or it is no Lua.
         """
-        sha = sha1_of(body)
-        if sha not in self.scripts:
+        script = self._by_text.get(body)
+        if script is None:
             flags, code = split_shebang(body)
             try:
                 function = self.lua.compile(code, b"@user_script")
@@ -161,36 +169,39 @@ class Scripting:
                 raise CommandError(
                     b"ERR Error compiling script (new function): %b" % error.text
                 ) from error
-            self.scripts[sha] = Script(body, flags, function)
+            script = Script(sha1_of(body), flags, function)
+            self._by_text[body] = script
+            self.scripts[script.sha] = script
             self.texts_bytes += sys.getsizeof(body)
-        return sha
+        return script
 
     def flush(self) -> None:
         """Forget all scripts, and all they left in their Lua."""
         self.scripts.clear()
+        self._by_text.clear()
         self.texts_bytes = 0
         self._lua = None
 
     def evaluate(
         self,
-        sha: bytes,
+        script: Script,
         argv: list[bytes],
         keys: Sequence[bytes],
         arguments: Sequence[bytes],
         *,
         is_read_only: bool,
     ) -> Reply:
-        """Run the script called `sha`, which there is, and return its reply.
+        """Run a script of EVAL and return its reply.
 
         Raises:
             CommandError: it may not run now.
         """
-        script = self.scripts[sha]
         self.check_may_run(script.flags, is_read_only=is_read_only)
         run = Run(
             self._engine,
             self.lua,
-            name=sha,
+            self._session,
+            name=script.sha,
             argv=argv,
             flags=script.flags,
             is_read_only=is_read_only,
@@ -217,6 +228,7 @@ class Scripting:
         run = Run(
             self._engine,
             lua,
+            self._session,
             name=function.name,
             argv=argv,
             flags=function.flags,
@@ -231,24 +243,24 @@ class Scripting:
         Follows Redis 7.0 `script.c: scriptFlagsToCmdFlags`.
         """
         flags = self._flags_named_by(row.name, argv)
-        if flags is None or ScriptFlag.SAYS_NOTHING in flags:
+        if flags is None or flags.says_nothing:
             return row.flags
         found = row.flags & ~(Flag.STALE | Flag.DENYOOM | Flag.WRITE | Flag.MAY_REPLICATE)
-        if not flags & (ScriptFlag.ALLOW_OOM | ScriptFlag.NO_WRITES):
+        if not (flags.allow_oom or flags.no_writes):
             found |= Flag.DENYOOM
-        if ScriptFlag.NO_WRITES not in flags:
+        if not flags.no_writes:
             found |= Flag.WRITE
-        if ScriptFlag.ALLOW_STALE in flags:
+        if flags.allow_stale:
             found |= Flag.STALE
         return found
 
-    def _flags_named_by(self, command: str, argv: list[bytes]) -> ScriptFlag | None:
+    def _flags_named_by(self, command: str, argv: list[bytes]) -> ScriptFlags | None:
         """Return what the script says that `argv` names or brings along, if it is any."""
         if command.startswith("fcall"):
             function = self.functions.libraries.function(argv[1])
             return function.flags if function is not None else None
         is_named = command.startswith("evalsha")
-        script = self.scripts.get(argv[1].lower() if is_named else sha1_of(argv[1]))
+        script = self.scripts.get(argv[1].lower()) if is_named else self._by_text.get(argv[1])
         if script is not None:
             return script.flags
         if is_named:
@@ -258,7 +270,7 @@ class Scripting:
         except CommandError:
             return None
 
-    def check_may_run(self, flags: ScriptFlag, *, is_read_only: bool) -> None:
+    def check_may_run(self, flags: ScriptFlags, *, is_read_only: bool) -> None:
         """Refuse a script that says what it needs, if that cannot be had now.
 
         Raises:
@@ -269,13 +281,13 @@ class Scripting:
         engine = self._engine
         session = engine.context.session
         if engine.is_link_down and not engine.serves_stale_data:
-            if ScriptFlag.SAYS_NOTHING in flags:
+            if flags.says_nothing:
                 raise _MASTER_DOWN
-            if ScriptFlag.ALLOW_STALE not in flags:
+            if not flags.allow_stale:
                 raise _NO_STALE
-        if ScriptFlag.SAYS_NOTHING in flags:
+        if flags.says_nothing:
             return
-        if ScriptFlag.NO_WRITES not in flags:
+        if not flags.no_writes:
             if engine.is_replica and engine.is_replica_read_only and not session.is_deaf:
                 raise _READ_ONLY_REPLICA
             if engine.is_saving_broken and not session.is_deaf:
@@ -285,8 +297,7 @@ class Scripting:
             refusal = None if session.is_deaf else engine.refusal_of_write()
             if refusal is not None:
                 raise refusal
-        may_exceed = ScriptFlag.ALLOW_OOM | ScriptFlag.NO_WRITES
-        if engine.memory.is_exceeded and not flags & may_exceed:
+        if engine.memory.is_exceeded and not (flags.allow_oom or flags.no_writes):
             raise _OUT_OF_MEMORY
 
     def _run(
@@ -304,14 +315,7 @@ class Scripting:
             engine.begin_transaction()
         self.run = run
         try:
-            outcome = lua.run(
-                function,
-                run,
-                keys,
-                arguments,
-                protocol=caller.protocol,
-                has_globals=run.is_eval,
-            )
+            result = lua.run(function, run, keys, arguments, is_for_eval=run.is_eval)
         finally:
             self.run = None
             if run.is_slow:
@@ -320,20 +324,19 @@ class Scripting:
             engine.context.effects = None
             if is_own_unit:
                 engine.end_transaction()
-        if run.has_failed or outcome.error is not None:
+        has_failed = isinstance(result, Failure)
+        if has_failed or run.has_failed:
             engine.table.find(run.argv).failed_calls += 1
-        return self._reply(run, outcome)
+        return self._error_reply(run, result) if isinstance(result, Failure) else RawReply(result)
 
-    def _reply(self, run: Run, outcome: Outcome) -> Reply:
-        text = outcome.error
-        if text is None:
-            return RawReply(outcome.data)
-        if outcome.is_plain:
+    def _error_reply(self, run: Run, failure: Failure) -> Reply:
+        text = failure.text
+        if failure.is_plain:
             text = b"ERR Error running script %b, %b" % (run.name, text[:100])
-        elif outcome.source is not None and outcome.line is not None:
-            text += b" script: %b, on %b:%d." % (run.name, outcome.source, outcome.line)
+        elif failure.source is not None and failure.line is not None:
+            text += b" script: %b, on %b:%d." % (run.name, failure.source, failure.line)
         text = text.rstrip(b"\r\n")
-        return ErrorReply(text) if outcome.is_counted else self._engine.error_reply(text)
+        return ErrorReply(text) if failure.is_counted else self._engine.error_reply(text)
 
     # --- a run that takes too long ---------------------------------------------------------------
 

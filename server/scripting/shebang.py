@@ -5,52 +5,65 @@
 
 from __future__ import annotations
 
-import enum
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from vedette.conf.quoting import UnbalancedQuotesError, split_arguments
 from vedette.errors import CommandError
 
+#: What a script may say of itself, as scripts write it.
+FLAG_NAMES: Final = (
+    b"no-writes",
+    b"allow-oom",
+    b"allow-stale",
+    b"no-cluster",
+    b"allow-cross-slot-keys",
+)
 
-class ScriptFlag(enum.Flag):
-    """What a script says of itself."""
 
-    NONE = 0
-    NO_WRITES = enum.auto()
-    ALLOW_OOM = enum.auto()
-    ALLOW_STALE = enum.auto()
-    NO_CLUSTER = enum.auto()
-    ALLOW_CROSS_SLOT_KEYS = enum.auto()
+@dataclass(frozen=True, slots=True)
+class ScriptFlags:
+    """What a script says of itself; looked at in each run, hence plain booleans."""
+
+    no_writes: bool = False
+    allow_oom: bool = False
+    allow_stale: bool = False
+    no_cluster: bool = False
+    allow_cross_slot_keys: bool = False
     #: It says nothing, and its commands are judged one by one, as before Redis 7.
-    SAYS_NOTHING = enum.auto()
+    says_nothing: bool = False
+
+    @classmethod
+    def of(cls, names: Iterable[bytes]) -> ScriptFlags:
+        """Return the flags called `names`, which must be among `FLAG_NAMES`."""
+        return cls(**{_field(name): True for name in names})
+
+    @property
+    def names(self) -> list[bytes]:
+        """The names of the flags that are set."""
+        return [name for name in FLAG_NAMES if getattr(self, _field(name))]
 
 
-#: Names as scripts write them.
-FLAG_NAMES: Final = {
-    b"no-writes": ScriptFlag.NO_WRITES,
-    b"allow-oom": ScriptFlag.ALLOW_OOM,
-    b"allow-stale": ScriptFlag.ALLOW_STALE,
-    b"no-cluster": ScriptFlag.NO_CLUSTER,
-    b"allow-cross-slot-keys": ScriptFlag.ALLOW_CROSS_SLOT_KEYS,
-}
+def _field(name: bytes) -> str:
+    return name.decode().replace("-", "_")
 
 
-def split_shebang(body: bytes) -> tuple[ScriptFlag, bytes]:
+def split_shebang(body: bytes) -> tuple[ScriptFlags, bytes]:
     """Return the flags of a script, and its code with an empty line in place of the first.
 
     Raises:
         CommandError: the first line makes no sense.
     """
     if not body.startswith(b"#!"):
-        return ScriptFlag.SAYS_NOTHING, body
+        return ScriptFlags(says_nothing=True), body
     line, end, _ = body.partition(b"\n")
     if not end:
         raise CommandError(b"ERR Invalid script shebang")
     name, *options = line.split()
     if name != b"#!lua":
         raise CommandError(b"ERR Unexpected engine in script shebang: %b" % name)
-    flags = ScriptFlag.NONE
+    flags: list[bytes] = []
     for option in options:
         if not option.startswith(b"flags="):
             raise CommandError(b"ERR Unknown lua shebang option: %b" % option)
@@ -58,8 +71,8 @@ def split_shebang(body: bytes) -> tuple[ScriptFlag, bytes]:
         for word in words.split(b",") if words else []:
             if word not in FLAG_NAMES:
                 raise CommandError(b"ERR Unexpected flag in script shebang: %b" % word)
-            flags |= FLAG_NAMES[word]
-    return flags, body[len(line) :]
+            flags.append(word)
+    return ScriptFlags.of(flags), body[len(line) :]
 
 
 @dataclass(frozen=True, slots=True)

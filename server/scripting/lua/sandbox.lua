@@ -388,14 +388,14 @@ local function up_to_zero(text)
   return match(text, "^%Z*")
 end
 
--- Append `value` as a reply to `out`. `client` and `script` are protocol versions.
+-- Append `value` as a reply to `out` for a client of the protocol `client`.
 local encode
 
 local function add_bulk(out, text)
   out[#out + 1] = "$" .. #text .. "\r\n" .. text .. "\r\n"
 end
 
-local function encode_special(value, out, client, script, depth)
+local function encode_special(value, out, client, depth)
   local err = raw_rawget(value, "err")
   if raw_type(err) == "string" then
     err = up_to_zero(err)
@@ -437,8 +437,8 @@ local function encode_special(value, out, client, script, depth)
     local at, count = #out + 1, 0
     out[at] = ""
     for key, item in raw_next, map do
-      encode(key, out, client, script, depth + 3)
-      encode(item, out, client, script, depth + 3)
+      encode(key, out, client, depth + 3)
+      encode(item, out, client, depth + 3)
       count = count + 1
     end
     out[at] = (client == 3 and "%" .. count or "*" .. 2 * count) .. "\r\n"
@@ -449,7 +449,7 @@ local function encode_special(value, out, client, script, depth)
     local at, count = #out + 1, 0
     out[at] = ""
     for key in raw_next, set do
-      encode(key, out, client, script, depth + 3)
+      encode(key, out, client, depth + 3)
       count = count + 1
     end
     out[at] = (client == 3 and "~" or "*") .. count .. "\r\n"
@@ -458,7 +458,7 @@ local function encode_special(value, out, client, script, depth)
   return false
 end
 
-function encode(value, out, client, script, depth)
+function encode(value, out, client, depth)
   local kind = raw_type(value)
   if depth > STACK_LIMIT then
     host.note_error("ERR reached lua stack limit", false)
@@ -467,7 +467,7 @@ function encode(value, out, client, script, depth)
     add_bulk(out, value)
   elseif kind == "number" then
     out[#out + 1] = ":" .. format("%d", value) .. "\r\n"
-  elseif kind == "boolean" and script == 3 then
+  elseif kind == "boolean" and host.protocol() == 3 then
     if client == 3 then
       out[#out + 1] = value and "#t\r\n" or "#f\r\n"
     else
@@ -479,14 +479,14 @@ function encode(value, out, client, script, depth)
     out[#out + 1] = client == 3 and "_\r\n" or "$-1\r\n"
   else
     value = real_of[value] or value
-    if encode_special(value, out, client, script, depth) then return end
+    if encode_special(value, out, client, depth) then return end
     local at, count = #out + 1, 0
     out[at] = ""
     while true do
       local item = raw_rawget(value, count + 1)
       if item == nil then break end
       count = count + 1
-      encode(item, out, client, script, depth + 1)
+      encode(item, out, client, depth + 1)
     end
     out[at] = "*" .. count .. "\r\n"
   end
@@ -499,39 +499,58 @@ end
 local STEP_PERIOD = 50
 local runs_since_step = 0
 
--- Run `f` for a client of protocol `client`. Returns "reply" and the encoded reply; "error", the
--- text, whether it is counted already, the source and the line; "text" and a message that is no
--- table; or "crash" and the Python exception.
-local function run(f, keys, arguments, client)
+-- Return what a run that failed with `err` is to be told as.
+local function failure(err)
+  if raw_type(err) == "userdata" then return "crash", err end
+  if raw_type(err) ~= "table" then return "text", raw_tostring(err) end
+  return "error", raw_rawget(err, "err"), raw_rawget(err, "ignore_error_stats_update"),
+    raw_rawget(err, "source"), raw_rawget(err, "line")
+end
+
+-- Run `f`, without arguments, for a client of protocol `client`. Returns the encoded reply; or
+-- "error", the text, whether it is counted already, the source and the line; "text" and a message
+-- that is no table; or "crash" and the Python exception.
+local function run(f, client)
   watch()
-  local ok, value = raw_xpcall(function() return (f(keys, arguments)) end, handler)
+  local ok, value = raw_xpcall(f, handler)
   watch_no_more()
   runs_since_step = runs_since_step + 1
   if runs_since_step == STEP_PERIOD then
     runs_since_step = 0
     collectgarbage("step", STEP_PERIOD)
   end
-  if not ok then
-    if raw_type(value) == "userdata" then return "crash", value end
-    if raw_type(value) ~= "table" then return "text", raw_tostring(value) end
-    return "error", raw_rawget(value, "err"), raw_rawget(value, "ignore_error_stats_update"),
-      raw_rawget(value, "source"), raw_rawget(value, "line")
-  end
-  if raw_type(value) == "table" and raw_type(raw_rawget(value, "err")) == "string" then
+  if not ok then return failure(value) end
+  local kind = raw_type(value)
+  -- The two that are most usual, with no detour.
+  if kind == "string" then return "$" .. #value .. "\r\n" .. value .. "\r\n" end
+  if kind == "number" then return ":" .. format("%d", value) .. "\r\n" end
+  if kind == "table" and raw_type(raw_rawget(value, "err")) == "string" then
     return "error", raw_rawget(value, "err"), raw_rawget(value, "ignore_error_stats_update")
   end
   local out = {}
-  encode(value, out, client, host.protocol(), 0)
-  return "reply", concat(out)
+  encode(value, out, client, 0)
+  return concat(out)
 end
 
-function api.run_script(f, keys, arguments, client)
-  globals.KEYS = keys
-  globals.ARGV = arguments
-  return run(f, nil, nil, client)
+-- Return keys and arguments as tables. They come so, or all in a row behind the count of keys.
+local function split(key_count, ...)
+  if raw_type(key_count) == "table" then return key_count, (...) end
+  if key_count == 0 then return {}, {...} end
+  local all = {...}
+  local keys = {}
+  for i = 1, key_count do keys[i] = all[i] end
+  return keys, {raw_select(key_count + 1, ...)}
 end
 
-api.run_function = run
+function api.run_script(f, client, ...)
+  globals.KEYS, globals.ARGV = split(...)
+  return run(f, client)
+end
+
+function api.run_function(f, client, ...)
+  local keys, arguments = split(...)
+  return run(function() return (f(keys, arguments)) end, client)
+end
 
 -- What the other chunks of the sandbox are built of.
 api.tools = {

@@ -14,7 +14,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -31,7 +31,7 @@ from vedette.errors import VedetteError
 from vedette.log import configure_logging
 from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.process import allow_clients, close_idle_clients, stop_signals
-from vedette.runtime.pump import Pump, open_listeners
+from vedette.runtime.pump import Pump, open_listeners, open_unix_listener
 from vedette.runtime.tls import TlsContexts, TlsError
 
 from . import directives
@@ -45,6 +45,7 @@ from .engine.host import ShutdownRequest
 from .runtime.append_only import AofLostError, AppendOnlyFile
 from .runtime.host import ServerHost, process_facts
 from .runtime.loading import LoadError, load_at_start
+from .runtime.migration import Migrations
 from .runtime.replication import ReplicationRuntime
 
 log = structlog.get_logger()
@@ -77,6 +78,9 @@ async def run_server(configuration: Configuration) -> None:
         listeners = _listen(stack, configuration, port) if port or not tls_port else []
         tls_listeners = _listen(stack, configuration, tls_port) if tls_port else []
         metrics_listeners = _listen(stack, configuration, metrics_port) if metrics_port else []
+        path = configuration[directives.UNIX_SOCKET]
+        if path:
+            listeners.append(_listen_at(stack, configuration, path))
         await server.run(listeners, tls_listeners, metrics_listeners)
 
 
@@ -95,6 +99,28 @@ def _listen(
     return listeners
 
 
+def _listen_at(
+    stack: contextlib.ExitStack, configuration: Configuration, path: str
+) -> socket.socket:
+    """Return a listening Unix socket; the stack closes and removes it."""
+    try:
+        listener = open_unix_listener(
+            path,
+            mode=configuration[directives.UNIX_SOCKET_PERM],
+            backlog=configuration[directives.TCP_BACKLOG],
+        )
+    except OSError as error:
+        raise ListenError(f"cannot listen on {path}: {error.strerror or error}") from error
+    stack.callback(_remove, path)
+    stack.callback(listener.close)
+    return listener
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
 class _Server:
     """The parts of one running server."""
 
@@ -103,6 +129,7 @@ class _Server:
         self._stop = trio.Event()
         #: How long replicas may take to be sent the rest of the stream.
         self._drain_s = 0.0
+        self._migrations: Migrations | None = None
         self._tls = TlsContexts(
             lambda: tls_settings(configuration.__getitem__),
             listens=lambda: bool(configuration[TLS_PORT]),
@@ -111,7 +138,7 @@ class _Server:
         self._host = ServerHost(self._on_shutdown)
         serving = ServingSettings()
         self.engine = ServerEngine(
-            command_table(),
+            command_table(configuration.renames),
             self._host,
             serving,
             configuration=configuration,
@@ -171,6 +198,9 @@ class _Server:
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(self._watch_signals, name="signals")
+            self.engine.migrations = self._migrations = Migrations(
+                lambda task: nursery.start_soon(task, name="migration"), self._settle_act
+            )
             # Nobody may see the dataset before it is loaded, least of all a replica.
             self.engine.begin_loading(_now_ms())
             await nursery.start(
@@ -200,6 +230,8 @@ class _Server:
             await self._drain()
             nursery.cancel_scope.cancel()
         self._aof.finish()
+        if self._migrations is not None:
+            self._migrations.close()
         log.info("server.stopped")
 
     async def _load(self) -> None:
@@ -273,6 +305,8 @@ class _Server:
             engine.expire_waits()
             self._replication.advance_failover()
             self._aof.tick()
+            if self._migrations is not None:
+                self._migrations.close_idle()
             self.pump.settle()
 
     async def _reclaim(self) -> None:
@@ -304,6 +338,12 @@ class _Server:
             self.engine.end_batch()
             self._aof.flush()
         self._replication.after_batch()
+
+    def _settle_act(self, act: Callable[[], None]) -> None:
+        """Have `act` done as if a client had asked for it."""
+        self.engine.begin_batch(_now_ms())
+        act()
+        self.pump.settle()
 
     def _settle_synced(self) -> None:
         self._replication.link.on_synced()
@@ -381,7 +421,7 @@ class _Server:
             or not self.engine.access.users.default.is_nopass
             or not configuration.settings.is_default(directives.BIND.name)
         )
-        if is_open or host.startswith("127.") or host == "::1":
+        if is_open or not host or host.startswith("127.") or host == "::1":
             return None
         return _PROTECTED_MODE_REFUSAL
 

@@ -8,6 +8,7 @@ does is for those hooks. The directives are in `directives.py`. Reads no file it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from vedette.acl.directives import USER, key_of_user
@@ -40,7 +41,7 @@ class Configuration:
     """The directives' values in force, and the hooks that put a change of them into effect.
 
     `path` is the file that was read at start and that CONFIG REWRITE writes, or empty. `users` are
-    the `user` directives, as they were read at start.
+    the `user` directives and `renames` the `rename-command` ones, as they were read at start.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Configuration:
         *,
         path: str = "",
         users: Sequence[Statement] = (),
+        renames: Sequence[Statement] = (),
     ) -> None:
         self.settings = settings or Settings(TABLE)
         self.path = path
         self.users = tuple(users)
+        self.renames = tuple(renames)
         self._hooks: dict[str, list[Callable[[], None]]] = {}
 
     def __getitem__(self, directive: Directive[T]) -> T:
@@ -98,13 +101,21 @@ class Configuration:
         """Set a value that the server itself decided (REPLICAOF), without calling hooks."""
         self.settings.put(directive, value)
 
-    def rewrite(self, text: str, user_lines: Sequence[ConfigLine] = ()) -> str:
-        """Return the text of the configuration file with the values and users in force in it."""
+    def rewrite(
+        self, text: str, user_lines: Sequence[ConfigLine] = (), *, is_complete: bool = False
+    ) -> str:
+        """Return the text of the configuration file with the values and users in force in it.
+
+        If `is_complete`, every directive has its line.
+        """
+        lines = self.settings.config_lines()
+        if is_complete:
+            lines = [replace(line, is_needed=True) for line in lines]
 
         def key_of(words: Sequence[str]) -> tuple[str, ...] | None:
             return key_of_user(words) or self.settings.key_of(words)
 
-        return rewrite_text(text, [*self.settings.config_lines(), *user_lines], key_of)
+        return rewrite_text(text, [*lines, *user_lines], key_of)
 
 
 def load_configuration(statements: Iterable[Statement], *, path: str = "") -> Configuration:
@@ -115,19 +126,16 @@ def load_configuration(statements: Iterable[Statement], *, path: str = "") -> Co
     """
     settings = Settings(TABLE)
     users: list[Statement] = []
+    renames: list[Statement] = []
     settings.load(
         statements,
-        {USER: users.append, "loadmodule": _no_modules, "rename-command": _no_renaming},
+        {USER: users.append, "loadmodule": _no_modules, "rename-command": renames.append},
     )
-    return Configuration(settings, path=path, users=users)
+    return Configuration(settings, path=path, users=users, renames=renames)
 
 
 def _no_modules(statement: Statement) -> None:
     raise statement.error("this server loads no modules")
-
-
-def _no_renaming(statement: Statement) -> None:
-    raise statement.error("this server does not rename commands")
 
 
 def apply_to_serving(configuration: Configuration, serving: ServingSettings) -> None:

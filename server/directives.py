@@ -149,6 +149,8 @@ def _only(default: object, reason: str) -> Callable[[Any], str | None]:
 PORT: Final = Directive("port", _PORT, 6379, Flag.IMMUTABLE)
 BIND: Final = Directive("bind", WordList(16), ("*", "-::*"), Flag.IMMUTABLE)
 BIND_SOURCE_ADDRESS: Final = Directive("bind-source-addr", Text(), "")
+UNIX_SOCKET: Final = Directive("unixsocket", Text(), "", Flag.IMMUTABLE)
+UNIX_SOCKET_PERM: Final = Directive("unixsocketperm", Octal(), 0, Flag.IMMUTABLE)
 PROTECTED_MODE: Final = Directive("protected-mode", YesNo(), True)
 TCP_BACKLOG: Final = Directive("tcp-backlog", Integer(), 511, Flag.IMMUTABLE)
 TIMEOUT: Final = Directive("timeout", Integer(), 0)
@@ -193,6 +195,9 @@ SHUTDOWN_ON_SIGTERM: Final = Directive(
 REQUIRE_PASS: Final = Directive("requirepass", Text(), "", Flag.SENSITIVE)
 ENABLE_DEBUG_COMMAND: Final = Directive(
     "enable-debug-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE
+)
+ENABLE_MODULE_COMMAND: Final = Directive(
+    "enable-module-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE
 )
 ENABLE_PROTECTED_CONFIGS: Final = Directive(
     "enable-protected-configs", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE
@@ -359,6 +364,8 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     PORT,
     BIND,
     BIND_SOURCE_ADDRESS,
+    UNIX_SOCKET,
+    UNIX_SOCKET_PERM,
     PROTECTED_MODE,
     TCP_BACKLOG,
     TIMEOUT,
@@ -381,6 +388,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     REQUIRE_PASS,
     *ACL_DIRECTIVES,
     ENABLE_DEBUG_COMMAND,
+    ENABLE_MODULE_COMMAND,
     ENABLE_PROTECTED_CONFIGS,
     SAVE,
     DIRECTORY,
@@ -478,7 +486,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("activerehashing", YesNo(), True),
     Directive("dynamic-hz", YesNo(), True),
     Directive("active-expire-effort", Integer(1, 10), 1),
-    Directive("unixsocketperm", Octal(), 0, Flag.IMMUTABLE),
     Directive("socket-mark-id", Integer(0, _UINT_MAX), 0, Flag.IMMUTABLE),
     Directive("rdb-save-incremental-fsync", YesNo(), True),
     Directive("aof-rewrite-incremental-fsync", YesNo(), True),
@@ -488,7 +495,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
         "propagation-error-behavior", Choice("ignore", "panic", "panic-on-replicas"), "ignore"
     ),
     Directive("maxmemory-clients", Memory(allows_percent=True), 0),
-    Directive("enable-module-command", Choice("no", "yes", "local"), "no", Flag.IMMUTABLE),
     Directive("list-max-listpack-size", _ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
     Directive("list-compress-depth", Integer(), 0),
     *TLS_WITHOUT_EFFECT,
@@ -508,13 +514,6 @@ ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
         Text(),
         "",
         validate=_only("", "the cipher suites of TLS 1.3 cannot be chosen"),
-    ),
-    Directive(
-        "unixsocket",
-        Text(),
-        "",
-        Flag.IMMUTABLE,
-        validate=_only("", "this server does not listen on Unix sockets yet"),
     ),
     Directive(
         "syslog-enabled",

@@ -84,6 +84,21 @@ class _Operation:
     overflow: bytes
 
 
+def _access(argv: list[bytes]) -> tuple[str, ...]:
+    """Return what a BITFIELD does to its key: one that only gets, or does nothing, reads it."""
+    index = 2
+    while index < len(argv):
+        left = len(argv) - index - 1
+        match argv[index].upper():
+            case b"GET" if left >= 2:
+                index += 3
+            case b"OVERFLOW" if left >= 1:
+                index += 2
+            case _:  # a change, or what makes no sense
+                return ("RW", "ACCESS", "UPDATE")
+    return ("RO", "ACCESS")
+
+
 @command(
     "BITFIELD",
     arity=-2,
@@ -94,6 +109,7 @@ class _Operation:
         1,
         ("RW", "ACCESS", "UPDATE", "VARIABLE_FLAGS"),
         notes="This command allows both access and modification of the key",
+        narrow=_access,
     ),
     group="bitmap",
     since="3.2.0",

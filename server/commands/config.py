@@ -94,6 +94,7 @@ def config_resetstat(ctx: ServerContext, argv: list[bytes]) -> Reply:
     ctx.engine.memory.reset_statistics()
     ctx.engine.expiry_cycle.stale_share = 0.0
     ctx.engine.expiry_cycle.capped_count = 0
+    ctx.engine.expire_cycle_s = 0.0
     ctx.engine.aof.delayed_count = 0
     ctx.engine.aof.rewrite.count = 0
     reset_statistics(ctx.engine)

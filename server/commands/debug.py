@@ -37,7 +37,9 @@ from ..persistence.rdb.records import Entries, SelectDb
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
 from ..store.database import Database
 from ..store.digest import DIGEST_SIZE, mix_digest, xor_digest
+from ..store.values import Value
 from .arguments import NO_SUCH_KEY, parse_integer
+from .debug_tables import database_tables, value_table
 from .introspection import encoding_of
 from .locality import is_allowed
 
@@ -52,6 +54,8 @@ _OUT_OF_RANGE: Final = b"ERR value is out of range, must be positive"
 _STRING_TYPE: Final = (0).to_bytes(4, "big")
 #: Of QUICKLIST-PACKED-THRESHOLD.
 _LARGEST_THRESHOLD: Final = 1 << 32
+#: The most arguments of a subcommand that takes any number.
+_MANY: Final = 1 << 30
 _DUMP_OVERHEAD_BYTES: Final = 11  # type, version and checksum of a DUMP payload
 
 
@@ -61,9 +65,7 @@ _DUMP_OVERHEAD_BYTES: Final = 11  # type, version and checksum of a DUMP payload
     flags=Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE,
     group="server",
     since="1.0.0",
-    summary="Tools for tests: AOF-FLUSH-SLEEP, CHANGE-REPL-ID, DIGEST, ERROR, LOADAOF, OBJECT,"
-    " POPULATE, PROTOCOL, QUICKLIST-PACKED-THRESHOLD, RELOAD, SET-ACTIVE-EXPIRE,"
-    " SET-DISABLE-DENY-SCRIPTS, SLEEP.",
+    summary="Tools for tests; `DEBUG HELP` lists them.",
 )
 def debug(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if not is_allowed(ctx.engine.configuration[directives.ENABLE_DEBUG_COMMAND], ctx.session):
@@ -214,6 +216,31 @@ def _load_aof(ctx: ServerContext, argv: list[bytes]) -> Reply:
     return OK
 
 
+def _pause_timers(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    ctx.engine.are_timers_paused = argv[2] != b"0"
+    return OK
+
+
+def _replicate(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    """Send replicas what they are not to have by right, so that their data differ."""
+    ctx.engine.propagate(ctx.db.index, argv[2:])
+    return OK
+
+
+def _log(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    ctx.engine.scripting.log(3, b"DEBUG LOG: %b" % argv[2])
+    return OK
+
+
+def _rewrite_configuration(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    try:
+        ctx.engine.host.rewrite_configuration(is_complete=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).encode()
+        raise CommandError(b"ERR CONFIG-REWRITE-FORCE-ALL failed: %b" % reason) from error
+    return OK
+
+
 def _set_flush_delay(ctx: ServerContext, argv: list[bytes]) -> Reply:
     ctx.engine.aof.flush_delay_us = max(0, parse_integer(argv[2]))
     return OK
@@ -234,15 +261,28 @@ def dataset_digest(databases: list[Database]) -> bytes:
             continue
         total = mix_digest(total, database.index.to_bytes(4, "big"))
         for key, value in database.values.items():
-            digest = mix_digest(bytes(DIGEST_SIZE), key)
-            if isinstance(value, bytes):
-                digest = mix_digest(mix_digest(digest, _STRING_TYPE), value)
-            else:
-                digest = value.add_to_digest(digest)
-            if key in database.expires:
-                digest = xor_digest(digest, b"!!expire!!")
+            digest = _add_value(mix_digest(bytes(DIGEST_SIZE), key), database, key, value)
             total = xor_digest(total, digest)
     return total
+
+
+def _digest_value(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    digests = []
+    for key in argv[2:]:
+        digest = bytes(DIGEST_SIZE)
+        value = ctx.db.values.get(key)
+        if value is not None:
+            digest = _add_value(digest, ctx.db, key, value)
+        digests.append(SimpleString(digest.hex().encode()))
+    return list(digests)
+
+
+def _add_value(digest: bytes, database: Database, key: bytes, value: Value) -> bytes:
+    if isinstance(value, bytes):
+        digest = mix_digest(mix_digest(digest, _STRING_TYPE), value)
+    else:
+        digest = value.add_to_digest(digest)
+    return xor_digest(digest, b"!!expire!!") if key in database.expires else digest
 
 
 # --- DEBUG PROTOCOL ------------------------------------------------------------------------------
@@ -293,15 +333,22 @@ def _protocol(ctx: ServerContext, argv: list[bytes]) -> Reply:
 _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[bytes]], Reply]]]] = {
     b"AOF-FLUSH-SLEEP": (3, 3, _set_flush_delay),
     b"CHANGE-REPL-ID": (2, 2, _change_replication_id),
+    b"CONFIG-REWRITE-FORCE-ALL": (2, 2, _rewrite_configuration),
     b"DIGEST": (2, 2, _digest),
+    b"DIGEST-VALUE": (2, _MANY, _digest_value),
     b"ERROR": (3, 3, _error),
     b"HELP": (2, 2, _help),
+    b"HTSTATS": (3, 3, database_tables),
+    b"HTSTATS-KEY": (3, 3, value_table),
     b"LOADAOF": (2, 2, _load_aof),
+    b"LOG": (3, 3, _log),
     b"OBJECT": (3, 3, _object),
+    b"PAUSE-CRON": (3, 3, _pause_timers),
     b"POPULATE": (3, 5, _populate),
     b"PROTOCOL": (3, 3, _protocol),
     b"QUICKLIST-PACKED-THRESHOLD": (3, 3, _set_packed_threshold),
     b"RELOAD": (2, 5, _reload),
+    b"REPLICATE": (3, _MANY, _replicate),
     b"SET-ACTIVE-EXPIRE": (3, 3, _set_active_expire),
     b"SET-DISABLE-DENY-SCRIPTS": (3, 3, _set_disable_deny_scripts),
     b"SLEEP": (3, 3, _sleep),

@@ -76,6 +76,16 @@ def _next(rest: Iterator[bytes]) -> bytes:
 
 
 @command(
+    "RESTORE-ASKING",
+    arity=-4,
+    flags=Flag.WRITE | Flag.DENYOOM | Flag.ASKING,
+    keys=Keys(1, 1, 1, ("OW", "UPDATE")),
+    group="server",
+    since="3.0.0",
+    summary="Does what RESTORE does: nodes of a cluster send it.",
+    categories=("keyspace", "dangerous"),
+)
+@command(
     "RESTORE",
     arity=-4,
     flags=Flag.WRITE | Flag.DENYOOM | Flag.NO_TOUCH,

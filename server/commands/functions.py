@@ -30,6 +30,7 @@ FUNCTION = container(
 
 
 def _fcall(ctx: ServerContext, argv: list[bytes], *, is_read_only: bool) -> Reply:
+    ctx.engine.show_to_monitors(ctx.session, argv)
     scripting = ctx.engine.scripting
     function = scripting.functions.libraries.function(argv[1])
     if function is None:

@@ -9,7 +9,7 @@ from vedette.resp.replies import Reply
 
 def help_reply(ctx: Context, name: str) -> Reply:
     """Return what `<name> HELP` answers: each subcommand and what it does."""
-    row = ctx.engine.table.named(name.encode())
+    row = ctx.engine.table.by_own_name(name)
     assert row is not None
     entries = tuple(
         (subcommand.name.upper(), subcommand.summary)

@@ -55,6 +55,7 @@ def server(ctx: ServerContext) -> Fields:
         "redis_mode": ctx.settings.mode,
         "os": facts.operating_system,
         "arch_bits": 64,
+        "monotonic_clock": "POSIX clock_gettime",
         "multiplexing_api": "epoll",
         "python_version": facts.python_version,
         "process_id": facts.pid,
@@ -228,6 +229,7 @@ def stats(ctx: ServerContext) -> Fields:
         "expired_keys": statistics.expired_keys,
         "expired_stale_perc": f"{cycle.stale_share * 100:.2f}",
         "expired_time_cap_reached_count": cycle.capped_count,
+        "expire_cycle_cpu_milliseconds": round(engine.expire_cycle_s * 1000),
         "evicted_keys": engine.memory.evicted_keys,
         "evicted_clients": 0,
         "total_eviction_exceeded_time": engine.memory.exceeded_ms[0],
@@ -237,7 +239,9 @@ def stats(ctx: ServerContext) -> Fields:
         **info_sections.pubsub_fields(engine),
         "latest_fork_usec": statistics.latest_fork_usec,
         "total_forks": statistics.total_forks,
-        "migrate_cached_sockets": 0,
+        "migrate_cached_sockets": 0
+        if engine.migrations is None
+        else engine.migrations.socket_count,
         "slave_expires_tracked_keys": len(engine.local_expiries),
         "active_defrag_hits": 0,
         "active_defrag_misses": 0,
@@ -247,6 +251,13 @@ def stats(ctx: ServerContext) -> Fields:
         "tracking_total_items": engine.tracked_keys.item_count,
         "tracking_total_prefixes": engine.tracked_keys.prefix_count,
         **info_sections.error_fields(engine),
+        "dump_payload_sanitizations": 0,
+        "total_reads_processed": engine.reads_processed,
+        "total_writes_processed": engine.writes_processed,
+        "io_threaded_reads_processed": 0,
+        "io_threaded_writes_processed": 0,
+        "reply_buffer_shrinks": 0,
+        "reply_buffer_expands": 0,
         **info_sections.access_fields(engine),
     }
 

@@ -7,6 +7,8 @@ from vedette.clients import Session
 
 def is_local(session: Session) -> bool:
     """Return whether the client is on this machine."""
+    if session.is_unix_socket:
+        return True
     host = session.address.rpartition(":")[0].strip("[]")
     return host == "::1" or host.startswith(("127.", "::ffff:127."))
 

@@ -47,6 +47,7 @@ def split_arguments(
 
 
 def _eval(ctx: ServerContext, argv: list[bytes], *, is_read_only: bool) -> Reply:
+    ctx.engine.show_to_monitors(ctx.session, argv)
     keys, arguments = split_arguments(argv)
     scripting = ctx.engine.scripting
     script = scripting.load(argv[1])
@@ -54,6 +55,7 @@ def _eval(ctx: ServerContext, argv: list[bytes], *, is_read_only: bool) -> Reply
 
 
 def _evalsha(ctx: ServerContext, argv: list[bytes], *, is_read_only: bool) -> Reply:
+    ctx.engine.show_to_monitors(ctx.session, argv)
     if len(argv[1]) != 40:
         raise _NO_SCRIPT
     keys, arguments = split_arguments(argv)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Final
 
 from vedette.clients.commands import COMMON_MODULES
 from vedette.cmdspec import CommandTable
+from vedette.conf import Statement
+from vedette.conf.quoting import encode_word
 
 from . import (
     append_only,
@@ -30,7 +33,10 @@ from . import (
     latency,
     lcs,
     lists,
+    lolwut,
     memory,
+    migration,
+    modules,
     monitor,
     pubsub,
     replication,
@@ -84,10 +90,27 @@ MODULES: Final[tuple[ModuleType, ...]] = (
     slow_log,
     latency,
     monitor,
+    lolwut,
+    modules,
+    migration,
     debug,
 )
 
 
-def command_table() -> CommandTable:
-    """Return a new table of all commands, with statistics of its own."""
-    return CommandTable.of(MODULES)
+def command_table(renames: Iterable[Statement] = ()) -> CommandTable:
+    """Return a new table of all commands, with statistics of its own.
+
+    `renames` are the `rename-command` directives.
+
+    Raises:
+        ConfigError: one of them names no command, or a name that is taken.
+    """
+    table = CommandTable.of(MODULES)
+    for statement in renames:
+        if len(statement.values) != 2:
+            raise statement.error("wrong number of arguments")
+        try:
+            table.rename(*map(encode_word, statement.values))
+        except ValueError as error:
+            raise statement.error(str(error)) from error
+    return table

@@ -45,6 +45,7 @@ from .context import ServerContext
 from .host import Host, ProcessFacts
 from .keyspace_events import KeyspaceEvents
 from .memory import Memory
+from .migration import MigrationPort
 from .usage_notes import UsageNotes
 
 READONLY = CommandError(b"READONLY You can't write against a read only replica.")
@@ -69,6 +70,15 @@ SAVING_BROKEN = CommandError(
     b" error."
 )
 AOF_BROKEN = b"MISCONF Errors writing to the AOF file: %b"
+
+
+def _source_of(session: Session) -> str:
+    """Return where a command came from, as monitors are shown it."""
+    if session.is_script:
+        return "lua"
+    if session.is_unix_socket:
+        return f"unix:{session.address.rpartition(':')[0]}"
+    return session.address
 
 
 class CommandSink(Protocol):
@@ -138,13 +148,19 @@ class ServerEngine(Engine):
         self.rates = Rates()
         self.local_expiries = LocalExpiries(self.expire)
         self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, self.random, clock)
+        #: How long expiry in the background has taken in all.
+        self.expire_cycle_s = 0.0
+        #: DEBUG PAUSE-CRON: nothing happens by itself.
+        self.are_timers_paused = False
+        #: Sends keys to other servers; the runtime's, which sets it. None: keys cannot be sent.
+        self.migrations: MigrationPort | None = None
         self.slow_log = SlowLog()
         self.latency = LatencyMonitor()
         self._redaction = Redaction(self.configuration.settings.table)
         #: A key is being deleted (`drop`), whatever command came upon it.
         self._is_dropping = False
         #: Whom tasks of the server, which no client has asked for, are taken to be done by.
-        self._nobody = Session(0)
+        self.nobody = Session(0)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
         self.monitors = Monitors(self.clients.note_unsent)
         self.tracked_keys = TrackedKeys(
@@ -365,13 +381,19 @@ class ServerEngine(Engine):
         )
         if not is_waiting:
             self._offer_to_slow_log(session, row, argv, seconds)
-        if self.monitors and not flags & (Flag.ADMIN | Flag.SKIP_MONITOR) and not self.is_loading:
-            source = "lua" if session.is_script else session.address
-            shown = self._redaction.of(row, argv)
-            now_us = self.context.now_ms * 1000
-            self.monitors.feed(source, session.database_index, shown, now_us)
+        if not flags & (Flag.ADMIN | Flag.SKIP_MONITOR):
+            self.show_to_monitors(session, self._redaction.of(row, argv))
         if session.tracking is not None and flags & Flag.READONLY and row.group != "scripting":
             self.tracked_keys.remember(session, row.keys.of(argv))
+
+    def show_to_monitors(self, session: Session, argv: list[bytes]) -> None:
+        """Show a command to the clients in monitor mode.
+
+        To be called by those that are to be shown before what they run themselves: scripts.
+        """
+        if self.monitors and not self.is_loading:
+            now_us = self.context.now_ms * 1000
+            self.monitors.feed(_source_of(session), session.database_index, argv, now_us)
 
     def _offer_to_slow_log(
         self, session: Session, row: CommandRow, argv: list[bytes], seconds: float
@@ -457,7 +479,9 @@ class ServerEngine(Engine):
     def on_tick(self, now_ms: int) -> None:
         """Do what the passing of time asks for; to be called `hz` times a second."""
         self.begin_batch(now_ms)
-        self.enter(self._nobody)
+        if self.are_timers_paused:
+            return
+        self.enter(self.nobody)
         self.tracked_keys.keep_within_limit()
         self.rates.sample(
             now_ms,
@@ -470,7 +494,9 @@ class ServerEngine(Engine):
         if not (self.is_replica or self.is_loading or self.paused_until_ms > now_ms):
             started = self._clock()
             self.expiry_cycle.run(now_ms)
-            self.latency.note(EXPIRE_CYCLE, (self._clock() - started) * 1000, now_ms)
+            elapsed_s = self._clock() - started
+            self.expire_cycle_s += elapsed_s
+            self.latency.note(EXPIRE_CYCLE, elapsed_s * 1000, now_ms)
         if self.local_expiries:
             self.local_expiries.run(now_ms)
         for database in self.keyspace.databases:

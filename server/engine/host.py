@@ -100,8 +100,10 @@ class Host(Protocol):
     def cpu_seconds(self) -> tuple[float, float, float, float]:
         """Return system and user CPU seconds of the process, then those of its children."""
 
-    def rewrite_configuration(self) -> None:
+    def rewrite_configuration(self, *, is_complete: bool = False) -> None:
         """Write the settings back to the configuration file (CONFIG REWRITE).
+
+        If `is_complete`, also those that the file does not mention and that have their default.
 
         Raises:
             OSError: it could not be written.

@@ -315,14 +315,14 @@ class ServerHost:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         return (own.ru_stime, own.ru_utime, children.ru_stime, children.ru_utime)
 
-    def rewrite_configuration(self) -> None:
+    def rewrite_configuration(self, *, is_complete: bool = False) -> None:
         """See `Host`."""
         configuration = self.engine.configuration
         with open(configuration.path, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read()
         password = configuration[directives.REQUIRE_PASS]
         lines = user_lines(self.engine.access, password=password)
-        rewritten = configuration.rewrite(text, lines)
+        rewritten = configuration.rewrite(text, lines, is_complete=is_complete)
         write_durably(configuration.path, rewritten.encode("utf-8", "surrogateescape"))
 
     @staticmethod

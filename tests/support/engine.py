@@ -107,7 +107,7 @@ class FakeHost:
     def cpu_seconds(self) -> tuple[float, float, float, float]:
         return (1.5, 2.25, 0.125, 0.5)
 
-    def rewrite_configuration(self) -> None:
+    def rewrite_configuration(self, *, is_complete: bool = False) -> None:
         self.asked.append("rewrite")
         if self.rewritten_error is not None:
             raise self.rewritten_error
@@ -145,7 +145,7 @@ class TestEngine:
         self.host = FakeHost()
         self.configuration: Configuration = load_configuration(parse_text(config, "test"))
         self.engine = ServerEngine(
-            command_table(),
+            command_table(self.configuration.renames),
             self.host,
             configuration=self.configuration,
             facts=ProcessFacts(pid=1, started_ms=now_ms, executable="/bin/vedette-server"),

@@ -66,4 +66,5 @@ class PausePurpose(Enum):
 
     COMMAND = "CLIENT PAUSE"
     FAILOVER = "FAILOVER"
+    MIGRATION = "MIGRATE"
     SHUTDOWN = "SHUTDOWN"

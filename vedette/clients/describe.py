@@ -63,6 +63,7 @@ def _flags(session: Session) -> str:
         (session.watch_is_broken, "d"),
         (session.is_close_requested and session.has_output, "c"),
         (session.is_leaving, "A"),
+        (session.is_unix_socket, "U"),
         (session.is_no_evict, "e"),
         (session.is_no_touch, "T"),
     )

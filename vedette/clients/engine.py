@@ -168,7 +168,7 @@ class Engine(Waits):
         self.after_write(session, NO_ROW, [])
 
     def count_failure(self, session: Session) -> None:
-        row = self.table.named(session.last_command.encode())
+        row = self.table.by_own_name(session.last_command)
         if row is not None:
             row.failed_calls += 1
 

@@ -90,6 +90,7 @@ class Session:
         "is_no_evict",
         "is_no_touch",
         "is_script",
+        "is_unix_socket",
         "last_command",
         "last_interaction_ms",
         "library_name",
@@ -167,6 +168,7 @@ class Session:
         self.is_no_touch = False
         #: What CLIENT TRACKING asked for, or None.
         self.tracking: Tracking | None = None
+        self.is_unix_socket = False
         #: It stands for a client while a script of that client runs.
         self.is_script = False
         #: MONITOR: it is shown all commands.
@@ -247,7 +249,7 @@ class Session:
             or self.blocked is not None
             or self.is_deaf
             or self.is_close_requested
-            or (self.tracking is not None and not self.tracking.is_broadcast)
+            or self.tracking is not None
             or (self.protocol == 2 and self.is_subscribed)
         )
 

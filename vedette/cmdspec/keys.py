@@ -105,19 +105,24 @@ class Keys:
         for position, spec in self.positions(argv):
             yield argv[position], spec
 
-    def positions(self, argv: list[bytes]) -> Iterator[tuple[int, KeySpec]]:
-        """Iterate over the indexes of the keys in `argv` with the group each belongs to.
+    def positions(self, argv: list[bytes]) -> list[tuple[int, KeySpec]]:
+        """Return the indexes of the keys in `argv` with the group each belongs to.
 
-        Words that are no keys (NOT_KEY) are left out.
-        What a group says of the access is what this very request does.
+        Words that are no keys (NOT_KEY) are left out. There are none at all where a group does not
+        fit the arguments: the command will refuse them. What a group says of the access is what
+        this very request does.
         """
+        found: list[tuple[int, KeySpec]] = []
         for spec in self.specs:
             if "NOT_KEY" in spec.access:
                 continue
+            places = spec.positions(argv)
+            if not places and spec.find is None and not spec.is_unknown:
+                return []
             if self.narrow is not None:
                 spec = replace(spec, access=self.narrow(argv))
-            for position in spec.positions(argv):
-                yield position, spec
+            found += [(position, spec) for position in places]
+        return found
 
     def of(self, argv: list[bytes]) -> list[bytes]:
         """Return the keys in `argv`; an unusable key count gives none."""

@@ -29,11 +29,44 @@ class CommandTable:
                 if parent is None:
                     raise ValueError(f"{row.full_name} has no container")
                 self._add(parent.subcommands, row)
+        #: Rows by their own names, whatever they were renamed to.
+        self._originals = dict(self._rows)
         #: Rows by name as it is usually sent; others are found by `find`.
         self.by_usual_name: dict[bytes, CommandRow] = {}
+        self._note_usual_names()
+
+    def _note_usual_names(self) -> None:
+        self.by_usual_name.clear()
         for name, row in self._rows.items():
             self.by_usual_name[name] = row
             self.by_usual_name[name.lower()] = row
+
+    def rename(self, name: bytes, new_name: bytes) -> None:
+        """Have the command `name` be called `new_name`, or by no name at all if that is empty.
+
+        COMMAND and access control know it by its own name all the same. To be done before anyone
+        uses the table.
+
+        Raises:
+            ValueError: there is no such command, or another has that name.
+        """
+        row = self._rows.get(name.upper())
+        if row is None:
+            raise ValueError("No such command in rename-command")
+        if new_name and new_name.upper() in self._rows:
+            raise ValueError("Target command name already exists")
+        del self._rows[name.upper()]
+        if new_name:
+            self._rows[new_name.upper()] = row
+        self._note_usual_names()
+
+    def by_own_name(self, full_name: str) -> CommandRow | None:
+        """Return the row whose own full name that is, also if it was renamed."""
+        top, bar, sub = full_name.upper().encode().partition(b"|")
+        row = self._originals.get(top)
+        if row is not None and bar:
+            return row.subcommands.get(sub)
+        return row
 
     @staticmethod
     def _add(rows: dict[bytes, CommandRow], row: CommandRow) -> None:

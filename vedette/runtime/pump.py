@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import select
 import socket
 import ssl
@@ -62,7 +63,8 @@ class Pump:
     """Serves the clients of `engine` on `listeners`.
 
     `before_send()` runs once a batch, after its commands and before their replies leave.
-    `refusal(address)` may give bytes with which a new connection is turned away (protected mode).
+    `refusal(host)` may give bytes with which a new connection is turned away (protected mode); the
+    host of one over a Unix socket is empty.
     The pump owns accepted sockets and closes them; the listeners stay their opener's.
     """
 
@@ -260,10 +262,10 @@ class Pump:
     def _welcome(
         self,
         connection: socket.socket,
-        peer: tuple[str, int],
+        peer: tuple[str, int] | str,
         tls_context: Callable[[], ssl.SSLContext] | None,
     ) -> None:
-        refusal = self._refusal(peer[0])
+        refusal = self._refusal("" if isinstance(peer, str) else peer[0])
         if refusal is None and len(self.engine.clients) >= self._max_clients():
             refusal = MAXCLIENTS_REFUSAL
         connection.setblocking(False)
@@ -274,14 +276,9 @@ class Pump:
                     connection.send(refusal)
             connection.close()
             return
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        keepalive_s = self._tcp_keepalive_s()
-        if keepalive_s:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
-            interval_s = max(1, keepalive_s // 3)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+        is_unix_socket = connection.family == socket.AF_UNIX
+        if not is_unix_socket:
+            self._set_up_tcp(connection)
         local_address = _format_peer(connection.getsockname())
         if tls_context is not None:
             try:
@@ -291,15 +288,26 @@ class Pump:
                 return
         descriptor = connection.fileno()
         session = self.engine.open_client(
-            address=_format_peer(peer),
+            address=local_address if is_unix_socket else _format_peer(peer),
             local_address=local_address,
             now_ms=self.engine.context.now_ms,
             file_descriptor=descriptor,
         )
+        session.is_unix_socket = is_unix_socket
         session.parser.max_bulk_bytes = self.engine.settings.max_bulk_bytes
         self._sockets[descriptor] = connection
         self._sessions[descriptor] = session
         self._epoll.register(descriptor, _READ)
+
+    def _set_up_tcp(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        keepalive_s = self._tcp_keepalive_s()
+        if keepalive_s:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
+            interval_s = max(1, keepalive_s // 3)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
     # --- receiving and sending -------------------------------------------------------------------
 
@@ -406,7 +414,9 @@ class Pump:
         return now_ms - session.soft_limit_since_ms > soft_s * 1000
 
 
-def _format_peer(address: tuple[str, int]) -> str:
+def _format_peer(address: tuple[str, int] | str) -> str:
+    if isinstance(address, str):
+        return f"{address}:0"  # the path of a Unix socket
     host, port = address[0], address[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -445,3 +455,25 @@ def open_listeners(hosts: Sequence[str], port: int, backlog: int) -> list[socket
             listener.close()
         raise
     return listeners
+
+
+def open_unix_listener(path: str, *, mode: int, backlog: int) -> socket.socket:
+    """Return a Unix socket that listens at `path`, in place of whatever is there.
+
+    `mode` is its permissions, 0: as the process makes files. The caller closes it.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        if mode:
+            os.chmod(path, mode)
+        listener.listen(backlog)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

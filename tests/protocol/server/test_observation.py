@@ -214,6 +214,7 @@ def test_a_monitor_sees_what_runs_with_time_database_and_client() -> None:
         head + b'"MULTI"',
         head + b'"GET" "k"',
         head + b'"EXEC"',
+        head + b'"EVAL" "return{redis.call(\'get\',\'x\')}" "0"',
         b'+1700000000.000000 [3 lua] "get" "x"',
     ]
 

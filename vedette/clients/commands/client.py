@@ -283,7 +283,7 @@ _HELP: Final = (
     complexity="O(1)",
 )
 def client_help(ctx: Context, argv: list[bytes]) -> Reply:
-    container_row = ctx.engine.table.named(b"CLIENT")
+    container_row = ctx.engine.table.by_own_name("client")
     assert container_row is not None
     known = container_row.subcommands
     entries = [entry for entry in _HELP if entry[0].partition(" ")[0].encode() in known]

@@ -216,7 +216,6 @@ def server_command_names() -> set[str]:
 
 def test_what_is_said_to_be_unknown_is_unknown() -> None:
     """Whoever adds a command takes it off this page."""
-    assert len(unknown_by_the_page()) > 3
     assert unknown_by_the_page() & server_command_names() == set()
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
@@ -32,7 +32,7 @@ from ..listpack import (
     read_text,
     text_entry,
 )
-from .stream_ids import MAX_ID, UINT64_MAX, StreamId
+from .stream_ids import UINT64_MAX, StreamId
 
 #: An entry with its ID and its fields and values in turn.
 Entry = tuple[StreamId, list[bytes]]
@@ -48,6 +48,8 @@ _HEAD_ELEMENTS: Final = 4
 #: The elements of an entry besides fields and values: flags and the two parts of the ID.
 _ENTRY_ELEMENTS: Final = 3
 _SIGN: Final = 1 << 63
+#: The largest integer that takes but one byte, and one behind.
+_SMALL: Final = len(SMALL_INTEGERS) - 1
 
 
 class MasterFields:
@@ -114,8 +116,13 @@ class StreamNode:
     @property
     def listpack_bytes(self) -> int:
         """Return the size of the listpack that the node is."""
-        counts = len(integer_entry(self.live_count)) + len(integer_entry(self.deleted_count))
-        return HEAD.size + counts + len(self.fields.packed) + self.body_bytes + 1
+        live_count = self.live_count
+        deleted_count = self.deleted_count
+        if live_count <= _SMALL and deleted_count <= _SMALL:
+            counts_bytes = 4
+        else:
+            counts_bytes = len(integer_entry(live_count)) + len(integer_entry(deleted_count))
+        return HEAD.size + counts_bytes + len(self.fields.packed) + self.body_bytes + 1
 
     # --- adding and removing ---------------------------------------------------------------------
 
@@ -219,15 +226,26 @@ class StreamNode:
 
     def id_at(self, index: int) -> StreamId:
         """Return the ID of the entry at `index`."""
-        data, position = self._place(index)
-        return self._read_id(data, position + 2)[0]
+        parts = self._parts
+        if parts is not None:
+            data = parts[index]
+            position = 2
+        else:
+            data = self._body
+            position = self._offsets[index] + 2
+        time_ms = data[position]
+        sequence = data[position + 2]
+        # What `read_integer` does for small numbers; a bisection asks for many.
+        if time_ms > _SMALL or sequence > _SMALL:
+            time_ms, position = read_integer(data, position)
+            sequence, position = read_integer(data, position)
+            return self._id(time_ms, sequence)
+        return self._time_ms + time_ms << 64 | self._sequence + sequence & UINT64_MAX
 
     def index_of(self, stream_id: StreamId) -> int:
         """Return the index of the first entry that is not before `stream_id`."""
         if stream_id <= self.key:
             return 0
-        if stream_id > MAX_ID:
-            return len(self)
         return bisect_left(range(len(self)), stream_id, key=self.id_at)
 
     def find(self, stream_id: StreamId) -> int | None:
@@ -237,17 +255,40 @@ class StreamNode:
             return None
         return index
 
-    def entry_at(self, index: int) -> Entry:
-        """Return the entry at `index`, deleted or not."""
-        data, position = self._place(index)
-        is_plain = data[position] & _SAME_FIELDS
-        stream_id, position = self._read_id(data, position + 2)
-        if is_plain:
+    def entry_at(self, index: int) -> Entry | None:
+        """Return the entry at `index`, or None where it is deleted."""
+        parts = self._parts
+        if parts is not None:
+            data = parts[index]
+            position = 0
+        else:
+            data = self._body
+            position = self._offsets[index]
+        flags = data[position]
+        if flags & _DELETED:
+            return None
+        time_ms = data[position + 2]
+        sequence = data[position + 4]
+        if time_ms > _SMALL or sequence > _SMALL:
+            time_ms, position = read_integer(data, position + 2)
+            sequence, position = read_integer(data, position)
+            stream_id = self._id(time_ms, sequence)
+        else:
+            stream_id = self._time_ms + time_ms << 64 | self._sequence + sequence & UINT64_MAX
+            position += 6
+        if flags & _SAME_FIELDS:
             names = self.fields.names
             words = [b""] * (2 * len(names))
             words[::2] = names
             for place in range(1, len(words), 2):
-                words[place], position = read_text(data, position)
+                head = data[position]
+                if 0x80 <= head < 0xC0:  # what `read_text` does for short strings
+                    start = position + 1
+                    position = start + (head & 0x3F)
+                    words[place] = data[start:position]
+                    position += 1
+                else:
+                    words[place], position = read_text(data, position)
             return stream_id, words
         count, position = read_integer(data, position)
         words = []
@@ -256,18 +297,10 @@ class StreamNode:
             words.append(word)
         return stream_id, words
 
-    def entries(self, indexes: range) -> Iterator[Entry]:
-        """Iterate over the entries at `indexes` that are not deleted."""
-        for index in indexes:
-            if not self.is_deleted(index):
-                yield self.entry_at(index)
-
-    def _read_id(self, data: bytes, position: int) -> tuple[StreamId, int]:
-        """Return the ID whose distance stands at `position`, and where the next element begins."""
-        time_ms, position = read_integer(data, position)
-        sequence, position = read_integer(data, position)
+    def _id(self, time_ms: int, sequence: int) -> StreamId:
+        """Return the ID that is so far from the master ID; either part wraps around."""
         time_ms += self._time_ms
-        return (time_ms & UINT64_MAX) << 64 | self._sequence + sequence & UINT64_MAX, position
+        return (time_ms & UINT64_MAX) << 64 | self._sequence + sequence & UINT64_MAX
 
     # --- as a listpack ---------------------------------------------------------------------------
 
@@ -317,14 +350,19 @@ class StreamNode:
         """Take over the entries that begin at `start`, walking over each."""
         size = len(self.fields.names)
         places: list[int] = []
+        previous = self.key - 1
         position = start
         while data[position] != END:
             places.append(position - start)
             flags = data[position]
             if flags > _KNOWN_FLAGS:
                 raise ListpackError(position, f"no entry of a stream has the flags {flags}")
-            _, position = read_integer(data, position + 2)
-            _, position = read_integer(data, position)
+            time_ms, position = read_integer(data, position + 2)
+            sequence, position = read_integer(data, position)
+            stream_id = self._id(time_ms, sequence)
+            if stream_id <= previous:
+                raise ListpackError(position, "the entries of a stream are not in order")
+            previous = stream_id
             elements = size
             if not flags & _SAME_FIELDS:
                 count, position = read_integer(data, position)
@@ -371,6 +409,6 @@ class StreamNode:
 
 def _distance(number: int) -> bytes:
     """Return the element of a distance, which wraps around as 64 bits do."""
-    if 0 <= number < len(SMALL_INTEGERS):
+    if 0 <= number <= _SMALL:
         return SMALL_INTEGERS[number]
     return integer_entry((number + _SIGN & UINT64_MAX) - _SIGN)

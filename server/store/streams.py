@@ -110,11 +110,22 @@ class Stream(Collection):
         now_id = now_ms << 64
         return now_id if now_ms > self.last_id >> 64 else self.last_id + 1
 
-    def append(self, stream_id: StreamId, words: list[bytes], limits: EncodingLimits) -> None:
-        """Add an entry beyond the last one; `words` are its fields and values in turn."""
+    def append(
+        self,
+        stream_id: StreamId,
+        words: list[bytes],
+        limits: EncodingLimits,
+        words_bytes: int | None = None,
+    ) -> None:
+        """Add an entry beyond the last one; `words` are its fields and values in turn.
+
+        Who knows it already tells how many bytes they are together.
+        """
         nodes = self._nodes
         node = nodes[-1] if nodes else None
-        if node is None or self._is_full(node, words, limits):
+        if words_bytes is None:
+            words_bytes = sum(map(len, words))
+        if node is None or self._is_full(node, words_bytes, limits):
             names = words[::2]
             if node is not None:
                 node.seal()
@@ -130,14 +141,14 @@ class Stream(Collection):
         self.last_id = stream_id
 
     @staticmethod
-    def _is_full(node: StreamNode, words: list[bytes], limits: EncodingLimits) -> bool:
+    def _is_full(node: StreamNode, words_bytes: int, limits: EncodingLimits) -> bool:
+        limit = limits.stream_node_max_entries
+        if limit and node.live_count + node.deleted_count >= limit:
+            return True
         limit_bytes = limits.stream_node_max_bytes
         if not 0 < limit_bytes <= NODE_SIZE_LIMIT:
             limit_bytes = NODE_SIZE_LIMIT
-        if node.listpack_bytes + sum(map(len, words)) >= limit_bytes:
-            return True
-        limit = limits.stream_node_max_entries
-        return bool(limit) and len(node) >= limit
+        return node.listpack_bytes + words_bytes >= limit_bytes
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -148,15 +159,33 @@ class Stream(Collection):
         nodes = self._nodes
         if not nodes:
             return
+        if is_reversed:
+            yield from self._entries_back(start, end)
+            return
         first = self._node_index(start)
-        last = self._node_index(end)
-        for place in range(last, first - 1, -1) if is_reversed else range(first, last + 1):
+        for place in range(first, len(nodes)):
             node = nodes[place]
-            begin = max(node.first_live, node.index_of(start) if place == first else 0)
-            stop = node.index_of(end + 1) if place == last else len(node)
-            yield from node.entries(
-                range(stop - 1, begin - 1, -1) if is_reversed else range(begin, stop)
-            )
+            begin = node.index_of(start) if place == first else 0
+            for index in range(max(begin, node.first_live), len(node)):
+                entry = node.entry_at(index)
+                if entry is not None:
+                    if entry[0] > end:
+                        return
+                    yield entry
+
+    def _entries_back(self, start: StreamId, end: StreamId) -> Iterator[Entry]:
+        """Iterate over the entries from `end` down to `start`; there must be nodes."""
+        nodes = self._nodes
+        last = self._node_index(end)
+        for place in range(last, -1, -1):
+            node = nodes[place]
+            stop = len(node) if place < last or end == MAX_ID else node.index_of(end + 1)
+            for index in range(stop - 1, node.first_live - 1, -1):
+                entry = node.entry_at(index)
+                if entry is not None:
+                    if entry[0] < start:
+                        return
+                    yield entry
 
     def _node_index(self, stream_id: StreamId) -> int:
         """Return the index of the node in which `stream_id` is, if it is in any.
@@ -176,7 +205,8 @@ class Stream(Collection):
             return None
         node = self._nodes[self._node_index(stream_id)]
         index = node.find(stream_id)
-        return None if index is None else node.entry_at(index)[1]
+        entry = None if index is None else node.entry_at(index)
+        return None if entry is None else entry[1]
 
     def newest_id(self) -> StreamId:
         """Return the ID of the last entry that there is; 0 where there is none."""

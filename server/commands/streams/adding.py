@@ -193,9 +193,10 @@ def xadd(ctx: ServerContext, argv: list[bytes]) -> Reply:
         raise CommandError(WRONG_TYPE)
     assert type(stream) is Stream
     stream_id = _id_to_add(ctx, stream, options)
-    if sum(map(len, words)) > NODE_SIZE_LIMIT:
+    words_bytes = sum(map(len, words))
+    if words_bytes > NODE_SIZE_LIMIT:
         raise CommandError(b"ERR Elements are too large to be stored")
-    stream.append(stream_id, words, ctx.limits)
+    stream.append(stream_id, words, ctx.limits, words_bytes)
     if is_new:
         db.set(key, stream)
     elif db.observed:
@@ -205,12 +206,14 @@ def xadd(ctx: ServerContext, argv: list[bytes]) -> Reply:
     id_text = format_id(stream_id)
     if options.trims and options.trim(stream):
         ctx.notify(EVENTS, b"xtrim", key)
+    if not ctx.engine.sinks:
+        return id_text  # nobody is told
     effect = argv.copy()
     if options.stream_id is None or not options.has_sequence:
         effect[id_index] = id_text
     if options.is_approximate:
         options.rewrite_trimming(effect, stream)
-    ctx.propagate_as(effect)
+    ctx.effects = [effect]
     return id_text
 
 

@@ -12,7 +12,7 @@ from ...engine import ServerContext
 from ...store.streams import Stream
 from ..arguments import parse_integer, syntax_error
 from .ids import parse_range_end, parse_range_start
-from .shared import entry_reply
+from .shared import entries_reply
 
 _READ: Final = Keys(1, 1, 1, ("RO", "ACCESS"))
 _EACH: Final = "O(N) where N is the number of entries returned"
@@ -79,4 +79,4 @@ def _range(
     if count == 0:
         return NULL_ARRAY
     entries = stream.entries(start, end, is_reversed=is_reversed)
-    return [entry_reply(*entry) for entry in islice(entries, count)]
+    return entries_reply(islice(entries, count))

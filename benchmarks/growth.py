@@ -46,6 +46,8 @@ class Collection:
     name: str
     add: Callable[[int, int], list[Word]]
     commands: tuple[str, ...]
+    #: How many elements one command adds.
+    batch: int = BATCH_COUNT
 
 
 def _members(first: int, count: int) -> list[str]:
@@ -133,6 +135,21 @@ COLLECTIONS = (
             "ZPOPMIN k",
         ),
     ),
+    Collection(
+        name="stream",
+        add=lambda first, count: ["XADD", "k", f"{first + 1}-0", "field", f"m{first:015d}"],
+        commands=(
+            "XADD k * field new@",
+            "XADD k MAXLEN ~ 2000000 * field new@",
+            "XLEN k",
+            "XRANGE k 500 500",
+            "XRANGE k 500 + COUNT 10",
+            "XREVRANGE k + - COUNT 1",
+            "XREAD COUNT 10 STREAMS k 500",
+            "XDEL k @",
+        ),
+        batch=1,
+    ),
 )
 
 
@@ -186,8 +203,10 @@ def measure(server: Server, collection: Collection, sizes: list[int]) -> Iterato
     for size in sorted(sizes, reverse=True):  # the largest first, when no freed memory is about
         client.run([["FLUSHALL"]])
         before_bytes = resident_bytes(server.process)
+        step = collection.batch
         for first in range(0, size, BATCH_COUNT):
-            client.run([collection.add(first, min(BATCH_COUNT, size - first))])
+            end = min(first + BATCH_COUNT, size)
+            client.run([collection.add(n, min(step, end - n)) for n in range(first, end, step)])
         if size == max(sizes):
             bytes_per_element = (resident_bytes(server.process) - before_bytes) / size
         for command in collection.commands:

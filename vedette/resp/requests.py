@@ -20,6 +20,7 @@ import hiredis
 
 from ..conf.quoting import UnbalancedQuotesError, split_arguments
 from ..errors import ProtocolError
+from .encode import encode_command
 
 INLINE_MAX_SIZE_BYTES: Final = 64 * 1024
 MULTIBULK_MAX_COUNT: Final = 2**31 - 1
@@ -31,6 +32,9 @@ UNAUTHENTICATED_MAX_BULK_BYTES: Final = 16384
 #: arrays inside arrays without end, too, so that many headers in a row add up. Matching inside a
 #: value is harmless: the strict parser gives the same requests.
 _find_long_header: Final = re.compile(rb"\*\d{4}").search
+
+#: A header of other types for which it would do so too.
+_find_other_header: Final = re.compile(rb"\n[~%>|]\d").search
 
 #: Fed behind everything: if it comes back as itself, the data before it was whole requests. Else
 #: it was taken for a part of an unfinished one (and that request is not taken over). A cached
@@ -123,13 +127,13 @@ class RequestParser:
             plain = _plain_lines(data)
             if plain is not None:
                 return plain, None
+        if self._is_strict or data[:1] != b"*" or _find_long_header(data) is not None:
+            self._buffer += data
+            return self._parse_strictly()
         if (
-            self._is_strict
-            or data[:1] != b"*"
-            or _find_long_header(data) is not None
             # Types that are not requests' but that hiredis would give as strings or as lists: + = (
             # as arguments, ~ % > | as requests. A byte is found ten times faster by its number.
-            or (43 in data and b"\n+" in data)
+            (43 in data and b"\n+" in data)
             or (61 in data and b"\n=" in data)
             or (40 in data and b"\n(" in data)
             or (126 in data and b"\n~" in data)
@@ -137,6 +141,9 @@ class RequestParser:
             or (62 in data and b"\n>" in data)
             or (124 in data and b"\n|" in data)
         ):
+            checked = _parse_checked(data)
+            if checked is not None:
+                return checked, None
             self._buffer += data
             return self._parse_strictly()
         reader = self._reader
@@ -281,6 +288,30 @@ class RequestParser:
             return split_arguments(line.removesuffix(b"\r"))
         except UnbalancedQuotesError as error:
             raise ProtocolError("Protocol error: unbalanced quotes in request") from error
+
+
+def _parse_checked(data: bytes) -> list[list[bytes]] | None:
+    """Return the requests that `data` exactly is, or None if it may be anything else.
+
+    For data in which lines begin like other types, as values do that are `+`, `>` or `~`: hiredis
+    would take the types too, so what it gives is encoded again. Takes a fifth of the time that the
+    strict parser does.
+    """
+    if _find_other_header(data) is not None:
+        return None
+    reader = hiredis.Reader()
+    reader.feed(data + _MARKER)
+    requests: list[list[bytes]] = []
+    try:
+        while (request := reader.gets()) is not _MARKER_VALUE:
+            if request is False:
+                return None  # incomplete
+            requests.append(request)
+        if b"".join(map(encode_command, requests)) != data:
+            return None
+    except (hiredis.HiredisError, TypeError):
+        return None
+    return [request for request in requests if request]
 
 
 def _plain_lines(data: bytes) -> list[list[bytes]] | None:

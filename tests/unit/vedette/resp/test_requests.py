@@ -16,7 +16,7 @@ from vedette.resp.requests import INLINE_MAX_SIZE_BYTES, RequestParser
 PING = b"*1\r\n$4\r\nPING\r\n"
 
 arguments = st.binary(max_size=40) | st.sampled_from(
-    [b"", b"\r\n", b"*1\r\n", b"*12345\r\n", b"$3"]
+    [b"", b"\r\n", b"*1\r\n", b"*12345\r\n", b"$3", b"+", b">", b"~", b"(1", b"+a\r\n+", b"%9"]
 )
 requests = st.lists(arguments, min_size=1, max_size=5)
 
@@ -111,6 +111,9 @@ def test_a_huge_count_allocates_nothing() -> None:
 
     assert parser.parse(b"*2147483647\r\n$4\r\nPING\r\n") == ([], None)
     assert parser.buffered_bytes == 4
+    for header in (b"%999999999", b"~999999999", b">999999999"):
+        found, _ = RequestParser().parse(b"*1\r\n$1\r\n+\r\n" + header + b"\r\n")
+        assert found == [[b"+"], [header]]  # an inline command
 
 
 def test_headers_inside_headers_cost_no_time() -> None:

@@ -56,6 +56,7 @@ drill: venv ## rehearse a failover on real processes
 
 bench: venv ## measure beside redis-server and redis-sentinel (needs both)
 	$(BIN)/python -m benchmarks.server
+	$(BIN)/python -m benchmarks.append_only
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.failover --runs $(RUNS)
 	$(BIN)/python -m benchmarks.scale

@@ -1,0 +1,109 @@
+"""`vedette backup` of servers under load: a copy of one instant, verified, that loads again."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.support.processes import ServerProcess, VedetteServer, free_port
+from tests.support.redis import RedisServer
+from vedette_cli.main import cli
+
+
+def backup(*words: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["backup", *(str(word) for word in words)])
+
+
+@pytest.mark.parametrize("kind", [VedetteServer, RedisServer])
+def test_a_backup_under_load_is_of_one_instant_and_loads_again(
+    kind: type[VedetteServer] | type[RedisServer], tmp_path: Path
+) -> None:
+    """Two keys that only transactions change are equal in it. The server goes on meanwhile."""
+    path = tmp_path / "copy.rdb"
+    server: ServerProcess
+    with kind({"enable-debug-command": "yes"}) as server:
+        server.call("DEBUG", "POPULATE", "20000")
+        server.call("RPUSH", "list", *range(1000))
+        stop = threading.Event()
+
+        def write() -> None:
+            with contextlib.closing(server.connect()) as client:
+                number = 0
+                while not stop.is_set():
+                    number += 1
+                    for words in (
+                        ("MULTI",),
+                        ("SET", "x", number),
+                        ("SET", "y", number),
+                        ("EXEC",),
+                    ):
+                        client.call(*words)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            result = backup(f"127.0.0.1:{server.port}", path)
+        finally:
+            stop.set()
+            writer.join()
+        assert result.exit_code == 0, result.output
+        assert "1 list" in result.output
+        assert server.info("replication")["connected_slaves"] == "0"
+    with VedetteServer({"dbfilename": path.name}, directory=tmp_path) as restored:
+        assert restored.call("GET", "x") == restored.call("GET", "y")
+        assert restored.call("LLEN", "list") == 1000
+        assert restored.call("DBSIZE") >= 20001
+
+
+def test_a_failed_backup_leaves_the_one_before_and_nothing_else(tmp_path: Path) -> None:
+    """Nobody listens, a password is missing, or what answers is no server."""
+    path = tmp_path / "copy.rdb"
+    path.write_bytes(b"yesterday's")
+    result = backup(f"127.0.0.1:{free_port()}", path)
+    assert result.exit_code == 1
+    assert "Connection refused" in result.output
+    with VedetteServer({"requirepass": "secret"}) as server:
+        result = backup(f"127.0.0.1:{server.port}", path)
+        assert result.exit_code == 1
+        assert "NOAUTH" in result.output
+        result = backup(f"redis://:wrong@127.0.0.1:{server.port}", path)
+        assert result.exit_code == 1
+        assert path.read_bytes() == b"yesterday's"
+        result = backup(f"redis://:secret@127.0.0.1:{server.port}", path)
+        assert result.exit_code == 0, result.output
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        result = backup(
+            f"127.0.0.1:{listener.getsockname()[1]}", tmp_path / "other.rdb", "--timeout", "1"
+        )
+    assert result.exit_code == 1
+    assert "no data" in result.output
+    assert [each.name for each in tmp_path.iterdir()] == ["copy.rdb"]
+
+
+def test_a_backup_that_does_not_verify_is_not_kept(tmp_path: Path) -> None:
+    """A server whose disk or memory lies: the copy is decoded before it gets its name."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                for reply in (b"+PONG\r\n", b"+OK\r\n", b"+OK\r\n"):
+                    connection.recv(4096)
+                    connection.sendall(reply)
+                connection.recv(4096)
+                connection.sendall(b"+FULLRESYNC " + b"a" * 40 + b" 0\r\n$12\r\nREDIS0010xxx")
+                connection.recv(4096)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        result = backup(f"127.0.0.1:{listener.getsockname()[1]}", tmp_path / "copy.rdb")
+        thread.join()
+
+    assert result.exit_code == 1
+    assert "what the server sent cannot be loaded: corrupt RDB data" in result.output
+    assert list(tmp_path.iterdir()) == []

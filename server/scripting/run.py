@@ -173,6 +173,7 @@ def _lend(session: Session, caller: Session) -> None:
     session.local_address = caller.local_address
     session.created_ms = caller.created_ms
     session.user = caller.user
+    session.is_script = True
     session.is_unix_socket = caller.is_unix_socket
     session.name = caller.name
     session.database_index = caller.database_index

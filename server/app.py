@@ -332,6 +332,7 @@ class _Server:
 
         What became safe by that may end waits, and the requests behind those write again.
         """
+        self.engine.client_eviction.after_batch()
         self.engine.memory.after_batch()
         self._aof.flush()
         while self.engine.has_woken:

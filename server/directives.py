@@ -307,6 +307,7 @@ MAX_MEMORY_POLICY: Final = Directive(
 )
 MAX_MEMORY_SAMPLES: Final = Directive("maxmemory-samples", Integer(1, 64), 5)
 MAX_MEMORY_EVICTION_TENACITY: Final = Directive("maxmemory-eviction-tenacity", Integer(0, 100), 10)
+MAX_MEMORY_CLIENTS: Final = Directive("maxmemory-clients", Memory(allows_percent=True), 0)
 REPLICA_IGNORE_MAX_MEMORY: Final = Directive(
     "replica-ignore-maxmemory", YesNo(), True, aliases=("slave-ignore-maxmemory",)
 )
@@ -435,6 +436,7 @@ _CONSTANTS: Final[tuple[Directive[Any], ...]] = (
     MAX_MEMORY_POLICY,
     MAX_MEMORY_SAMPLES,
     MAX_MEMORY_EVICTION_TENACITY,
+    MAX_MEMORY_CLIENTS,
     REPLICA_IGNORE_MAX_MEMORY,
     LFU_LOG_FACTOR,
     LFU_DECAY_TIME,
@@ -494,7 +496,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive(
         "propagation-error-behavior", Choice("ignore", "panic", "panic-on-replicas"), "ignore"
     ),
-    Directive("maxmemory-clients", Memory(allows_percent=True), 0),
     Directive("list-max-listpack-size", _ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
     Directive("list-compress-depth", Integer(), 0),
     *TLS_WITHOUT_EFFECT,

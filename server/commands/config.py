@@ -92,6 +92,7 @@ def config_rewrite(ctx: ServerContext, argv: list[bytes]) -> Reply:
 def config_resetstat(ctx: ServerContext, argv: list[bytes]) -> Reply:
     ctx.statistics = Statistics()
     ctx.engine.memory.reset_statistics()
+    ctx.engine.client_eviction.evicted_count = 0
     ctx.engine.expiry_cycle.stale_share = 0.0
     ctx.engine.expiry_cycle.capped_count = 0
     ctx.engine.expire_cycle_s = 0.0

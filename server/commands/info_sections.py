@@ -231,7 +231,7 @@ def stats(ctx: ServerContext) -> Fields:
         "expired_time_cap_reached_count": cycle.capped_count,
         "expire_cycle_cpu_milliseconds": round(engine.expire_cycle_s * 1000),
         "evicted_keys": engine.memory.evicted_keys,
-        "evicted_clients": 0,
+        "evicted_clients": engine.client_eviction.evicted_count,
         "total_eviction_exceeded_time": engine.memory.exceeded_ms[0],
         "current_eviction_exceeded_time": engine.memory.exceeded_ms[1],
         "keyspace_hits": statistics.keyspace_hits,

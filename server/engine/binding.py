@@ -143,6 +143,9 @@ def bind_configuration(engine: ServerEngine) -> None:
         d.LFU_DECAY_TIME,
         d.LAZYFREE_LAZY_SERVER_DEL,
     )
+    configuration.on_change(
+        engine.client_eviction.apply_settings, d.MAX_MEMORY_CLIENTS, d.MAX_MEMORY
+    )
     control_access()
     limit_encodings()
     notify()
@@ -156,6 +159,7 @@ def bind_configuration(engine: ServerEngine) -> None:
     serve()
     replicate()
     engine.memory.apply_settings()
+    engine.client_eviction.apply_settings()
 
 
 def _switch_aof(engine: ServerEngine) -> None:

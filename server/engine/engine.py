@@ -41,6 +41,7 @@ from ..store.expiry_cycle import ExpiryCycle
 from ..store.keyspace import Keyspace
 from ..store.local_expiries import LocalExpiries
 from .binding import bind_configuration
+from .client_eviction import ClientEviction
 from .context import ServerContext
 from .host import Host, ProcessFacts
 from .keyspace_events import KeyspaceEvents
@@ -169,6 +170,7 @@ class ServerEngine(Engine):
             at_batch_end=lambda act: self.at_batch_end.append(act),
         )
         self.memory = Memory(self)
+        self.client_eviction = ClientEviction(self)
         self.usage_notes = UsageNotes(self, self.memory.usage)
         bind_configuration(self)
 
@@ -502,6 +504,7 @@ class ServerEngine(Engine):
         for database in self.keyspace.databases:
             database.close_gaps()
         self.usage_notes.on_tick()
+        self.client_eviction.review()
         self.review_limits()
         if self.saves.is_scheduled and self.background.active is None:
             self.saves.is_scheduled = False

@@ -9,7 +9,6 @@ everything is cancelled.
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -212,7 +211,7 @@ class _Server:
             if master is not None:
                 start_following(self.engine, master, _now_ms(), is_starting=True)
             await self._load()
-            self._calm_collector()
+            self._host.collector.tune()
             nursery.start_soon(self._aof.run, name="append-only file")
             nursery.start_soon(self._replication.run, name="replication")
             nursery.start_soon(self._host.keep_snapshots, name="snapshots")
@@ -229,6 +228,7 @@ class _Server:
             self.pump.stop_accepting()
             await self._drain()
             nursery.cancel_scope.cancel()
+        self._host.collector.close()
         self._aof.finish()
         if self._migrations is not None:
             self._migrations.close()
@@ -303,6 +303,7 @@ class _Server:
             await trio.sleep(1 / max(1, min(500, self._configuration[directives.HZ])))
             engine.on_tick(_now_ms())
             engine.expire_waits()
+            self._host.collector.on_tick(engine.commands_processed)
             self._replication.advance_failover()
             self._aof.tick()
             if self._migrations is not None:
@@ -349,13 +350,6 @@ class _Server:
     def _settle_synced(self) -> None:
         self._replication.link.on_synced()
         self.pump.settle()
-
-    @staticmethod
-    def _calm_collector() -> None:
-        """Keep what was built at start, the loaded dataset above all, out of every collection."""
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
 
     # --- settings --------------------------------------------------------------------------------
 

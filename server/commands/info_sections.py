@@ -221,6 +221,7 @@ def stats(ctx: ServerContext) -> Fields:
     engine = ctx.engine
     statistics = ctx.statistics
     cycle = engine.expiry_cycle
+    pauses = engine.host.collector_pauses()
     return {
         **info_sections.traffic_fields(engine, engine.rates),
         "sync_full": statistics.sync_full,
@@ -250,6 +251,9 @@ def stats(ctx: ServerContext) -> Fields:
         "tracking_total_keys": engine.tracked_keys.key_count,
         "tracking_total_items": engine.tracked_keys.item_count,
         "tracking_total_prefixes": engine.tracked_keys.prefix_count,
+        "gc_collections": pauses.count,
+        "gc_pause_total_usec": int(pauses.total_s * 1e6),
+        "gc_pause_max_usec": int(pauses.longest_s * 1e6),
         **info_sections.error_fields(engine),
         "dump_payload_sanitizations": 0,
         "total_reads_processed": engine.reads_processed,

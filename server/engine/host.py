@@ -41,6 +41,15 @@ class ProcessFacts:
     machine_memory_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectorPauses:
+    """How often and how long the collector of garbage cycles has kept everybody waiting."""
+
+    count: int = 0
+    total_s: float = 0.0
+    longest_s: float = 0.0
+
+
 class Host(Protocol):
     """The process as commands see it."""
 
@@ -93,6 +102,9 @@ class Host(Protocol):
 
     def allocator_report(self) -> str:
         """Return the allocators' books as text (MEMORY MALLOC-STATS)."""
+
+    def collector_pauses(self) -> CollectorPauses:
+        """Return what the collector of garbage cycles has taken since the start."""
 
     def release_memory(self) -> None:
         """Give free memory back to the system (MEMORY PURGE)."""

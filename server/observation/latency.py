@@ -18,6 +18,7 @@ FAST_COMMAND: Final = "fast-command"
 UNBLOCKING: Final = "command-unblocking"
 EXPIRE_CYCLE: Final = "expire-cycle"
 EVICTION_CYCLE: Final = "eviction-cycle"
+GARBAGE_COLLECTION: Final = "garbage-collection"
 FORK: Final = "fork"
 
 

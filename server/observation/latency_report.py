@@ -14,6 +14,7 @@ from .latency import (
     EXPIRE_CYCLE,
     FAST_COMMAND,
     FORK,
+    GARBAGE_COLLECTION,
     UNBLOCKING,
     LatencyMonitor,
     Series,
@@ -54,6 +55,10 @@ _ADVICE: Final[dict[str, tuple[str, ...]]] = {
     EVICTION_CYCLE: (
         "Evicting took long: 'maxmemory-eviction-tenacity' bounds how long it may at a time, and"
         " 'lazyfree-lazy-eviction' has large values freed bit by bit.",
+    ),
+    GARBAGE_COLLECTION: (
+        "Collections of garbage cycles look at no more than some thousand objects, but for MEMORY"
+        " PURGE, and for those that an idle server makes: if they take long, it is the machine.",
     ),
     FORK: (
         "A fork copies the page tables of the process: its time grows with the memory in use. Save"

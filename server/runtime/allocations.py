@@ -10,7 +10,6 @@ in many pieces adds 0.04 us a piece. See docs/adr/0024.
 from __future__ import annotations
 
 import ctypes
-import gc
 import re
 import resource
 import sys
@@ -104,10 +103,7 @@ class Allocations:
         return "\n".join(lines)
 
     def release(self) -> None:
-        """Give free memory back to the system; takes a collection of all objects."""
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
+        """Give free memory back to the system."""
         self._trim(0)
 
 

@@ -182,7 +182,8 @@ def start_child(
     report_reader, report_writer = os.pipe()
     forked_at_s = time.monotonic()
     # Keeps the collector's bookkeeping, which lies beside the objects, from being written to and
-    # thereby copied.
+    # thereby copied. A running server has set nearly all of it aside already (`collector.py`).
+    has_set_aside = gc.get_freeze_count() > 0
     gc.freeze()
     # A signal that came before the child has dropped the handlers would be told to the parent's
     # trio through the descriptor they share.
@@ -196,7 +197,8 @@ def start_child(
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        gc.unfreeze()
+        if not has_set_aside:
+            gc.unfreeze()
         os.close(report_writer)
     return Child(pid, report_reader, leftover(pid) if leftover else None, forked_at_s)
 

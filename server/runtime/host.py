@@ -27,8 +27,8 @@ from vedette.types import RunId
 
 from .. import directives
 from ..engine.datasets import saved_databases
-from ..engine.host import ProcessFacts, SaveInProgress, ShutdownRequest
-from ..observation.latency import FORK
+from ..engine.host import CollectorPauses, ProcessFacts, SaveInProgress, ShutdownRequest
+from ..observation.latency import FORK, GARBAGE_COLLECTION
 from ..persistence.aof.log import AofState
 from ..persistence.background import ChildKind
 from ..persistence.rdb.encode import BATCH_SIZE, encode_records
@@ -42,6 +42,7 @@ from ..replication.feed import EVERYTHING, SnapshotContent
 from .allocations import Allocations, UncountedError, resident_bytes
 from .child import Child, ChildStatus
 from .child_progress import SharedProgress, sleep_for_keys
+from .collector import Collector
 from .saving import save_in_foreground, start_background_save
 
 if TYPE_CHECKING:
@@ -65,12 +66,17 @@ class ServerHost:
         self._progress: SharedProgress | None = None
         #: Set when a child was started; replaced by the task that waits for it.
         self._child_started = trio.Event()
+        self.collector = Collector(self._on_collector_pause)
         #: None: the allocators cannot be asked, and the resident size has to do.
         self._allocations: Allocations | None = None
         try:
             self._allocations = Allocations()
         except UncountedError as error:
             log.warning("memory.not_counted", error=str(error))
+
+    def _on_collector_pause(self, took_ms: float) -> None:
+        if self._engine is not None:
+            self._engine.latency.note(GARBAGE_COLLECTION, took_ms, self._now_ms())
 
     def attach(self, engine: ServerEngine) -> None:
         """Take the engine whose dataset is saved."""
@@ -306,8 +312,13 @@ class ServerHost:
 
     def release_memory(self) -> None:
         """See `Host`."""
+        self.collector.collect_all()
         if self._allocations is not None:
             self._allocations.release()
+
+    def collector_pauses(self) -> CollectorPauses:
+        """See `Host`."""
+        return self.collector.pauses()
 
     def cpu_seconds(self) -> tuple[float, float, float, float]:
         """See `Host`."""

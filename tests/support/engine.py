@@ -11,7 +11,7 @@ import hiredis
 from server.commands import command_table
 from server.config import Configuration, load_configuration
 from server.engine import ServerEngine
-from server.engine.host import ProcessFacts, SaveInProgress, ShutdownRequest
+from server.engine.host import CollectorPauses, ProcessFacts, SaveInProgress, ShutdownRequest
 from vedette.clients import Session
 from vedette.conf import parse_text
 from vedette.resp.encode import encode_command
@@ -100,6 +100,9 @@ class FakeHost:
 
     def allocator_report(self) -> str:
         return "report"
+
+    def collector_pauses(self) -> CollectorPauses:
+        return CollectorPauses(count=3, total_s=0.002, longest_s=0.001)
 
     def release_memory(self) -> None:
         self.asked.append("release")

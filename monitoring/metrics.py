@@ -13,6 +13,7 @@ from typing import Final
 from prometheus_client.metrics_core import Metric
 
 from . import (
+    drill_metrics,
     failovers,
     native,
     node_families,
@@ -48,6 +49,7 @@ ALL_SPECS: Final[tuple[Spec, ...]] = (
     *sentinel_meter.SPECS,
     *failovers.SPECS,
     *scrapes.SPECS,
+    *drill_metrics.SPECS,
 )
 
 #: The directives that `server_metrics` has a use for.

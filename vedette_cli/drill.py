@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import click
@@ -20,6 +21,8 @@ from drills.runtime.lab import LabError
 from drills.runtime.runner import DrillError, DrillSettings, run_drill
 from drills.runtime.stopping import stopped_by_signals
 from drills.scenarios import NAMES, SCENARIOS
+from monitoring.drill_metrics import DrillOutcome, merge_outcome
+from vedette.runtime.durable_file import write_durably
 
 from .lab_options import EXIT_FAILED, EXIT_PASSED, EXIT_UNABLE, lab_options
 
@@ -69,6 +72,13 @@ def list_drills() -> None:
     metavar="[FILE]",
     help="Write the report as JSON to FILE, or to standard output instead of the table.",
 )
+@click.option(
+    "--metrics",
+    "metrics_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Put the outcome into FILE, for the textfile collector of node_exporter.",
+)
 @click.option("--keep", is_flag=True, help="Keep configuration, logs and the history.")
 def run(
     name: str,
@@ -83,6 +93,7 @@ def run(
     seed: int | None,
     outage_ms: int | None,
     json_target: str | None,
+    metrics_path: Path | None,
     keep: bool,
 ) -> None:
     """Run DRILL in a laboratory of its own.
@@ -115,6 +126,8 @@ def run(
     if isinstance(result, signal.Signals):
         sys.exit(128 + result)  # as a shell reports a program that a signal ended
     _write_report(result, json_target)
+    if metrics_path is not None:
+        _write_metrics(result, metrics_path)
     sys.exit(EXIT_PASSED if result.passed else EXIT_FAILED)
 
 
@@ -136,6 +149,24 @@ async def _run_until_stopped(
         return await run_drill(settings, directory, display, keeps=keeps)
     # Reached only when a signal cancelled the block above; every process is gone.
     return received[0]
+
+
+def _write_metrics(report: Report, path: Path) -> None:
+    """Put the outcome into a file that may have those of other drills."""
+    findings = report.findings
+    outage_ms = findings.outage.max_ms
+    outcome = DrillOutcome(
+        drill=report.scenario.name,
+        passed=report.passed,
+        ended_s=time.time(),
+        outage_s=None if outage_ms is None else outage_ms / 1000,
+        lost_writes=None if findings.writes is None else len(findings.writes.lost),
+    )
+    try:
+        before = path.read_text() if path.exists() else ""
+        write_durably(str(path), merge_outcome(before, outcome).encode())
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"cannot write {path}: {error}") from error
 
 
 def _write_report(report: Report, json_target: str | None) -> None:

@@ -58,6 +58,7 @@ def test_wheel_brings_the_programs_and_every_module(wheel: Path) -> None:
     for package in PACKAGES:
         for module in (ROOT / package).rglob("*.py"):
             assert module.relative_to(ROOT).as_posix() in names
+    assert {"monitoring/alerts/vedette.yml", "monitoring/dashboards/vedette.json"} <= names
 
 
 def test_wheel_needs_nothing_that_must_be_compiled(wheel: Path) -> None:

@@ -1,0 +1,59 @@
+"""The outcome of drills as a text file."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from monitoring.drill_metrics import DrillOutcome, merge_outcome
+
+
+def outcome(drill: str = "crash", *, passed: bool = True, ended_s: float = 100.0) -> DrillOutcome:
+    return DrillOutcome(drill=drill, passed=passed, ended_s=ended_s, outage_s=1.5, lost_writes=2)
+
+
+def samples_of(text: str) -> dict[str, float]:
+    return {
+        f"{sample.name}{{{sample.labels['drill']}}}": sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_outcome_is_written() -> None:
+    """Result, times, outage and loss."""
+    assert samples_of(merge_outcome("", outcome())) == {
+        "vedette_drill_last_result{crash}": 1,
+        "vedette_drill_last_run_timestamp_seconds{crash}": 100,
+        "vedette_drill_last_pass_timestamp_seconds{crash}": 100,
+        "vedette_drill_write_outage_seconds{crash}": 1.5,
+        "vedette_drill_lost_acknowledged_writes{crash}": 2,
+    }
+
+
+def test_failure_leaves_the_last_pass_and_other_drills_standing() -> None:
+    """Else an alert on a drill that is overdue would never fire."""
+    text = merge_outcome("", outcome())
+    text = merge_outcome(text, outcome("hang"))
+    samples = samples_of(merge_outcome(text, outcome(passed=False, ended_s=300)))
+
+    assert samples["vedette_drill_last_result{crash}"] == 0
+    assert samples["vedette_drill_last_run_timestamp_seconds{crash}"] == 300
+    assert samples["vedette_drill_last_pass_timestamp_seconds{crash}"] == 100
+    assert samples["vedette_drill_last_result{hang}"] == 1
+
+
+def test_what_was_not_measured_leaves_no_series_of_before() -> None:
+    """A number of another run would be taken for this one's."""
+    text = merge_outcome("", outcome())
+    blind = DrillOutcome(drill="crash", passed=False, ended_s=200, outage_s=None, lost_writes=None)
+
+    assert not any(
+        "lost" in name or "outage" in name for name in samples_of(merge_outcome(text, blind))
+    )
+
+
+def test_file_of_something_else_is_not_overwritten() -> None:
+    """A slip of the hand may name any file."""
+    with pytest.raises(ValueError, match="Invalid labels"):
+        merge_outcome("{ this is no exposition\n", outcome())

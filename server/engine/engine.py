@@ -34,6 +34,7 @@ from ..persistence.save_points import SaveStatus
 from ..replication.propagation import encode_effect
 from ..replication.state import Replication
 from ..scripting import Scripting
+from ..scripting.audience import Audience
 from ..scripting.run import OUT_OF_MEMORY as OUT_OF_MEMORY_TEXT
 from ..scripting.scripting import RUNNING_SCRIPTS
 from ..store.database import Database
@@ -133,6 +134,8 @@ class ServerEngine(Engine):
         self._deletions: list[tuple[int, list[bytes]]] = []
         #: Effects collected while EXEC runs, or None outside.
         self._transaction: list[tuple[int, list[bytes]]] | None = None
+        #: Those of them, from one place to before another, of which not everybody is told.
+        self._restricted: list[tuple[int, int, Audience]] = []
         #: What `notify-keyspace-events` asks for; changed by `set_notified_events` only.
         self.notified_events = KeyspaceEvents.NONE
         self.is_replica = False
@@ -310,11 +313,11 @@ class ServerEngine(Engine):
     # --- scripts ---------------------------------------------------------------------------------
 
     def call_from_script(
-        self, session: Session, row: CommandRow, argv: list[bytes], *, is_propagated: bool
+        self, session: Session, row: CommandRow, argv: list[bytes], audience: Audience
     ) -> Reply | Block:
         """Run and account for a command of a script, whose gates are passed.
 
-        Effects join the unit that was begun; unless `is_propagated`, nobody is told of them.
+        Effects join the unit that was begun, of which only `audience` is told.
         """
         self.enter(session)
         context = self.context
@@ -336,8 +339,8 @@ class ServerEngine(Engine):
         self.commands_processed += 1
         if self.is_watching_calls or elapsed >= self.slow_call_s:
             self.on_call(session, row, argv, elapsed)
-        if not is_propagated:
-            del self._transaction[size_before:]
+        if audience is not Audience.ALL:
+            self._restricted.append((size_before, len(self._transaction), audience))
         return reply
 
     @contextmanager
@@ -346,12 +349,14 @@ class ServerEngine(Engine):
         context = self.context
         kept = (context.session, context.now_ms, context.changes, context.effects)
         unit, self._transaction = self._transaction, None
+        restricted, self._restricted = self._restricted, []
         context.changes = 0
         context.effects = None
         try:
             yield
         finally:
             self._transaction = unit
+            self._restricted = restricted
             session, context.now_ms, context.changes, context.effects = kept
             self.enter(session)
 
@@ -594,6 +599,21 @@ class ServerEngine(Engine):
             for sink in self.sinks:
                 sink.append(encoded)
 
+    def _send_by_audience(self, effects: list[tuple[int, list[bytes]]]) -> None:
+        """Send to each sink what of one unit is not kept from it (`redis.set_repl`)."""
+        encoded = [(database, encode_effect(command)) for database, command in effects]
+        for sink in self.sinks:
+            own = Audience.FILE if sink is self.aof else Audience.REPLICAS
+            kept_from_it = {
+                place
+                for start, end, audience in self._restricted
+                if own not in audience
+                for place in range(start, end)
+            }
+            part = [effect for place, effect in enumerate(encoded) if place not in kept_from_it]
+            if part:
+                sink.append(part)
+
     @property
     def is_in_transaction(self) -> bool:
         """Whether EXEC is running."""
@@ -602,11 +622,15 @@ class ServerEngine(Engine):
     def begin_transaction(self) -> None:
         """Collect effects from now on, to leave as one unit."""
         self._transaction = []
+        self._restricted = []
 
     def end_transaction(self) -> None:
         """Send what was collected since `begin_transaction`."""
-        effects, self._transaction = self._transaction, None
-        self._propagate_unit(effects or [])
+        effects, self._transaction = self._transaction or [], None
+        if self._restricted:
+            self._send_by_audience(effects)
+        else:
+            self._propagate_unit(effects)
         if self.has_woken:
             self.serve_woken()
 

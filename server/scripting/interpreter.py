@@ -364,7 +364,9 @@ class Interpreter:
         return self.runner
 
     def _call(self, *arguments: Any) -> Any:
-        runner = self._running(b"redis.call/pcall")
+        runner = self.runner
+        if runner is None:
+            runner = self._running(b"redis.call/pcall")
         return runner.call(_argv(arguments))
 
     def _pcall(self, *arguments: Any) -> Any:
@@ -484,12 +486,13 @@ def _argv(arguments: tuple[Any, ...]) -> list[bytes]:
     """
     if not arguments:
         raise ScriptError(_NO_ARGUMENT)
-    argv = []
-    for argument in arguments:
-        text = argument if type(argument) is bytes else _text(argument)
-        if text is None:
-            raise ScriptError(_NOT_STRINGS)
-        argv.append(text)
+    argv = list(arguments)
+    for index, argument in enumerate(argv):
+        if type(argument) is not bytes:
+            text = _text(argument)
+            if text is None:
+                raise ScriptError(_NOT_STRINGS)
+            argv[index] = text
     return argv
 
 

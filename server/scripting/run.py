@@ -12,6 +12,7 @@ from vedette.errors import CommandError
 from vedette.resp.replies import ErrorReply
 
 from .. import directives
+from .audience import Audience
 from .conversion import to_lua
 from .interpreter import ScriptError
 from .shebang import ScriptFlags
@@ -65,12 +66,12 @@ class Run:
         self._is_read_only = is_read_only or flags.no_writes
         self._may_exceed_memory = flags.allow_oom
         self._was_out_of_memory = engine.memory.is_exceeded
-        self._replication_flags = 3
+        self._audience = Audience.ALL
         self._is_calling = False
         self._table = interpreter.table
         self._clock = engine.clock
         self.started_s = self._clock()
-        _lend(session, caller)
+        session.stand_in_for(caller)
         self.session = session
 
     @property
@@ -96,9 +97,7 @@ class Run:
         self.session.protocol = self.protocol
         self._is_calling = True
         try:
-            reply = engine.call_from_script(
-                self.session, callee.row, argv, is_propagated=bool(self._replication_flags & 2)
-            )
+            reply = engine.call_from_script(self.session, callee.row, argv, self._audience)
         finally:
             self._is_calling = False
         if callee.is_read and self.caller.tracking is not None:
@@ -154,7 +153,7 @@ class Run:
 
     def set_replication(self, flags: int) -> None:
         """See `Runner`."""
-        self._replication_flags = flags
+        self._audience = Audience(flags)
 
     def is_killed(self) -> bytes | None:
         """See `Runner`."""
@@ -164,19 +163,3 @@ class Run:
                 return None
         self.engine.scripting.serve_others(self)
         return _KILLED if self.is_kill_requested else None
-
-
-def _lend(session: Session, caller: Session) -> None:
-    """Have `session` be the caller's in all that commands of a script may ask of it."""
-    session.id = caller.id
-    session.address = caller.address
-    session.local_address = caller.local_address
-    session.created_ms = caller.created_ms
-    session.user = caller.user
-    session.is_script = True
-    session.is_unix_socket = caller.is_unix_socket
-    session.name = caller.name
-    session.database_index = caller.database_index
-    session.is_deaf = caller.is_deaf
-    session.is_no_touch = caller.is_no_touch
-    session.kind = caller.kind

@@ -63,6 +63,11 @@ _SAVING_BROKEN: Final = CommandError(
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to"
     b" disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
 )
+_AOF_BROKEN: Final = (
+    b"MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to"
+    b" disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts. AOF error:"
+    b" %b"
+)
 _READ_ONLY_COMMAND: Final = CommandError(
     b"ERR Can not execute a script with write flag using *_ro command."
 )
@@ -99,6 +104,7 @@ class Scripting:
         self.callees = Callees(engine)
         #: In which they call it.
         self._session = Session(0)
+        self._session.is_script = True
         #: Scripts may call what they may not, for tests of what comes of it.
         self.allows_all_commands = False
         #: The run in progress, or None.
@@ -292,6 +298,8 @@ class Scripting:
                 raise _READ_ONLY_REPLICA
             if engine.is_saving_broken and not session.is_deaf:
                 raise _SAVING_BROKEN
+            if engine.aof.error and not session.is_deaf:
+                raise CommandError(_AOF_BROKEN % engine.aof.error.encode())
             if is_read_only:
                 raise _READ_ONLY_COMMAND
             refusal = None if session.is_deaf else engine.refusal_of_write()

@@ -261,6 +261,23 @@ class Session:
         self.transaction_shared_flags = ~Flag.NONE
         self.recheck()
 
+    def stand_in_for(self, other: Session) -> None:
+        """Be `other` in all that commands may ask of a session, until the next call.
+
+        For what runs commands on behalf of a client, and is no connection.
+        """
+        self.id = other.id
+        self.address = other.address
+        self.local_address = other.local_address
+        self.created_ms = other.created_ms
+        self.user = other.user
+        self.name = other.name
+        self.database_index = other.database_index
+        self.is_deaf = other.is_deaf
+        self.is_no_touch = other.is_no_touch
+        self.is_unix_socket = other.is_unix_socket
+        self._kind = other._kind
+
     def take_user(self, user: User | None, *, is_authenticated: bool) -> None:
         """Make the session one of `user`, logged in or not."""
         self.user = user

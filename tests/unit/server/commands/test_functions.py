@@ -138,6 +138,21 @@ def test_a_replica_runs_what_does_not_write(is_queued: bool) -> None:
     assert engine.call("EVAL", script, 0) == (b"QUEUED" if is_queued else 3)
 
 
+def test_what_may_write_now_is_judged_when_it_runs() -> None:
+    """It may have been another function, which only read, when it was queued."""
+    engine = TestEngine()
+    engine.call("FUNCTION", "LOAD", library("return 1", flags="'no-writes'"))
+    engine.call("MULTI")
+    engine.call("FCALL", "f", 0)
+    engine.call("FUNCTION", "LOAD", "REPLACE", library("return 1"), session=engine.connect())
+    engine.engine.aof.write_error = "No space left on device"
+
+    (error,) = engine.call("EXEC")
+
+    assert str(error).startswith("MISCONF Redis is configured to persist data to AOF")
+    assert str(error).endswith("AOF error: No space left on device")
+
+
 def test_info_counts_scripts_and_functions() -> None:
     engine = TestEngine()
     engine.call("FUNCTION", "LOAD", library("return 1"))

@@ -31,6 +31,31 @@ def test_what_set_repl_hides_is_not_replicated() -> None:
     assert sink.take() == [[b"set", b"a", b"1"], [b"set", b"c", b"3"]]
 
 
+def test_what_set_repl_keeps_from_some_the_others_are_told() -> None:
+    """The file and the replicas each have a unit of their own then."""
+    engine = TestEngine()
+    engine.engine.aof.gather()
+    sink = RecordingSink()
+    engine.engine.sinks.append(sink)
+    script = (
+        "redis.set_repl(redis.REPL_AOF) redis.call('set', 'file', 1)"
+        " redis.set_repl(redis.REPL_REPLICA) redis.call('set', 'replicas', 2)"
+        " redis.set_repl(redis.REPL_ALL) redis.call('set', 'all', 3)"
+    )
+
+    engine.call("MULTI")
+    engine.call("SET", "before", 0)
+    engine.call("EVAL", script, 0)
+    engine.call("SET", "after", 4)
+    engine.call("EXEC")
+
+    assert [words[1] for words in sink.take()] == [b"before", b"replicas", b"all", b"after"]
+    written = engine.engine.aof.output()
+    names = [b"before", b"file", b"all", b"after"]
+    assert sorted(names, key=written.index) == names
+    assert b"replicas" not in written
+
+
 def test_select_ends_with_the_script() -> None:
     engine = TestEngine()
 

@@ -45,7 +45,6 @@ from .timing import (
     LEADER_SILENCE_MS,
     NO_REPLICA_WAIT_MS,
     RANK_COURTESY_MS,
-    RANK_DELAY_MAX_MS,
     RANK_DELAY_MS,
     RECHECK_MS,
     RETRY_DOUBLINGS_MAX,
@@ -86,8 +85,12 @@ def on_vote_requested(machine: Machine, event: VoteRequested) -> None:
         machine.act(Answer(event.request, [is_down, b"*", 0]))
         return
     adopt_epoch(machine, event.epoch, master)
-    if may_vote(master, event.epoch) and not master.is_out(event.candidate):
+    if master.is_out(event.candidate):
+        pass
+    elif may_vote(master, event.epoch):
         _vote(machine, master, event.candidate, event.epoch)
+    elif _may_yield(machine, master, event.epoch):
+        _yield(machine, master, event.candidate)
     _answer_with_vote(machine, master, event, is_down)
 
 
@@ -131,17 +134,51 @@ def _vote(machine: Machine, master: Master, candidate: RunId, epoch: int) -> Non
             switchover.hush(machine, master)  # for what else could it want to lead?
 
 
+def _may_yield(machine: Machine, master: Master, epoch: int) -> bool:
+    """Whether our own vote of this epoch may still go to another: nobody has heard of it.
+
+    It counts, and is spoken, once it is on disk; and what is on disk is the epoch, not for whom.
+    An order takes its epoch for a configuration without asking anybody, and keeps it.
+    """
+    vote, failover = master.vote, master.failover
+    return (
+        failover.state is FailoverState.WAIT_START
+        and not failover.is_forced
+        and failover.epoch == vote.leader_epoch == epoch
+        and not machine.is_saved(vote.save_id)
+        and not vote.is_promised
+    )
+
+
+def _yield(machine: Machine, master: Master, candidate: RunId) -> None:
+    """Vote for who was quicker to save: of candidates with slow disks one wins, not none."""
+    transitions.finish(machine, master, "-failover-abort-not-elected")
+    master.vote.leader = candidate
+    _announce_vote(machine, master)
+    _await_leader(machine, master, candidate)
+
+
 def _record_vote(machine: Machine, master: Master, candidate: RunId, epoch: int) -> None:
     vote = master.vote
     assert epoch > vote.leader_epoch, "a vote is given once"
     vote.leader_epoch = epoch
     vote.leader = candidate
+    vote.is_promised = False
+    machine.mark_dirty(master)
+    vote.save_id = machine.next_save_id
+    _announce_vote(machine, master)
+
+
+def _announce_vote(machine: Machine, master: Master) -> None:
+    """Say whom we voted for once that is on disk, if it is still so then."""
+    vote = master.vote
+    leader, epoch = vote.leader, vote.leader_epoch
 
     def announce(is_saved: bool) -> None:
-        if is_saved and vote.leader_epoch == epoch:
-            notices.about(machine, "+vote-for-leader", f"{candidate} {epoch}", master)
+        if is_saved and (vote.leader, vote.leader_epoch) == (leader, epoch):
+            notices.about(machine, "+vote-for-leader", f"{leader} {epoch}", master)
 
-    vote.save_id = machine.hold(announce, master)
+    machine.await_save(vote.save_id, announce)
 
 
 def _answer_with_vote(machine: Machine, master: Master, event: VoteRequested, is_down: int) -> None:
@@ -157,7 +194,8 @@ def _answer_with_vote(machine: Machine, master: Master, event: VoteRequested, is
         leader, epoch = spoken if is_saved else (b"*", 0)
         machine.act(Answer(event.request, [is_down, leader, epoch]))
 
-    machine.hold(answer, master)
+    vote.is_promised = True
+    machine.await_save(vote.save_id, answer, master)
 
 
 def _await_leader(machine: Machine, master: Master, leader: RunId) -> None:
@@ -380,13 +418,8 @@ def _candidacy_delay_ms(machine: Machine, master: Master) -> int:
     ready = sum(peer.says_down for peer in ahead)
     if opinions.count_down(master) < needed_votes(master):
         ready = len(ahead)  # the quorum is less than a majority: who asks for votes is anybody
-    waited_ms = ready * _rank_delay_ms(machine) + (len(ahead) - ready) * RANK_COURTESY_MS
+    waited_ms = ready * RANK_DELAY_MS + (len(ahead) - ready) * RANK_COURTESY_MS
     return waited_ms + len(ahead) * _crowd_ms(machine, master)
-
-
-def _rank_delay_ms(machine: Machine) -> int:
-    """How much later than the one before each in rank stands."""
-    return min(max(RANK_DELAY_MS, 2 * machine.state.save_took_ms), RANK_DELAY_MAX_MS)
 
 
 def _crowd_ms(machine: Machine, master: Master) -> int:

@@ -113,8 +113,8 @@ class Machine:
         self._records: dict[str, DurableMaster] = {}
         self._changed: set[str] | None = None
         self._held: list[tuple[int, Callable[[bool], None]]] = []
-        #: Saves under way: their id, the epoch they hold, and when they were asked for.
-        self._saving: list[tuple[int, int, int]] = []
+        #: Saves under way: their id and the epoch they hold.
+        self._saving: list[tuple[int, int]] = []
 
     # -- actions ---------------------------------------------------------------------------------
 
@@ -203,9 +203,23 @@ class Machine:
         `master` is as for `mark_dirty`.
         """
         self.mark_dirty(master)
-        save_id = self.state.requested_id + 1
+        save_id = self.next_save_id
         self._held.append((save_id, then))
         return save_id
+
+    def await_save(
+        self, save_id: int, then: Callable[[bool], None], master: Master | None = None
+    ) -> None:
+        """Call `then(is_saved)` when a save that was asked for has ended; if it failed, another."""
+        if save_id > self.state.settled_id:
+            self._held.append((save_id, then))
+        else:
+            self.hold(then, master)
+
+    @property
+    def next_save_id(self) -> int:
+        """The save that this step asks for, if it does."""
+        return self.state.requested_id + 1
 
     def is_saved(self, save_id: int) -> bool:
         """Whether what was first part of this save is on disk."""
@@ -218,7 +232,7 @@ class Machine:
         self._is_dirty = False
         state = self.state
         state.requested_id += 1
-        self._saving.append((state.requested_id, state.current_epoch, self.now_ms))
+        self._saving.append((state.requested_id, state.current_epoch))
         self.timers.cancel(Timer(TimerKind.SAVE))
         self.act(Persist(state.requested_id, self._durable_state()))
 
@@ -240,10 +254,9 @@ class Machine:
         state.settled_id = save_id
         if is_saved:
             state.saved_id = save_id
-            for saving_id, epoch, asked_ms in self._saving:
+            for saving_id, epoch in self._saving:
                 if saving_id <= save_id:
                     state.saved_epoch = max(state.saved_epoch, epoch)
-                    state.save_took_ms = self.now_ms - asked_ms
         elif save_id == state.requested_id:
             self.timers.set(Timer(TimerKind.SAVE), self.now_ms + SAVE_RETRY_MS)
         self._saving = [entry for entry in self._saving if entry[0] > save_id]

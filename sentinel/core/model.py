@@ -296,6 +296,8 @@ class Vote:
     leader_epoch: int = 0
     leader: RunId | None = None
     save_id: int = 0
+    #: Somebody is going to be told of it when it is on disk: it may not change any more.
+    is_promised: bool = False
 
 
 @dataclass(slots=True)
@@ -478,8 +480,6 @@ class SentinelState:
     requested_id: int = 0
     #: The epoch in the newest record on disk: the highest that may be spoken.
     saved_epoch: int = 0
-    #: How long it took from asking for the last save that succeeded to its end.
-    save_took_ms: int = 0
     #: Why the last save failed, "" if it did not. Meanwhile no vote is cast.
     save_error: str = ""
 

@@ -113,11 +113,9 @@ CONFLICT_WAIT_MS: Final = 300
 CONFLICT_DEFER_MS: Final = 1_000
 CONFLICT_RETRY_MS: Final = 250
 
-#: Between the candidacies of sentinels that reach ODOWN at the same moment, by rank. Where saving
-#: takes longer than half of that, twice as long as it takes, up to a limit: a candidate is heard of
-#: when its vote is on disk, and three that stand meanwhile leave nobody to elect one of them.
-RANK_DELAY_MS: Final = 30
-RANK_DELAY_MAX_MS: Final = 150
+#: Between the candidacies of sentinels that reach ODOWN at the same moment, by rank. Those that
+#: stand together none the less vote for who is the first to have saved.
+RANK_DELAY_MS: Final = 15
 #: With other masters down at the same time, so much longer for each, up to a limit: their elections
 #: share the disks and the processors, and whoever stands too soon only adds to the work.
 CROWD_MS: Final = 10

@@ -93,6 +93,28 @@ def test_promotion_follows_odown_within_60_ms() -> None:
     assert took_ms[-1] <= 60, took_ms
 
 
+@pytest.mark.parametrize("slow_ms", [40, 120])
+def test_slow_disks_do_not_split_elections(slow_ms: int) -> None:
+    """All three stand before any has saved its vote; the first that has is voted for by the rest.
+
+    Else none has a majority, and so again and again: up to 13 elections, and 1.2 s.
+    """
+    took_ms, elections = [], []
+    for seed in range(15):
+        cluster = started(seed)
+        for sentinel in cluster.sentinels:
+            sentinel.disk.fast_us, sentinel.disk.slow_us = slow_ms * 500, slow_ms * 1_000
+        cluster.run_for(1_000 + 37 * seed)
+        cluster.master.pause()
+        wait_until(cluster, has_failed_over)
+        took_ms.append(time_of(cluster, "+promoted-slave") - time_of(cluster, "+odown"))
+        elections.append(sum(" +try-failover " in line for line in cluster.world.trace))
+
+    # One save before asking, one before voting, what is in the way of both, and little else.
+    assert max(took_ms) <= 3 * slow_ms, took_ms
+    assert max(elections) <= 3, elections
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_refused_connections_count_as_down_where_that_is_wanted(seed: int) -> None:
     """With 100 ms a kill is known to all in 250 ms, though down-after is half a minute."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sentinel.core.events import Started
+from sentinel.core.events import FailoverRequested, Started
 from sentinel.core.model import FailoverState
 from tests.unit.sentinel.core.rig import (
     MASTER,
@@ -168,6 +168,71 @@ def test_candidate_counts_its_own_vote_only_when_saved() -> None:
     rig.save_held()
 
     assert "+elected-leader" in rig.events()
+
+
+def unsaved_candidate() -> Rig:
+    """It stands in epoch 1, and its vote for itself is on its way to the disk."""
+    rig = candidate_rig()
+    rig.agree_down()
+    rig.advance(880)
+    rig.holds_saves = True
+    advance_to(rig, "+try-failover")
+    return rig
+
+
+def test_candidate_yields_to_who_was_quicker_to_save() -> None:
+    """Its own vote is not spoken yet; of three that stand together one wins, and not none."""
+    rig = unsaved_candidate()
+    saves = len(rig.held_saves)
+    rig.answers.clear()
+    assert rig.ask_vote(PEER_A, 1) == b"unanswered"
+    assert rig.ask_vote(PEER_B, 1) == b"unanswered"
+    assert rig.events()[-1] == "-failover-abort-not-elected"
+    assert len(rig.held_saves) == saves  # the epoch is on its way already
+
+    rig.save_held()
+    rig.advance(20)
+
+    assert list(rig.answers.values()) == [[1, A, 1], [1, A, 1]]
+    assert rig.lines().count(f"+vote-for-leader {PEER_A} 1") == 1
+    assert rig.events().count("+vote-for-leader") == 1
+    assert not [
+        line for line in rig.commands_to(PEER_ADDRESSES[PEER_B]) if line.endswith(ME_SUFFIX)
+    ]
+
+
+def test_vote_that_somebody_waits_for_is_not_given_to_another() -> None:
+    """Who asked in an older epoch is going to be told of it."""
+    rig = unsaved_candidate()
+    rig.answers.clear()
+    rig.ask_vote(PEER_A, 0)
+    rig.ask_vote(PEER_B, 1)
+    rig.save_held()
+
+    assert list(rig.answers.values()) == [[1, ME.encode(), 1], [1, ME.encode(), 1]]
+
+
+def test_vote_on_disk_is_not_given_to_another() -> None:
+    """It was spoken when the others were asked for theirs."""
+    rig = unsaved_candidate()
+    rig.silent |= set(PEER_ADDRESSES.values())
+    rig.save_held()
+
+    assert rig.ask_vote(PEER_A, 1) == [1, ME.encode(), 1]
+
+
+def test_ordered_failover_keeps_its_epoch() -> None:
+    """It needs no votes: to give the epoch to another would make two configurations of it."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.holds_saves = True
+    rig.step(FailoverRequested(rig.now_ms, rig.new_request(), NAME))
+    epoch = rig.core.state.current_epoch
+    rig.answers.clear()
+    rig.ask_vote(PEER_A, epoch)
+    rig.save_held()
+
+    assert list(rig.answers.values())[-1] == [0, ME.encode(), epoch]
 
 
 def test_candidate_whose_disk_fails_withdraws() -> None:

@@ -22,7 +22,7 @@ _LINK_DOWN_FACTOR: Final = 10
 REASONS: Final = ("only_candidate", "role", "history", "priority", "offset", "run_id")
 #: The same by place in `_rank`.
 _REASON_OF_PLACE: Final = (
-    "role", "history", "history", "priority", "offset", "run_id", "run_id", "run_id",
+    "role", "history", "history", "history", "priority", "offset", "run_id", "run_id", "run_id",
 )  # fmt: skip
 
 
@@ -130,14 +130,15 @@ def decided_by(master: Master, ranked: list[Node]) -> str:
     return _REASON_OF_PLACE[differs.index(True)]
 
 
-def _rank(master: Master, node: Node) -> tuple[int, bool, bool, int, int, bool, str, str]:
+def _rank(master: Master, node: Node) -> tuple[int, bool, bool, bool, int, int, bool, str, str]:
     """Sort key: Redis' priority, offset, run id; then the address, so that no two are equal.
 
     (3) Before all that comes what role the node has. One that was promoted since the master went
     down, by a leader that died over it, or that the master itself follows, is the master already
     for whoever asks it. One that claims the role otherwise is a stray whose offset says nothing; it
     comes last. Then, who has the master's present history: offsets in an older one are no measure
-    of what was acknowledged in it.
+    of what was acknowledged in it. A sentinel that never saw the master alive knows no history; it
+    goes by whom a replica follows, since another deployment's at a reused address follows another.
     """
     old = master.node
     is_master = node.role_reported is Role.MASTER
@@ -158,6 +159,7 @@ def _rank(master: Master, node: Node) -> tuple[int, bool, bool, int, int, bool, 
         role_rank,
         node.dataset.is_syncing,  # may throw its data away before the order comes
         not lineage.is_level(master, node.dataset),
+        not master.lineage.current and not lineage.is_ours(master, node.master_address),
         node.priority,
         -node.repl_offset,
         not node.run_id,

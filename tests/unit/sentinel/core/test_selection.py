@@ -211,3 +211,15 @@ def test_present_history_comes_before_priority_and_offset() -> None:
     present.repl_offset, present.dataset = 8_000, Dataset(replid=OURS)
 
     assert candidates(master, NOW_MS) == [present, old]
+
+
+def test_without_known_lineage_who_follows_another_master_comes_last() -> None:
+    """Another deployment's replica at a reused address, as a sentinel finds it after a restart."""
+    master = a_master()
+    stranger, ours = add_replica(master, 2), add_replica(master, 3)
+    stranger.master_address = Address("10.9.9.9", 6379)
+    stranger.repl_offset = 10_000
+    ours.master_address = master.address
+    assert not master.lineage.current
+
+    assert candidates(master, NOW_MS) == [ours, stranger]

@@ -139,8 +139,14 @@ class Backlog:
         return reader
 
     def detach(self, reader: Reader) -> None:
-        """Forget `reader`. Raises ValueError if it is not attached."""
+        """Forget `reader`; what was held for it alone is given up.
+
+        Raises ValueError if it is not attached.
+        """
         self._readers.remove(reader)
+        if self._capacity > self._size_bytes >= self._needed_bytes(self.end_offset):
+            self._change_capacity(self._size_bytes)
+            self._safe_end = self.end_offset
 
     def resize(self, size_bytes: int) -> None:
         """Set the configured size, keeping the most recent bytes that fit.

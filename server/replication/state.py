@@ -134,7 +134,7 @@ class Replication:
         #: The offset while there is no backlog.
         self._idle_offset = 0
         self._no_replicas_since_ms: int | None = None
-        self._next_ping_ms = 0
+        self._last_ping_ms: int | None = None
 
     # --- the stream ----------------------------------------------------------------------------
 
@@ -446,8 +446,10 @@ class Replication:
         if self.is_replica or self.backlog is None:
             return
         if self.feeds:
-            if now_ms >= self._next_ping_ms and self.failover.state is FailoverState.NONE:
-                self._next_ping_ms = now_ms + self.settings.ping_period_ms
+            last_ms = self._last_ping_ms
+            is_due = last_ms is None or now_ms - last_ms >= self.settings.ping_period_ms
+            if is_due and self.failover.state is FailoverState.NONE:
+                self._last_ping_ms = now_ms
                 self.backlog.append(PING)
             return
         since_ms, ttl_ms = self._no_replicas_since_ms, self.settings.backlog_ttl_ms

@@ -170,3 +170,30 @@ def test_agrees_with_a_plain_copy_of_the_stream(seed: int) -> None:
         assert backlog.end_offset == len(stream), f"seed {seed}"
         assert held(backlog) == stream[backlog.first_offset :], f"seed {seed}"
         assert backlog.history_bytes <= backlog.capacity_bytes
+
+
+def test_what_was_held_for_one_reader_goes_with_it() -> None:
+    """A replica that was dropped must not find in the ring what the configured size lacks."""
+    backlog = Backlog(16, limit_bytes=1000)
+    reader = backlog.attach(0)
+    backlog.append(bytes(100))
+    assert backlog.holds(0)
+    backlog.detach(reader)
+
+    assert backlog.capacity_bytes == 16
+    assert backlog.first_offset == 84
+    backlog.append(b"x" * 10)
+    assert backlog.read(94, 100) == bytes(6) + b"x" * 10
+
+
+def test_what_another_reader_needs_stays() -> None:
+    """Until that one has read it too."""
+    backlog = Backlog(16, limit_bytes=1000)
+    first, second = backlog.attach(0), backlog.attach(0)
+    backlog.append(bytes(100))
+    backlog.detach(first)
+    assert backlog.holds(0)
+    second.offset = 100
+    backlog.detach(second)
+
+    assert not backlog.holds(0)

@@ -221,6 +221,17 @@ def test_replicas_are_pinged_while_there_are_some() -> None:
     assert rig.stream() == PING + PING
 
 
+def test_a_shorter_period_of_pings_counts_at_once() -> None:
+    """Not only once the longer one is over."""
+    rig = Rig()
+    rig.attach()
+    rig.state.on_time(1000)
+    rig.state.settings.ping_period_ms = 1000
+    rig.state.on_time(2000)
+
+    assert rig.stream() == PING + PING
+
+
 def test_a_backlog_nobody_used_for_long_is_given_up_with_its_history() -> None:
     """From then on the offset stands still while data changes."""
     rig = Rig()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
@@ -304,6 +304,15 @@ class ServerEngine(Engine):
         if self.is_replica and not self.is_replica_read_only:
             self._note_local_expiries(session, row, argv)
         return reply
+
+    @property
+    def plain_rows(self) -> Mapping[bytes, CommandRow]:
+        """The commands without subcommands, by their names as usually sent."""
+        return self._rows
+
+    def note_failure(self, session: Session, row: CommandRow, error: Exception) -> None:
+        """Account for a command that raised, whose reply nobody is to have."""
+        self._failed(session, row, error)
 
     def _note_local_expiries(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
         """Keep track of what a client of a writable replica let expire: nobody else does."""

@@ -61,6 +61,8 @@ RETRY_DELAY_MS: Final = 200
 #: The same where the next attempt will hardly fare better, and costs the master a snapshot.
 UNUSABLE_RETRY_DELAY_MS: Final = 5000
 _MAX_LINE_BYTES: Final = 1024
+#: The sizes of the names that mean something to the machine itself.
+_SPECIAL_SIZES: Final = frozenset(map(len, (b"EXEC", b"MULTI", b"DISCARD", b"REPLCONF")))
 #: What a server answers to PSYNC FAILOVER that follows nobody.
 TARGET_IS_MASTER: Final = b"ERR PSYNC FAILOVER can't be sent to a master."
 
@@ -212,6 +214,15 @@ class Follow:
             keeps_position=False,
             retry_after_ms=UNUSABLE_RETRY_DELAY_MS,
         )
+
+    def on_pause(self, now_ms: int) -> None:
+        """Note that the stream is left unread on purpose: the master's silence means nothing.
+
+        What was applied is acknowledged as ever.
+        """
+        assert self.state is FollowState.STREAMING
+        self.last_io_ms = now_ms
+        self.on_time(now_ms)
 
     def on_loading(self, now_ms: int) -> None:
         """Note that a snapshot is being loaded, all of it or what has arrived.
@@ -467,7 +478,11 @@ class Follow:
         ready: list[list[bytes]] = []
         ready_size = 0
         for command, size in zip(commands, sizes, strict=True):
-            name = command[0].upper()
+            name = command[0]
+            if (
+                len(name) in _SPECIAL_SIZES
+            ):  # else it is none of them: most commands of most streams
+                name = name.upper()
             if self._transaction:
                 self._transaction.append(command)
                 self._transaction_size += size

@@ -28,6 +28,7 @@ from vedette.types import Address
 from .. import directives
 from ..commands.failover import abort, complete
 from ..engine import ServerEngine
+from ..engine.applying import apply_stream
 from ..persistence.rdb.errors import RdbError
 from ..replication.events import (
     Continued,
@@ -47,6 +48,8 @@ from .snapshot_intake import SnapshotIntake, open_intake
 log = structlog.get_logger()
 
 RECEIVE_BYTES: Final = 64 * 1024
+#: How often to look whether a pause was ended before its time.
+PAUSE_POLL_S: Final = 0.05
 #: Failures that need a human: the master's data cannot be had as things are.
 _GRAVE: Final = frozenset(
     {LinkFailure.AUTH_REFUSED, LinkFailure.SNAPSHOT_UNUSABLE, LinkFailure.STREAM_UNUSABLE}
@@ -187,6 +190,7 @@ class MasterLink:
                 await self._send(stream, follow)
                 if follow.state is FollowState.CLOSED:
                     return "given up"
+                await self._wait_while_paused(stream, follow)
                 data = await self._receive(stream, follow)
                 if self._replication.follow is not follow:
                     return "another master was named"
@@ -196,6 +200,17 @@ class MasterLink:
                 events = follow.receive(data, now_ms) if data is not None else []
                 await self._handle(follow, events)
                 await self._handle(follow, follow.on_time(now_ms))
+
+    async def _wait_while_paused(self, stream: trio.abc.Stream, follow: Follow) -> None:
+        """Leave the stream with the master while CLIENT PAUSE keeps the dataset as it is."""
+        while follow.state is FollowState.STREAMING:
+            now_ms = self._clock_ms()
+            rest_ms = self._engine.paused_until_ms - now_ms
+            if rest_ms <= 0:
+                return
+            await trio.sleep(min(rest_ms / 1000, PAUSE_POLL_S))
+            follow.on_pause(self._clock_ms())
+            await self._send(stream, follow)
 
     async def _receive(self, stream: trio.abc.Stream, follow: Follow) -> bytes | None:
         """Return what arrives, or None when `follow` wants to be told the time."""
@@ -345,8 +360,7 @@ class MasterLink:
         session.last_interaction_ms = engine.context.now_ms
         errors_before = engine.error_replies
         if piece.commands:
-            engine.run(session, piece.commands)
-            session.outbox.clear()  # its replies go nowhere, and are empty
+            apply_stream(engine, session, piece.commands)
         self._replication.apply_raw(piece.raw)
         self._replication.stream_database = session.database_index
         events: list[FollowEvent] = []

@@ -8,11 +8,12 @@ KILLS ?= 300
 EXAMPLES ?= 2000
 SEED ?= 0
 RUNS ?= 5
+ROUNDS ?= 50
 EXTRAS ?= dev
 PACKAGES := vedette vedette_cli server sentinel ha_client monitoring drills
 STAMP := $(VENV)/.installed
 
-.PHONY: help venv up test check format sim crash conformance drill bench clean
+.PHONY: help venv up test check format sim fuzz crash conformance drill bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +52,9 @@ conformance: venv ## compare EXAMPLES random sequences of commands with redis-se
 crash: venv ## kill a server KILLS times (default 300), with each policy of appendfsync
 	$(BIN)/python -m tests.crash --kills $(KILLS)
 
+fuzz: venv ## cut replication links at random bytes, ROUNDS rounds (default 50; needs redis-server)
+	$(BIN)/python -m tests.interop.links --rounds $(ROUNDS) $(ARGS)
+
 drill: venv ## rehearse a failover on real processes
 	$(BIN)/vedette drill run master-crash $(ARGS)
 
@@ -58,6 +62,7 @@ bench: venv ## measure beside redis-server and redis-sentinel (needs both)
 	$(BIN)/python -m benchmarks.server
 	$(BIN)/python -m benchmarks.append_only
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.persistence
 	$(BIN)/python -m benchmarks.failover --runs $(RUNS)
 	$(BIN)/python -m benchmarks.scale
 

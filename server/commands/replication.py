@@ -57,7 +57,14 @@ def stop_following(engine: ServerEngine, now_ms: int) -> None:
 
 
 @command(
-    "SLAVEOF", arity=3, flags=_REPLICAOF, group="server", since="1.0.0", summary=_REPLICAOF_SUMMARY
+    "SLAVEOF",
+    arity=3,
+    flags=_REPLICAOF,
+    group="server",
+    since="1.0.0",
+    deprecated_since="5.0.0",
+    replaced_by="`REPLICAOF`",
+    summary=_REPLICAOF_SUMMARY,
 )
 @command(
     "REPLICAOF",

@@ -70,6 +70,8 @@ def append(ctx: ServerContext, argv: list[bytes]) -> Reply:
     keys=Keys(1, 1, 1, ("RO", "ACCESS")),
     group="string",
     since="1.0.0",
+    deprecated_since="2.0.0",
+    replaced_by="`GETRANGE`",
     summary="The older name of GETRANGE.",
 )
 def getrange(ctx: ServerContext, argv: list[bytes]) -> Reply:

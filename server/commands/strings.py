@@ -222,6 +222,8 @@ def _set_for_a_time(
     keys=Keys(1, 1, 1, ("RW", "ACCESS", "UPDATE")),
     group="string",
     since="1.0.0",
+    deprecated_since="6.2.0",
+    replaced_by="`SET` with the `!GET` argument",
     summary="Sets a key to a string and returns the one that was there.",
 )
 def getset(ctx: ServerContext, argv: list[bytes]) -> Reply:

@@ -52,6 +52,10 @@ from . import (
     strings,
     transactions,
 )
+from .syntax import syntax_by_name
+
+#: For servers among themselves, and for tests.
+SYSTEM_COMMANDS: Final = ("debug", "pfdebug", "pfselftest", "replconf", "restore-asking")
 
 MODULES: Final[tuple[ModuleType, ...]] = (
     *COMMON_MODULES,
@@ -106,6 +110,14 @@ def command_table(renames: Iterable[Statement] = ()) -> CommandTable:
         ConfigError: one of them names no command, or a name that is taken.
     """
     table = CommandTable.of(MODULES)
+    for name in SYSTEM_COMMANDS:
+        row = table.by_own_name(name)
+        assert row is not None, name
+        row.is_system_command = True
+    for name, syntax in syntax_by_name().items():
+        row = table.by_own_name(name)
+        assert row is not None, name
+        row.syntax = syntax
     for statement in renames:
         if len(statement.values) != 2:
             raise statement.error("wrong number of arguments")

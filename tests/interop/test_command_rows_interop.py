@@ -94,6 +94,31 @@ def test_every_command_of_redis_is_there(redis: RedisServer) -> None:
     assert set(redis.call("COMMAND", "LIST")) - set(engine.call("COMMAND", "LIST")) == set()
 
 
+def documents_by_name(documents: list[Any]) -> dict[bytes, dict[bytes, Any]]:
+    """Return the fields of COMMAND DOCS by full name, those of subcommands too."""
+    found = {}
+    for name, fields in zip(documents[::2], documents[1::2], strict=True):
+        found[name] = dict(zip(fields[::2], fields[1::2], strict=True))
+        found |= documents_by_name(found[name].pop(b"subcommands", []))
+    return found
+
+
+def test_documents_are_those_of_redis_but_for_the_sentences(redis: RedisServer) -> None:
+    """What redis-cli makes its hints of: the arguments above all, with tokens and versions."""
+    ours = documents_by_name(TestEngine().call("COMMAND", "DOCS"))
+    theirs = documents_by_name(redis.call("COMMAND", "DOCS"))
+    fields = (b"since", b"group", b"doc_flags", b"deprecated_since", b"replaced_by", b"arguments")
+    differences = [
+        (name, field, ours[name].get(field), documents.get(field))
+        for name, documents in theirs.items()
+        if name not in ARITY_WIDER
+        for field in fields
+        if ours[name].get(field) != documents.get(field)
+    ]
+
+    assert differences == []
+
+
 @pytest.mark.parametrize("category", ["dangerous", "pubsub", "scripting", "read", "nope"])
 def test_lists_by_category_and_pattern_are_those_of_redis(
     redis: RedisServer, category: str

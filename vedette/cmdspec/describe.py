@@ -7,6 +7,7 @@ from .categories import categories_of
 from .flags import SHOWN_FLAGS
 from .keys import KeySpec
 from .row import CommandRow
+from .syntax import describe_arguments
 
 #: Words of `KeySpec.access` that COMMAND spells in capitals.
 _CAPITALS = ("RO", "RW", "OW", "RM")
@@ -77,7 +78,7 @@ def _key_spec(spec: KeySpec) -> Reply:
 
 
 def docs_of(row: CommandRow) -> Reply:
-    """Return the map of COMMAND DOCS; arguments are not described."""
+    """Return the map of COMMAND DOCS."""
     texts = (
         (b"summary", row.summary),
         (b"since", row.since),
@@ -85,11 +86,17 @@ def docs_of(row: CommandRow) -> Reply:
         (b"complexity", row.complexity),
     )
     pairs: list[tuple[Reply, Reply]] = [(name, text.encode()) for name, text in texts if text]
+    flags: list[Reply] = [SimpleString(b"deprecated")] if row.deprecated_since else []
+    if row.is_system_command:
+        flags.append(SimpleString(b"syscmd"))
+    if flags:
+        pairs.append((b"doc_flags", SetReply(flags)))
     if row.deprecated_since:
-        pairs.append((b"doc_flags", SetReply([SimpleString(b"deprecated")])))
         pairs.append((b"deprecated_since", row.deprecated_since.encode()))
     if row.replaced_by:
         pairs.append((b"replaced_by", row.replaced_by.encode()))
+    if row.syntax:
+        pairs.append((b"arguments", describe_arguments(row.syntax)))
     listed = [sub for sub in row.subcommands.values() if not sub.is_hidden]
     if listed:
         subcommands = MapReply([(sub.full_name.encode(), docs_of(sub)) for sub in listed])

@@ -52,6 +52,7 @@ class CommandRow:
         "handler",
         "has_histogram",
         "is_hidden",
+        "is_system_command",
         "is_timed_singly",
         "keys",
         "max_arguments",
@@ -62,6 +63,7 @@ class CommandRow:
         "since",
         "subcommands",
         "summary",
+        "syntax",
         "tips",
     )
 
@@ -102,6 +104,10 @@ class CommandRow:
         self.tips = tuple(tips)
         self.categories = categories
         self.is_hidden = is_hidden
+        #: Meant for servers and tests rather than for clients, as COMMAND DOCS tells.
+        self.is_system_command = False
+        #: Its arguments in the notation of `syntax.py`, for COMMAND DOCS; empty: they are not told.
+        self.syntax = ""
         self.handler = handler
         self.subcommands: dict[bytes, CommandRow] = {}
         #: Whether each call is timed even among others of the same command in one pipeline: not

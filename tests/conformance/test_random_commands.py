@@ -1,0 +1,31 @@
+"""Random commands of every type answer as the real server's; `make conformance` runs more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conformance.machine import GROUPS, Machine
+from tests.support.redis import RedisServer
+
+EXAMPLES = 120
+
+
+@pytest.fixture(scope="module")
+def machine() -> Iterator[Machine]:
+    """Yield a machine with a real server of its own."""
+    with RedisServer() as server:
+        server.call("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+        yield Machine(server.port)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_random_commands_are_answered_as_by_redis(machine: Machine, protocol: int) -> None:
+    """The commands and options are those that the real server says it has, so none is forgotten."""
+    machine.compare(protocol, EXAMPLES)
+
+
+def test_commands_of_every_group_are_drawn(machine: Machine) -> None:
+    """A group that the real server names otherwise would be left out silently."""
+    assert set(GROUPS) == {grammar.group for grammar in machine.grammars}

@@ -37,6 +37,7 @@ LEFT_OUT: dict[str, str] = {
     **dict.fromkeys(
         ["bzpopmin", "bzpopmax", "bzmpop", "xread", "xreadgroup", "wait"], "would wait"
     ),
+    **dict.fromkeys(["pfdebug", "pfselftest"], "for Redis' own developers"),
     **dict.fromkeys(["flushall", "flushdb", "swapdb", "move"], "would leave nothing to compare"),
 }
 _LEFT_OUT_HELP = b"HELP"  # in words of our own

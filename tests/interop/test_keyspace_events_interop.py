@@ -113,6 +113,30 @@ BITS = st.one_of(
     words(b"PFCOUNT", keys),
     words(b"PFMERGE", keys, keys),
 )
+ids = st.sampled_from([b"1", b"2", b"3", b"4-1", b"5"])
+names = st.sampled_from([b"g", b"h"])
+STREAMS = st.one_of(
+    words(b"XADD", keys, ids, b"f", b"v"),
+    words(b"XADD", keys, ids, b"f", b"v"),
+    words(b"XADD", keys, b"MAXLEN", st.sampled_from([b"0", b"1"]), ids, b"f", b"v"),
+    words(b"XADD", keys, b"NOMKSTREAM", ids, b"f", b"v"),
+    words(b"XTRIM", keys, b"MINID", ids),
+    words(st.sampled_from([b"XDEL", b"XSETID"]), keys, ids),
+    words(b"XGROUP", b"CREATE", keys, names, b"0", b"MKSTREAM"),
+    words(b"XGROUP", b"SETID", keys, names, ids),
+    words(b"XGROUP", st.sampled_from([b"DESTROY"]), keys, names),
+    words(b"XGROUP", st.sampled_from([b"CREATECONSUMER", b"DELCONSUMER"]), keys, names, b"c"),
+    words(b"XREADGROUP", b"GROUP", names, b"c", b"STREAMS", keys, b">"),
+    words(b"XREADGROUP", b"GROUP", names, b"c", b"STREAMS", keys, keys, b">", b"0"),
+    words(b"XREAD", b"STREAMS", keys, keys, b"0", b"$"),
+    words(b"XACK", keys, names, ids),
+    words(b"XCLAIM", keys, names, b"d", b"0", ids, b"FORCE"),
+    words(b"XAUTOCLAIM", keys, names, b"d", b"0", b"0"),
+    words(b"XPENDING", keys, names),
+    words(b"XRANGE", keys, b"-", b"+"),
+    words(b"XLEN", keys),
+    words(b"XINFO", b"STREAM", keys),
+)
 FAMILIES = {
     "strings": STRINGS,
     "generic": GENERIC,
@@ -120,6 +144,7 @@ FAMILIES = {
     "sets": SETS,
     "hashes": HASHES,
     "sorted-sets": SORTED_SETS,
+    "streams": STREAMS,
     "bits": BITS,
 }
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-import hiredis
+from typing import Any
 
 from vedette.resp.encode import format_double
 from vedette.resp.replies import (
@@ -22,12 +20,8 @@ from vedette.resp.replies import (
     VerbatimReply,
 )
 
-
-class TableMaker(Protocol):
-    """Makes a Lua table of a sequence or mapping."""
-
-    # Any: lupa has no types, and a table holds anything.
-    def __call__(self, items: Any, /) -> Any: ...
+from .encoded_replies import decode
+from .tables import TableMaker, error_table
 
 
 # Any: what lupa takes and gives; bytes, numbers, booleans, None and tables.
@@ -46,18 +40,12 @@ def to_lua(reply: Reply, protocol: int, table: TableMaker) -> Any:
     return _rare_to_lua(reply, protocol, table)
 
 
-def error_table(text: bytes, table: TableMaker) -> Any:
-    """Return an error that is counted already as Lua sees it; `text` begins with its code."""
-    if b" " not in text:
-        text = b"ERR " + text
-    return table({b"err": text, b"ignore_error_stats_update": True})
-
-
 def _rare_to_lua(reply: Reply, protocol: int, table: TableMaker) -> Any:
     three = protocol == 3
     match reply:
         case RawReply(data):
-            return _raw_to_lua(data, protocol, table)
+            # Nearly always it is +OK.
+            return table({b"ok": data[1:-2]}) if data[:1] == b"+" else decode(data, table)
         case SimpleString(text):
             return table({b"ok": text})
         case ErrorReply(text):
@@ -90,17 +78,3 @@ def _rare_to_lua(reply: Reply, protocol: int, table: TableMaker) -> Any:
             return table({b"verbatim_string": table({b"string": text, b"format": form})})
         case _:
             raise TypeError(f"{type(reply).__name__} is no reply for a script")
-
-
-def _raw_to_lua(data: bytes, protocol: int, table: TableMaker) -> Any:
-    """Return a reply that comes encoded; nearly always `+OK`."""
-    if data[:1] == b"+":
-        return table({b"ok": data[1:-2]})
-    if data[:1] == b"(":
-        return table({b"big_number": data[1:-2]})
-    reader = hiredis.Reader()
-    reader.feed(data)
-    parsed = reader.gets()
-    if isinstance(parsed, hiredis.ReplyError):
-        return error_table(str(parsed).encode(), table)
-    return to_lua(parsed, protocol, table)

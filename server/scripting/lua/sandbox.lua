@@ -416,7 +416,7 @@ local function encode_special(value, out, client, depth)
   end
   local big = raw_rawget(value, "big_number")
   if raw_type(big) == "string" then
-    big = one_line(up_to_zero(big))
+    big = one_line(big)
     if client == 3 then out[#out + 1] = "(" .. big .. "\r\n" else add_bulk(out, big) end
     return true
   end

@@ -44,7 +44,9 @@ LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
 LOG_FORMAT: Final = Directive(
     "log-format", Choice("console", "logfmt", "json"), "console", Flag.IMMUTABLE
 )
-LOG_LEVEL: Final = Directive("loglevel", Choice("debug", "verbose", "notice", "warning"), "notice")
+LOG_LEVEL: Final = Directive(
+    "loglevel", Choice("debug", "verbose", "notice", "warning", "nothing"), "notice"
+)
 DAEMONIZE: Final = Directive("daemonize", YesNo(), False, Flag.IMMUTABLE)
 PID_FILE: Final = Directive("pidfile", Text(), "", Flag.IMMUTABLE)
 METRICS_PORT: Final = Directive("metrics-port", Integer(0, 65535), 0, Flag.IMMUTABLE)

@@ -179,7 +179,9 @@ HLL_SPARSE_MAX_BYTES: Final = Directive("hll-sparse-max-bytes", Memory(), 3000)
 DAEMONIZE: Final = Directive("daemonize", YesNo(), False, Flag.IMMUTABLE)
 PID_FILE: Final = Directive("pidfile", Text(), "", Flag.IMMUTABLE)
 LOG_FORMAT: Final = Directive("log-format", Choice("console", "logfmt", "json"), "console")
-LOG_LEVEL: Final = Directive("loglevel", Choice("debug", "verbose", "notice", "warning"), "notice")
+LOG_LEVEL: Final = Directive(
+    "loglevel", Choice("debug", "verbose", "notice", "warning", "nothing"), "notice"
+)
 LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
 DATABASES: Final = Directive("databases", Integer(1), 16, Flag.IMMUTABLE)
 HZ: Final = Directive("hz", Integer(), 10)

@@ -42,8 +42,8 @@ _OF_REDIS_SENTINEL: Final = frozenset(
         "slaves",
     }
 )
-#: Other commands that it has not, or (QUIT) has not in its table.
-_ADDED: Final = ("quit", "client|setinfo")
+#: Not in its table either.
+_ADDED: Final = ("quit",)
 
 
 def command_table() -> CommandTable:
@@ -56,7 +56,7 @@ def command_table() -> CommandTable:
 
 
 def served_table() -> CommandTable:
-    """Return the table that a sentinel serves: COMMAND lists what redis-sentinel 7.0 lists.
+    """Return the table that a sentinel serves: COMMAND lists what redis-sentinel 7.2 lists.
 
     Tools, and Redis' own tests, tell a sentinel by that list. What it lacks is answered, and
     described when named (COMMAND INFO, COMMAND DOCS), and stands in the containers' HELP.

@@ -509,7 +509,7 @@ def test_a_sentinel_has_redis_sentinels_users(
 def test_categories_have_redis_commands(servers: tuple[ServerProcess, ServerProcess]) -> None:
     """As far as the server has them; in both directions."""
     ours, theirs = servers
-    newer = {b"client|setinfo", b"client|no-touch"}
+    newer = {b"client|setinfo", b"client|no-touch", b"waitaof", b"cluster|myshardid"}
     known = set(ours.call("COMMAND", "LIST"))
     for category in ours.call("ACL", "CAT"):
         members = set(ours.call("ACL", "CAT", category))

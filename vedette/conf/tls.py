@@ -27,6 +27,7 @@ TLS_DH_PARAMS_FILE: Final = Directive("tls-dh-params-file", Text(), "")
 TLS_PROTOCOLS: Final = Directive("tls-protocols", Text(), "")
 TLS_CIPHERS: Final = Directive("tls-ciphers", Text(), "")
 TLS_PREFER_SERVER_CIPHERS: Final = Directive("tls-prefer-server-ciphers", YesNo(), False)
+TLS_SESSION_CACHING: Final = Directive("tls-session-caching", YesNo(), True)
 
 #: Those that say something here.
 TLS_DIRECTIVES: Final[tuple[Directive[Any], ...]] = (
@@ -45,10 +46,10 @@ TLS_DIRECTIVES: Final[tuple[Directive[Any], ...]] = (
     TLS_PROTOCOLS,
     TLS_CIPHERS,
     TLS_PREFER_SERVER_CIPHERS,
+    TLS_SESSION_CACHING,
 )
 #: Those that tune what Python's ssl keeps to itself.
 TLS_WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
-    Directive("tls-session-caching", YesNo(), True),
     Directive("tls-session-cache-size", Integer(), 20480),
     Directive("tls-session-cache-timeout", Integer(), 300),
 )
@@ -71,6 +72,7 @@ class TlsSettings:
     protocols: str = ""
     ciphers: str = ""
     prefer_server_ciphers: bool = False
+    session_caching: bool = True
 
 
 def tls_settings(value_of: Callable[[Directive[Any]], Any]) -> TlsSettings:

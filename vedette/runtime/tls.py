@@ -120,6 +120,10 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
             raise _unusable("tls-dh-params-file", settings.dh_params_file, error) from error
     if settings.prefer_server_ciphers:
         context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
+    if not settings.session_caching:
+        # No tickets, in any version. What TLS 1.2 remembers by number Python's ssl cannot forbid.
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0
     return context
 
 

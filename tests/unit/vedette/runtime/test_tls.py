@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,24 @@ def test_versions_of_the_protocol_are_those_listed(settings: TlsSettings) -> Non
     assert server_context(settings).minimum_version is ssl.TLSVersion.TLSv1_2
     only = TlsSettings(ca_cert_file=settings.ca_cert_file, protocols="TLSv1.3")
     assert client_context(only).minimum_version is ssl.TLSVersion.TLSv1_3
+
+
+@pytest.mark.parametrize("version", ["tlsv1.2", "tlsv1.3"])
+@pytest.mark.parametrize("caching", [True, False])
+def test_tickets_are_given_unless_sessions_are_not_to_be_cached(
+    settings: TlsSettings, version: str, *, caching: bool
+) -> None:
+    """A ticket resumes a session after the server has restarted with the same key, or not."""
+    settings = replace(settings, session_caching=caching, protocols=version)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_context(settings).wrap_bio(to_server, to_client, server_side=True)
+    client = client_context(settings).wrap_bio(to_client, to_server)
+    for _ in range(4):
+        for side in (client, server):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    server.write(b"x")  # tickets of TLS 1.3 come with the first data
+    client.read(1)
+
+    assert client.session is not None
+    assert client.session.has_ticket is caching

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from typing import Any
 
 import click
 import trio
@@ -10,9 +12,11 @@ import trio
 from vedette.errors import VedetteError
 from vedette.log import LEVELS, configure_logging
 from vedette.runtime.pump import open_listeners
+from vedette.runtime.tls import TlsError
 from vedette.types import Address
 
 from .runtime.exporter import run_exporter
+from .runtime.tls_options import collect_tls, tls_options
 from .targets import BadTarget, Target, parse_target
 
 #: Where redis_exporter listens, but on this machine only: there is no password before it.
@@ -25,13 +29,15 @@ class BadListenAddress(VedetteError):
     """The text is not `host:port`."""
 
 
+# Any: what `tls_options` gives, which `collect_tls` takes.
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--target",
     "targets",
     multiple=True,
     metavar="URL",
-    help="A server or sentinel, redis://[[user]:password@]host[:port]; may be repeated. With "
+    help="A server or sentinel, redis://[[user]:password@]host[:port]; may be repeated; rediss:// "
+    "is over TLS. With "
     "exactly one, /metrics shows its metrics; any target is served at /scrape?target=URL.",
 )
 @click.option(
@@ -55,6 +61,7 @@ class BadListenAddress(VedetteError):
     show_default=True,
     help="Seconds that asking one target may take.",
 )
+@tls_options
 @click.option("--log-level", type=click.Choice(list(LEVELS)), default="notice", show_default=True)
 def cli(
     targets: tuple[str, ...],
@@ -63,12 +70,17 @@ def cli(
     password: str | None,
     timeout_s: float,
     log_level: str,
+    **tls_words: Any,
 ) -> None:
     """Serve metrics of servers and sentinels for Prometheus, under redis_exporter's names."""
+    tls = collect_tls(**tls_words)
     try:
-        parsed = [_with_defaults(parse_target(text), user, password) for text in targets]
+        tls.context()  # a bad file is told before anything is served
+        parsed = [
+            tls.applied_to(_with_defaults(parse_target(text), user, password)) for text in targets
+        ]
         host, port = parse_listen(listen)
-    except (BadTarget, BadListenAddress) as error:
+    except (BadTarget, BadListenAddress, TlsError) as error:
         raise click.UsageError(str(error)) from error
     try:
         listeners = open_listeners([host], port, 128)
@@ -76,7 +88,7 @@ def cli(
         reason = error.strerror or str(error)
         raise click.ClickException(f"cannot listen on {listen}: {reason}") from error
     configure_logging(log_level)
-    trio.run(lambda: run_exporter(listeners, parsed, timeout_s=timeout_s))
+    trio.run(lambda: run_exporter(listeners, parsed, timeout_s=timeout_s, tls=tls))
 
 
 def parse_listen(text: str) -> Address:
@@ -94,7 +106,7 @@ def parse_listen(text: str) -> Address:
 def _with_defaults(target: Target, user: str | None, password: str | None) -> Target:
     if target.password is not None or password is None:
         return target
-    return Target(target.address, user, password)
+    return replace(target, username=user, password=password)
 
 
 def main() -> int:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import click
 import trio
@@ -28,9 +29,11 @@ import trio
 import vedette
 from drills.lab import NODE_PORT, SENTINEL_PORT, Topology
 from drills.runtime.lab import is_port_free
+from monitoring.runtime.tls_options import TlsOptions, collect_tls, tls_options
 from monitoring.targets import parse_target
 from vedette.errors import VedetteError
 from vedette.resp.exchange import ReplyError
+from vedette.runtime.tls import TlsError
 
 from .sentinel_doctor import findings_of, has_fault, lines_of
 
@@ -202,16 +205,18 @@ def measure_fsync_ms(directory: Path) -> list[float]:
 @click.option(
     "--sentinel",
     "target",
-    metavar="[redis://[[USER]:PASSWORD@]]HOST:PORT",
+    metavar="[redis[s]://[[USER]:PASSWORD@]]HOST:PORT",
     help="Ask this sentinel of Vedette what is wrong with its masters, instead.",
 )
-def doctor(directory: Path, target: str | None) -> None:
+@tls_options
+# Any: what `tls_options` gives, which `collect_tls` takes.
+def doctor(directory: Path, target: str | None, **tls_words: Any) -> None:
     """Check that this machine and installation are fit.
 
     Exit code: 0, or 1 if there is a fault.
     """
     if target is not None:
-        sys.exit(_ask_sentinel(target))
+        sys.exit(_ask_sentinel(target, collect_tls(**tls_words)))
     open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     checks = [
         check_python(),
@@ -227,10 +232,14 @@ def doctor(directory: Path, target: str | None) -> None:
     sys.exit(1 if any(check.status is Status.FAULT for check in checks) else 0)
 
 
-def _ask_sentinel(text: str) -> int:
+def _ask_sentinel(text: str, tls: TlsOptions) -> int:
     """Print a sentinel's own diagnosis; return the exit code."""
     try:
-        found = trio.run(findings_of, parse_target(text))
+        target = tls.applied_to(parse_target(text))
+        context = tls.context()
+        if target.uses_tls and context is None:
+            raise TlsError("--cacert or --cacertdir must say whom to trust (or --insecure)")
+        found = trio.run(findings_of, target, context)
     except (VedetteError, ReplyError) as error:
         raise click.ClickException(str(error)) from error
     except trio.TooSlowError as error:

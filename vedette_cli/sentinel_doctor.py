@@ -5,6 +5,7 @@ Asks SENTINEL DOCTOR; the findings, and what they mean, are the sentinel's.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Sequence
 
 import trio
@@ -17,8 +18,10 @@ from vedette.runtime.connection import open_connection
 TIME_LIMIT_S = 60.0
 
 
-async def findings_of(target: Target) -> dict[str, Received]:
+async def findings_of(target: Target, tls_context: ssl.SSLContext | None) -> dict[str, Received]:
     """Return what SENTINEL DOCTOR answers, by master's name.
+
+    `tls_context` is used if the target wants TLS.
 
     Raises:
         ConnectFailed, ConnectionLost, ReplyError: it cannot be asked.
@@ -26,7 +29,10 @@ async def findings_of(target: Target) -> dict[str, Received]:
     """
     with trio.fail_after(TIME_LIMIT_S):
         async with open_connection(
-            target.address, username=target.username, password=target.password
+            target.address,
+            username=target.username,
+            password=target.password,
+            tls_context=tls_context if target.uses_tls else None,
         ) as connection:
             masters = await connection.execute("SENTINEL", "MASTERS")
             names = [entry[1] for entry in masters]

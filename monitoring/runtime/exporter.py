@@ -29,6 +29,7 @@ from ..families import Families
 from ..scrapes import ScrapeCounters
 from ..targets import BadTarget, Target, parse_target, with_credentials
 from .scraping import scrape
+from .tls_options import TlsOptions
 
 log = structlog.get_logger()
 
@@ -36,10 +37,18 @@ SCRAPE_PATH = "/scrape"
 
 
 async def run_exporter(
-    listeners: Sequence[socket.socket], targets: Sequence[Target], *, timeout_s: float
+    listeners: Sequence[socket.socket],
+    targets: Sequence[Target],
+    *,
+    timeout_s: float,
+    tls: TlsOptions,
 ) -> None:
-    """Serve on `listeners` until SIGINT or SIGTERM; closes them."""
-    exporter = Exporter(targets, timeout_s=timeout_s)
+    """Serve on `listeners` until SIGINT or SIGTERM; closes them.
+
+    Raises:
+        TlsError: what `tls` says cannot be used.
+    """
+    exporter = Exporter(targets, timeout_s=timeout_s, tls=tls)
     with stop_signals() as signals:
         async with trio.open_nursery() as nursery:
             await nursery.start(serve_http, listeners, exporter.handle)
@@ -62,7 +71,9 @@ def _address_of(listener: socket.socket) -> Address:
 class Exporter:
     """Answers requests; keeps nothing but counters."""
 
-    def __init__(self, targets: Sequence[Target], *, timeout_s: float) -> None:
+    def __init__(self, targets: Sequence[Target], *, timeout_s: float, tls: TlsOptions) -> None:
+        self._tls = tls
+        self._tls_context = tls.context()
         self._configured = {target.key: target for target in targets}
         self._timeout_s = timeout_s
         self._counters = ScrapeCounters()
@@ -87,7 +98,7 @@ class Exporter:
         try:
             if not request.query.get("target"):
                 raise BadTarget("the parameter 'target' is missing")
-            named = parse_target(request.query["target"])
+            named = self._tls.applied_to(parse_target(request.query["target"]))
         except BadTarget as error:
             self._counters.request_errors += 1
             return text_response(HTTPStatus.BAD_REQUEST, str(error))
@@ -96,7 +107,7 @@ class Exporter:
 
     async def _ask(self, target: Target) -> Families:
         began_s = trio.current_time()
-        families = await scrape(target, self._timeout_s)
+        families = await scrape(target, self._timeout_s, self._tls_context)
         self._counters.scrapes += 1
         self._counters.seconds += trio.current_time() - began_s
         return families

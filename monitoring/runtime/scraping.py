@@ -6,6 +6,7 @@ begins with the test that matters most, whether one can connect.
 
 from __future__ import annotations
 
+import ssl
 import time
 
 import trio
@@ -14,6 +15,7 @@ from vedette.errors import VedetteError
 from vedette.info import parse_info
 from vedette.resp.exchange import Received, ReplyError
 from vedette.runtime.connection import Connection, open_connection
+from vedette.runtime.tls import TlsError
 
 from ..families import Families
 from ..metrics import DIRECTIVES, add_target
@@ -23,19 +25,24 @@ from ..scrapes import add_outcome
 from ..targets import Target
 
 
-async def scrape(target: Target, timeout_s: float) -> Families:
+async def scrape(
+    target: Target, timeout_s: float, tls_context: ssl.SSLContext | None = None
+) -> Families:
     """Return the metrics of `target`; if it can't be asked, `redis_up 0` and why."""
     families = Families()
     began_s = trio.current_time()
     connect_s = None
     error = ""
     try:
+        if target.uses_tls and tls_context is None:
+            raise TlsError("the exporter was started without --cacert, so it trusts nobody")
         with trio.fail_after(timeout_s):
             async with open_connection(
                 target.address,
                 connect_timeout_s=timeout_s,
                 username=target.username,
                 password=target.password,
+                tls_context=tls_context if target.uses_tls else None,
             ) as connection:
                 connect_s = trio.current_time() - began_s
                 answers = await _ask(connection)

@@ -288,7 +288,7 @@ def test_a_target_that_does_not_answer_is_given_up() -> None:
     assert 0.3 <= answer.value("redis_exporter_last_scrape_duration_seconds") < 3
 
 
-@pytest.mark.parametrize("query", ["", "?target=", "?target=rediss://h:1", "?target=h:x"])
+@pytest.mark.parametrize("query", ["", "?target=", "?target=unix://h:1", "?target=h:x"])
 def test_what_is_no_target_is_a_bad_request(exporter: Exporter, query: str) -> None:
     """And counted, for a wrong scrape configuration is easily overlooked."""
     before = scrape(exporter.port).value("redis_target_scrape_request_errors_total")

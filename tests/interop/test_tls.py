@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import trustme
 
 from ha_client import FailoverClient
 from tests.support.processes import ServerProcess, VedetteSentinel, VedetteServer, free_port
+from tests.support.programs import RunningProgram
 from tests.support.redis import RedisSentinel, RedisServer, require_redis
 from tests.support.waiting import wait_until
 
@@ -171,3 +173,57 @@ async def write_over_a_crash(
         master.kill()
         with trio.fail_after(25):
             await client.set("k", "after")
+
+
+def test_exporter_asks_over_tls(certificates: Certificates) -> None:
+    """By its scheme, or for all with --tls; whose authority is not named is not believed."""
+    tls_port, port = free_port(), free_port()
+    own = ["--cert", certificates.certificate_file, "--key", certificates.key_file]
+    listen = ["--listen", f"127.0.0.1:{port}"]
+
+    def up(target: str) -> str:
+        url = f"http://127.0.0.1:{port}/scrape?target={target}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return next(line for line in lines if line.startswith("redis_up "))
+
+    def serve(*options: str) -> RunningProgram:
+        return RunningProgram("vedette", "exporter", *listen, *own, *options)
+
+    target, authority = f"127.0.0.1:{tls_port}", ["--cacert", certificates.authority_file]
+    with VedetteServer(certificates.config(tls_port)):
+        with serve(*authority) as program:
+            program.wait_for("exporter.started")
+            assert up(f"rediss://{target}") == "redis_up 1.0"
+            assert up(f"redis://{target}") == "redis_up 0.0"
+        with serve(*authority, "--tls") as program:
+            program.wait_for("exporter.started")
+            assert up(target) == "redis_up 1.0"
+        other = trustme.CA().cert_pem
+        with other.tempfile() as stranger, serve("--cacert", stranger) as program:
+            program.wait_for("exporter.started")
+            assert up(f"rediss://{target}") == "redis_up 0.0"
+
+
+def test_exporter_without_anybody_to_trust_does_not_start() -> None:
+    """It would answer `redis_up 0` for ever."""
+    with RunningProgram("vedette", "exporter", "--tls", "--listen", "127.0.0.1:0") as program:
+        assert program.wait(20) == 2
+        assert "--cacert or --cacertdir" in program.stderr
+
+
+def test_doctor_asks_a_sentinel_over_tls(certificates: Certificates) -> None:
+    """With redis-cli's options."""
+    tls_port = free_port()
+    with VedetteServer() as master:
+        watching = [f"sentinel monitor mymaster 127.0.0.1 {master.port} 1"]
+        config = {**certificates.config(tls_port), "tls-replication": "no"}
+        with VedetteSentinel(config, watching):
+            options = ["--cacert", certificates.authority_file]
+            options += ["--cert", certificates.certificate_file, "--key", certificates.key_file]
+            command = ["doctor", "--sentinel", f"127.0.0.1:{tls_port}", "--tls", *options]
+            with RunningProgram("vedette", *command) as program:
+                program.wait(60)
+                printed = program.stdout
+
+    assert printed.startswith("mymaster:")

@@ -18,6 +18,7 @@ from vedette.types import Address
         ("redis://:p%40ss@h:1", Target(Address("h", 1), None, "p@ss")),
         ("redis://user:pass@h:1", Target(Address("h", 1), "user", "pass")),
         ("redis://user@h:1", Target(Address("h", 1))),
+        ("rediss://:p@h:1", Target(Address("h", 1), None, "p", uses_tls=True)),
     ],
 )
 def test_a_target_is_an_address_and_credentials(text: str, expected: Target) -> None:
@@ -27,10 +28,10 @@ def test_a_target_is_an_address_and_credentials(text: str, expected: Target) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "redis://", "rediss://h:1", "unix:///tmp/x", "h:port", "h:99999", "h/0", "redis://[::1"],
+    ["", "redis://", "rediss://", "unix:///tmp/x", "h:port", "h:99999", "h/0", "redis://[::1"],
 )
 def test_what_is_no_target_is_refused(text: str) -> None:
-    """Also what needs TLS or a Unix socket: a wrong answer would be worse than none."""
+    """Also what needs a Unix socket: a wrong answer would be worse than none."""
     with pytest.raises(BadTarget):
         parse_target(text)
 
@@ -53,6 +54,9 @@ def test_credentials_come_from_the_configuration_only() -> None:
     assert with_credentials(parse_target("h:1"), configured).password == "secret"
     assert with_credentials(parse_target("redis://:other@h:1"), configured).password == "secret"
     assert with_credentials(parse_target("redis://:other@h:2"), configured).password is None
+    # The same address over TLS is another target: a password is not sent where it was not meant.
+    over_tls = with_credentials(parse_target("rediss://h:1"), configured)
+    assert over_tls == Target(Address("h", 1), uses_tls=True)
 
 
 @pytest.mark.parametrize(

@@ -29,16 +29,13 @@ from vedette.resp.replies import (
 )
 
 from .. import directives
-from ..engine import SaveInProgress, ServerContext
-from ..engine.datasets import adopt_loaded, saved_databases
-from ..persistence.rdb.encode import encode_records
+from ..engine import ServerContext
 from ..persistence.rdb.payload import dump_payload
-from ..persistence.rdb.records import Entries, SelectDb
-from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
 from ..store.database import Database
 from ..store.digest import DIGEST_SIZE, mix_digest, xor_digest
 from ..store.values import Value
 from .arguments import NO_SUCH_KEY, parse_integer
+from .debug_reload import reload
 from .debug_tables import database_tables, value_table
 from .introspection import encoding_of
 from .locality import is_allowed
@@ -156,50 +153,6 @@ def _change_replication_id(ctx: ServerContext, argv: list[bytes]) -> Reply:
     replication = ctx.engine.replication
     replid = ctx.engine.host.random_hex(40).encode()
     replication.identity = replication.identity.change_id(replid)
-    return OK
-
-
-def _reload(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    """Save, then take every database through the codec and back, and load all functions anew."""
-    options = {word.upper() for word in argv[2:]}
-    if not options <= {b"MERGE", b"NOFLUSH", b"NOSAVE"}:
-        raise CommandError(b"ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
-    if b"NOSAVE" not in options:
-        try:
-            ctx.engine.host.save()
-        except (SaveInProgress, OSError) as error:
-            raise CommandError(b"ERR") from error
-    databases = ctx.keyspace.databases
-    functions = ctx.engine.scripting.functions
-    is_empty = not (ctx.keyspace.key_count() or len(functions.libraries))
-    if b"NOFLUSH" in options and b"MERGE" not in options and not is_empty:
-        # What was saved meets itself.
-        raise CommandError(b"ERR Error trying to load the RDB dump")
-    functions.adopt(functions.load_apart(functions.libraries.codes))
-    records = [
-        record
-        for database in saved_databases(ctx.engine)
-        if database.values
-        for record in (
-            SelectDb(database.index),
-            Entries(
-                values=database.values,
-                expire_at_ms=database.expire_at_ms,
-                idle_s=database.idle_s,
-                frequency=database.frequency,
-            ),
-        )
-    ]
-    loaded = LoadedKeyspace()
-    load = SnapshotLoad(
-        b"".join(encode_records(records)),
-        loaded,
-        drop_expired_at_ms=None if ctx.engine.is_replica else ctx.now_ms,
-        database_count=len(databases),
-    )
-    load.run()
-    adopt_loaded(ctx.engine, loaded)
-    ctx.engine.on_flush()
     return OK
 
 
@@ -347,7 +300,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[by
     b"POPULATE": (3, 5, _populate),
     b"PROTOCOL": (3, 3, _protocol),
     b"QUICKLIST-PACKED-THRESHOLD": (3, 3, _set_packed_threshold),
-    b"RELOAD": (2, 5, _reload),
+    b"RELOAD": (2, 5, reload),
     b"REPLICATE": (3, _MANY, _replicate),
     b"SET-ACTIVE-EXPIRE": (3, 3, _set_active_expire),
     b"SET-DISABLE-DENY-SCRIPTS": (3, 3, _set_disable_deny_scripts),

@@ -61,6 +61,13 @@ class Host(Protocol):
             OSError: it could not be written.
         """
 
+    def read_snapshot(self) -> bytes:
+        """Return the file that `save` writes.
+
+        Raises:
+            OSError: there is none, or it cannot be read.
+        """
+
     def start_background_save(self) -> None:
         """Start a snapshot in a child process (BGSAVE).
 

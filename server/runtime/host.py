@@ -150,6 +150,11 @@ class ServerHost:
             batch_size=1 if key_delay_us else BATCH_SIZE,
         )
 
+    def read_snapshot(self) -> bytes:
+        """See `Host`."""
+        with open(self.snapshot_path(), "rb") as file:
+            return file.read()
+
     def save(self) -> None:
         """See `Host`."""
         if self.engine.background.is_saving:

@@ -11,7 +11,10 @@ import hiredis
 from server.commands import command_table
 from server.config import Configuration, load_configuration
 from server.engine import ServerEngine
+from server.engine.datasets import saved_databases
 from server.engine.host import CollectorPauses, ProcessFacts, SaveInProgress, ShutdownRequest
+from server.persistence.rdb.encode import encode_records
+from server.persistence.snapshot import SnapshotAux, snapshot_records
 from vedette.clients import Session
 from vedette.conf import parse_text
 from vedette.resp.encode import encode_command
@@ -51,6 +54,9 @@ class FakeHost:
         self.rewritten_error: OSError | None = None
         self.acl_files: dict[str, FakeAclFile] = {}
         self.memory_bytes = 30_000_000
+        #: What is saved, and the snapshot last made of it.
+        self.engine: ServerEngine | None = None
+        self.saved: bytes | None = None
         self._random = random.Random(seed)
 
     def save(self) -> None:
@@ -59,6 +65,16 @@ class FakeHost:
             raise SaveInProgress
         if self.save_error is not None:
             raise self.save_error
+        if self.engine is not None:
+            aux = SnapshotAux(redis_version="7.2.4", created_at_s=0, used_memory_bytes=0)
+            codes = self.engine.scripting.functions.libraries.codes
+            records = snapshot_records(aux, saved_databases(self.engine), codes)
+            self.saved = b"".join(encode_records(records))
+
+    def read_snapshot(self) -> bytes:
+        if self.saved is None:
+            raise FileNotFoundError(2, "No such file or directory")
+        return self.saved
 
     def start_background_save(self) -> None:
         self.asked.append("bgsave")
@@ -153,6 +169,7 @@ class TestEngine:
             configuration=self.configuration,
             facts=ProcessFacts(pid=1, started_ms=now_ms, executable="/bin/vedette-server"),
         )
+        self.host.engine = self.engine
         self.sink = RecordingSink()
         self.engine.sinks.append(self.sink)
         self.now_ms = now_ms

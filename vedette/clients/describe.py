@@ -6,12 +6,19 @@ has no counterpart here (a client's fixed reply buffer) is 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..resp.encode import encode_command
 from .footprint import footprint_of
 from .session import ClientKind, Session
 
 
-def describe_client(session: Session, now_ms: int) -> bytes:
-    """Return the fields of `session` as `name=value`, separated by spaces, without a line end."""
+def describe_client(session: Session, now_ms: int, request: Sequence[bytes] = ()) -> bytes:
+    """Return the fields of `session` as `name=value`, separated by spaces, without a line end.
+
+    `request` is what it has asked and is being answered: it counts as still to be run.
+    """
+    request_bytes = len(encode_command(request)) if request else 0
     queued = session.queued_commands
     footprint = footprint_of(session)
     fields = (
@@ -28,7 +35,7 @@ def describe_client(session: Session, now_ms: int) -> bytes:
         ("psub", len(session.patterns)),
         ("ssub", len(session.shard_channels)),
         ("multi", -1 if queued is None else len(queued)),
-        ("qbuf", footprint.query_bytes),
+        ("qbuf", footprint.query_bytes + request_bytes),
         ("qbuf-free", 0),
         ("argv-mem", 0),
         ("multi-mem", footprint.queued_bytes),

@@ -125,7 +125,7 @@ def test_the_list_tells_what_each_client_is_at() -> None:
         ["x", "0", "0", "1", "store", "0"],
         ["b", "0", "0", "-1", "hold", "4"],
         ["deT", "0", "0", "-1", "NULL", "3"],
-        ["N", "0", "0", "-1", "client|list", "0"],
+        ["N", "0", "0", "-1", "client|list", "26"],
     ]
     assert int(lines[1]["multi-mem"]) > len("STOREkeyvalue")
 

@@ -280,7 +280,7 @@ def test_debug_is_refused_unless_allowed() -> None:
 
 def test_debug_reload_keeps_the_dataset() -> None:
     """Through the codec and back, expiry times and databases included."""
-    engine = TestEngine("enable-debug-command yes")
+    engine = TestEngine("enable-debug-command yes\nsave ''")
     engine.call("DEBUG", "POPULATE", "100", "key", "50")
     engine.call("SELECT", "3")
     engine.call("SET", "a", "1", "EX", "100")
@@ -292,6 +292,14 @@ def test_debug_reload_keeps_the_dataset() -> None:
     assert engine.call("TTL", "a") == 100
     assert engine.call("DEBUG", "RELOAD", "NOSAVE") == b"OK"
     assert engine.host.asked == ["save"]
+    assert engine.call("FLUSHALL") == b"OK"
+    engine.call("SET", "b", "2", "EX", "50")
+    engine.call("SET", "a", "other")
+    assert engine.error("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH").startswith("ERR Error trying")
+    assert engine.call("GET", "a") == b"other"
+    assert engine.call("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE") == b"OK"
+    assert engine.call("GET", "a") == b"1"
+    assert engine.call("TTL", "b") == 50
     assert engine.error("DEBUG", "RELOAD", "TWICE").startswith("ERR DEBUG RELOAD only supports")
 
 

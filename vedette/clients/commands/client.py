@@ -120,7 +120,7 @@ def client_setinfo(ctx: Context, argv: list[bytes]) -> Reply:
 )
 def client_info(ctx: Context, argv: list[bytes]) -> Reply:
     ctx.session.last_command = "client|info"
-    return VerbatimReply(describe_client(ctx.session, ctx.now_ms) + b"\n")
+    return VerbatimReply(describe_client(ctx.session, ctx.now_ms, argv) + b"\n")
 
 
 @command(
@@ -148,7 +148,7 @@ def client_list(ctx: Context, argv: list[bytes]) -> Reply:
     else:
         raise SYNTAX_ERROR
     lines = [
-        describe_client(session, ctx.now_ms) + b"\n"
+        describe_client(session, ctx.now_ms, argv if session is ctx.session else ()) + b"\n"
         for session in sessions
         if session is not None and not session.is_leaving
     ]

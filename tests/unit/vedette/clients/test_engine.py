@@ -249,7 +249,7 @@ def test_a_refused_exec_ends_the_transaction() -> None:
 
     assert engine.send(client, ("MULTI",), ("STORE", "k", "v"), ("EXEC", "x"), ("PING",)) == (
         b"+OK\r\n+QUEUED\r\n-EXECABORT Transaction discarded because of: "
-        b"ERR wrong number of arguments for 'exec' command\r\n+PONG\r\n"
+        b"wrong number of arguments for 'exec' command\r\n+PONG\r\n"
     )
 
 

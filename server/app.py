@@ -26,11 +26,10 @@ from vedette import __version__
 from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
 from vedette.conf.tls import TLS_DIRECTIVES, TLS_PORT, TLS_REPLICATION, tls_settings
-from vedette.errors import VedetteError
 from vedette.log import configure_logging
 from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.process import allow_clients, close_idle_clients, stop_signals
-from vedette.runtime.pump import Pump, open_listeners, open_unix_listener
+from vedette.runtime.pump import Pump
 from vedette.runtime.tls import TlsContexts, TlsError
 
 from . import directives
@@ -43,6 +42,7 @@ from .engine import ServerEngine
 from .engine.host import ShutdownRequest
 from .runtime.append_only import AofLostError, AppendOnlyFile
 from .runtime.host import ServerHost, process_facts
+from .runtime.listeners import ListenError, Listeners
 from .runtime.loading import LoadError, load_at_start
 from .runtime.migration import Migrations
 from .runtime.replication import ReplicationRuntime
@@ -54,10 +54,6 @@ _PROTECTED_MODE_REFUSAL: Final = (
     b"only connections from the loopback interface are accepted. Set bind or requirepass, or "
     b"switch protected-mode off.\r\n"
 )
-
-
-class ListenError(VedetteError):
-    """A port cannot be listened on; the text says which and why."""
 
 
 async def run_server(configuration: Configuration) -> None:
@@ -73,51 +69,14 @@ async def run_server(configuration: Configuration) -> None:
     server = _Server(configuration)
     metrics_port = configuration[directives.METRICS_PORT]
     with contextlib.ExitStack() as stack:
-        port, tls_port = configuration[directives.PORT], configuration[TLS_PORT]
-        listeners = _listen(stack, configuration, port) if port or not tls_port else []
-        tls_listeners = _listen(stack, configuration, tls_port) if tls_port else []
-        metrics_listeners = _listen(stack, configuration, metrics_port) if metrics_port else []
-        path = configuration[directives.UNIX_SOCKET]
-        if path:
-            listeners.append(_listen_at(stack, configuration, path))
-        await server.run(listeners, tls_listeners, metrics_listeners)
-
-
-def _listen(
-    stack: contextlib.ExitStack, configuration: Configuration, port: int
-) -> list[socket.socket]:
-    """Return listening sockets for `port` on the addresses of `bind`; the stack closes them."""
-    hosts = configuration[directives.BIND]
-    backlog = configuration[directives.TCP_BACKLOG]
-    try:
-        listeners = open_listeners(hosts, port, backlog)
-    except OSError as error:
-        raise ListenError(f"cannot listen on port {port}: {error.strerror or error}") from error
-    for listener in listeners:
-        stack.callback(listener.close)
-    return listeners
-
-
-def _listen_at(
-    stack: contextlib.ExitStack, configuration: Configuration, path: str
-) -> socket.socket:
-    """Return a listening Unix socket; the stack closes and removes it."""
-    try:
-        listener = open_unix_listener(
-            path,
-            mode=configuration[directives.UNIX_SOCKET_PERM],
-            backlog=configuration[directives.TCP_BACKLOG],
-        )
-    except OSError as error:
-        raise ListenError(f"cannot listen on {path}: {error.strerror or error}") from error
-    stack.callback(_remove, path)
-    stack.callback(listener.close)
-    return listener
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        listeners = Listeners(configuration)
+        stack.callback(listeners.close)
+        listeners.open()
+        metrics_listeners = listeners.listen_for_metrics(metrics_port) if metrics_port else []
+        for listener in metrics_listeners:
+            stack.callback(listener.close)
+        listeners.follow_changes(server.pump)
+        await server.run(listeners, metrics_listeners)
 
 
 class _Server:
@@ -178,8 +137,7 @@ class _Server:
 
     async def run(
         self,
-        listeners: list[socket.socket],
-        tls_listeners: list[socket.socket],
+        listeners: Listeners,
         metrics_listeners: list[socket.socket],
     ) -> None:
         """Serve clients and scrapers on their listeners until told to stop.
@@ -203,7 +161,11 @@ class _Server:
             # Nobody may see the dataset before it is loaded, least of all a replica.
             self.engine.begin_loading(_now_ms())
             await nursery.start(
-                self.pump.serve, listeners, tls_listeners, self._tls.for_server, name="clients"
+                self.pump.serve,
+                listeners.plain,
+                listeners.tls,
+                self._tls.for_server,
+                name="clients",
             )
             if metrics_listeners:
                 await nursery.start(serve_metrics, metrics_listeners, self._metrics, name="metrics")

@@ -146,8 +146,8 @@ def _only(default: object, reason: str) -> Callable[[Any], str | None]:
 
 
 # --- the network ---------------------------------------------------------------------------------
-PORT: Final = Directive("port", _PORT, 6379, Flag.IMMUTABLE)
-BIND: Final = Directive("bind", WordList(16), ("*", "-::*"), Flag.IMMUTABLE)
+PORT: Final = Directive("port", _PORT, 6379)
+BIND: Final = Directive("bind", WordList(16), ("*", "-::*"))
 BIND_SOURCE_ADDRESS: Final = Directive("bind-source-addr", Text(), "")
 UNIX_SOCKET: Final = Directive("unixsocket", Text(), "", Flag.IMMUTABLE)
 UNIX_SOCKET_PERM: Final = Directive("unixsocketperm", Octal(), 0, Flag.IMMUTABLE)

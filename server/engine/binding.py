@@ -101,6 +101,7 @@ def bind_configuration(engine: ServerEngine) -> None:
     configuration.on_change(
         replicate,
         TLS_REPLICATION,
+        d.PORT,
         d.OUTPUT_LIMITS,
         d.REPL_BACKLOG_SIZE,
         d.REPL_BACKLOG_TTL,

@@ -26,7 +26,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import trio
@@ -88,6 +88,7 @@ class Pump:
         self._listeners: dict[int, socket.socket] = {}
         #: Which of the listeners speak TLS, and by what context.
         self._tls_contexts: dict[int, Callable[[], ssl.SSLContext]] = {}
+        self._tls_context: Callable[[], ssl.SSLContext] | None = None
         self._sockets: dict[int, socket.socket] = {}
         self._sessions: dict[int, Session] = {}
         #: Descriptors of the sessions that have a backlog, with the events we wait for.
@@ -105,13 +106,9 @@ class Pump:
 
         `tls_context()` is asked for each connection of `tls_listeners`.
         """
-        for listener in [*listeners, *tls_listeners]:
-            listener.setblocking(False)
-            self._listeners[listener.fileno()] = listener
-            self._epoll.register(listener.fileno(), _READ)
-        for listener in tls_listeners:
-            assert tls_context is not None
-            self._tls_contexts[listener.fileno()] = tls_context
+        self._tls_context = tls_context
+        self.add_listeners(listeners)
+        self.add_tls_listeners(tls_listeners)
         task_status.started()
         try:
             while True:
@@ -126,6 +123,29 @@ class Pump:
             for descriptor in self._listeners:
                 self._epoll.unregister(descriptor)
             self._epoll.close()
+
+    def add_listeners(self, listeners: Iterable[socket.socket]) -> None:
+        """Accept connections on these, too."""
+        for listener in listeners:
+            listener.setblocking(False)
+            self._listeners[listener.fileno()] = listener
+            self._epoll.register(listener.fileno(), _READ)
+
+    def add_tls_listeners(self, listeners: Iterable[socket.socket]) -> None:
+        """Accept connections over TLS on these, too."""
+        for listener in listeners:
+            assert self._tls_context is not None
+            self._tls_contexts[listener.fileno()] = self._tls_context
+            self.add_listeners([listener])
+
+    def drop_listeners(self, listeners: Iterable[socket.socket]) -> None:
+        """Close some of the listeners; the connections that came by them go on."""
+        for listener in listeners:
+            descriptor = listener.fileno()
+            self._tls_contexts.pop(descriptor, None)
+            if self._listeners.pop(descriptor, None) is not None:
+                self._epoll.unregister(descriptor)
+            listener.close()
 
     def stop_accepting(self) -> None:
         """Take the listeners out; the connections there are go on."""

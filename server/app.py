@@ -111,6 +111,7 @@ class _Server:
             max_clients=lambda: configuration[directives.MAX_CLIENTS],
             refusal=self._refusal,
             before_send=self._after_batch,
+            persist=lambda: self._aof.flush(),
             tcp_keepalive_s=lambda: configuration[directives.TCP_KEEPALIVE],
         )
         self.engine.scripting.on_slow = lambda run: self.pump.serve_besides(run.caller)

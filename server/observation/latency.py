@@ -20,6 +20,11 @@ EXPIRE_CYCLE: Final = "expire-cycle"
 EVICTION_CYCLE: Final = "eviction-cycle"
 GARBAGE_COLLECTION: Final = "garbage-collection"
 FORK: Final = "fork"
+AOF_WRITE: Final = "aof-write"
+AOF_WRITE_PENDING_FSYNC: Final = "aof-write-pending-fsync"
+AOF_WRITE_ACTIVE_CHILD: Final = "aof-write-active-child"
+AOF_WRITE_ALONE: Final = "aof-write-alone"
+AOF_FSYNC_ALWAYS: Final = "aof-fsync-always"
 
 
 @dataclass(slots=True)

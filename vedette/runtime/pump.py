@@ -62,7 +62,8 @@ def _wall_clock_ms() -> int:
 class Pump:
     """Serves the clients of `engine` on `listeners`.
 
-    `before_send()` runs once a batch, after its commands and before their replies leave.
+    `before_send()` runs once a batch, after its commands and before their replies leave; it is to
+    make durable what must be. `persist()` does that alone, for `serve_besides`.
     `refusal(host)` may give bytes with which a new connection is turned away (protected mode); the
     host of one over a Unix socket is empty.
     The pump owns accepted sockets and closes them; the listeners stay their opener's.
@@ -75,6 +76,7 @@ class Pump:
         max_clients: Callable[[], int] = lambda: 10_000,
         refusal: Callable[[str], bytes | None] = lambda host: None,
         before_send: Callable[[], None] = lambda: None,
+        persist: Callable[[], None] = lambda: None,
         tcp_keepalive_s: Callable[[], int] = lambda: 300,
         clock_ms: Callable[[], int] = _wall_clock_ms,
     ) -> None:
@@ -82,6 +84,7 @@ class Pump:
         self._max_clients = max_clients
         self._refusal = refusal
         self._before_send = before_send
+        self._persist = persist
         self._tcp_keepalive_s = tcp_keepalive_s
         self._clock_ms = clock_ms
         self._epoll = select.epoll()
@@ -219,7 +222,7 @@ class Pump:
         for descriptor, mask in self._epoll.poll(0, BATCH_MAX_EVENTS):
             if descriptor != busy.file_descriptor:
                 self._serve_rare(descriptor, mask)
-        self._before_send()  # replies to what came before in the batch are among those sent
+        self._persist()  # replies to what came before in the batch are among those sent
         self._send_unsent()
 
     def _send_unsent(self) -> None:

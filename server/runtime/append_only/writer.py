@@ -26,6 +26,13 @@ from vedette.errors import VedetteError
 from ... import directives
 from ...commands.replication import WAIT_REASON
 from ...engine import ServerEngine
+from ...observation.latency import (
+    AOF_FSYNC_ALWAYS,
+    AOF_WRITE,
+    AOF_WRITE_ACTIVE_CHILD,
+    AOF_WRITE_ALONE,
+    AOF_WRITE_PENDING_FSYNC,
+)
 from ...persistence.aof.log import SYNC_PERIOD_MS, Mark
 from .files import AofFiles
 
@@ -186,6 +193,7 @@ class AofWriter:
             self._engine.host.sleep(aof.flush_delay_us / 1e6)
         data = aof.output()
         written = 0
+        began_s = time.monotonic()
         try:
             written = files.write(descriptor, data)
             while written < len(data):
@@ -193,11 +201,25 @@ class AofWriter:
         except OSError as error:
             self._on_write_failed(error, policy, written)
             return
+        finally:
+            if self._engine.latency.threshold_ms:
+                self._note_write(time.monotonic() - began_s)
         aof.on_written(written)
         if aof.write_error:
             log.info("aof.write_recovered")
             aof.write_error = ""
             self._engine.recheck()
+
+    def _note_write(self, seconds: float) -> None:
+        """Tell the latency monitor of a write: of all of them, and by what may have slowed it."""
+        if self._is_sync_running:
+            event = AOF_WRITE_PENDING_FSYNC
+        elif self._has_child():
+            event = AOF_WRITE_ACTIVE_CHILD
+        else:
+            event = AOF_WRITE_ALONE
+        for each in (event, AOF_WRITE):
+            self._engine.latency.note(each, seconds * 1000, self._clock_ms())
 
     def _on_write_failed(self, error: OSError, policy: str, written: int) -> None:
         """Take a part of a unit back out of the file, keep it all, and refuse writes."""
@@ -251,12 +273,15 @@ class AofWriter:
         """Sync before anything else happens."""
         assert self._files is not None
         assert self._descriptor is not None
+        began_s = time.monotonic()
         try:
             self._files.sync(self._descriptor)
         except OSError as error:
             problem = f"cannot sync the append-only file: {error.strerror or error}"
             self._lost = AofLostError(problem)
             raise self._lost from error
+        duration_ms = (time.monotonic() - began_s) * 1000
+        self._engine.latency.note(AOF_FSYNC_ALWAYS, duration_ms, self._clock_ms())
         self._log.on_synced(self._log.written_mark)
         self._engine.wake(WAIT_REASON)
 

@@ -542,7 +542,9 @@ class ServerEngine(Engine):
 
     # --- effects ---------------------------------------------------------------------------------
 
-    def after_write(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
+    def after_write(
+        self, session: Session, row: CommandRow, argv: list[bytes], received: bytes = b""
+    ) -> None:
         context = self.context
         changes = context.changes
         context.changes = 0
@@ -556,7 +558,13 @@ class ServerEngine(Engine):
             return
         context.effects = None
         index = context.db.index
-        if self._deletions:
+        if effects is None and self._transaction is None and not self._deletions:
+            # The usual write, told as it was sent: not encoded anew if it can be helped.
+            self.keyspace.dirty += changes
+            unit = ((index, received or encode_effect(argv)),)
+            for sink in self.sinks:
+                sink.append(unit)
+        elif self._deletions:
             is_unit = not row.flags & Flag.TOUCHES_ARBITRARY_KEYS
             commands = [argv] if effects is None else effects
             self._propagate_with_deletions(changes, index, commands, is_unit=is_unit)

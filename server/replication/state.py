@@ -156,7 +156,10 @@ class Replication:
     def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
         """Take the effects of one command or transaction of a master into the stream."""
         assert self.backlog is not None
-        self.backlog.append(self.encoder.encode_transaction(effects))
+        if len(effects) == 1 and effects[0][0] == self.encoder.selected_database:
+            self.backlog.append(effects[0][1])
+        else:
+            self.backlog.append(self.encoder.encode_transaction(effects))
 
     def apply_raw(self, raw: bytes) -> None:
         """Take bytes of the master's stream, whose commands were applied, into the own backlog."""

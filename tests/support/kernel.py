@@ -56,7 +56,9 @@ class KernelEngine(Engine):
         self.seconds += 0.001
         return self.seconds
 
-    def after_write(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
+    def after_write(
+        self, session: Session, row: CommandRow, argv: list[bytes], received: bytes = b""
+    ) -> None:
         self.context.changes = 0
         self.written.append((session.id, row.full_name))
 

@@ -149,8 +149,13 @@ class Engine(Waits):
             )
         return None
 
-    def after_write(self, session: Session, row: CommandRow, argv: list[bytes]) -> None:
-        """Account for and propagate what the command changed; `context.changes` says how much."""
+    def after_write(
+        self, session: Session, row: CommandRow, argv: list[bytes], received: bytes = b""
+    ) -> None:
+        """Account for and propagate what the command changed; `context.changes` says how much.
+
+        `received` is `argv` encoded, if it is at hand.
+        """
         self.context.changes = 0
 
     def on_call(
@@ -244,7 +249,7 @@ class Engine(Waits):
         if not (session.needs_care or self.needs_care or session.waiting_requests):
             argv = session.parser.parse_single(data)
             if argv is not None:
-                self._run_single(session, argv)
+                self._run_single(session, argv, data)
                 return
         requests, error = session.parser.parse(data)
         if session.waiting_requests or session.blocked is not None:
@@ -265,8 +270,10 @@ class Engine(Waits):
         if session.outbox and not session.is_in_unsent:
             self.clients.note_unsent(session)
 
-    def _run_single(self, session: Session, argv: list[bytes]) -> None:
+    def _run_single(self, session: Session, argv: list[bytes], data: bytes) -> None:
         """Run the one request of a client that does not pipeline, with nothing unusual about it.
+
+        `data` is the request as it came, which is also how it is encoded.
 
         Does what `run` does, without a loop and what it takes to prepare one: 0.35 of the 1.4
         microseconds that a GET then costs (docs/performance.md).
@@ -286,7 +293,7 @@ class Engine(Waits):
         except Exception as error:
             reply = self._failed(session, row, error)
         if context.changes:
-            self.after_write(session, row, argv)
+            self.after_write(session, row, argv, data)
         elapsed = clock() - started
         row.durations.append(elapsed)
         self.commands_processed += 1

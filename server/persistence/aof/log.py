@@ -245,7 +245,10 @@ class AppendOnlyLog:
         """Take the encoded effects of one command or transaction, with their databases."""
         if self.annotates_time:
             self._annotate()
-        data = self.encoder.encode_transaction(effects)
+        if len(effects) == 1 and effects[0][0] == self.encoder.selected_database:
+            data = effects[0][1]  # the usual case, without the cost of a call
+        else:
+            data = self.encoder.encode_transaction(effects)
         self._chunks.append(data)
         self.appended += len(data)
 

@@ -7,7 +7,7 @@ from functools import reduce
 from struct import pack
 from typing import Any, Final
 
-from .interpreter import NotANumberError
+from .errors import NotANumberError
 
 _MASK: Final = 0xFFFFFFFF
 #: Below it `_TO_LOWEST_BITS` shifts out no bit.

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from vedette.errors import CommandError
 
-from .interpreter import CompileError, Interpreter, LoadError, ScriptError
+from .errors import CompileError, LoadError, ScriptError
+from .interpreter import Interpreter
 from .libraries import Function, Libraries, Library, check_name
 from .shebang import ScriptFlags, split_library
 

@@ -10,15 +10,18 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from vedette import REDIS_VERSION
 
 from . import floats
+from .errors import CompileError, LoadError, NotANumberError, ScriptError, TextError
+from .ports import Loader, Runner, ScriptHost
 from .shebang import FLAG_NAMES
 
 _CHUNKS: Final = resources.files(__package__).joinpath("lua")
 _SANDBOX: Final = _CHUNKS.joinpath("sandbox.lua").read_bytes()
+_RUNNING: Final = _CHUNKS.joinpath("running.lua").read_bytes()
 _LIBRARY_TOOLS: Final = _CHUNKS.joinpath("library_tools.lua").read_bytes()
 _FUNCTIONS: Final = _CHUNKS.joinpath("functions.lua").read_bytes()
 #: Errors that begin in the sandbox point to the code that called it.
@@ -39,50 +42,6 @@ _REPL_FLAGS: Final = {
 }
 
 
-class ScriptError(Exception):
-    """An error that the script gets; `text` begins with its code.
-
-    `is_counted`: the statistics have it already.
-    """
-
-    def __init__(self, text: bytes, *, is_counted: bool = False) -> None:
-        super().__init__(text)
-        self.text = text
-        self.is_counted = is_counted
-
-
-class TextError(Exception):
-    """An error that the script gets as a text, as from a library in C."""
-
-    def __init__(self, text: bytes) -> None:
-        super().__init__(text)
-        self.text = text
-
-
-class NotANumberError(Exception):
-    """The argument `index` of a library function, counted from 1, is no number."""
-
-    def __init__(self, index: int) -> None:
-        super().__init__(index)
-        self.index = index
-
-
-class CompileError(Exception):
-    """The code is no Lua; `text` is Lua's message."""
-
-    def __init__(self, text: bytes) -> None:
-        super().__init__(text)
-        self.text = text
-
-
-class LoadError(Exception):
-    """The code of a library failed; `text` begins with a code."""
-
-    def __init__(self, text: bytes) -> None:
-        super().__init__(text)
-        self.text = text
-
-
 # Any in this module: what Lua gives and takes (bytes, numbers, booleans, None, tables), for which
 # lupa has no types.
 
@@ -100,65 +59,6 @@ class Failure:
     source: bytes | None = None
     line: int | None = None
     is_plain: bool = False
-
-
-class Runner(Protocol):
-    """The run in progress, as its script reaches it."""
-
-    #: The version of RESP that the script chose.
-    protocol: int
-    #: That of the client.
-    client_protocol: int
-
-    def call(self, argv: list[bytes]) -> Any:
-        """Run a command and return its reply for Lua.
-
-        Raises:
-            ScriptError: it is refused, or fails.
-        """
-
-    def is_allowed(self, argv: list[bytes]) -> bool:
-        """Return whether the user may run a command.
-
-        Raises:
-            ScriptError: there is no such command.
-        """
-
-    def set_replication(self, flags: int) -> None:
-        """Say who is to see what follows: 1 the append-only file, 2 the replicas, or both."""
-
-    def is_killed(self) -> bytes | None:
-        """Let others be served if the run takes too long; return why it is to end, or None."""
-
-
-class Loader(Protocol):
-    """The loading of a function library, as its code reaches it."""
-
-    def register(self, name: bytes, description: bytes | None, flags: bytes, callback: Any) -> None:
-        """Take a function; `flags` have commas between them.
-
-        Raises:
-            ScriptError: it cannot be taken.
-        """
-
-    def is_killed(self) -> bytes | None:
-        """Return why the loading is to end, or None."""
-
-
-class ScriptHost(Protocol):
-    """What scripts reach whether or not one runs."""
-
-    def log(self, level: int, text: bytes) -> None:
-        """Write to the server's log; `level` 0 (debug) to 3 (warning)."""
-
-    def note_error(self, text: bytes, is_counted: bool) -> None:
-        """Note an error that is part of a reply; `is_counted`: the statistics have it already."""
-
-    def random(self) -> float:
-        """Return a number from 0 up to 1."""
-
-    def seed_random(self, seed: int) -> None:
-        """Have `random` repeat itself from here on."""
 
 
 class Interpreter:
@@ -221,9 +121,11 @@ class Interpreter:
         self._why_killed: bytes | None = None
         #: What `lua/functions.lua` makes, once a library is loaded.
         self._functions: Any = None
-        self._api = self._lua.execute(_SANDBOX, self.table(host_functions), name=_SANDBOX_NAME)
-        self._run_script = self._api[b"run_script"]
-        self._run_function = self._api[b"run_function"]
+        host_table = self.table(host_functions)
+        self._api = self._lua.execute(_SANDBOX, host_table, name=_SANDBOX_NAME)
+        running = self._lua.execute(_RUNNING, self._api[b"tools"], host_table, name=_SANDBOX_NAME)
+        self._run_script = running[b"run_script"]
+        self._run_function = running[b"run_function"]
         self._library_tools: Any = None
 
     def add_library(self, name: bytes, functions: Mapping[bytes, Callable[..., Any]]) -> None:

@@ -14,7 +14,7 @@ from vedette.resp.replies import ErrorReply
 from .. import directives
 from .audience import Audience
 from .conversion import to_lua
-from .interpreter import ScriptError
+from .errors import ScriptError
 from .shebang import ScriptFlags
 
 if TYPE_CHECKING:

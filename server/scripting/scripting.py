@@ -18,8 +18,9 @@ from vedette.errors import CommandError
 from vedette.resp.replies import ErrorReply, RawReply, Reply
 
 from .callees import Callees
+from .errors import CompileError
 from .functions import Functions
-from .interpreter import CompileError, Failure, Interpreter
+from .interpreter import Failure, Interpreter
 from .libraries import Function
 from .lua_libraries import add_libraries
 from .run import Run

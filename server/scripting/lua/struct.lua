@@ -4,7 +4,7 @@
 -- Arguments: `tools`, of library_tools.lua. Returns the library.
 local tools = ...
 local raw = tools.raw
-local type_of, floor, select, unpack = raw.type, raw.math.floor, raw.select, raw.unpack
+local floor, select, unpack = raw.math.floor, raw.select, raw.unpack
 local char, byte, sub, rep, find = raw.string.char, raw.string.byte, raw.string.sub, raw.string.rep,
   raw.string.find
 local match, lower, concat, tonumber = raw.string.match, raw.string.lower, raw.table.concat, raw.tonumber

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -27,7 +26,6 @@ from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
 from vedette.conf.tls import TLS_DIRECTIVES, TLS_PORT, TLS_REPLICATION, tls_settings
 from vedette.log import configure_logging
-from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.process import allow_clients, close_idle_clients, stop_signals
 from vedette.runtime.pump import Pump
 from vedette.runtime.tls import TlsContexts, TlsError
@@ -44,6 +42,7 @@ from .runtime.append_only import AofLostError, AppendOnlyFile
 from .runtime.host import ServerHost, process_facts
 from .runtime.listeners import ListenError, Listeners
 from .runtime.loading import LoadError, load_at_start
+from .runtime.metrics import MetricsServing
 from .runtime.migration import Migrations
 from .runtime.replication import ReplicationRuntime
 
@@ -67,16 +66,14 @@ async def run_server(configuration: Configuration) -> None:
         ConfigError: what the configuration says of users cannot be used.
     """
     server = _Server(configuration)
-    metrics_port = configuration[directives.METRICS_PORT]
     with contextlib.ExitStack() as stack:
         listeners = Listeners(configuration)
         stack.callback(listeners.close)
         listeners.open()
-        metrics_listeners = listeners.listen_for_metrics(metrics_port) if metrics_port else []
-        for listener in metrics_listeners:
-            stack.callback(listener.close)
+        metrics = MetricsServing(configuration, listeners, server.metrics)
+        stack.callback(metrics.close)
         listeners.follow_changes(server.pump)
-        await server.run(listeners, metrics_listeners)
+        await server.run(listeners, metrics)
 
 
 class _Server:
@@ -139,7 +136,7 @@ class _Server:
     async def run(
         self,
         listeners: Listeners,
-        metrics_listeners: list[socket.socket],
+        metrics: MetricsServing,
     ) -> None:
         """Serve clients and scrapers on their listeners until told to stop.
 
@@ -168,8 +165,7 @@ class _Server:
                 self._tls.for_server,
                 name="clients",
             )
-            if metrics_listeners:
-                await nursery.start(serve_metrics, metrics_listeners, self._metrics, name="metrics")
+            await nursery.start(metrics.run, name="metrics")
             master = configuration[directives.REPLICA_OF]
             if master is not None:
                 start_following(self.engine, master, _now_ms(), is_starting=True)
@@ -210,7 +206,8 @@ class _Server:
             self._aof.open()
         self.engine.end_loading()
 
-    def _metrics(self) -> Iterable[Metric]:
+    def metrics(self) -> Iterable[Metric]:
+        """Return what scrapers are told."""
         self.engine.begin_batch(_now_ms())
         sections = collect(self.engine.context, SECTIONS)
         return server_metrics(

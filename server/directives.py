@@ -156,7 +156,7 @@ TCP_BACKLOG: Final = Directive("tcp-backlog", Integer(), 511, Flag.IMMUTABLE)
 TIMEOUT: Final = Directive("timeout", Integer(), 0)
 TCP_KEEPALIVE: Final = Directive("tcp-keepalive", Integer(), 300)
 MAX_CLIENTS: Final = Directive("maxclients", Integer(1, _UINT_MAX), 10_000)
-METRICS_PORT: Final = Directive("metrics-port", _PORT, 0, Flag.IMMUTABLE)
+METRICS_PORT: Final = Directive("metrics-port", _PORT, 0)
 OUTPUT_LIMITS: Final = Directive(
     "client-output-buffer-limit",
     BufferLimits(),

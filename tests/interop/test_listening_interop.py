@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import urllib.request
+
 import pytest
 
 from tests.support.client import BlockingClient, ReplyError
 from tests.support.processes import VedetteServer, free_port
+from tests.support.waiting import wait_until
 
 
 def test_the_port_moves_and_connections_stay() -> None:
@@ -39,3 +43,31 @@ def test_the_addresses_change_and_go_back_where_one_cannot_be_had() -> None:
         assert client.call("CONFIG", "GET", "bind") == [b"bind", b"127.0.0.1 127.0.0.2"]
         with BlockingClient(server.port, host="127.0.0.2") as newcomer:
             assert newcomer.call("PING") == b"PONG"
+
+
+def is_listening(port: int) -> bool:
+    """Return whether anybody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def scrape(port: int) -> str:
+    """Return what `/metrics` answers."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+        text: bytes = response.read()
+    return text.decode()
+
+
+def test_metrics_move_are_switched_off_and_on() -> None:
+    """Without a restart; a port that is taken is refused."""
+    with VedetteServer() as server, BlockingClient(server.port) as client:
+        for port in (free_port(), free_port()):
+            assert client.call("CONFIG", "SET", "metrics-port", port) == b"OK"
+            assert "redis_up 1.0" in scrape(port)
+        with pytest.raises(ReplyError, match="Unable to listen on this port"):
+            client.call("CONFIG", "SET", "metrics-port", server.port)
+        assert "redis_up 1.0" in scrape(port)
+
+        client.call("CONFIG", "SET", "metrics-port", free_port(), "maxmemory", "1gb")
+        client.call("CONFIG", "SET", "metrics-port", 0)
+        wait_until(lambda: not is_listening(port))

@@ -72,7 +72,7 @@ def decode_line(line: str) -> StartRecord | Event:
     """
     try:
         record = _decode(json.loads(line))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise JournalError(f"not a line of a journal: {line[:80]!r}") from error
     if not isinstance(record, _LINES):
         raise JournalError(f"not a line of a journal: {line[:80]!r}")

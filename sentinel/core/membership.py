@@ -33,8 +33,9 @@ from vedette.resp.exchange import Received, ReplyError
 from vedette.resp.replies import OK, ErrorReply
 from vedette.types import Address, RunId
 
-from . import detection, election, links, notices
+from . import detection, distrust, election, links, notices
 from .actions import Answer
+from .distrust import Disbelief
 from .events import ForgetRequested, ForgetStep, ForgetStepRequested, RequestId
 from .machine import Machine, Request, RequestKind
 from .model import FailoverState, Forgetting, Leaving, Master, PeerSentinel, add_peer
@@ -46,6 +47,7 @@ FORGOTTEN_MAX = 100
 
 NO_SUCH_MASTER = ErrorReply(b"ERR No such master with that name")
 IN_PROGRESS = ErrorReply(b"INPROG A failover or another FORGET is in progress")
+UNBELIEVABLE = ErrorReply(b"ERR The epoch is out of reach")
 SAVE_FAILED = ErrorReply(b"ERR Failed to save config file. Check server logs.")
 
 
@@ -184,6 +186,11 @@ def on_answer(machine: Machine, master: Master, peer: PeerSentinel, reply: Recei
         reason = reply.text if isinstance(reply, ReplyError) else "does not know this command"
         _give_up(machine, master, _no_agreement(peer.run_id, f"says: {reason}"))
         return
+    if not distrust.is_credible_epoch(machine, reply):
+        reason = f"epoch {reply} is out of reach"
+        distrust.refuse(machine, Disbelief.EPOCH, str(peer.address), reason, master)
+        _give_up(machine, master, _no_agreement(peer.run_id, f"says: {reason}"))
+        return
     forgetting.waiting.discard(peer.run_id)
     forgetting.epoch = max(forgetting.epoch, reply)
     _conclude(machine, master)
@@ -248,6 +255,11 @@ def on_step(machine: Machine, event: ForgetStepRequested) -> None:
     master = machine.state.masters.get(event.name)
     if master is None:
         machine.act(Answer(event.request, NO_SUCH_MASTER))
+        return
+    if not distrust.is_credible_epoch(machine, event.epoch):
+        reason = f"epoch {event.epoch} is out of reach"
+        distrust.refuse(machine, Disbelief.EPOCH, "whoever has us forget", reason, master)
+        machine.act(Answer(event.request, UNBELIEVABLE))
         return
     if event.step is ForgetStep.AGREE:
         _agree(machine, master, event)

@@ -87,7 +87,7 @@ def _unordered(state: DurableState) -> DurableState:
             replicas=tuple(sorted(master.replicas)),
             sentinels=tuple(sorted(master.sentinels)),
         )
-        for master in state.masters
+        for master in sorted(state.masters, key=lambda master: master.name)
     )
     return replace(state, masters=masters)
 

@@ -49,6 +49,9 @@ from tests.sim.network import Connection, Life, Message, Process, World
 from tests.sim.nodes import Batch, Published, Replies
 from vedette.types import Address, RunId
 
+#: Higher than anybody can believe.
+_FAR_EPOCH = 2**50
+
 
 @dataclass
 class Trap:
@@ -439,8 +442,12 @@ class SimSentinel(Process):
 
     def _on_answer(self, request: RequestId, reply: object) -> None:
         entry = self._answers.pop(request, None)
-        if entry is not None:
-            self._fill(*entry, [1, b"f" * 40, 2**50] if self.lies else reply)
+        if entry is None:
+            return
+        if self.lies:
+            # As an opinion with a vote, or as agreement to FORGET: out of reach either way.
+            reply = [1, b"f" * 40, _FAR_EPOCH] if isinstance(reply, list) else _FAR_EPOCH
+        self._fill(*entry, reply)
 
     def _fill(self, connection: Connection, slot: Slot, index: int, reply: object) -> None:
         slot.replies[index] = reply

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sentinel.config import World, read_config
+from sentinel.core.events import Event
+from sentinel.core.facts import read_facts
+from sentinel.core.history import Cause, FailoverRecord, Phase, Result
+from sentinel.history_lines import HistoryLineError, decode_record, encode_record
+from sentinel.journal import JournalError, StartRecord, decode_line
 from vedette.conf import parse_text
 from vedette.errors import ConfigError
 from vedette.resp.exchange import Answer, BrokenExchangeError, Exchange
-from vedette.types import RunId
+from vedette.types import Address, RunId
 
 WORLD = World(draw_id=lambda: RunId("f" * 40), is_executable=lambda path: True)
 _NAMES = (
@@ -68,3 +75,89 @@ def test_reply_stream_is_matched_or_broken_off(pieces: list[bytes], pending: int
     answered = [event.token for event in events if isinstance(event, Answer)]
     assert answered == list(range(len(answered)))
     assert len(answered) <= pending
+
+
+_FIELDS = (
+    "run_id role master_host master_port master_link_status master_link_down_since_seconds "
+    "slave_priority slave_repl_offset replica_announced slave0 slave1 master_replid master_replid2 "
+    "second_repl_offset master_repl_offset aof_enabled loading master_sync_in_progress "
+    "uptime_in_seconds rdb_last_load_keys_loaded master_failover_state db0 # "
+)
+_VALUES_OF_INFO = (
+    "master slave up down 0 1 -1 99999999999999999999 1x 10.0.0.1 :: , = ip=10.0.0.1,port=6379 "
+    "ip=,port=1 ip=a\tb,port=6379 ip=h,port=65536 10.0.0.1,6379,online keys=1x keys=5"
+)
+_ODD = st.sampled_from(re.split(" ", _VALUES_OF_INFO)) | st.text(max_size=6)
+_INFO = st.lists(st.tuples(st.sampled_from(_FIELDS.split(" ")), _ODD), max_size=12).map(
+    lambda pairs: "\r\n".join(["# Keyspace", *(f"{name}:{value}" for name, value in pairs)])
+)
+
+
+@given(_INFO | st.text(max_size=200))
+@settings(deadline=None, max_examples=150)
+def test_info_is_read_or_passed_over(text: str) -> None:
+    """Never an exception; and what is taken from it can be written to a line of the file."""
+    facts = read_facts(text.encode("utf-8", "replace"))
+
+    for address in (*facts.replicas, facts.master_address):
+        if address is not None:
+            assert 0 < address.port <= 65_535
+            assert address.host
+            assert not any(each.isspace() or each == "\0" for each in address.host)
+    assert facts.run_id is None or len(facts.run_id) == 40
+    assert facts.master_link_down_ms >= 0
+    assert (facts.dataset.offset or 0) >= 0
+
+
+_RECORD = FailoverRecord(
+    cause=Cause.ODOWN,
+    result=Result.COMPLETED,
+    old_address=Address("10.0.0.1", 6379),
+    leader=None,
+    epoch=1,
+    phases={Phase.SDOWN: 5},
+)
+_LINE = encode_record("m", _RECORD, 0)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["is", "bytes", "address", "list", "map", "error", "step", "loss"])
+            | st.text(max_size=4),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+).map(json.dumps)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A line of a history of which a part is missing or stands twice."""
+    start, end = sorted(draw(st.tuples(*[st.integers(0, len(_LINE))] * 2)))
+    return draw(st.sampled_from([_LINE[:start] + _LINE[end:], _LINE[:end] + _LINE[start:]]))
+
+
+@given(damaged() | _JSON | st.text(max_size=40))
+@settings(deadline=None, max_examples=150)
+def test_line_of_a_history_is_read_or_refused(line: str) -> None:
+    """A file that a crash or a hand has damaged costs that line, and no more."""
+    try:
+        name, record = decode_record(line, 0)
+    except HistoryLineError:
+        return
+    assert name
+    assert record.phases
+
+
+@given(_JSON | st.text(max_size=40))
+@settings(deadline=None, max_examples=150)
+def test_line_of_a_journal_is_read_or_refused(line: str) -> None:
+    """Whatever else is in the file that somebody sent."""
+    try:
+        record = decode_line(line)
+    except JournalError:
+        return
+    assert isinstance(record, StartRecord | Event)

@@ -98,6 +98,30 @@ def test_majority_shrinks_when_all_that_stay_agree() -> None:
         assert steps == [b"agree", b"done"]
 
 
+def test_fellow_that_agrees_with_an_epoch_out_of_reach_is_not_believed() -> None:
+    """All would go on from it, and could not count on from there."""
+    rig = five_rig(DEAD_1, DEAD_2)
+    rig.consent[ADDRESSES[PEER_B]] = 2**62
+
+    assert "out of reach" in text(forget(rig, DEAD_1, DEAD_2))
+
+    assert rig.master.known_sentinels == 5
+    assert rig.core.state.current_epoch == 0
+    assert rig.core.state.refused_counts == {"epoch": 1}
+
+
+@pytest.mark.parametrize("step", list(ForgetStep))
+def test_step_with_an_epoch_out_of_reach_is_refused(step: ForgetStep) -> None:
+    """Whoever says it: nothing of it is adopted."""
+    rig = five_rig(DEAD_1, DEAD_2)
+    asked_to(rig, ForgetStep.AGREE, DEAD_1, DEAD_2)
+
+    assert text(asked_to(rig, step, DEAD_1, DEAD_2, epoch=2**62)) == "ERR The epoch is out of reach"
+    assert rig.core.state.current_epoch == 0
+    assert rig.master.forgotten == {}
+    assert set(rig.master.leaving) == {DEAD_1, DEAD_2}
+
+
 def test_nothing_is_asked_before_our_own_consent_is_on_disk() -> None:
     """A restart must not let us count those whom others count out."""
     rig = five_rig(DEAD_1)

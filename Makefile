@@ -63,6 +63,7 @@ bench: venv ## measure beside redis-server and redis-sentinel (needs both)
 	$(BIN)/python -m benchmarks.append_only
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.persistence
+	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.failover --runs $(RUNS)
 	$(BIN)/python -m benchmarks.scale
 

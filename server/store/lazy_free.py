@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from itertools import repeat
+from typing import Final
 
 from .values import Collection, Container, Value
 
@@ -20,13 +21,16 @@ _PIECE: Final = 256
 
 
 class _Job:
-    """Containers to be emptied, of `count` objects."""
+    """Containers to be emptied, of `count` objects; `dataset` is the one that has values in it."""
 
-    __slots__ = ("containers", "count")
+    __slots__ = ("containers", "count", "dataset")
 
-    def __init__(self, containers: list[Container], count: int) -> None:
+    def __init__(
+        self, containers: list[Container], count: int, dataset: dict[bytes, Value] | None = None
+    ) -> None:
         self.containers = containers
         self.count = count
+        self.dataset = dataset
 
 
 class LazyFree:
@@ -43,16 +47,16 @@ class LazyFree:
     def add(self, value: Value) -> None:
         """Free a value that no key leads to any more; a small one is gone on return."""
         if isinstance(value, Collection) and len(value) > THRESHOLD:
-            self._begin(value.containers(), 1)
+            self._begin(_Job(value.containers(), 1))
 
     def add_dataset(self, values: dict[bytes, Value]) -> None:
         """Free all that a database held."""
         if values:
-            self._begin([values], len(values))
+            self._begin(_Job([values], len(values), values))
 
-    def _begin(self, containers: list[Container], count: int) -> None:
-        self._jobs.append(_Job(containers, count))
-        self.pending_count += count
+    def _begin(self, job: _Job) -> None:
+        self._jobs.append(job)
+        self.pending_count += job.count
         self.on_work()
 
     def run(self, is_over: Callable[[], bool]) -> bool:
@@ -65,7 +69,10 @@ class LazyFree:
                 if not container:
                     containers.pop()
                     continue
-                self._empty(container, containers)
+                if container is job.dataset:
+                    _empty_dataset(job.dataset, containers)
+                else:
+                    _empty(container)
                 if is_over():
                     return True
             self._jobs.popleft()
@@ -73,14 +80,22 @@ class LazyFree:
             self.freed_count += job.count
         return False
 
-    def _empty(self, container: Container, containers: list[Container]) -> None:
-        """Let go of a piece of `container`; large values in it join `containers`."""
-        if isinstance(container, list):
-            del container[-1 if type(container[-1]) is list else -_PIECE :]
+
+def _empty(container: Container) -> None:
+    """Let go of a piece of `container`."""
+    if isinstance(container, list):
+        del container[-1 if type(container[-1]) is list else -_PIECE :]
+        return
+    pop: Callable[[], object] = container.popitem if isinstance(container, dict) else container.pop
+    for _ in repeat(None, min(_PIECE, len(container))):
+        pop()
+
+
+def _empty_dataset(values: dict[bytes, Value], containers: list[Container]) -> None:
+    """Let go of some values; a large one joins `containers`."""
+    for _ in repeat(None, min(_PIECE, len(values))):
+        _, value = values.popitem()
+        if type(value) is not bytes and len(value) > THRESHOLD:
+            assert isinstance(value, Collection)
+            containers.extend(value.containers())
             return
-        pop: Callable[[], Any] = container.popitem if isinstance(container, dict) else container.pop
-        for _ in range(min(_PIECE, len(container))):
-            item = pop()
-            if type(item) is tuple and isinstance(item[1], Collection) and len(item[1]) > THRESHOLD:
-                containers.extend(item[1].containers())
-                return

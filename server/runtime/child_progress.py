@@ -58,6 +58,12 @@ class SharedProgress:
             self._looked_ms,
         )
 
+    def on_part(self, key_count: int, copied_bytes: int) -> None:
+        """Note that a helper has written `key_count` keys, and what it had copied at its end."""
+        self._copied_bytes = copied_bytes
+        self._peak_bytes = max(self._peak_bytes, copied_bytes)
+        self.on_keys(key_count)
+
     def _look(self) -> None:
         began_s = time.monotonic()
         self._copied_bytes = private_memory_size()

@@ -12,7 +12,9 @@ import resource
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -31,7 +33,8 @@ from ..engine.host import CollectorPauses, ProcessFacts, SaveInProgress, Shutdow
 from ..observation.latency import FORK, GARBAGE_COLLECTION
 from ..persistence.aof.log import AofState
 from ..persistence.background import ChildKind
-from ..persistence.rdb.encode import BATCH_SIZE, encode_records
+from ..persistence.rdb.encode import BATCH_SIZE, EncodeItems, encode_records
+from ..persistence.rdb.records import Value
 from ..persistence.save_points import due_save_point
 from ..persistence.snapshot import (
     ReplicationPosition,
@@ -44,6 +47,7 @@ from .child import Child, ChildStatus
 from .child_progress import SharedProgress, sleep_for_keys
 from .collector import Collector
 from .saving import save_in_foreground, start_background_save
+from .segments import encode_in_parts, is_worth_parts
 
 if TYPE_CHECKING:
     from ..engine import ServerEngine
@@ -148,6 +152,7 @@ class ServerHost:
             checksum=configuration[directives.RDB_CHECKSUM],
             on_keys=on_keys,
             batch_size=1 if key_delay_us else BATCH_SIZE,
+            walk=None if progress is None or key_delay_us else partial(_walk_in_child, progress),
         )
 
     def read_snapshot(self) -> bytes:
@@ -213,18 +218,21 @@ class ServerHost:
         outcome = await child.wait()
         if self._child is not child:
             return  # aborted, and maybe followed by another
+        progress = self._progress
+        assert progress is not None
         self._forget_child()
+        copied_bytes = max(outcome.copied_bytes, progress.peak_copied_bytes)
         engine = self.engine
         is_ok = outcome.status is ChildStatus.SUCCEEDED
         engine.keyspace.dirty -= engine.saves.on_background_end(
-            self._now_ms(), is_ok=is_ok, copied_bytes=outcome.copied_bytes
+            self._now_ms(), is_ok=is_ok, copied_bytes=copied_bytes
         )
         if is_ok:
             log.info(
                 "snapshot.saved",
                 size_bytes=outcome.size_bytes,
                 elapsed_ms=int(outcome.duration_s * 1000),
-                copied_bytes=outcome.copied_bytes,
+                copied_bytes=copied_bytes,
             )
         else:
             log.error("snapshot.failed", error=outcome.error or outcome.status.name.lower())
@@ -344,6 +352,19 @@ class ServerHost:
     @staticmethod
     def _now_ms() -> int:
         return time.time_ns() // 1_000_000
+
+
+def _walk_in_child(
+    progress: SharedProgress, values: Mapping[bytes, Value], encode: EncodeItems
+) -> Iterator[bytes]:
+    """Yield what `encode` makes of all items, in parts if they are many (see `segments`)."""
+    if isinstance(values, dict) and is_worth_parts(values):
+        yield from encode_in_parts(values, encode, BATCH_SIZE, progress.on_part)
+        return
+    items = iter(values.items())
+    while batch := list(islice(items, BATCH_SIZE)):
+        yield from encode(batch)
+        progress.on_keys(len(batch))
 
 
 def process_facts() -> ProcessFacts:

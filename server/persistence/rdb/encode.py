@@ -6,10 +6,11 @@ speed: about a third of a microsecond for each key, most of it in joining and co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from struct import Struct
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from . import opcodes
 from .checksum import CHECKSUM_SIZE, checksum_bytes, crc64
@@ -34,6 +35,10 @@ LARGE_PART_SIZE: Final = 1 << 16
 #: A chunk is handed out once the values that are not small have added up to so much in it.
 CHUNK_SIZE: Final = 1 << 20
 
+#: Gives the chunks of some items; and of all items of a mapping, by the former.
+EncodeItems: TypeAlias = Callable[[list[tuple[bytes, Value]]], Iterator[bytes]]
+Walk: TypeAlias = Callable[[Mapping[bytes, Value], EncodeItems], Iterator[bytes]]
+
 ValueEncoder = Callable[..., Sequence[bytes]]
 
 #: For each Python type of a value its RDB type, or what tells that of a value where there are
@@ -57,6 +62,7 @@ def encode_records(
     checksum: bool = True,
     on_keys: Callable[[int], None] = lambda count: None,
     batch_size: int = BATCH_SIZE,
+    walk: Walk | None = None,
 ) -> Iterator[bytes]:
     """Yield the file that holds `records`, in chunks that are neither tiny nor copies of giants.
 
@@ -67,9 +73,12 @@ def encode_records(
     `on_keys(count)` is called whenever so many keys more were handed out, `batch_size` at most.
 
     The mappings are read while the chunks are consumed: nothing may change them meanwhile.
+    `walk(values, encode)` may take that over, and give the chunks that `encode` makes of all items.
     """
+    if walk is None:
+        walk = partial(_walk, size=batch_size, on_keys=on_keys)
     crc = 0
-    for chunk in _encode_body(records, version, compress, on_keys, batch_size):
+    for chunk in _encode_body(records, version, compress, walk):
         if checksum:
             crc = crc64(chunk, crc)
         yield chunk
@@ -80,8 +89,7 @@ def _encode_body(
     records: Iterable[Record],
     version: int,
     compress: bool,
-    on_keys: Callable[[int], None],
-    batch_size: int,
+    walk: Walk,
 ) -> Iterator[bytes]:
     pending = [opcodes.MAGIC + b"%04d" % version]
     for record in records:
@@ -89,16 +97,26 @@ def _encode_body(
             case Entries():
                 yield b"".join(pending)
                 pending.clear()
-                items = iter(record.values.items())
-                while batch := list(islice(items, batch_size)):
-                    yield from _encode_batch(record, batch, compress)
-                    on_keys(len(batch))
+                yield from walk(record.values, partial(_encode_batch, record, compress))
             case EndOfFile():
                 raise AssertionError("the encoder itself ends the file")
             case _:
                 pending += _encode_mark(record, compress)
     pending.append(bytes((opcodes.END_OF_FILE,)))
     yield b"".join(pending)
+
+
+def _walk(
+    values: Mapping[bytes, Value],
+    encode: EncodeItems,
+    size: int,
+    on_keys: Callable[[int], None],
+) -> Iterator[bytes]:
+    """Yield the chunks of all items of `values`, `size` of them at a time."""
+    items = iter(values.items())
+    while batch := list(islice(items, size)):
+        yield from encode(batch)
+        on_keys(len(batch))
 
 
 def _encode_mark(
@@ -128,7 +146,7 @@ def _encode_mark(
 
 
 def _encode_batch(
-    entries: Entries, batch: Sequence[tuple[bytes, Value]], compress: bool
+    entries: Entries, compress: bool, batch: Sequence[tuple[bytes, Value]]
 ) -> Iterator[bytes]:
     """Yield the chunks of some of the keys of `entries`.
 

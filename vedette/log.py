@@ -23,7 +23,7 @@ LEVELS: Final = {
     "verbose": logging.INFO,
     "notice": logging.INFO,
     "warning": logging.WARNING,
-    "nothing": logging.CRITICAL + 10,
+    "nothing": logging.CRITICAL,  # which nothing here is logged at
 }
 
 

@@ -71,3 +71,20 @@ def test_logfmt_is_what_a_console_is_without_a_terminal(
 
     assert lines[0] == lines[1]
     assert "level=warning event=link.lost addr=x" in lines[0]
+
+
+@pytest.mark.parametrize("level", ["debug", "verbose", "notice", "warning", "nothing"])
+def test_every_level_of_redis_lets_through_what_it_says(
+    level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`nothing` is new in 7.2, and hides errors as well."""
+    configure_logging(level)
+    log = structlog.get_logger()
+    log.debug("a.debugged")
+    log.info("a.told")
+    log.error("a.failed")
+    written = capsys.readouterr().out
+
+    assert ("a.debugged" in written) is (level == "debug")
+    assert ("a.told" in written) is (level in ("debug", "verbose", "notice"))
+    assert ("a.failed" in written) is (level != "nothing")

@@ -25,6 +25,7 @@ from .core.events import Event, RequestId
 from .core.model import SentinelState
 from .doctor import Facts
 from .event_log import EventLog
+from .votes_ahead import VotesAhead, read_vote_request
 
 T = TypeVar("T")
 
@@ -130,8 +131,19 @@ class SentinelContext(Context):
 
     def ask(self, make_event: Callable[[int, RequestId], Event]) -> Reply | Block:
         """Give the machine a request; return its reply, or the wait for it."""
+        return self.engine.ask(self.next_request(), self.session, make_event)
+
+    def ask_vote(self, argv: list[bytes]) -> Reply | Block:
+        """Put SENTINEL IS-MASTER-DOWN-BY-ADDR to the machine, unless that was done already."""
+        request = self.engine.votes_ahead.take(argv)
+        if request is not None:
+            return self.engine.answer_of(request)
+        return self.ask(read_vote_request(argv, self.session.name))
+
+    def next_request(self) -> RequestId:
+        """Return a number for a request to the machine."""
         self._last_request += 1
-        return self.engine.ask(RequestId(self._last_request), self.session, make_event)
+        return RequestId(self._last_request)
 
     def resolve(self, host: str, then: Callable[[str | None], Reply | Block]) -> Block:
         """Wait for the look-up of a host name; the reply is what `then` makes of its address."""
@@ -163,6 +175,7 @@ class SentinelEngine(Engine):
         #: Requests the machine has not answered, with the client that waits.
         self._asked: dict[RequestId, Session] = {}
         self._answers: dict[RequestId, Reply] = {}
+        self.votes_ahead = VotesAhead(self._put)
         self._told_count = 0
         #: Sampled whenever clients are served: there is no timer that runs for nothing.
         self.rates = Rates()
@@ -195,6 +208,16 @@ class SentinelEngine(Engine):
         """Step the machine with a request of `session`; return the reply or the wait for it."""
         self._asked[request] = session
         self.machine.step(lambda now_ms: make_event(now_ms, request))
+        return self.answer_of(request)
+
+    def _put(self, session: Session, make_event: Callable[[int, RequestId], Event]) -> RequestId:
+        request = self.context.next_request()
+        self._asked[request] = session
+        self.machine.step(lambda now_ms: make_event(now_ms, request))
+        return request
+
+    def answer_of(self, request: RequestId) -> Reply | Block:
+        """Return the machine's reply to a request that was put to it, or the wait for it."""
         if request in self._answers:
             return self._answers.pop(request)
 
@@ -239,6 +262,17 @@ class SentinelEngine(Engine):
         self._answers[request] = reply
         self.wake(f"{_ANSWER_REASON} {request}")
 
+    def block(self, session: Session, wait: Block, rest: list[list[bytes]]) -> None:
+        super().block(session, wait, rest)
+        self.votes_ahead.look(session)
+
+    def receive(self, session: Session, data: bytes) -> None:
+        super().receive(session, data)
+        if session.blocked is not None:
+            self.votes_ahead.look(session)
+
     def on_disconnect(self, session: Session) -> None:
+        for request in self.votes_ahead.forget(session):
+            self._answers.pop(request, None)
         for request in [r for r, owner in self._asked.items() if owner is session]:
             del self._asked[request]

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from sentinel.context import PendingScript, SentinelContext
 from sentinel.core import views
-from sentinel.core.events import VoteRequested
 from sentinel.core.hosts import shown
 from vedette.clients import Block
-from vedette.clients.commands.arguments import parse_integer
 from vedette.cmdspec import Flag, command, container
 from vedette.conf.quoting import decode_word, encode_word
 from vedette.errors import CommandError
 from vedette.resp.replies import NULL_ARRAY, MapReply, Reply, SimpleString
-from vedette.types import Address, RunId
 
 from .arguments import require_master
 from .instances import master_map, peer_map, replica_map
@@ -225,14 +222,7 @@ def sentinel_get_master_addr_by_name(context: SentinelContext, argv: list[bytes]
     is_hidden=True,
 )
 def sentinel_is_master_down_by_addr(context: SentinelContext, argv: list[bytes]) -> Reply | Block:
-    port = parse_integer(argv[3])
-    epoch = parse_integer(argv[4])
-    address = Address(decode_word(argv[2]), port)
-    candidate = None if argv[5] == b"*" else RunId(decode_word(argv[5]))
-    asker = context.session.name
-    return context.ask(
-        lambda now_ms, request: VoteRequested(now_ms, request, address, epoch, candidate, asker)
-    )
+    return context.ask_vote(argv)
 
 
 @command(

@@ -379,6 +379,63 @@ def test_vote_request_waits_for_the_machines_answer(desk: Desk) -> None:
     )
 
 
+def ask_votes(desk: Desk, *words: str) -> list[VoteRequested]:
+    """Send requests for votes in one piece; what the machine was given."""
+    lines = [word if " " in word else f"{ASK} {word} {PEER_ID}" for word in words]
+    desk.engine.receive(desk.session, "".join(f"{line}\r\n" for line in lines).encode())
+    return [event for event in desk.machine.events if isinstance(event, VoteRequested)]
+
+
+ASK = "SENTINEL IS-MASTER-DOWN-BY-ADDR 10.0.0.1 6379"
+
+
+def test_requests_for_votes_do_not_wait_for_each_others_saves(desk: Desk) -> None:
+    """A fellow that stands for fifty masters asks over one connection: one save serves them all."""
+    first, second, third = ask_votes(desk, "3", "4", "PUBLISH x y", "5")
+    assert [event.epoch for event in (first, second, third)] == [3, 4, 5]
+    assert len({first.request, second.request, third.request}) == 3
+
+    desk.engine.answer(third.request, [0, b"*", 5])
+    desk.engine.answer(second.request, [0, b"*", 4])
+    desk.engine.end_batch()
+    assert desk.take() == b""  # in the order of the requests
+    desk.engine.answer(first.request, [0, b"*", 3])
+    desk.engine.end_batch()
+
+    no_vote = "*3\r\n:0\r\n$1\r\n*\r\n:{}\r\n"
+    refused = "-ERR Only HELLO messages are accepted by Sentinel instances.\r\n"
+    expected = no_vote.format(3) + no_vote.format(4) + refused + no_vote.format(5)
+    assert desk.take() == expected.encode()
+    assert len(ask_votes(desk, "6")) == 4
+
+
+def test_requests_that_come_later_are_put_to_the_machine_as_well(desk: Desk) -> None:
+    """As long as the one before them waits."""
+    ask_votes(desk, "3")
+    *_, later = ask_votes(desk, "4")
+
+    assert later.epoch == 4
+
+
+@pytest.mark.parametrize("between", ["AUTH x y", "SENTINEL MYID x", f"{ASK} x {PEER_ID}"])
+def test_vote_behind_another_command_has_to_wait(desk: Desk, between: str) -> None:
+    """It may change who asks, or end the connection; what is wrong is refused in its turn."""
+    assert len(ask_votes(desk, "3", between, "4")) == 1
+
+
+def test_votes_asked_for_by_who_has_gone_leave_nothing_behind(desk: Desk) -> None:
+    """Neither answers nor requests."""
+    first, second = ask_votes(desk, "3", "4")
+    desk.engine.answer(second.request, [0, b"*", 4])
+    desk.engine.disconnect(desk.session)
+    desk.engine.answer(first.request, [0, b"*", 3])
+    desk.engine.end_batch()
+
+    assert desk.take() == b""
+    assert not desk.engine._answers
+    assert not desk.engine.votes_ahead._asked
+
+
 def test_star_asks_for_no_vote(desk: Desk) -> None:
     """`*` is the question alone."""
     desk.send("SENTINEL IS-MASTER-DOWN-BY-ADDR 10.0.0.1 6379 3 *")

@@ -175,6 +175,8 @@ def test_members_of_a_group_are_served_in_turn(group: TestEngine) -> None:
     assert taken(second) == b""
     group.call("XADD", "k", "2-0", "f", "v")
     assert taken(second) == one("k", entry("2-0", "f", "v"))
+    group.call("XADD", "k", "3-0", "f", "v")
+    group.call("XREADGROUP", "GROUP", "g", "b", "STREAMS", "k", ">")
 
     tail = f"TIME {START_MS} RETRYCOUNT 1 FORCE JUSTID LASTID"
     assert [b" ".join(command).decode() for command in group.sink.take()] == [
@@ -182,6 +184,8 @@ def test_members_of_a_group_are_served_in_turn(group: TestEngine) -> None:
         f"XCLAIM k g a 0 1-0 {tail} 1-0",
         "XADD k 2-0 f v",
         f"XCLAIM k g b 0 2-0 {tail} 2-0",
+        "XADD k 3-0 f v",
+        f"XCLAIM k g b 0 3-0 {tail} 3-0",
     ]
 
 
@@ -292,6 +296,7 @@ def test_claims_count_time_and_deliveries(group: TestEngine) -> None:
         [b"1-0", b"c", 0, 2],
         [b"2-0", b"c", 30, 7],
     ]
+    assert group.call("XPENDING", "k", "g") == [2, b"1-0", b"2-0", [[b"c", b"2"]]]
 
 
 # --- the rest ------------------------------------------------------------------------------------

@@ -166,6 +166,8 @@ def test_approximate_trimming_stops_at_its_limit() -> None:
     assert stream.trim(max_length=3, is_approximate=True) == 8
     assert stream.trim(min_id=18, is_approximate=True) == 0
     assert stream.trim(min_id=18) == 1
+    assert stream.trim(max_length=0, is_approximate=True) == 3
+    assert stream.nodes == []
 
 
 def test_a_copy_shares_nothing_that_changes() -> None:
@@ -195,6 +197,7 @@ def test_what_a_group_has_read_is_lost_and_found() -> None:
     assert (group.entries_read, stream.lag_of(group)) == (1, 9)
     stream.delete([5])
     assert stream.lag_of(group) is None
+    assert [stream.has_gaps_from(each) for each in (4, 5, 6)] == [True, True, False]
     for number in (2, 3, 4, 6, 7):
         stream.advance(group, number)
     assert group.entries_read == UNKNOWN_COUNT
@@ -265,6 +268,19 @@ def test_pending_entries_may_go_while_they_are_listed() -> None:
 
     assert seen == list(range(1000))
     assert len(entries) == 0
+
+
+def test_parts_of_ids_wrap_around_within_a_node() -> None:
+    """A node keeps distances of 64 bits, and the sequence begins anew with each millisecond."""
+    ids = [make_id(5, UINT64_MAX - 1), make_id(6, 3), make_id(7, 0), make_id(UINT64_MAX, 1)]
+    stream = Stream()
+    for stream_id in ids:
+        stream.append(stream_id, [b"f", b"v"], LIMITS)
+
+    for each in (stream, reloaded(stream)):
+        assert [stream_id for stream_id, _ in each.entries()] == ids
+        assert all(map(each.contains, ids))
+        assert not each.contains(make_id(7, 3))
 
 
 def test_ids_are_two_numbers() -> None:

@@ -49,9 +49,8 @@ from .runtime.replication import ReplicationRuntime
 log = structlog.get_logger()
 
 _PROTECTED_MODE_REFUSAL: Final = (
-    b"-DENIED This server runs in protected mode, listens on every address and has no password: "
-    b"only connections from the loopback interface are accepted. Set bind or requirepass, or "
-    b"switch protected-mode off.\r\n"
+    b"-DENIED This server runs in protected mode and has no password: only connections from the "
+    b"loopback interface are accepted. Set requirepass, or switch protected-mode off.\r\n"
 )
 
 
@@ -374,7 +373,6 @@ class _Server:
         is_open = (
             not configuration[directives.PROTECTED_MODE]
             or not self.engine.access.users.default.is_nopass
-            or not configuration.settings.is_default(directives.BIND.name)
         )
         if is_open or not host or host.startswith("127.") or host == "::1":
             return None

@@ -33,11 +33,11 @@ _SHIPS: Final = ((" |\\ ", "\\__/"), (" /|\\ ", "\\___/"), (" _n_ ", "\\___)"))
 )
 def lolwut(ctx: ServerContext, argv: list[bytes]) -> Reply:
     words = argv[1:]
-    if len(words) >= 2 and words[0].upper() == b"VERSION":
+    if len(words) > 1 and words[0].upper() == b"VERSION":
         # Each version of Redis has a picture of its own; here there is one for all.
         parse_integer_between(words[1], INT64_MIN, INT64_MAX, NOT_AN_INTEGER)
         words = words[2:]
-    sizes = [parse_integer_between(word, INT64_MIN, INT64_MAX, NOT_AN_INTEGER) for word in words]
+    sizes = [int(word) for word in words if word.removeprefix(b"-").isdigit()]
     width, height = (
         max(low, min(high, size))
         for size, low, high in zip(

@@ -257,7 +257,7 @@ class Waits(ABC):
             if isinstance(reply, ErrorReply):
                 self.count_failure(session)
             self.unblock(session, reply)  # type: ignore[arg-type]  # not WAITING
-            if not wait.is_repeated:
+            if not (wait.is_repeated or isinstance(reply, Block)):
                 self.on_wait_served(session, wait, self.clock() - started)
         return has_changed
 

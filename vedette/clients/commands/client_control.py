@@ -150,6 +150,7 @@ def client_unblock(ctx: Context, argv: list[bytes]) -> Reply:
     if target is None or target.blocked is None or target.blocked.is_repeated:
         return 0  # nobody there, or merely paused: that is UNPAUSE's to end
     if reason == b"ERROR":
+        ctx.engine.count_failure(target)
         ctx.engine.unblock(target, ctx.engine.error_reply(UNBLOCKED))
     else:
         ctx.engine.unblock(target, target.blocked.on_timeout())

@@ -17,6 +17,7 @@ class Target(enum.Enum):
     """Whom a fault hits."""
 
     MASTER = "the master"
+    REPLICA = "a replica"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,11 @@ COORDINATED_FAILOVER = Order(
 
 #: The process vanishes between two instructions; the kernel resets its connections at once.
 KILL_MASTER = Fault(name="kill -9", target=Target.MASTER, signal=signal.SIGKILL, ends_process=True)
+
+#: A replica vanishes in the same way.
+KILL_REPLICA = Fault(
+    name="kill -9", target=Target.REPLICA, signal=signal.SIGKILL, ends_process=True
+)
 
 #: The process is there and answers nothing; the kernel goes on taking connections for it. What was
 #: sent meanwhile is answered when it is resumed.

@@ -38,6 +38,8 @@ class Budget:
     outage_ms: float
     #: None: no acknowledged write may be lost.
     loss_window_ms: int | None
+    #: Whether the master is to be replaced.
+    expects_failover: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,9 @@ class Report:
 
 
 def judge(findings: Findings, budget: Budget) -> list[Criterion]:
-    """Return every criterion of a failover drill with its verdict."""
+    """Return every criterion of a drill with its verdict."""
+    if not budget.expects_failover:
+        return [_judge_calm(findings), *_judge_common(findings, budget)]
     by_name = {phase.name: phase.after_ms for phase in findings.phases}
     measured = [_reached("pause", "the leader says how long writes waited", findings.pause_ms)]
     return [
@@ -110,6 +114,25 @@ def judge(findings: Findings, budget: Budget) -> list[Criterion]:
         *(measured if budget.loss_window_ms is None else []),
         _reached("agreement", "every sentinel names the new master", by_name["agreed"]),
         _reached("service", "every writer is served again", by_name["client_all_ok"]),
+        *_judge_common(findings, budget),
+        _reached("order", "one master, all agree, every replica linked", by_name["converged"]),
+    ]
+
+
+def _judge_calm(findings: Findings) -> Criterion:
+    """Nothing was to change, and nobody even to stand for election."""
+    switched = ", ".join(findings.switched_to) or "none"
+    return Criterion(
+        name="failover",
+        demanded="none, nor an attempt at one",
+        found=f"{switched}; attempts: {findings.elections}",
+        passed=not findings.switched_to and not findings.elections,
+    )
+
+
+def _judge_common(findings: Findings, budget: Budget) -> list[Criterion]:
+    """Return the criteria of every drill."""
+    return [
         Criterion(
             name="outage",
             demanded=f"no writer without an OK for more than {budget.outage_ms:.0f} ms",
@@ -119,7 +142,6 @@ def judge(findings: Findings, budget: Budget) -> list[Criterion]:
         ),
         _judge_loss(findings, budget),
         _judge_values(findings),
-        _reached("order", "one master, all agree, every replica linked", by_name["converged"]),
         Criterion(
             name="rest",
             demanded="every replica at the master's offset once nobody writes",
@@ -319,7 +341,7 @@ def render_report(report: Report) -> RenderableType:
     return Group(
         Text(f"Drill {report.scenario.name}: {report.scenario.summary}", style="bold"),
         _lab_line(report),
-        render_phases(report.findings.phases),
+        *([render_phases(report.findings.phases)] if report.scenario.expects_failover else []),
         _facts_table(report),
         _criteria_table(report.criteria),
         Text(
@@ -361,7 +383,10 @@ def _facts_table(report: Report) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
-    table.add_row("master", f"{findings.old_master} -> {findings.new_master or 'none'}")
+    successor = findings.new_master or "none"
+    moved = f"{findings.old_master} -> {successor}"
+    is_calm = not report.scenario.expects_failover and findings.new_master is None
+    table.add_row("master", findings.old_master if is_calm else moved)
     table.add_row("leader", f"{leader.name} ({leader.program})" if leader else "none")
     epochs = ", ".join(str(epoch) for epoch in findings.epochs) or "none"
     table.add_row("epochs used", f"{epochs} (attempts at a failover: {findings.elections})")

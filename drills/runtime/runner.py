@@ -24,7 +24,7 @@ from vedette.runtime.background import open_background_nursery
 from vedette.runtime.connection import Connection, open_connection
 
 from ..checkers import check_counter, check_set, measure_outage
-from ..faults import Fault, Order
+from ..faults import Fault, Order, Target
 from ..lab import MASTER_NAME, PortBases, ProcessPlan, Topology, plan_lab
 from ..live_table import describe_start
 from ..observation import LabView, NodeView, missing_order, missing_rest
@@ -63,7 +63,9 @@ class DrillSettings:
     def budget(self) -> Budget:
         allowed = self.topology.down_after_ms + self.scenario.outage_beyond_down_after_ms
         return Budget(
-            outage_ms=self.outage_ms or allowed, loss_window_ms=self.scenario.loss_window_ms
+            outage_ms=self.outage_ms or allowed,
+            loss_window_ms=self.scenario.loss_window_ms,
+            expects_failover=self.scenario.expects_failover,
         )
 
 
@@ -136,8 +138,9 @@ class _Drill:
             await self._warm_up()
             for step in self.settings.scenario.steps:
                 match step:
-                    case Load(duration_ms=duration_ms):
-                        await trio.sleep(duration_ms / 1000)
+                    case Load(duration_ms=duration_ms, down_afters=down_afters):
+                        down_after_ms = self.settings.topology.down_after_ms
+                        await trio.sleep((duration_ms + down_afters * down_after_ms) / 1000)
                     case Inject(fault=fault):
                         await self._inject(fault, nursery)
                     case AwaitFailover(timeout_ms=timeout_ms):
@@ -170,7 +173,12 @@ class _Drill:
         masters = self.observer.view.masters()
         if len(masters) != 1:
             raise DrillError(f"{len(masters)} masters before the fault: {', '.join(masters)}")
-        victim = masters[0]
+        master = victim = masters[0]
+        if isinstance(fault, Fault) and fault.target is Target.REPLICA:
+            replicas = [process.name for process in self.plan.nodes if process.name != master]
+            if not replicas:
+                raise DrillError("there is no replica to hit")
+            victim = replicas[0]
         if fault.ends_process:
             self.gone.add(victim)
         self.before = dict(self.observer.view.nodes)
@@ -179,9 +187,17 @@ class _Drill:
         fault_ns = time.monotonic_ns()
         if isinstance(fault, Fault):
             self.lab.processes[victim].send_signal(fault.signal)
-        self.timeline = Timeline(self.plan, old_master=victim, fault_ns=fault_ns)
+        self.timeline = Timeline(self.plan, old_master=master, fault_ns=fault_ns)
         self.workload.mark(fault_ns)
         self.observer.add_listener(self.timeline.observe)
+        if self.settings.scenario.expects_failover:
+            self._follow_failover(fault, victim, nursery)
+        nursery.start_soon(self.display.show_phases, self.timeline, name="display")
+        if isinstance(fault, Order):
+            await self._order(fault)
+
+    def _follow_failover(self, fault: Fault | Order, victim: str, nursery: trio.Nursery) -> None:
+        """Have every phase of the failover that is to come noted."""
         for process in self.plan.nodes:
             # A master that is well accepts writes all the time.
             if process.name not in self.gone and (
@@ -190,9 +206,6 @@ class _Drill:
                 nursery.start_soon(self._probe, process, name=f"probe {process.name}")
         nursery.start_soon(self._await_order, name="order")
         nursery.start_soon(self._await_service, fault, name="service")
-        nursery.start_soon(self.display.show_phases, self.timeline, name="display")
-        if isinstance(fault, Order):
-            await self._order(fault)
 
     async def _order(self, order: Order) -> None:
         """Tell a sentinel what an operator would."""

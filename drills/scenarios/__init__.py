@@ -5,10 +5,13 @@ from __future__ import annotations
 from .coordinated_switchover import COORDINATED_SWITCHOVER
 from .master_crash import MASTER_CRASH
 from .master_hang import MASTER_HANG
+from .replica_crash import REPLICA_CRASH
 from .scenario import Scenario
+from .short_hang import SHORT_HANG
 
 SCENARIOS: dict[str, Scenario] = {
-    scenario.name: scenario for scenario in (MASTER_CRASH, MASTER_HANG, COORDINATED_SWITCHOVER)
+    scenario.name: scenario
+    for scenario in (MASTER_CRASH, MASTER_HANG, COORDINATED_SWITCHOVER, SHORT_HANG, REPLICA_CRASH)
 }
 
 #: Every name that a drill may be asked for by.

@@ -10,9 +10,13 @@ from ..faults import Fault, Order
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Have every writer acknowledged at least once, and write on for `duration_ms`."""
+    """Have every writer acknowledged at least once, and write on for `duration_ms`.
+
+    `down_afters` is added to it, in the sentinels' down-after.
+    """
 
     duration_ms: int
+    down_afters: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,9 @@ class Scenario:
     loss_window_ms: int | None
     #: Other names that people call it by.
     aliases: tuple[str, ...] = ()
+    #: Whether the master is to be replaced. Else nothing may change, and writers may be without an
+    #: OK for no longer than a down-after and `outage_beyond_down_after_ms`.
+    expects_failover: bool = True
 
     @property
     def fault(self) -> Fault | Order:

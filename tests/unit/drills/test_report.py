@@ -134,6 +134,29 @@ def test_a_coordinated_failover_may_lose_nothing_and_must_tell_the_pause(invoked
     assert failed(replace(GOOD, pause_ms=23.0, writes=lost)) == ["loss"]
 
 
+CALM = replace(GOOD, new_master=None, leader=None, switched_to=[], elections=0, epochs=[])
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [
+        (CALM, []),
+        (replace(CALM, switched_to=["127.0.0.1:6380"]), ["failover"]),
+        (replace(CALM, elections=1), ["failover"]),
+        (replace(CALM, outage=Outage(gap_ms={0: 1001.0}, errors={})), ["outage"]),
+        (replace(CALM, rest_ms=None, not_at_rest=["two masters"]), ["rest"]),
+    ],
+)
+def test_where_nothing_was_to_change_nothing_may(findings: Findings, expected: list[str]) -> None:
+    """An attempt is too much already; agreement on a new master is not waited for."""
+    budget = Budget(outage_ms=1000, loss_window_ms=None, expects_failover=False)
+    if findings.outage is GOOD.outage:
+        findings = replace(findings, outage=Outage(gap_ms={0: 80.0}, errors={}))
+
+    failed = [each.name for each in judge(findings, budget) if not each.passed]
+    assert failed == expected
+
+
 @pytest.mark.parametrize(
     ("full", "partial", "expected"),
     [(0, 0, "none"), (2, 0, "full"), (0, 1, "partial"), (1, 1, "mixed")],

@@ -9,6 +9,8 @@ from tests.support.client import BlockingClient
 from tests.support.processes import VedetteServer
 from tests.support.waiting import wait_until
 
+ENDLESS_LIBRARY = "#!lua name=f\nredis.register_function('f', function() while true do end end)"
+
 
 def _is_busy(client: BlockingClient) -> bool:
     try:
@@ -18,17 +20,23 @@ def _is_busy(client: BlockingClient) -> bool:
     return False
 
 
-def test_others_are_answered_while_a_script_runs_and_can_kill_it() -> None:
+@pytest.mark.parametrize("is_function", [False, True], ids=["script", "function"])
+def test_others_are_answered_while_a_script_runs_and_can_kill_it(is_function: bool) -> None:
     """The pump serves their sockets from inside of the script."""
+    kind = "FUNCTION" if is_function else "SCRIPT"
     with (
         VedetteServer({"busy-reply-threshold": "50"}) as server,
         BlockingClient(server.port) as runner,
         BlockingClient(server.port) as other,
     ):
-        runner.send("EVAL", "while true do end", 0)
+        if is_function:
+            runner.call("FUNCTION", "LOAD", ENDLESS_LIBRARY)
+            runner.send("FCALL", "f", 0)
+        else:
+            runner.send("EVAL", "while true do end", 0)
         wait_until(lambda: _is_busy(other), what="a reply of BUSY")
 
-        assert other.call("SCRIPT", "KILL") == b"OK"
+        assert other.call(kind, "KILL") == b"OK"
         with pytest.raises(ReplyError, match="killed by user"):
             runner.receive()
         assert other.call("PING") == b"PONG"

@@ -78,6 +78,22 @@ def test_what_a_failing_script_has_written_stays() -> None:
     assert sink.take() == [[b"set", b"a", b"1"]]
 
 
+@pytest.mark.parametrize(("key_count", "argument_count"), [(0, 3), (2, 3), (40, 40), (3000, 9000)])
+def test_scripts_get_their_keys_and_arguments_however_many(
+    key_count: int, argument_count: int
+) -> None:
+    engine = TestEngine()
+    keys = [f"k{number}" for number in range(key_count)]
+    arguments = [f"a{number}" for number in range(argument_count)]
+    script = "return {#KEYS, #ARGV, tostring(KEYS[#KEYS]), ARGV[1], ARGV[#ARGV]}"
+
+    reply = engine.call("EVAL", script, key_count, *keys, *arguments)
+
+    last_key = keys[-1] if keys else "nil"
+    expected = [last_key.encode(), b"a0", arguments[-1].encode()]
+    assert [key_count, argument_count, *expected] == reply
+
+
 def test_a_script_inside_exec_is_part_of_its_unit() -> None:
     engine = TestEngine()
     engine.call("MULTI")

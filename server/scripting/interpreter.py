@@ -7,6 +7,7 @@ a running script may do to the server is asked of its `Runner`.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -30,6 +31,7 @@ _NOT_STRINGS: Final = b"ERR Lua redis lib command arguments must be strings or i
 _NO_ARGUMENT: Final = b"ERR Please specify at least one argument for this redis lib call"
 _WRONG_TYPE: Final = b"ERR wrong number or type of arguments"
 _KILLED: Final = b"ERR Script killed by user with SCRIPT KILL..."
+_INT_MIN: Final = -(2**31)
 #: Up to so many keys and arguments are given to Lua one by one, which is quicker than as tables.
 _FEW: Final = 64
 _LOG_LEVELS: Final = {b"LOG_DEBUG": 0, b"LOG_VERBOSE": 1, b"LOG_NOTICE": 2, b"LOG_WARNING": 3}
@@ -289,7 +291,7 @@ class Interpreter:
         runner = self._running(b"redis.setresp")
         if len(arguments) != 1:
             raise ScriptError(b"ERR redis.setresp() requires one argument.")
-        protocol = int(_number(arguments[0]))
+        protocol = _whole(_number(arguments[0]))
         if protocol not in (2, 3):
             raise ScriptError(b"ERR RESP version must be 2 or 3.")
         runner.protocol = protocol
@@ -298,7 +300,7 @@ class Interpreter:
         runner = self._running(b"redis.set_repl")
         if len(arguments) != 1:
             raise ScriptError(b"ERR redis.set_repl() requires two arguments.")
-        flags = int(_number(arguments[0]))
+        flags = _whole(_number(arguments[0]))
         if flags & ~3:
             raise ScriptError(
                 b"ERR Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."
@@ -311,10 +313,11 @@ class Interpreter:
         level = _number(arguments[0], None)
         if level is None:
             raise ScriptError(b"ERR First argument must be a number (log level).")
-        if not 0 <= int(level) <= 3:
+        level = _whole(level)
+        if not 0 <= level <= 3:
             raise ScriptError(b"ERR Invalid debug level.")
         words = [text for text in map(_text, arguments[1:]) if text is not None]
-        self._host.log(int(level), b" ".join(words))
+        self._host.log(level, b" ".join(words))
 
     def _error_reply(self, *arguments: Any) -> Any:
         if len(arguments) != 1 or type(arguments[0]) is not bytes:
@@ -416,6 +419,11 @@ def _number(value: Any, default: float | None = 0) -> Any:
         return float(value) if type(value) is bytes else default
     except ValueError:
         return default
+
+
+def _whole(number: float) -> int:
+    """Return `number` as C makes an `int` of it, as far as anyone can tell."""
+    return int(number) if math.isfinite(number) else _INT_MIN
 
 
 def _sha1hex(*arguments: Any) -> bytes:

@@ -291,6 +291,15 @@ local redis = {}
 for name, value in raw.pairs(host.constants) do redis[name] = value end
 for name, f in raw.pairs(host.redis) do redis[name] = as_function(f) end
 
+-- Return a number as C makes an int of it.
+local function as_int(number)
+  number = raw.tonumber(number)
+  if not (number >= -2 ^ 63 and number < 2 ^ 63) then return 0 end
+  number = number < 0 and -raw.math.floor(-number) or raw.math.floor(number)
+  number = number % 4294967296
+  return number < 2147483648 and number or number - 4294967296
+end
+
 -- As Lua's own, with a generator that repeats itself if it is told to.
 function maths.random(...)
   if not host.is_running() then
@@ -307,7 +316,7 @@ function maths.random(...)
     end
   end
   if count == 1 then low, high = 1, low end
-  low, high = raw.math.floor(low), raw.math.floor(high)
+  low, high = as_int(low), as_int(high)
   if low > high then
     raw_error("bad argument #" .. count .. " to 'random' (interval is empty)", 2)
   end
@@ -322,7 +331,7 @@ function maths.randomseed(seed)
     raw_error("bad argument #1 to 'randomseed' (number expected, got "
       .. (seed == nil and "no value" or raw_type(seed)) .. ")", 2)
   end
-  host.seed_random(raw.math.floor(seed))
+  host.seed_random(as_int(seed))
 end
 
 -- What Lua calls itself by a metatable must be as safe as what scripts name.

@@ -81,6 +81,8 @@ class _Server:
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
         self._stop = trio.Event()
+        #: Around the loading of the dataset at start, which a stop ends.
+        self._loading = trio.CancelScope()
         #: How long replicas may take to be sent the rest of the stream.
         self._drain_s = 0.0
         self._migrations: Migrations | None = None
@@ -168,29 +170,38 @@ class _Server:
             master = configuration[directives.REPLICA_OF]
             if master is not None:
                 start_following(self.engine, master, _now_ms(), is_starting=True)
-            await self._load()
-            self._host.collector.tune()
-            nursery.start_soon(self._aof.run, name="append-only file")
-            nursery.start_soon(self._replication.run, name="replication")
-            nursery.start_soon(self._host.keep_snapshots, name="snapshots")
-            nursery.start_soon(self._tick, name="timers")
-            nursery.start_soon(self._reclaim, name="memory")
-            nursery.start_soon(
-                close_idle_clients,
-                self.pump,
-                lambda: configuration[directives.TIMEOUT],
-                name="idle clients",
-            )
-            log.info("server.ready", keys=sum(map(len, self.engine.keyspace.databases)))
-            await self._stop.wait()
-            self.pump.stop_accepting()
-            await self._drain()
+            with self._loading:
+                await self._load()
+            is_loaded = not self._loading.cancelled_caught
+            if is_loaded:
+                await self._serve(nursery)
             nursery.cancel_scope.cancel()
         self._host.collector.close()
-        self._aof.finish()
+        if is_loaded:
+            self._aof.finish()
         if self._migrations is not None:
             self._migrations.close()
         log.info("server.stopped")
+
+    async def _serve(self, nursery: trio.Nursery) -> None:
+        """Do all that takes a dataset, until told to stop and everything is handed on."""
+        configuration = self._configuration
+        self._host.collector.tune()
+        nursery.start_soon(self._aof.run, name="append-only file")
+        nursery.start_soon(self._replication.run, name="replication")
+        nursery.start_soon(self._host.keep_snapshots, name="snapshots")
+        nursery.start_soon(self._tick, name="timers")
+        nursery.start_soon(self._reclaim, name="memory")
+        nursery.start_soon(
+            close_idle_clients,
+            self.pump,
+            lambda: configuration[directives.TIMEOUT],
+            name="idle clients",
+        )
+        log.info("server.ready", keys=sum(map(len, self.engine.keyspace.databases)))
+        await self._stop.wait()
+        self.pump.stop_accepting()
+        await self._drain()
 
     async def _load(self) -> None:
         """Load the dataset, answering LOADING meanwhile.
@@ -220,6 +231,7 @@ class _Server:
     def _on_shutdown(self, request: ShutdownRequest) -> None:
         self._drain_s = 0.0 if request.is_now else self._configuration[directives.SHUTDOWN_TIMEOUT]
         self._stop.set()
+        self._loading.cancel()
 
     async def _drain(self) -> None:
         """Let replicas have what is in the stream, for `shutdown-timeout` at most.

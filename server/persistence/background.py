@@ -8,6 +8,7 @@ double the memory that writes copy. Follows Redis 7.0 `server.c: hasActiveChildP
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,11 +47,12 @@ class ChildProgress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ActiveChild:
-    """A child at work; `key_count` is what it is to write."""
+    """A child at work; `key_count` is what it is to write, `kill` ends it."""
 
     kind: ChildKind
     key_count: int
     progress: ChildProgress
+    kill: Callable[[], None]
 
 
 class BackgroundWork:
@@ -69,9 +71,20 @@ class BackgroundWork:
         """Whether a child makes a snapshot for replicas."""
         return self.active is not None and self.active.kind is ChildKind.SYNCHRONISATION
 
-    def begin(self, kind: ChildKind, key_count: int, progress: ChildProgress) -> None:
+    def begin(
+        self, kind: ChildKind, key_count: int, progress: ChildProgress, kill: Callable[[], None]
+    ) -> None:
         """Note that a child was forked."""
-        self.active = ActiveChild(kind, key_count, progress)
+        self.active = ActiveChild(kind, key_count, progress, kill)
+
+    def abort_save(self) -> bool:
+        """Kill the child if it makes a snapshot, for whatever use; return whether there was one."""
+        active = self.active
+        if active is None or active.kind is ChildKind.REWRITE:
+            return False
+        active.kill()
+        self.active = None
+        return True
 
     def end(self, progress: ChildProgress) -> None:
         """Note that the child of `progress` has ended, or is not wanted any more."""

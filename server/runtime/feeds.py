@@ -333,7 +333,7 @@ class FeedServer:
         )
         # Nothing may happen between the fork and this: no checkpoint.
         key_count = engine.keyspace.key_count() if content.has_data else 0
-        engine.background.begin(ChildKind.SYNCHRONISATION, key_count, progress)
+        engine.background.begin(ChildKind.SYNCHRONISATION, key_count, progress, child.kill)
         statistics = engine.context.statistics
         statistics.total_forks += 1
         statistics.latest_fork_usec = round(child.fork_duration_s * 1_000_000)

@@ -185,15 +185,18 @@ class ServerHost:
         engine.context.statistics.latest_fork_usec = int(self._child.fork_duration_s * 1e6)
         engine.latency.note(FORK, self._child.fork_duration_s * 1000, self._now_ms())
         self._progress = progress
-        engine.background.begin(ChildKind.SAVE, engine.keyspace.key_count(), progress)
+        engine.background.begin(
+            ChildKind.SAVE, engine.keyspace.key_count(), progress, self._child.kill
+        )
         log.info("snapshot.started", child_pid=self._child.pid)
         self._child_started.set()
 
     def abort_background_save(self) -> None:
-        """See `Host`. The task that waits for the child cleans up after it."""
+        """See `Host`. Whoever waits for the child cleans up after it."""
+        if not self.engine.background.abort_save():
+            return
+        log.info("snapshot.aborted")
         if self._child is not None:
-            log.info("snapshot.aborted", child_pid=self._child.pid)
-            self._child.kill()
             self._forget_child()
             self.engine.saves.on_background_abort()
 
@@ -265,7 +268,9 @@ class ServerHost:
             self.engine.unpause(PausePurpose.SHUTDOWN)
             raise
         points = self.engine.configuration[directives.SAVE]
-        if request.save or (request.save is None and points):
+        # What is not loaded yet must not take the place of what is being loaded.
+        is_loading = self.engine.load.started_ms is not None
+        if not is_loading and (request.save or (request.save is None and points)):
             self.abort_background_save()
             try:
                 self.save()

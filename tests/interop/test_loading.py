@@ -54,3 +54,17 @@ def test_a_server_that_loads_answers_what_needs_no_data(tmp_path: Path) -> None:
         fields = server.info("persistence")
         assert "loading_start_time" not in fields
         assert fields["rdb_last_load_keys_loaded"] == str(KEY_COUNT)
+
+
+def test_a_stop_while_loading_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    """What is not loaded yet must not be saved over what is."""
+    write_snapshot(tmp_path)
+    before = (tmp_path / "dump.rdb").read_bytes()
+    config = {"dir": str(tmp_path), "key-load-delay": DELAY_US, "save": "3600 1"}
+    server = VedetteServer(config, directory=tmp_path)
+    server.awaits_loading = False
+    with server:
+        assert server.info("persistence")["loading"] == "1"
+        assert server.stop() == 0
+
+    assert (tmp_path / "dump.rdb").read_bytes() == before

@@ -364,7 +364,9 @@ class AppendOnlyFile:
         engine.context.statistics.latest_fork_usec = int(self._child.fork_duration_s * 1e6)
         engine.latency.note(FORK, self._child.fork_duration_s * 1000, self._clock_ms())
         self._progress = progress
-        engine.background.begin(ChildKind.REWRITE, engine.keyspace.key_count(), progress)
+        engine.background.begin(
+            ChildKind.REWRITE, engine.keyspace.key_count(), progress, self._child.kill
+        )
         log.info("aof.rewrite_started", child_pid=self._child.pid)
         self._child_started.set()
 

@@ -46,6 +46,7 @@ _KILOBYTE: Final = 1024
 _MEGABYTE: Final = 1024 * 1024
 _UINT_MAX: Final = 2**32 - 1
 _PORT: Final = Integer(0, 65535)
+_SHUTDOWN_WORDS: Final = ("default", "save", "nosave", "now", "force")
 _ANY_INTEGER: Final = Integer(-(2**31))
 
 
@@ -111,6 +112,15 @@ class MasterAddress(Kind[Address | None]):
         return [] if value is None else [self.render(value)]
 
 
+class ShutdownWords(WordList):
+    """What a stop does: words in Redis' order, however they were given."""
+
+    def parse(self, words: Sequence[str]) -> tuple[str, ...]:
+        given = super().parse(words)
+        order = {word: index for index, word in enumerate(_SHUTDOWN_WORDS)}
+        return tuple(sorted(given, key=lambda word: order.get(word.lower(), 0)))
+
+
 def _file_name_only(value: str) -> str | None:
     if os.path.basename(value) != value:
         return "dbfilename can't be a path, just a filename"
@@ -132,9 +142,8 @@ def _plain_name(directive: str) -> Callable[[str], str | None]:
 
 
 def _shutdown_flags(value: tuple[str, ...]) -> str | None:
-    known = ("default", "save", "nosave", "now", "force")
-    if not value or any(word.lower() not in known for word in value):
-        return f"argument(s) must be one of the following: {', '.join(known)}"
+    if not value or any(word.lower() not in _SHUTDOWN_WORDS for word in value):
+        return f"argument(s) must be one of the following: {', '.join(_SHUTDOWN_WORDS)}"
     if {"save", "nosave"} <= {word.lower() for word in value}:
         return "SAVE and NOSAVE are not allowed at the same time"
     return None
@@ -187,10 +196,10 @@ DATABASES: Final = Directive("databases", Integer(1), 16, Flag.IMMUTABLE)
 HZ: Final = Directive("hz", Integer(), 10)
 SHUTDOWN_TIMEOUT: Final = Directive("shutdown-timeout", Integer(), 10)
 SHUTDOWN_ON_SIGINT: Final = Directive(
-    "shutdown-on-sigint", WordList(5), ("default",), validate=_shutdown_flags
+    "shutdown-on-sigint", ShutdownWords(5), ("default",), validate=_shutdown_flags
 )
 SHUTDOWN_ON_SIGTERM: Final = Directive(
-    "shutdown-on-sigterm", WordList(5), ("default",), validate=_shutdown_flags
+    "shutdown-on-sigterm", ShutdownWords(5), ("default",), validate=_shutdown_flags
 )
 
 # --- access --------------------------------------------------------------------------------------

@@ -31,7 +31,8 @@ class ConfigLine:
     key: tuple[str, ...]
     #: The words, unquoted, the directive's name first.
     words: tuple[str, ...]
-    #: False for a default value: it replaces a line that is there, but is not appended.
+    #: False for a default value: it replaces the lines that are there, but is not appended where
+    #: there are none.
     is_needed: bool = True
 
     def render(self) -> str:
@@ -77,9 +78,11 @@ class TextRewriter:
                 same_key.append(line)
         new: list[str | None] = list(old)
         unmatched = []
+        present = set()
         for index, slot in enumerate(self._read(old)):
             if slot is None:
                 continue
+            present.add(slot.key)
             same_key = wanted.get(slot.key, [])
             match = next((line for line in same_key if line.words == slot.words), None)
             if match is not None:
@@ -90,7 +93,13 @@ class TextRewriter:
             remaining = wanted.get(slot.key)
             new[index] = remaining.pop(0).render() if remaining else None
         kept = _without_gaps(new) if unmatched else old
-        appended = [line.render() for rest in wanted.values() for line in rest if line.is_needed]
+        # Of a default that takes several lines (`save`) all are needed once the file has one.
+        appended = [
+            line.render()
+            for rest in wanted.values()
+            for line in rest
+            if line.is_needed or line.key in present
+        ]
         if appended and SIGNATURE not in kept:
             kept += ["", SIGNATURE] if kept and kept[-1] else [SIGNATURE]
         return "\n".join([*kept, *appended]) + "\n"

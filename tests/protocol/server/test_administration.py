@@ -364,3 +364,11 @@ def test_help_lists_the_subcommands(name: str) -> None:
 def test_clients_of_a_cluster_hear_that_there_is_none(command: str) -> None:
     """Their libraries look for this text, and then go on as with a single node."""
     assert TestEngine().error(command) == "ERR This instance has cluster support disabled"
+
+
+def test_words_about_stopping_are_shown_in_one_order() -> None:
+    """Whatever order they were given in, as by Redis."""
+    engine = TestEngine()
+    engine.call("CONFIG", "SET", "shutdown-on-sigint", "force now nosave")
+
+    assert engine.call("CONFIG", "GET", "shutdown-on-sigint")[1] == b"nosave now force"

@@ -48,11 +48,9 @@ def test_defaults_are_those_of_redis() -> None:
         ("save 60", "Invalid save parameters"),
         ("shutdown-on-sigterm save nosave", "SAVE and NOSAVE are not allowed at the same time"),
         ("shutdown-on-sigint now then", "argument(s) must be one of the following"),
-        ("appendonly yes", "no append-only file"),
         ("cluster-enabled yes", "no cluster mode"),
         ("tls-ciphersuites TLS_AES_128_GCM_SHA256", "cannot be chosen"),
         ("loadmodule /lib/x.so", "no modules"),
-        ("rename-command CONFIG hidden", "does not rename"),
     ],
 )
 def test_what_cannot_be_used_stops_the_start(line: str, reason: str) -> None:

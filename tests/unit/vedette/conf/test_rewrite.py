@@ -123,3 +123,13 @@ def test_rewriting_is_complete_and_settles_at_once(
     assert rewrite_text(once, lines, key_of) == once
     strangers = [each for each in old if each == "z 1"]
     assert [each for each in once.splitlines() if each == "z 1"] == strangers
+
+
+def test_a_default_of_several_lines_is_written_whole_where_there_is_one() -> None:
+    """Else `save ""` in a file would become the first of three save points, and no more."""
+    defaults = [line("sentinel", "r", "m", word, is_needed=False) for word in "abc"]
+
+    assert rewrite_text("sentinel r m x\n", defaults, key_of) == (
+        f"sentinel r m a\n\n{SIGNATURE}\nsentinel r m b\nsentinel r m c\n"
+    )
+    assert rewrite_text("other 1\n", defaults, key_of) == "other 1\n"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from .stream_ids import StreamId
+from .values import Container
 
 #: What `Group.entries_read` is when nobody can tell.
 UNKNOWN_COUNT: Final = -1
@@ -52,6 +53,10 @@ class PendingEntries:
 
     def __sizeof__(self) -> int:
         return object.__sizeof__(self) + sys.getsizeof(self._by_id) + sys.getsizeof(self._ids)
+
+    def containers(self) -> tuple[Container, Container]:
+        """Return what the entries are kept in."""
+        return self._by_id, self._ids
 
     def get(self, stream_id: StreamId) -> Pending | None:
         """Return what is pending under `stream_id`, or None."""

@@ -17,14 +17,12 @@ from .encoding_limits import EncodingLimits
 from .stream_groups import UNKNOWN_COUNT, Group
 from .stream_ids import ID_BYTES, MAX_ID, UINT64_MAX, StreamId
 from .stream_node import Entry, MasterFields, StreamNode
-from .values import Collection
+from .values import Collection, Container
 
 #: The number that Redis mixes into the digest of a stream (`OBJ_STREAM`).
 _DIGEST_TYPE: Final = (6).to_bytes(4, "big")
 #: No node becomes larger, whatever the directive allows, and no entry.
 NODE_SIZE_LIMIT: Final = 1 << 30
-#: How many nodes are looked at for the size of all.
-_SAMPLE_COUNT: Final = 5
 _KEY: Final = attrgetter("key")
 
 
@@ -64,9 +62,17 @@ class Stream(Collection):
     def __bool__(self) -> bool:
         return True  # an empty stream is a value like others
 
-    def __sizeof__(self) -> int:
+    def containers(self) -> list[Container]:
+        containers: list[Container] = [self._nodes]
+        for group in self.groups.values():
+            consumers = group.consumers.values()
+            for pending in (group.pending, *(consumer.pending for consumer in consumers)):
+                containers += pending.containers()
+        return containers
+
+    def size_bytes(self, sample_count: int) -> int:
         nodes = self._nodes
-        sampled = [sys.getsizeof(node) for node in nodes[:_SAMPLE_COUNT]]
+        sampled = [sys.getsizeof(node) for node in nodes[: sample_count or None]]
         nodes_bytes = sum(sampled) * len(nodes) // len(sampled) if sampled else 0
         groups_bytes = sum(map(sys.getsizeof, self.groups.values()))
         return object.__sizeof__(self) + sys.getsizeof(nodes) + nodes_bytes + groups_bytes

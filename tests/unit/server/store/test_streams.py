@@ -186,6 +186,22 @@ def test_a_copy_shares_nothing_that_changes() -> None:
     assert len(copy.groups[b"g"].pending) == 0
 
 
+def test_all_that_takes_memory_can_be_let_go_of_bit_by_bit() -> None:
+    """UNLINK of a large stream empties its containers between batches; MEMORY USAGE knows both."""
+    stream = Stream()
+    group = stream.groups[b"g"] = Group(0)
+    consumer = group.add_consumer(b"c", 0)
+    for number in range(1, 1001):
+        stream.append(number, [b"f", b"v" * 50], LIMITS)
+        group.assign(number, consumer, 0, 1)
+    assert stream.size_bytes(5) > 1000 * 200
+    assert abs(stream.size_bytes(5) - stream.size_bytes(0)) < 1000 * 20
+    for container in stream.containers():
+        container.clear()
+
+    assert stream.size_bytes(0) < 1500
+
+
 def test_what_a_group_has_read_is_lost_and_found() -> None:
     """With gaps ahead nobody can tell, until it has come past them."""
     stream = Stream()

@@ -92,7 +92,8 @@ class UsageNotes:
 def _uses_keys(row: CommandRow) -> bool:
     if row.handler is None or row.flags & Flag.NO_TOUCH or row.group in ("scripting", "server"):
         return False  # what a script uses, the commands that it calls note
-    return bool(row.keys.specs)
+    keys = row.keys
+    return bool(keys.first or keys.keynum_index or keys.groups)
 
 
 # Any: `(database, key, now_s)`; a handler's reply is whatever it is.

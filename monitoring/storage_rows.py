@@ -156,6 +156,13 @@ PERSISTENCE: Final = (
         "aof_last_bgrewrite_status",
         "Whether the last rewrite of the append-only file succeeded",
     ),
+    row("aof_rewrites", _G, "aof_rewrites_total", "Rewrites of the append-only file"),
+    row(
+        "aof_rewrites_consecutive_failures",
+        _G,
+        "aof_rewrites_consecutive_failures",
+        "Rewrites of the append-only file that failed since the last that did not",
+    ),
     row(
         "aof_last_write_status",
         _G,

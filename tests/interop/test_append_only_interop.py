@@ -144,6 +144,24 @@ def test_a_replica_keeps_an_append_only_file_of_what_its_master_sends(tmp_path: 
         assert replica.call("DEBUG", "DIGEST") == digest
 
 
+def test_a_promoted_replica_keeps_what_it_then_writes(tmp_path: Path) -> None:
+    """Its append-only file goes on over the change of roles, and over the way back."""
+    with (
+        VedetteServer() as master,
+        VedetteServer({**AOF, "appendfsync": "always"}, directory=tmp_path) as replica,
+    ):
+        master.call("SET", "a", "1")
+        replica.replicate(master)
+        wait_until(lambda: not _is_rewriting(replica), 15, "the rewrite after the synchronisation")
+        master.call("SET", "b", "1")
+        assert master.call("WAITAOF", "0", "1", "5000") == [0, 1]
+        replica.call("REPLICAOF", "NO", "ONE")
+        replica.call("SET", "c", "1")
+        replica.kill()
+        replica.start()
+        assert sorted(replica.call("KEYS", "*")) == [b"a", b"b", b"c"]
+
+
 def _is_rewriting(server: ServerProcess) -> bool:
     fields = server.info("persistence")
     return fields["aof_rewrite_in_progress"] == "1" or fields["aof_rewrite_scheduled"] == "1"

@@ -37,13 +37,16 @@ def reload(ctx: ServerContext, argv: list[bytes]) -> Reply:
     except (OSError, RdbError) as error:
         raise CommandError(_CANNOT_LOAD) from error
     functions = engine.scripting.functions
-    libraries = functions.load_apart(loaded.libraries)
-    if b"NOFLUSH" in options:
-        replaces = b"MERGE" in options
-        _join_present(ctx, loaded, replaces=replaces)
-        functions.libraries.join(libraries, replaces=replaces)
-    else:
-        functions.adopt(libraries)
+    try:
+        libraries = functions.load_apart(loaded.libraries)
+        if b"NOFLUSH" in options:
+            replaces = b"MERGE" in options
+            _join_present(ctx, loaded, replaces=replaces)
+            functions.libraries.join(libraries, replaces=replaces)
+        else:
+            functions.adopt(libraries)
+    except CommandError as error:
+        raise CommandError(_CANNOT_LOAD) from error
     adopt_loaded(engine, loaded)
     engine.on_flush()
     return OK

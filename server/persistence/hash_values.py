@@ -10,7 +10,7 @@ from typing import Final
 from ..store.hashes import Hash
 from .rdb.decode import VALUE_DECODERS
 from .rdb.encode import VALUE_ENCODERS
-from .rdb.errors import CorruptRdbError
+from .rdb.errors import CorruptRdbError, EmptyValueError
 from .rdb.lengths import RdbData, encode_length, read_length
 from .rdb.packed import read_listpack, read_ziplist, read_zipmap
 from .rdb.strings import encode_string, read_string, read_strings
@@ -24,29 +24,31 @@ _HASH_LISTPACK: Final = 16
 def _read_hash(data: RdbData, position: int) -> tuple[Hash, int]:
     count, start = read_length(data, position)
     texts, end = read_strings(data, start, 2 * count)
-    return _hash_of(texts, position), end
+    return _hash_of(texts, position, end), end
 
 
 def _read_hash_zipmap(data: RdbData, position: int) -> tuple[Hash, int]:
     packed, end = read_string(data, position)
-    return _hash_of(read_zipmap(packed), position), end
+    return _hash_of(read_zipmap(packed), position, end), end
 
 
 def _read_hash_ziplist(data: RdbData, position: int) -> tuple[Hash, int]:
     packed, end = read_string(data, position)
-    return _hash_of(read_ziplist(packed), position), end
+    return _hash_of(read_ziplist(packed), position, end), end
 
 
 def _read_hash_listpack(data: RdbData, position: int) -> tuple[Hash, int]:
     packed, end = read_string(data, position)
-    return _hash_of(read_listpack(packed), position), end
+    return _hash_of(read_listpack(packed), position, end), end
 
 
-def _hash_of(texts: list[bytes], position: int) -> Hash:
+def _hash_of(texts: list[bytes], position: int, end: int) -> Hash:
     """Return the hash of fields and values in turn."""
     fields = dict(zip(texts[::2], texts[1::2], strict=False))
-    if not fields or 2 * len(fields) != len(texts):
-        raise CorruptRdbError(position, "a hash is empty, or a field comes twice or has no value")
+    if not texts:
+        raise EmptyValueError(position, end)
+    if 2 * len(fields) != len(texts):
+        raise CorruptRdbError(position, "a field of a hash comes twice or has no value")
     return Hash(fields)
 
 

@@ -13,7 +13,7 @@ from ..listpack import listpack_of, text_entry
 from ..store.lists import List
 from .rdb.decode import VALUE_DECODERS
 from .rdb.encode import VALUE_ENCODERS
-from .rdb.errors import CorruptRdbError
+from .rdb.errors import CorruptRdbError, EmptyValueError
 from .rdb.lengths import RdbData, encode_length, read_length
 from .rdb.packed import read_listpack, read_ziplist
 from .rdb.strings import encode_string, read_string
@@ -74,9 +74,9 @@ def _read_quicklist_2(data: RdbData, position: int) -> tuple[List, int]:
     return _list_of(items, position), position
 
 
-def _list_of(items: deque[bytes], position: int) -> List:
+def _list_of(items: deque[bytes], end: int) -> List:
     if not items:
-        raise CorruptRdbError(position, "a list has no elements")
+        raise EmptyValueError(end, end)
     return List(items)
 
 

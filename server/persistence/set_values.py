@@ -11,7 +11,7 @@ from typing import Final
 from ..store.sets import Set
 from .rdb.decode import VALUE_DECODERS
 from .rdb.encode import VALUE_ENCODERS
-from .rdb.errors import CorruptRdbError
+from .rdb.errors import CorruptRdbError, EmptyValueError
 from .rdb.lengths import RdbData, encode_length, read_length
 from .rdb.packed import read_intset, read_listpack
 from .rdb.strings import encode_string, read_string, read_strings
@@ -24,23 +24,25 @@ _SET_LISTPACK: Final = 20
 def _read_set(data: RdbData, position: int) -> tuple[Set, int]:
     count, start = read_length(data, position)
     texts, end = read_strings(data, start, count)
-    return _set_of(texts, position), end
+    return _set_of(texts, position, end), end
 
 
 def _read_set_intset(data: RdbData, position: int) -> tuple[Set, int]:
     packed, end = read_string(data, position)
-    return _set_of([b"%d" % number for number in read_intset(packed)], position), end
+    return _set_of([b"%d" % number for number in read_intset(packed)], position, end), end
 
 
 def _read_set_listpack(data: RdbData, position: int) -> tuple[Set, int]:
     packed, end = read_string(data, position)
-    return _set_of(read_listpack(packed), position), end
+    return _set_of(read_listpack(packed), position, end), end
 
 
-def _set_of(texts: list[bytes], position: int) -> Set:
+def _set_of(texts: list[bytes], position: int, end: int) -> Set:
     members = set(texts)
-    if not members or len(members) != len(texts):
-        raise CorruptRdbError(position, "a set is empty, or a member comes twice")
+    if not texts:
+        raise EmptyValueError(position, end)
+    if len(members) != len(texts):
+        raise CorruptRdbError(position, "a member of a set comes twice")
     return Set(members)
 
 

@@ -18,7 +18,7 @@ from ..store.encoding_limits import EncodingLimits
 from ..store.sorted_sets import Pair, SortedSet
 from .rdb.decode import VALUE_DECODERS, ValueDecoder
 from .rdb.encode import VALUE_ENCODERS
-from .rdb.errors import CorruptRdbError, TruncatedRdbError
+from .rdb.errors import CorruptRdbError, EmptyValueError, TruncatedRdbError
 from .rdb.lengths import RdbData, encode_length, read_length
 from .rdb.packed import read_listpack, read_ziplist
 from .rdb.strings import encode_string, read_string
@@ -88,12 +88,14 @@ def _packed_reader(read_packed: Callable[[bytes], list[bytes]]) -> ValueDecoder:
     return read
 
 
-def _zset_of(pairs: list[Pair], position: int) -> SortedSet:
+def _zset_of(pairs: list[Pair], end: int) -> SortedSet:
+    if not pairs:
+        raise EmptyValueError(end, end)
     zset = SortedSet.within(EncodingLimits(), pairs)
-    if not pairs or len(zset) != len(pairs):
-        raise CorruptRdbError(position, "a sorted set has no members, or one of them twice")
+    if len(zset) != len(pairs):
+        raise CorruptRdbError(end, "a member of a sorted set comes twice")
     if any(isnan(score) for score, _ in pairs):
-        raise CorruptRdbError(position, "a score is not a number")
+        raise CorruptRdbError(end, "a score is not a number")
     return zset
 
 

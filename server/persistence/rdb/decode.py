@@ -18,6 +18,7 @@ from . import opcodes
 from .checksum import CHECKSUM_SIZE, checksum_bytes, crc64
 from .errors import (
     CorruptRdbError,
+    EmptyValueError,
     TruncatedRdbError,
     UnsupportedRdbTypeError,
     UnsupportedRdbVersionError,
@@ -354,7 +355,12 @@ def _read_entries(
                     values[key], end = read_string(data, end)
                 position = end
             elif opcode in opcodes.VALUE_TYPES or opcode in opcodes.KEY_ATTRIBUTES:
-                end = _read_entry(data, position, values, attributes, takes_large=takes_large)
+                try:
+                    end = _read_entry(data, position, values, attributes, takes_large=takes_large)
+                except EmptyValueError as empty:
+                    # As in Redis, what some Redis wrote by mistake does not spoil the rest.
+                    position = empty.end
+                    continue
                 if end == position:
                     break
                 position = end

@@ -3,6 +3,7 @@
     RdbError
     ├── CorruptRdbError               the bytes break the format; says where
     │   ├── TruncatedRdbError         the data end within what they began
+    │   ├── EmptyValueError           a collection is empty; loading passes over it
     │   └── DumpFooterError           a DUMP payload's version or checksum is wrong
     ├── UnsupportedRdbVersionError    a newer Redis wrote it
     ├── UnsupportedRdbTypeError       it holds something this server does not have; says what
@@ -31,6 +32,14 @@ class CorruptRdbError(RdbError):
 
 class TruncatedRdbError(CorruptRdbError):
     """The data end within what they began; where they arrive in pieces, more may mend it."""
+
+
+class EmptyValueError(CorruptRdbError):
+    """A collection without elements, which some Redis wrote by mistake; it ends at `end`."""
+
+    def __init__(self, offset: int, end: int) -> None:
+        super().__init__(offset, "a collection has no elements")
+        self.end = end
 
 
 class DumpFooterError(CorruptRdbError):

@@ -274,3 +274,25 @@ def test_any_keyspace_survives_the_round_trip(
     records = decode(b"".join(encode_records([entries], compress=compress)))
 
     assert records[0] == entries
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        bytes((1, 1)) + b"e\x00",
+        bytes((2, 1)) + b"e\x00",
+        bytes((4, 1)) + b"e\x00",
+        bytes((5, 1)) + b"e\x00",
+        bytes((16, 1)) + b"e\x07\x07\x00\x00\x00\x00\x00\xff",
+        bytes((17, 1)) + b"e\x07\x07\x00\x00\x00\x00\x00\xff",
+        bytes((18, 1)) + b"e\x01\x02\x07\x07\x00\x00\x00\x00\x00\xff",
+    ],
+)
+def test_a_collection_without_elements_is_passed_over(empty: bytes) -> None:
+    """Some Redis wrote such by mistake, and later ones load the rest; an expiry goes along."""
+    expiring = b"\xfc" + bytes(8) + empty
+    data = rdb_file(b"\x00\x01a\x01x" + empty + expiring + b"\x00\x01b\x01y")
+
+    (entries,) = [record for record in decode(data) if isinstance(record, Entries)]
+    assert entries.values == {b"a": b"x", b"b": b"y"}
+    assert entries.expire_at_ms == {}

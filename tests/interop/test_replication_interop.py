@@ -187,9 +187,11 @@ def test_writes_during_a_full_synchronisation_are_not_lost(
                     client.receive()
     with writing(master):
         replica.replicate(master)
+        wait_until(
+            lambda: int(master.call("GET", "counter") or 0) > 10, SYNC_TIMEOUT_S, "some writes"
+        )
 
     check_same(replica, master)
-    assert int(replica.call("GET", "counter")) > 10
     assert syncs(master) == (1, 0)
 
 

@@ -134,8 +134,8 @@ def test_config_get_takes_globs_and_several_names() -> None:
             "ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'",
         ),
         (
-            ("port", "1"),
-            "ERR CONFIG SET failed (possibly related to argument 'port')"
+            ("databases", "1"),
+            "ERR CONFIG SET failed (possibly related to argument 'databases')"
             " - can't set immutable config",
         ),
         (

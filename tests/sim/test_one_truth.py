@@ -27,14 +27,19 @@ class Truth:
 
     def on_step(self, sentinel: SimSentinel, event: Event, actions: list[Action]) -> None:
         self.judge.on_step(sentinel, event, actions)
-        address = sentinel.core.state.masters[NAME].address
         key = sentinel.label, sentinel.starts
+        master = sentinel.core.state.masters.get(NAME)
+        if master is None:  # told to watch it no more
+            self._addresses.pop(key, None)
+            return
+        address = master.address
         before = self._addresses.setdefault(key, address)
         self._addresses[key] = address
         announced = [
             action.payload.decode()
             for action in actions
-            if isinstance(action, Publish) and action.event == b"+switch-master"
+            if isinstance(action, Publish)
+            and (action.event, action.master) == (b"+switch-master", NAME)
         ]
         expected = [f"{NAME} {before.host} {before.port} {address.host} {address.port}"]
         assert announced == (expected if address != before else [])
@@ -45,11 +50,11 @@ class Truth:
 
 
 def _hellos(action: Action) -> list[Address]:
-    """The masters that a step's hello messages name."""
+    """Where a step's hello messages say that the master is."""
     if not isinstance(action, Send):
         return []
     hellos = [parse_hello(command[2]) for command in action.commands if command[0] == b"PUBLISH"]
-    return [hello.master_address for hello in hellos if hello is not None]
+    return [hello.master_address for hello in hellos if hello and hello.master_name == NAME]
 
 
 def observed(cluster: Cluster) -> Truth:

@@ -294,8 +294,10 @@ class StockSentinel(Process):
         self.current_epoch = max(self.current_epoch, hello.current_epoch)
         if hello.config_epoch > self.config_epoch:
             self.config_epoch = hello.config_epoch
-            if hello.master_address != self.master.address:
-                self._switch(hello.master_address)
+            # A name may be spoken by who could not look it up; this one's resolver is never wrong.
+            address = self.world.place(hello.master_address)
+            if address != self.master.address:
+                self._switch(address)
 
     def _on_info(self, node: _Instance, text: Any) -> None:
         if not isinstance(text, bytes):

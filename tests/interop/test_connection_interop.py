@@ -353,7 +353,7 @@ KNOWN_DIFFERENCES = {
     ("zrank", "arity"): "7.2 takes WITHSCORE",
     ("zrevrank", "arity"): "7.2 takes WITHSCORE",
     ("client|setinfo", "row"): "new in 7.2",
-    ("client|no-touch", "row"): "new in 7.2",
+    ("client|no-touch", "waitaof", "cluster|myshardid", "row"): "new in 7.2",
 }
 ELEMENTS = ("name", "arity", "flags", "first", "last", "step", "categories", "tips", "keys")
 

@@ -353,7 +353,9 @@ KNOWN_DIFFERENCES = {
     ("zrank", "arity"): "7.2 takes WITHSCORE",
     ("zrevrank", "arity"): "7.2 takes WITHSCORE",
     ("client|setinfo", "row"): "new in 7.2",
-    ("client|no-touch", "waitaof", "cluster|myshardid", "row"): "new in 7.2",
+    ("client|no-touch", "row"): "new in 7.2",
+    ("waitaof", "row"): "unknown to Redis 7.0",
+    ("cluster|myshardid", "row"): "unknown to Redis 7.0",
 }
 ELEMENTS = ("name", "arity", "flags", "first", "last", "step", "categories", "tips", "keys")
 

@@ -65,7 +65,7 @@ SERVER_FAULTS = {
     "too many values": "port 1 2\n",
     "no value": "port\n",
     "neither yes nor no": "rdbcompression maybe\n",
-    "not one of the names": "loglevel loud\n",
+    "not one of the names": "appendfsync sometimes\n",
     "no memory size": "maxmemory 1xb\n",
     "save point without changes": "save 1\n",
     "save point that is no number": "save one 1\n",

@@ -55,17 +55,17 @@ _Patch = tuple[Any, str, Callable[..., Any]]
 
 
 def _vote_before_persist() -> _Patch:
-    def hold(machine: Machine, then: Callable[[bool], None]) -> int:
-        machine.mark_dirty()
-        save_id = machine.state.requested_id + 1
-        machine.state.saved_id = save_id
+    def await_save(
+        machine: Machine, save_id: int, then: Callable[[bool], None], master: Master | None = None
+    ) -> None:
+        machine.mark_dirty(master)
+        machine.state.saved_id = max(machine.state.saved_id, save_id)
         then(True)
-        return save_id
 
     original = election.on_vote_requested
 
     def on_vote_requested(machine: Machine, event: VoteRequested) -> None:
-        with mock.patch.object(Machine, "hold", hold):
+        with mock.patch.object(Machine, "await_save", await_save):
             original(machine, event)
 
     return election, "on_vote_requested", on_vote_requested

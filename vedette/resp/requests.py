@@ -319,7 +319,9 @@ def _plain_lines(data: bytes) -> list[list[bytes]] | None:
 
     Those that monitoring scripts and redis-benchmark's PING_INLINE send, in a third of the time.
     """
-    if data[-1:] != b"\n" or len(data) > INLINE_MAX_SIZE_BYTES or b'"' in data or b"'" in data:
+    if data[-1:] != b"\n" or len(data) > INLINE_MAX_SIZE_BYTES:
+        return None
+    if b'"' in data or b"'" in data or b"\0" in data:
         return None
     lines = data.split(b"\n")
     if b"*" in data and any(line[:1] == b"*" for line in lines):

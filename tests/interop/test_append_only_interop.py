@@ -254,6 +254,10 @@ def test_a_full_disk_refuses_writes_until_there_is_room(policy: str) -> None:
             lambda: server.info("persistence")["aof_last_write_status"] == "ok", 10, "recovery"
         )
         assert server.call("RPUSH", "l", "last") == count + 1
+        # With everysec a write may wait for an fsync that is under way.
+        wait_until(
+            lambda: server.info("persistence")["aof_buffer_length"] == "0", 10, "what waits"
+        )
         server.kill()
         server.start()
         assert server.call("LLEN", "l") == count + 1

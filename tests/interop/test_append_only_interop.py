@@ -255,9 +255,7 @@ def test_a_full_disk_refuses_writes_until_there_is_room(policy: str) -> None:
         )
         assert server.call("RPUSH", "l", "last") == count + 1
         # With everysec a write may wait for an fsync that is under way.
-        wait_until(
-            lambda: server.info("persistence")["aof_buffer_length"] == "0", 10, "what waits"
-        )
+        wait_until(lambda: server.info("persistence")["aof_buffer_length"] == "0", 10, "what waits")
         server.kill()
         server.start()
         assert server.call("LLEN", "l") == count + 1

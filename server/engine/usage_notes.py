@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Commands a second up to which a server has little to do.
 _QUIET_RATE: Final = 5000
+#: How long it has to have had little to do before marks are made again: load comes in bursts.
+_QUIET_MS: Final = 10_000
 #: Marks made for OBJECT IDLETIME alone take 8 MB at most.
 _MOST_MARKS: Final = 65_536
 
@@ -42,6 +44,8 @@ class UsageNotes:
         self._plain: dict[CommandRow, Handler] = {}
         self._is_always_on = False
         self._last: tuple[int, int] | None = None
+        #: When there was more than a little to do; None: not yet.
+        self._busy_ms: int | None = None
         self._switch_on(Measure.RECENCY)
 
     @property
@@ -67,7 +71,10 @@ class UsageNotes:
             return
         is_quiet = (commands - last[1]) * 1000 <= _QUIET_RATE * (now_ms - last[0])
         if not is_quiet:
+            self._busy_ms = now_ms
             self._switch_off()
+        elif self._busy_ms is not None and 0 <= now_ms - self._busy_ms < _QUIET_MS:
+            return
         elif not self.is_on or self._usage.mark_count() > _MOST_MARKS:
             self._switch_off()
             self._switch_on(Measure.RECENCY)

@@ -208,7 +208,10 @@ def test_a_busy_server_notes_no_uses_unless_eviction_needs_them() -> None:
     assert row.handler is not plain
     engine.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
     engine.engine.on_tick(engine.now_ms)
-    engine.advance(7000)
+    engine.advance(9000)
+    engine.engine.on_tick(engine.now_ms)
+    engine.advance(1000)
+    assert engine.call("OBJECT", "IDLETIME", "k") == 0  # load comes in bursts
     engine.engine.on_tick(engine.now_ms)
     engine.advance(2000)
     assert engine.call("OBJECT", "IDLETIME", "k") == 2

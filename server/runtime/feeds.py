@@ -369,11 +369,11 @@ class FeedServer:
             os.close(reader)
         self._tell_failure(outcome)
         for member in members:
-            if not member.is_in(FeedState.SENDING_SNAPSHOT):
-                continue
-            if outcome.status is ChildStatus.SUCCEEDED:
+            is_sending = member.is_in(FeedState.SENDING_SNAPSHOT)
+            if is_sending and outcome.status is ChildStatus.SUCCEEDED:
                 await self._finish(member)
-            else:
+            elif is_sending or member.is_in(FeedState.WAIT_SNAPSHOT):
+                # The child may have ended before it wrote anything, and the replica waits for it.
                 self.end(member, DropReason.SNAPSHOT_FAILED)
 
     async def _relay(self, reader: int, snapshot: _Snapshot) -> None:

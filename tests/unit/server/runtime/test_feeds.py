@@ -150,13 +150,16 @@ def _delayed(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("config", ["repl-diskless-sync yes", "repl-diskless-sync no"])
-async def test_a_snapshot_that_fails_costs_only_those_who_waited_for_it(config: str) -> None:
+@pytest.mark.parametrize("written", [b"REDIS0010", b""], ids=["in the middle", "at once"])
+async def test_a_snapshot_that_fails_costs_only_those_who_waited_for_it(
+    config: str, written: bytes
+) -> None:
     """The server goes on, and the next one may succeed."""
     async with serving(config) as server:
         make = server.snapshot
 
         def failing_snapshot() -> Iterator[bytes]:
-            yield b"REDIS0010"
+            yield written
             raise OSError("no space left")
 
         server.snapshot = failing_snapshot

@@ -80,7 +80,7 @@ def pfadd(ctx: ServerContext, argv: list[bytes]) -> Reply:
 def pfcount(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if len(argv) > 2:
         found = [_checked(ctx, ctx.read(key)) for key in argv[1:]]
-        return hll.estimate(_union([data for data in found if data is not None]))
+        return hll.estimate(hll.union(_registers(data) for data in found if data is not None))
     key = argv[1]
     data = _checked(ctx, ctx.read(key))
     if data is None:
@@ -111,15 +111,12 @@ def pfmerge(ctx: ServerContext, argv: list[bytes]) -> Reply:
     key = argv[1]
     found = [_checked(ctx, ctx.read(source)) for source in argv[1:]]
     sources = [data for data in found if data is not None]
-    registers = _union(sources)
+    registers = hll.union(map(_registers, sources))
     target = found[0] or hll.empty()
     if any(hll.is_dense(data) for data in sources):
         target = hll.to_dense(target)
-    limit = _sparse_max_bytes(ctx)
-    for register, rank in enumerate(registers):
-        if rank:
-            target = hll.raise_register(target, register, rank, sparse_max_bytes=limit) or target
-    ctx.db.replace(key, hll.with_stale_count(target))
+    merged = hll.merge(target, registers, sparse_max_bytes=_sparse_max_bytes(ctx))
+    ctx.db.replace(key, merged)
     ctx.changes = 1
     ctx.notify(KeyspaceEvents.STRING, b"pfadd", key)
     return OK
@@ -130,13 +127,6 @@ def _registers(data: bytes) -> bytes:
         return hll.registers_of(data)
     except hll.CorruptHyperLogLogError:
         raise _CORRUPT from None
-
-
-def _union(sources: list[bytes]) -> bytes:
-    """Return the registers of all elements that any of `sources` has seen."""
-    if not sources:
-        return bytes(hll.REGISTER_COUNT)
-    return bytes(map(max, zip(bytes(hll.REGISTER_COUNT), *map(_registers, sources), strict=True)))
 
 
 @command(

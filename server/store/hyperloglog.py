@@ -12,16 +12,43 @@ algorithms for HyperLogLog sketches", arXiv:1702.01284.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
+from . import hyperloglog_registers as packed
+from . import hyperloglog_runs as runs
+from .hyperloglog_registers import REGISTER_COUNT
+from .hyperloglog_runs import CorruptHyperLogLogError
+
+__all__ = [
+    "DENSE_SIZE",
+    "HEAD_SIZE",
+    "PRECISION",
+    "RANK_MAX",
+    "REGISTER_COUNT",
+    "CorruptHyperLogLogError",
+    "add",
+    "cached_count",
+    "describe_runs",
+    "element_register",
+    "empty",
+    "estimate",
+    "is_dense",
+    "is_hyperloglog",
+    "merge",
+    "murmur_hash",
+    "registers_of",
+    "to_dense",
+    "union",
+    "with_cached_count",
+    "with_stale_count",
+]
+
 PRECISION: Final = 14
-REGISTER_COUNT: Final = 1 << PRECISION
 #: The largest register: a hash whose remaining bits are all clear.
 RANK_MAX: Final = 64 - PRECISION + 1
 HEAD_SIZE: Final = 16
-DENSE_SIZE: Final = HEAD_SIZE + REGISTER_COUNT * 6 // 8
+DENSE_SIZE: Final = HEAD_SIZE + packed.PACKED_SIZE
 
 _MAGIC: Final = b"HYLL"
 _DENSE: Final = 0
@@ -32,18 +59,7 @@ _HASH_SEED: Final = 0xADC83B19
 _HASH_FACTOR: Final = 0xC6A4A7935BD1E995
 _WORD: Final = (1 << 64) - 1
 
-#: Sparse runs: `00nnnnnn` and `01nnnnnn nnnnnnnn` are n + 1 clear registers, `1vvvvvnn` are n + 1
-#: registers of v + 1.
-_ZERO_RUN_MAX: Final = 64
-_LONG_ZERO_RUN_MAX: Final = 16384
-_VALUE_RUN_MAX: Final = 4
-_SPARSE_VALUE_MAX: Final = 32
-#: How many runs after a changed one are looked at for equal neighbours.
-_MERGE_SCAN: Final = 5
-
-
-class CorruptHyperLogLogError(ValueError):
-    """The head is right, but the runs make no 16384 registers."""
+assert 1 << PRECISION == REGISTER_COUNT
 
 
 def is_hyperloglog(data: bytes) -> bool:
@@ -60,7 +76,7 @@ def is_dense(data: bytes) -> bool:
 
 def empty() -> bytes:
     """Return a HyperLogLog that has seen nothing, its count of 0 cached."""
-    return _head(_SPARSE) + _zero_run(REGISTER_COUNT)
+    return _head(_SPARSE) + runs.of_length(REGISTER_COUNT)
 
 
 def _head(encoding: int, cached: bytes = bytes(8)) -> bytes:
@@ -98,38 +114,70 @@ def add(data: bytes, elements: Iterable[bytes], *, sparse_max_bytes: int) -> tup
     Raises:
         CorruptHyperLogLogError: the runs make no sense.
     """
+    raises = map(element_register, elements)
     changed_count = 0
-    for element in elements:
-        register, rank = element_register(element)
-        changed = raise_register(data, register, rank, sparse_max_bytes=sparse_max_bytes)
-        if changed is not None:
-            data = changed
-            changed_count += 1
-    return (with_stale_count(data) if changed_count else data), changed_count
-
-
-def raise_register(data: bytes, register: int, rank: int, *, sparse_max_bytes: int) -> bytes | None:
-    """Return `data` with `register` raised to `rank`, or None if it is as high already."""
     if not is_dense(data):
-        runs = data[HEAD_SIZE:]
-        found = _find_run(runs, register)
-        if found.value >= rank:
-            return None
-        if rank <= _SPARSE_VALUE_MAX:
-            new_runs = _split_run(runs, found, register, rank)
-            grows = len(new_runs) > len(runs)
-            if not grows or HEAD_SIZE + len(new_runs) <= sparse_max_bytes:
-                return data[:HEAD_SIZE] + _merged(new_runs, found.previous)
-        data = to_dense(data)
+        found = data[HEAD_SIZE:]
+        for register, rank in raises:
+            size_max = sparse_max_bytes - HEAD_SIZE
+            changed = runs.raise_register(found, register, rank, size_max=size_max)
+            if changed is None:
+                changed_count += 1
+                dense = bytearray(to_dense(data[:HEAD_SIZE] + found))
+                _raise_dense(dense, register, rank)
+                break
+            if changed is not found:
+                changed_count += 1
+                found = changed
+        else:
+            data = data[:HEAD_SIZE] + found
+            return (with_stale_count(data) if changed_count else data), changed_count
+    else:
+        dense = bytearray(data)
+    for register, rank in raises:
+        changed_count += _raise_dense(dense, register, rank)
+    if changed_count:
+        dense[15] |= _STALE
+    return bytes(dense), changed_count
+
+
+def _raise_dense(dense: bytearray, register: int, rank: int) -> bool:
+    """Raise `register` to `rank`; return whether it was lower."""
     first_bit = register * 6
     position = HEAD_SIZE + (first_bit >> 3)
     shift = first_bit & 7
-    window = int.from_bytes(data[position : position + 2], "little")
+    # The last register ends with the last byte, and needs none behind it.
+    window = int.from_bytes(dense[position : position + 2], "little")
     if window >> shift & 0x3F >= rank:
-        return None
+        return False
     window = window & ~(0x3F << shift) | rank << shift
-    size = len(data[position : position + 2])
-    return data[:position] + window.to_bytes(size, "little") + data[position + size :]
+    dense[position] = window & 0xFF
+    if shift > 2:
+        dense[position + 1] = window >> 8
+    return True
+
+
+def merge(data: bytes, registers: bytes, *, sparse_max_bytes: int) -> bytes:
+    """Return `data` with `registers`, none of which is below its own; its cached count is stale.
+
+    A sparse one becomes dense as by `add`.
+
+    Raises:
+        CorruptHyperLogLogError: the runs make no sense.
+    """
+    if not is_dense(data):
+        found = data[HEAD_SIZE:]
+        before = registers_of(data)
+        for register, rank in enumerate(registers):
+            if rank > before[register]:
+                size_max = sparse_max_bytes - HEAD_SIZE
+                raised = runs.raise_register(found, register, rank, size_max=size_max)
+                if raised is None:
+                    break
+                found = raised
+        else:
+            return with_stale_count(data[:HEAD_SIZE] + found)
+    return with_stale_count(_head(_DENSE, data[8:HEAD_SIZE]) + packed.pack(registers))
 
 
 def with_stale_count(data: bytes) -> bytes:
@@ -154,16 +202,16 @@ def registers_of(data: bytes) -> bytes:
         CorruptHyperLogLogError: the runs make no sense.
     """
     if is_dense(data):
-        registers = bytearray()
-        for start in range(HEAD_SIZE, DENSE_SIZE, 3):
-            group = data[start] | data[start + 1] << 8 | data[start + 2] << 16
-            registers += bytes((group & 63, group >> 6 & 63, group >> 12 & 63, group >> 18))
-        return bytes(registers)
-    parts = [bytes((value,)) * length for _, _, length, value in _runs(data[HEAD_SIZE:])]
-    registers_bytes = b"".join(parts)
-    if len(registers_bytes) != REGISTER_COUNT:
-        raise CorruptHyperLogLogError(f"{len(registers_bytes)} registers")
-    return registers_bytes
+        return packed.unpack(data[HEAD_SIZE:])
+    return runs.registers_of(data[HEAD_SIZE:])
+
+
+def union(registers: Iterable[bytes]) -> bytes:
+    """Return the registers of what has seen all that any of `registers` has seen."""
+    result = bytes(REGISTER_COUNT)
+    for each in registers:
+        result = packed.largest(result, each)
+    return result
 
 
 def to_dense(data: bytes) -> bytes:
@@ -174,18 +222,12 @@ def to_dense(data: bytes) -> bytes:
     """
     if is_dense(data):
         return data
-    registers = registers_of(data)
-    packed = bytearray()
-    for start in range(0, REGISTER_COUNT, 4):
-        first, second, third, fourth = registers[start : start + 4]
-        group = first | second << 6 | third << 12 | fourth << 18
-        packed += group.to_bytes(3, "little")
-    return _head(_DENSE, data[8:HEAD_SIZE]) + bytes(packed)
+    return _head(_DENSE, data[8:HEAD_SIZE]) + packed.pack(registers_of(data))
 
 
 def estimate(registers: bytes) -> int:
     """Return how many different elements gave these registers, by Ertl's estimator."""
-    histogram = Counter(registers)
+    histogram = packed.histogram(registers)
     size = float(REGISTER_COUNT)
     total = size * _tau((size - histogram[RANK_MAX]) / size)
     for rank in range(RANK_MAX - 1, 0, -1):
@@ -219,101 +261,5 @@ def _tau(x: float) -> float:
 
 
 def describe_runs(data: bytes) -> bytes:
-    """Return the runs of a sparse one in words: `z:` and `Z:` clear registers, `v:value,length`."""
-    words = []
-    for start, end, length, value in _runs(data[HEAD_SIZE:]):
-        if value:
-            words.append(b"v:%d,%d" % (value, length))
-        else:
-            words.append(b"%b:%d" % (b"z" if end == start + 1 else b"Z", length))
-    return b" ".join(words)
-
-
-# --- sparse runs ---------------------------------------------------------------------------------
-
-
-class _Found:
-    """The run that covers a register: where it and the one before stand, and what it says."""
-
-    __slots__ = ("end", "first", "length", "previous", "start", "value")
-
-    def __init__(
-        self, start: int, end: int, first: int, length: int, value: int, previous: int
-    ) -> None:
-        self.start = start
-        self.end = end
-        self.first = first
-        self.length = length
-        self.value = value
-        self.previous = previous
-
-
-def _runs(runs: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Iterate over (position, position after it, length, value) of each run.
-
-    Raises:
-        CorruptHyperLogLogError: the last run is cut short.
-    """
-    position = 0
-    while position < len(runs):
-        head = runs[position]
-        if head & 0x80:
-            end, length, value = position + 1, (head & 3) + 1, (head >> 2 & 31) + 1
-        elif head & 0x40:
-            if position + 1 == len(runs):
-                raise CorruptHyperLogLogError("the last run is cut short")
-            end = position + 2
-            length, value = ((head & 63) << 8 | runs[position + 1]) + 1, 0
-        else:
-            end, length, value = position + 1, head + 1, 0
-        yield position, end, length, value
-        position = end
-
-
-def _find_run(runs: bytes, register: int) -> _Found:
-    first = previous = 0
-    for start, end, length, value in _runs(runs):
-        if register < first + length:
-            return _Found(start, end, first, length, value, previous)
-        first += length
-        previous = start
-    raise CorruptHyperLogLogError(f"register {register} is not covered")
-
-
-def _split_run(runs: bytes, found: _Found, register: int, rank: int) -> bytes:
-    """Return `runs` with the found one split where `register` has another value now."""
-    before, after = register - found.first, found.first + found.length - 1 - register
-    make = _zero_run if not found.value else lambda length: _value_run(found.value, length)
-    parts = [make(before) if before else b"", _value_run(rank, 1), make(after) if after else b""]
-    return runs[: found.start] + b"".join(parts) + runs[found.end :]
-
-
-def _zero_run(length: int) -> bytes:
-    if length <= _ZERO_RUN_MAX:
-        return bytes((length - 1,))
-    assert length <= _LONG_ZERO_RUN_MAX
-    return bytes((0x40 | (length - 1) >> 8, (length - 1) & 0xFF))
-
-
-def _value_run(value: int, length: int) -> bytes:
-    return bytes((0x80 | (value - 1) << 2 | (length - 1),))
-
-
-def _merged(runs: bytes, position: int) -> bytes:
-    """Return `runs` with equal values that are neighbours joined, near `position`."""
-    result = bytearray(runs)
-    scans = _MERGE_SCAN
-    while position < len(result) and scans:
-        scans -= 1
-        head = result[position]
-        if not head & 0x80:
-            position += 2 if head & 0x40 else 1
-            continue
-        if position + 1 < len(result) and result[position + 1] & 0x80:
-            following = result[position + 1]
-            length = (head & 3) + (following & 3) + 2
-            if head >> 2 == following >> 2 and length <= _VALUE_RUN_MAX:
-                result[position : position + 2] = _value_run((head >> 2 & 31) + 1, length)
-                continue
-        position += 1
-    return bytes(result)
+    """Return the runs of a sparse one in words, as `hyperloglog_runs.describe` does."""
+    return runs.describe(data[HEAD_SIZE:])

@@ -13,6 +13,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -37,7 +39,6 @@ from .commands.replication import start_following
 from .commands.server_admin import shutdown_request
 from .config import ChangeRefused, Configuration
 from .engine import ServerEngine
-from .engine.host import ShutdownRequest
 from .runtime.append_only import AofLostError, AppendOnlyFile
 from .runtime.host import ServerHost, process_facts
 from .runtime.listeners import ListenError, Listeners
@@ -83,8 +84,6 @@ class _Server:
         self._stop = trio.Event()
         #: Around the loading of the dataset at start, which a stop ends.
         self._loading = trio.CancelScope()
-        #: How long replicas may take to be sent the rest of the stream.
-        self._drain_s = 0.0
         self._migrations: Migrations | None = None
         self._tls = TlsContexts(
             lambda: tls_settings(configuration.__getitem__),
@@ -122,6 +121,7 @@ class _Server:
             snapshot_path=self._host.snapshot_path,
             source_address=lambda: configuration[directives.BIND_SOURCE_ADDRESS],
             tls_context=self._tls.for_client,
+            on_acknowledged=self._host.stopping.advance,
         )
         self._aof = AppendOnlyFile(
             self.engine,
@@ -201,7 +201,6 @@ class _Server:
         log.info("server.ready", keys=sum(map(len, self.engine.keyspace.databases)))
         await self._stop.wait()
         self.pump.stop_accepting()
-        await self._drain()
 
     async def _load(self) -> None:
         """Load the dataset, answering LOADING meanwhile.
@@ -228,22 +227,9 @@ class _Server:
 
     # --- ending ----------------------------------------------------------------------------------
 
-    def _on_shutdown(self, request: ShutdownRequest) -> None:
-        self._drain_s = 0.0 if request.is_now else self._configuration[directives.SHUTDOWN_TIMEOUT]
+    def _on_shutdown(self) -> None:
         self._stop.set()
         self._loading.cancel()
-
-    async def _drain(self) -> None:
-        """Let replicas have what is in the stream, for `shutdown-timeout` at most.
-
-        Nothing is added to it meanwhile: writes are paused.
-        """
-        with trio.move_on_after(self._drain_s):
-            while any(  # noqa: ASYNC110 (what replicas have taken has no event)
-                feed.reader is not None and feed.reader.offset < self.engine.replication.offset
-                for feed in self.engine.replication.feeds.values()
-            ):
-                await trio.sleep(0.01)
 
     async def _watch_signals(
         self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -252,18 +238,20 @@ class _Server:
             task_status.started()
             async for number in signals:
                 log.warning("server.signal_received", signal=signal.Signals(number).name)
-                if self._stop.is_set():
-                    continue
-                is_interrupt = number == signal.SIGINT
-                words = self._configuration[
-                    directives.SHUTDOWN_ON_SIGINT
-                    if is_interrupt
-                    else directives.SHUTDOWN_ON_SIGTERM
-                ]
-                try:
-                    self._host.request_shutdown(shutdown_request(words))
-                except OSError:
-                    log.error("server.stop_refused", error="the snapshot could not be written")
+                self._settle_act(partial(self._on_signal, number))
+
+    def _on_signal(self, number: int) -> None:
+        """End as is configured; a second SIGINT ends the wait for replicas."""
+        is_interrupt = number == signal.SIGINT
+        words = self._configuration[
+            directives.SHUTDOWN_ON_SIGINT if is_interrupt else directives.SHUTDOWN_ON_SIGTERM
+        ]
+        request = shutdown_request(words)
+        waiting = self.engine.shutdown.request
+        if waiting is not None and is_interrupt:
+            request = replace(waiting, is_now=True)
+        with contextlib.suppress(OSError):  # logged; the server goes on
+            self._host.request_shutdown(request)
 
     # --- timers ----------------------------------------------------------------------------------
 
@@ -276,6 +264,7 @@ class _Server:
             engine.expire_waits()
             self._host.collector.on_tick(engine.commands_processed)
             self._replication.advance_failover()
+            self._host.stopping.advance()
             self._aof.tick()
             if self._migrations is not None:
                 self._migrations.close_idle()

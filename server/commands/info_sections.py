@@ -71,7 +71,16 @@ def server(ctx: ServerContext) -> Fields:
         "executable": facts.executable,
         "config_file": configuration.path,
         "io_threads_active": 0,
+        **_shutdown_fields(ctx),
     }
+
+
+def _shutdown_fields(ctx: ServerContext) -> Fields:
+    """Return how long a shutdown waits for replicas yet; nothing while none does."""
+    shutdown = ctx.engine.shutdown
+    if not shutdown.is_waiting:
+        return {}
+    return {"shutdown_in_milliseconds": max(0, shutdown.deadline_ms - ctx.now_ms)}
 
 
 def clients(ctx: ServerContext) -> Fields:

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vedette.clients.blocking import WAITING, Block, Waiting
 from vedette.cmdspec import Flag, command
 from vedette.errors import CommandError
-from vedette.resp.replies import NO_REPLY, OK, Reply, SimpleString
+from vedette.resp.replies import NO_REPLY, OK, ErrorReply, Reply, SimpleString
 
 from ..engine import SaveInProgress, ServerContext
 from ..engine.host import ShutdownRequest
+from ..engine.shutdown import SHUTDOWN
 from .arguments import syntax_error
 
 _IN_PROGRESS = b"ERR Background save already in progress"
+_SHUTDOWN_FAILED = b"ERR Errors trying to SHUTDOWN. Check logs."
 
 
 @command(
@@ -92,13 +95,14 @@ def lastsave(ctx: ServerContext, argv: list[bytes]) -> Reply:
     since="1.0.0",
     summary="Stops the server, saving first if there are save points or SAVE says so.",
 )
-def shutdown(ctx: ServerContext, argv: list[bytes]) -> Reply:
+def shutdown(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
+    """Have the server end; while it waits for its replicas, so does the client."""
     words = {word.decode("utf-8", "replace").upper() for word in argv[1:]}
     if not words <= {"SAVE", "NOSAVE", "NOW", "FORCE", "ABORT"}:
         raise syntax_error()
     if words >= {"SAVE", "NOSAVE"} or ("ABORT" in words and len(words) > 1):
         raise syntax_error()
-    host = ctx.engine.host
+    host, state = ctx.engine.host, ctx.engine.shutdown
     if "ABORT" in words:
         if not host.abort_shutdown():
             raise CommandError(b"ERR No shutdown in progress.")
@@ -109,8 +113,14 @@ def shutdown(ctx: ServerContext, argv: list[bytes]) -> Reply:
     try:
         host.request_shutdown(shutdown_request(words))
     except OSError as error:
-        raise CommandError(b"ERR Errors trying to SHUTDOWN. Check logs.") from error
-    return NO_REPLY  # the connection ends with the server
+        raise CommandError(_SHUTDOWN_FAILED) from error
+    if not state.is_waiting:
+        return NO_REPLY  # the connection ends with the server
+
+    def retry(now_ms: int) -> Reply | Waiting:
+        return WAITING if state.is_waiting else ErrorReply(_SHUTDOWN_FAILED)
+
+    return Block((SHUTDOWN,), retry, lambda: ErrorReply(_SHUTDOWN_FAILED))
 
 
 def shutdown_request(words: Iterable[str]) -> ShutdownRequest:

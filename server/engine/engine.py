@@ -48,6 +48,7 @@ from .host import Host, ProcessFacts
 from .keyspace_events import KeyspaceEvents
 from .memory import Memory
 from .migration import MigrationPort
+from .shutdown import Shutdown
 from .usage_notes import UsageNotes
 
 READONLY = CommandError(b"READONLY You can't write against a read only replica.")
@@ -154,6 +155,8 @@ class ServerEngine(Engine):
         self.expiry_cycle = ExpiryCycle(self.keyspace, self.expire, self.random, clock)
         #: How long expiry in the background has taken in all.
         self.expire_cycle_s = 0.0
+        #: A shutdown that waits for replicas; written by the host.
+        self.shutdown = Shutdown()
         #: DEBUG PAUSE-CRON: nothing happens by itself.
         self.are_timers_paused = False
         #: Sends keys to other servers; the runtime's, which sets it. None: keys cannot be sent.

@@ -80,7 +80,10 @@ class Host(Protocol):
         """Kill the child that saves, if there is one: what it makes is of no use any more."""
 
     def request_shutdown(self, request: ShutdownRequest) -> None:
-        """Have the server stop after this batch.
+        """Have the server stop after this batch, or when replicas have what they lack by now.
+
+        If it waits for replicas, so does `engine.shutdown`; whoever waits for the end is woken if
+        it is called off.
 
         Raises:
             OSError: a save was asked for and failed, and the stop was not forced.

@@ -412,6 +412,16 @@ class Feed:
         """The address the replica is known by."""
         return self.options.announced_address or self.peer_host
 
+    @property
+    def reached_offset(self) -> int:
+        """Up to where the replica has the stream as far as can be known: 0 before it has any.
+
+        One that sent SYNC acknowledges nothing, and is taken to have what it was sent.
+        """
+        if self.is_pre_psync:
+            return self.reader.offset if self.state is FeedState.ONLINE and self.reader else 0
+        return self.acknowledged_offset
+
     def lag_s(self, now_ms: int) -> int:
         """Return the whole seconds since the replica was last heard; 0 unless it is online."""
         if self.state is not FeedState.ONLINE:

@@ -22,7 +22,6 @@ import trio
 
 from vedette import REDIS_VERSION
 from vedette.acl.directives import user_lines
-from vedette.clients import PausePurpose
 from vedette.runtime.acl_file import DiskAclFile
 from vedette.runtime.durable_file import write_durably
 from vedette.types import RunId
@@ -31,7 +30,6 @@ from .. import directives
 from ..engine.datasets import saved_databases
 from ..engine.host import CollectorPauses, ProcessFacts, SaveInProgress, ShutdownRequest
 from ..observation.latency import FORK, GARBAGE_COLLECTION
-from ..persistence.aof.log import AofState
 from ..persistence.background import ChildKind
 from ..persistence.rdb.encode import BATCH_SIZE, EncodeItems, encode_records
 from ..persistence.rdb.records import Value
@@ -48,14 +46,13 @@ from .child_progress import SharedProgress, sleep_for_keys
 from .collector import Collector
 from .saving import save_in_foreground, start_background_save
 from .segments import encode_in_parts, is_worth_parts
+from .stopping import Stopping
 
 if TYPE_CHECKING:
     from ..engine import ServerEngine
 
 log = structlog.get_logger()
 
-#: The pause of writes that ends with the process.
-_FOR_EVER_MS: Final = 365 * 24 * 3600 * 1000
 #: How often the save points are looked at.
 SAVE_POINT_CHECK_S: Final = 0.1
 
@@ -63,8 +60,8 @@ SAVE_POINT_CHECK_S: Final = 0.1
 class ServerHost:
     """Implements `server.engine.host.Host`. `attach` completes it once there is an engine."""
 
-    def __init__(self, on_shutdown: Callable[[ShutdownRequest], None]) -> None:
-        self._on_shutdown = on_shutdown
+    def __init__(self, on_shutdown: Callable[[], None]) -> None:
+        self.stopping = Stopping(self, on_shutdown)
         self._engine: ServerEngine | None = None
         self._child: Child | None = None
         self._progress: SharedProgress | None = None
@@ -258,47 +255,12 @@ class ServerHost:
     # --- the process -----------------------------------------------------------------------------
 
     def request_shutdown(self, request: ShutdownRequest) -> None:
-        """See `Host`. From here on writes wait: none may be acknowledged and then be lost."""
-        self.engine.pause(
-            self._now_ms() + _FOR_EVER_MS, writes_only=True, purpose=PausePurpose.SHUTDOWN
-        )
-        try:
-            self._stop_rewriting(is_forced=request.is_forced)
-        except OSError:
-            self.engine.unpause(PausePurpose.SHUTDOWN)
-            raise
-        points = self.engine.configuration[directives.SAVE]
-        # What is not loaded yet must not take the place of what is being loaded.
-        is_loading = self.engine.load.started_ms is not None
-        if not is_loading and (request.save or (request.save is None and points)):
-            self.abort_background_save()
-            try:
-                self.save()
-            except OSError as error:
-                log.error("snapshot.failed", error=str(error))
-                if not request.is_forced:
-                    self.engine.unpause(PausePurpose.SHUTDOWN)
-                    raise
-        self._on_shutdown(request)
-        self.engine.scripting.end_run()
-
-    def _stop_rewriting(self, *, is_forced: bool) -> None:
-        """Give up a rewrite that the append-only file can do without.
-
-        Raises:
-            OSError: it is the first, and nothing else holds the dataset yet.
-        """
-        aof = self.engine.aof
-        if not aof.rewrite.is_in_progress or aof.state is not AofState.AWAITING_REWRITE:
-            return
-        if not is_forced:
-            log.error("server.stop_refused", error="the append-only file is being written")
-            raise OSError("the append-only file is being written")
-        log.warning("aof.rewrite_killed", error="the dataset is in no append-only file")
+        """See `Host`."""
+        self.stopping.request(request)
 
     def abort_shutdown(self) -> bool:
-        """See `Host`. A shutdown here never waits, so there is none to call off."""
-        return False
+        """See `Host`."""
+        return self.stopping.abort()
 
     def sleep(self, seconds: float) -> None:
         """See `Host`."""

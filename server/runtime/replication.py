@@ -39,10 +39,12 @@ class ReplicationRuntime:
         new_progress: Callable[[], SharedProgress] = SharedProgress,
         source_address: Callable[[], str] = lambda: "",
         tls_context: Callable[[], ssl.SSLContext | None] = lambda: None,
+        on_acknowledged: Callable[[], None] = lambda: None,
         clock_ms: Callable[[], int] = wall_clock_ms,
     ) -> None:
         """Prepare; see `FeedServer` and `MasterLink` for the arguments."""
         self._engine = engine
+        self._on_acknowledged = on_acknowledged
         self._clock_ms = clock_ms
         self.feeds = FeedServer(
             engine,
@@ -51,7 +53,7 @@ class ReplicationRuntime:
             snapshot_path=snapshot_path,
             new_progress=new_progress,
             new_mark=lambda: engine.host.random_hex(40).encode(),
-            on_acknowledged=self.advance_failover,
+            on_acknowledged=self._advance,
             clock_ms=clock_ms,
         )
         self.link = MasterLink(
@@ -73,6 +75,10 @@ class ReplicationRuntime:
     def after_batch(self) -> None:
         """Let what the batch wrote go to the replicas."""
         self.feeds.after_batch()
+
+    def _advance(self) -> None:
+        self.advance_failover()
+        self._on_acknowledged()
 
     def advance_failover(self) -> None:
         """Go on with FAILOVER, if one is under way; also to be called ten times a second."""

@@ -4,11 +4,12 @@ Theory of operation. A sentinel says what it does in events (`+sdown`, `+try-fai
 Redis' names and payloads; `FailoverLog` is told each of them with the time. For every master it
 keeps the moments of the events that begin a phase, and observes the phase when the event that ends
 it comes. What interrupts a failover (the master answers again, somebody else's configuration)
-clears those moments. Only the leader sees all phases; the others see their own detection and the
-switch.
+clears those moments. Only the leader sees all phases; the others see their own detection, the
+switch, and the old master's return (`rejoin`), which may come long after.
 
     (first unanswered ping) ─detect─> +sdown ─agree─> +odown ─elect─> +elected-leader ─select─>
     +selected-slave ─promote─> +promoted-slave ─announce─> +switch-master ─reconf─> +failover-end
+                                                                         └─rejoin─> +rejoined
 
 Pure: it knows neither the sentinel nor a clock. Times are monotonic seconds, but for the timestamp.
 """
@@ -50,7 +51,7 @@ DURATION: Final = Spec(
 PHASE: Final = Spec(
     "vedette_failover_phase_seconds",
     _H,
-    "Parts of a failover: detect, agree, elect, select, promote, announce, reconf",
+    "Parts of a failover: detect, agree, elect, select, promote, announce, reconf, rejoin",
     ("master_name", "phase"),
 )
 VOTES: Final = Spec(
@@ -147,8 +148,9 @@ _RESULTS: Final = {
 _SUPERSEDED: Final = "superseded"
 RESULTS: Final = (*_RESULTS.values(), _SUPERSEDED)
 
-#: What an election came to, by the event that says so.
-_ELECTION_RESULTS: Final = {"+elected-leader": "won", "-failover-abort-not-elected": "lost"}
+WON, LOST = "won", "lost"
+#: What an election may come to; all but the first are the sentinel's own words for a defeat.
+ELECTION_RESULTS: Final = (WON, LOST, "split", "timeout", "unsaved", "stalled", "needless")
 #: What `+sdown` calls an instance, and what we do.
 _KINDS: Final = {"master": "master", "slave": "replica", "sentinel": "sentinel"}
 
@@ -161,6 +163,8 @@ _PHASES: Final = {
     "+switch-master": ("announce", ("+promoted-slave",)),
     "+failover-end": ("reconf", ("+switch-master",)),
 }
+#: Events about a replica that belong to a failover.
+_ABOUT_REPLICAS: Final = ("+selected-slave", "+promoted-slave", "+estimated-loss", "+rejoined")
 _MARKS: Final = frozenset({"+sdown", "+try-failover", *_PHASES})
 
 
@@ -190,6 +194,10 @@ class _MasterLog:
     is_o_down: bool = False
     #: What caused the attempt under way that we lead or stand for; None outside of one.
     trigger: str | None = None
+    #: Whether that waits for votes.
+    is_standing: bool = False
+    #: Since when the master that was replaced last has been missed among the replicas.
+    missed_s: float | None = None
     #: Whether the replica it chose is master by now, and the switch yet to be announced.
     has_promoted: bool = False
 
@@ -216,6 +224,12 @@ class _MasterLog:
         )
         return self.down_s[kind] + running
 
+    def end_election(self, result: str) -> None:
+        """Count the election that is being stood for, if there is one."""
+        if self.is_standing:
+            self.elections[result] += 1
+        self.is_standing = False
+
     def end_attempt(self, result: str) -> None:
         """Count the attempt under way, if there is one."""
         if self.trigger is not None:
@@ -241,12 +255,14 @@ class FailoverLog:
         suspected_s: float | None = None,
         cause: str | None = None,
         choice: str | None = None,
+        defeat: str | None = None,
     ) -> None:
         """Take note of an event.
 
         `suspected_s` goes with a master's `+sdown`: when the first unanswered ping was sent;
         `cause` with `+try-failover`, in the words of SENTINEL HISTORY; `choice` with
-        `+promoted-slave`: one of `REASONS`.
+        `+promoted-slave`: one of `REASONS`; `defeat` with an election that was not won: one of
+        `ELECTION_RESULTS`.
         Events that say nothing about a failover are passed over.
         """
         if event == "+vote-for-leader":
@@ -263,8 +279,13 @@ class FailoverLog:
         log = self._masters.setdefault(name, _MasterLog())
         if event == "+sdown" and suspected_s is not None:
             _observe(log.phases, "detect", now_s - suspected_s, PHASE_BOUNDS)
-        if event in _ELECTION_RESULTS and log.trigger not in (None, "manual"):
-            log.elections[_ELECTION_RESULTS[event]] += 1
+        if event == "+elected-leader":
+            log.end_election(WON)
+        elif event == "-failover-abort-not-elected":
+            log.end_election(defeat or LOST)
+        elif event == "+rejoined" and log.missed_s is not None:
+            _observe(log.phases, "rejoin", now_s - log.missed_s, PHASE_BOUNDS)
+            log.missed_s = None
         self._end_phase(log, event, now_s)
         if event in _MARKS:
             log.marks[event] = now_s
@@ -277,6 +298,7 @@ class FailoverLog:
             log.candidacies += 1
             if cause is not None:
                 log.trigger = _TRIGGER_OF_CAUSE[cause]
+            log.is_standing = log.trigger != "manual"
 
     def _note_down(self, event: str, payload: str, now_s: float) -> None:
         words = payload.split()
@@ -332,7 +354,7 @@ class FailoverLog:
             for trigger in TRIGGERS:
                 for result in RESULTS:
                     families.add(FAILOVERS, log.failovers[trigger, result], name, trigger, result)
-            for result in _ELECTION_RESULTS.values():
+            for result in ELECTION_RESULTS:
                 families.add(ELECTIONS, log.elections[result], name, result)
             for kind in _KINDS.values():
                 families.add(SDOWNS, log.sdowns[kind], name, kind)
@@ -354,6 +376,8 @@ class FailoverLog:
 
 def _on_switch(log: _MasterLog, now_s: float, unix_s: float) -> None:
     """Count the switch; the leader's attempt goes on until its replicas follow the new master."""
+    log.end_election(LOST)  # to whoever led this one
+    log.missed_s = now_s
     role = LEADER if log.has_promoted else OBSERVER
     log.switches[role] += 1
     # Nobody of the old order is held down any more, until that is found out again.
@@ -394,6 +418,6 @@ def _master_of(event: str, payload: str) -> str | None:
         return words[0] if words else None
     if len(words) >= 2 and words[0] == "master":
         return words[1]
-    if event in ("+selected-slave", "+promoted-slave", "+estimated-loss") and "@" in words[:-1]:
+    if event in _ABOUT_REPLICAS and "@" in words[:-1]:
         return words[words.index("@") + 1]
     return None

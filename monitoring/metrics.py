@@ -7,7 +7,7 @@ them, and a test compares.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client.metrics_core import Metric
@@ -21,6 +21,7 @@ from . import (
     sentinel_detail,
     sentinel_families,
     sentinel_meter,
+    server_meter,
 )
 from .failovers import FailoverLog
 from .families import Families, Spec
@@ -29,6 +30,7 @@ from .replies import Answers
 from .sentinel_detail import MasterDetailView
 from .sentinel_families import SentinelView
 from .sentinel_meter import SentinelMeter
+from .server_meter import ServerMeter, StreamView
 
 __all__ = [
     "ALL_SPECS",
@@ -44,6 +46,7 @@ __all__ = [
 ALL_SPECS: Final[tuple[Spec, ...]] = (
     *node_families.SPECS,
     *native.SPECS,
+    *server_meter.SPECS,
     *sentinel_families.SPECS,
     *sentinel_detail.SPECS,
     *sentinel_meter.SPECS,
@@ -57,15 +60,23 @@ DIRECTIVES: Final = (*(row.field for row in CONFIG_ROWS), "databases")
 
 
 def server_metrics(
-    info: Mapping[str, str], *, now_s: float, config: Mapping[str, str] | None = None
+    info: Mapping[str, str],
+    *,
+    now_s: float,
+    monotonic_s: float,
+    meter: ServerMeter,
+    stream: StreamView,
+    config: Mapping[str, str] | None = None,
 ) -> Iterable[Metric]:
     """Return a server's metrics from all sections of its INFO.
 
-    `config` holds `DIRECTIVES` by name, as CONFIG GET shows them; `now_s` is Unix time.
+    `config` holds `DIRECTIVES` by name, as CONFIG GET shows them; `now_s` is Unix time,
+    `monotonic_s` that of the clock by which `meter` was told of the stream.
     """
     families = Families()
     node_families.add_node(families, info, now_s=now_s, config=config)
     native.add_native(families, info)
+    meter.add_to(families, stream, monotonic_s)
     return families.metrics()
 
 
@@ -75,7 +86,7 @@ def sentinel_metrics(
     *,
     now_s: float,
     monotonic_s: float,
-    detail: Iterable[MasterDetailView],
+    detail: Sequence[MasterDetailView],
     meter: SentinelMeter,
 ) -> Iterable[Metric]:
     """Return a sentinel's metrics; `detail` is its masters once more.
@@ -89,6 +100,7 @@ def sentinel_metrics(
     sentinel_families.add_own(families, sentinel)
     sentinel_detail.add_detail(families, detail, now_s)
     meter.add_to(families)
+    meter.add_instances(families, detail)
     log.add_to(families, monotonic_s)
     return families.metrics()
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
+from vedette.types import Address
+
 from .families import Families, Kind, Spec
 
 _G: Final = Kind.GAUGE
@@ -28,7 +30,14 @@ class InstanceView(Protocol):
         """`master`, `replica` or `sentinel`."""
 
     @property
+    def address(self) -> Address: ...
+
+    @property
     def is_s_down(self) -> bool: ...
+
+    @property
+    def ok_ping_age_ms(self) -> int:
+        """Since it last answered a PING well, or since it is watched."""
 
     @property
     def links(self) -> Mapping[str, bool]:
@@ -173,6 +182,11 @@ LAST_HEARD: Final = _spec(
     "When the node's INFO was last read, or the sentinel's hello came, Unix time",
     _BY_INSTANCE,
 )
+LAST_OK_PING: Final = _spec(
+    "last_ok_ping_timestamp_seconds",
+    "When the instance last answered a PING well, or began to be watched, Unix time",
+    _BY_INSTANCE,
+)
 BEHIND: Final = _spec(
     "replica_behind_bytes",
     "By how much a replica is behind the replica that has most, by their last INFO",
@@ -210,6 +224,7 @@ SPECS: Final = (
     INSTANCE_DOWN,
     LINK_UP,
     LAST_HEARD,
+    LAST_OK_PING,
     BEHIND,
     EXCLUDED,
     LAST_VOTES,
@@ -256,6 +271,7 @@ def _add_instance(families: Families, name: str, instance: InstanceView, now_s: 
     families.add(INSTANCE_DOWN, float(instance.is_s_down), *labels)
     for link, is_up in instance.links.items():
         families.add(LINK_UP, float(is_up), *labels, link)
+    families.add(LAST_OK_PING, now_s - instance.ok_ping_age_ms / 1000, *labels)
     families.add(PENDING, instance.pending_count, *labels)
     if instance.hello_count is not None:
         families.add(HELLOS, instance.hello_count, name, instance.name)

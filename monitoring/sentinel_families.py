@@ -109,9 +109,6 @@ class SentinelView(Protocol):
     def current_epoch(self) -> int: ...
 
     @property
-    def tilt_count(self) -> int: ...
-
-    @property
     def tilted_s(self) -> float: ...
 
     @property
@@ -209,7 +206,6 @@ FOREIGN: Final = Spec(
     ("master_name",),
 )
 EPOCH: Final = Spec("vedette_current_epoch", _G, "The highest epoch this sentinel knows of")
-TILTS: Final = Spec("vedette_tilt_total", _C, "How often this sentinel came to distrust its clock")
 TILT_TIME: Final = Spec(
     "vedette_tilt_seconds_total", _C, "How long this sentinel has distrusted its clock"
 )
@@ -257,7 +253,6 @@ SPECS: Final = (
     CONFLICT,
     FOREIGN,
     EPOCH,
-    TILTS,
     TILT_TIME,
     VOTES_RECEIVED,
     PERSISTS,
@@ -352,7 +347,6 @@ def add_own(families: Families, sentinel: SentinelView) -> None:
     for name, count in sentinel.foreign_nodes.items():
         families.add(FOREIGN, count, name)
     families.add(EPOCH, sentinel.current_epoch)
-    families.add(TILTS, sentinel.tilt_count)
     families.add(TILT_TIME, sentinel.tilted_s)
     families.add(VOTES_RECEIVED, sentinel.votes_for_us, "self")
     families.add(VOTES_RECEIVED, sentinel.votes_for_others, "peer")

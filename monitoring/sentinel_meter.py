@@ -7,9 +7,12 @@ to a scrape. Times are monotonic seconds.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from .families import Families, Histogram, Kind, Spec
+from .sentinel_detail import MasterDetailView
 
 PING_RTT: Final = Spec(
     "vedette_ping_rtt_seconds",
@@ -34,6 +37,24 @@ LINK_LOSSES: Final = Spec(
     ("link", "reason"),
 )
 
+INSTANCE_RTT: Final = Spec(
+    "vedette_instance_ping_rtt_seconds",
+    Kind.SUMMARY,
+    "From a PING to its reply, of each node and fellow sentinel; masters share a fellow's",
+    ("instance", "kind"),
+)
+INSTANCE_LOSSES: Final = Spec(
+    "vedette_instance_link_losses_total",
+    Kind.COUNTER,
+    "Connections to each node and fellow sentinel that were lost or could not be made",
+    ("instance", "kind"),
+)
+TILTS: Final = Spec(
+    "vedette_tilt_total",
+    Kind.COUNTER,
+    "How often this sentinel was late beyond trust: stopped by the system, or busy itself",
+    ("reason",),
+)
 PING_FAILURES: Final = Spec(
     "vedette_ping_failures_total",
     Kind.COUNTER,
@@ -47,12 +68,26 @@ SCRIPTS: Final = Spec(
     ("kind", "result"),
 )
 
-SPECS: Final = (PING_RTT, PING_FAILURES, LOOP_LAG, SAVE_TIME, LINK_LOSSES, SCRIPTS)
+SPECS: Final = (
+    PING_RTT,
+    INSTANCE_RTT,
+    PING_FAILURES,
+    LOOP_LAG,
+    TILTS,
+    SAVE_TIME,
+    LINK_LOSSES,
+    INSTANCE_LOSSES,
+    SCRIPTS,
+)
 
 #: Why a PING may fail; what a node answers otherwise is `error`.
 PING_REASONS: Final = ("loading", "busy", "noauth", "masterdown", "error", "lost")
 SCRIPT_KINDS: Final = ("notification", "reconfig")
 SCRIPT_RESULTS: Final = ("done", "failed", "dropped")
+STOPPED, BUSY = "stopped", "busy"
+
+#: Instances that are kept apart; when there come to be more, all of them begin anew.
+INSTANCES_MAX: Final = 20_000
 
 RTT_BOUNDS: Final = (
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0,
@@ -62,6 +97,15 @@ SAVE_BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0
 
 #: Who is pinged.
 NODE, SENTINEL = "node", "sentinel"
+
+
+@dataclass(slots=True)
+class _Instance:
+    """What is counted of one address. Two numbers, not a histogram: there may be thousands."""
+
+    rtt_count: int = 0
+    rtt_sum_s: float = 0.0
+    losses: int = 0
 
 
 class SentinelMeter:
@@ -74,12 +118,23 @@ class SentinelMeter:
         self._link_losses: Counter[tuple[str, str]] = Counter()
         self._ping_failures: Counter[tuple[str, str]] = Counter()
         self._scripts: Counter[tuple[str, str]] = Counter()
+        self._tilts: Counter[str] = Counter()
+        #: By address; see `INSTANCES_MAX`.
+        self._instances: dict[str, _Instance] = {}
         #: Link -> the token of the PING that waits there, when it was sent, and to what.
-        self._pings: dict[int, tuple[int, float, str]] = {}
+        self._pings: dict[int, tuple[int, float, str, _Instance]] = {}
 
-    def on_ping_sent(self, link: int, token: int, kind: str, now_s: float) -> None:
+    def on_ping_sent(self, link: int, token: int, kind: str, address: str, now_s: float) -> None:
         """A PING went out; there is one at a time on a link."""
-        self._pings[link] = token, now_s, kind
+        self._pings[link] = token, now_s, kind, self._instance(address)
+
+    def _instance(self, address: str) -> _Instance:
+        found = self._instances.get(address)
+        if found is None:
+            if len(self._instances) >= INSTANCES_MAX:
+                self._instances.clear()
+            found = self._instances[address] = _Instance()
+        return found
 
     def on_replies(self, link: int, token: int, now_s: float, error: str | None = None) -> None:
         """Replies came; perhaps to the PING. `error` is the first one's code, if it is an error."""
@@ -87,8 +142,10 @@ class SentinelMeter:
         if ping is None or ping[0] != token:
             return
         del self._pings[link]
-        _, sent_s, kind = ping
+        _, sent_s, kind, instance = ping
         self._ping_rtt[kind].observe(now_s - sent_s)
+        instance.rtt_count += 1
+        instance.rtt_sum_s += now_s - sent_s
         if error is not None:
             reason = error.lower()
             self._ping_failures[kind, reason if reason in PING_REASONS else "error"] += 1
@@ -103,9 +160,14 @@ class SentinelMeter:
         """A script was run, or dropped: `SCRIPT_KINDS`, `SCRIPT_RESULTS`."""
         self._scripts[kind, result] += 1
 
-    def on_link_lost(self, kind: str, reason: str) -> None:
+    def on_link_lost(self, kind: str, reason: str, address: str) -> None:
         """A connection failed, or was not made; `kind` and `reason` are the link's own words."""
         self._link_losses[kind, reason] += 1
+        self._instance(address).losses += 1
+
+    def on_tilt(self, late_s: float, *, busy_s: float) -> None:
+        """The machine was run `late_s` too late, after `busy_s` of this process' own computing."""
+        self._tilts[BUSY if busy_s > late_s / 2 else STOPPED] += 1
 
     def on_woken(self, late_s: float) -> None:
         """The machine was woken `late_s` after the time it had asked for."""
@@ -128,3 +190,15 @@ class SentinelMeter:
         families.add_histogram(SAVE_TIME, self._save_time)
         for (kind, reason), count in self._link_losses.items():
             families.add(LINK_LOSSES, count, kind, reason)
+        for reason in (STOPPED, BUSY):
+            families.add(TILTS, self._tilts[reason], reason)
+
+    def add_instances(self, families: Families, masters: Iterable[MasterDetailView]) -> None:
+        """Add what was counted of each instance that is known now."""
+        for master in masters:
+            for instance in master.instances:
+                found = self._instances.get(str(instance.address))
+                if found is not None:
+                    labels = (instance.name, instance.kind)
+                    families.add_summary(INSTANCE_RTT, found.rtt_count, found.rtt_sum_s, *labels)
+                    families.add(INSTANCE_LOSSES, found.losses, *labels)

@@ -67,6 +67,7 @@ from .metrics_state import (
     SaveMetrics,
     cause_of,
     choice_of,
+    defeat_of,
     metrics_state,
     suspected_since_ms,
 )
@@ -302,6 +303,7 @@ class _Sentinel:
             suspected_s=None if suspected_ms is None else suspected_ms / 1000,
             cause=cause_of(self.driver.state, action),
             choice=choice_of(self.driver.state, action),
+            defeat=defeat_of(self.driver.state, action),
         )
 
     def metrics_state(self) -> MetricsState:

@@ -51,7 +51,10 @@ class InstanceMetrics:
     name: str
     #: `master`, `replica` or `sentinel`.
     kind: str
+    address: Address
     is_s_down: bool
+    #: Since it last answered a PING well.
+    ok_ping_age_ms: int
     #: Connection -> whether it is up.
     links: Mapping[str, bool]
     #: Since its last INFO, or a sentinel's last hello.
@@ -137,7 +140,6 @@ class MetricsState:
     my_id: RunId
     current_epoch: int
     is_in_tilt: bool
-    tilt_count: int
     #: The time in tilt, the present one included.
     tilted_s: float
     #: Votes that fellows told of: for this sentinel, for others.
@@ -170,7 +172,6 @@ def metrics_state(
         my_id=state.my_id,
         current_epoch=state.current_epoch,
         is_in_tilt=state.tilt_since_ms is not None,
-        tilt_count=state.tilt_count,
         tilted_s=_tilted_ms(state, now_ms) / 1000,
         votes_for_us=state.votes_for_us,
         votes_for_others=state.votes_for_others,
@@ -239,6 +240,8 @@ def _instances(master: Master, now_ms: int) -> Iterator[InstanceMetrics]:
         yield InstanceMetrics(
             name=str(node.address),
             kind="master" if is_master else "replica",
+            address=node.address,
+            ok_ping_age_ms=views.ok_pong_age_ms(node.link, now_ms),
             is_s_down=node.is_s_down,
             links={"command": node.link.is_up, "pubsub": node.pubsub.is_up},
             heard_age_ms=None if node.info_refresh_ms is None else now_ms - node.info_refresh_ms,
@@ -249,6 +252,8 @@ def _instances(master: Master, now_ms: int) -> Iterator[InstanceMetrics]:
         yield InstanceMetrics(
             name=peer.run_id,
             kind="sentinel",
+            address=peer.address,
+            ok_ping_age_ms=views.ok_pong_age_ms(peer.link, now_ms),
             is_s_down=peer.is_s_down,
             links={"command": peer.link.is_up},
             heard_age_ms=now_ms - peer.last_hello_ms if peer.last_hello_ms else None,
@@ -309,6 +314,12 @@ def choice_of(state: SentinelState, event: Publish) -> str | None:
     """Return why the replica was chosen that `event` says is promoted: see `selection.REASONS`."""
     record = _record_about(state, event, b"+promoted-slave")
     return None if record is None else record.chosen_by or None
+
+
+def defeat_of(state: SentinelState, event: Publish) -> str | None:
+    """Return why the election was not won that `event` ends, in the words of `history.Defeat`."""
+    record = _record_about(state, event, b"-failover-abort-not-elected")
+    return None if record is None else record.defeat.value
 
 
 def _record_about(state: SentinelState, event: Publish, name: bytes) -> FailoverRecord | None:

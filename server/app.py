@@ -23,6 +23,7 @@ import trio.lowlevel
 from prometheus_client.metrics_core import Metric
 
 from monitoring.metrics import DIRECTIVES, server_metrics
+from monitoring.server_meter import FeedView, StreamView
 from vedette import __version__
 from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
@@ -39,6 +40,7 @@ from .commands.replication import start_following
 from .commands.server_admin import shutdown_request
 from .config import ChangeRefused, Configuration
 from .engine import ServerEngine
+from .replication.feed import FeedState
 from .runtime.append_only import AofLostError, AppendOnlyFile
 from .runtime.host import ServerHost, process_facts
 from .runtime.listeners import ListenError, Listeners
@@ -223,6 +225,23 @@ class _Server:
             {name: str(value) for _, fields in sections for name, value in fields.items()},
             now_s=time.time(),
             config={name: str(self._configuration.settings[name]) for name in DIRECTIVES},
+            meter=self.engine.meter,
+            stream=self._stream_view(),
+            monotonic_s=trio.current_time(),
+        )
+
+    def _stream_view(self) -> StreamView:
+        replication = self.engine.replication
+        backlog = replication.backlog
+        return StreamView(
+            is_writable=self.engine.is_taking_writes(),
+            offset=replication.offset,
+            backlog_size_bytes=None if backlog is None else backlog.size_bytes,
+            feeds=[
+                FeedView(feed.host, feed.options.listening_port, feed.acknowledged_offset)
+                for feed in replication.feeds.values()
+                if feed.state is FeedState.ONLINE
+            ],
         )
 
     # --- ending ----------------------------------------------------------------------------------

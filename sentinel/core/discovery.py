@@ -22,6 +22,7 @@ from . import (
     notices,
     probes,
     repair,
+    switch,
     switchover,
 )
 from .distrust import Disbelief
@@ -69,6 +70,7 @@ def on_info(machine: Machine, node: Node, reply: Received) -> None:
     else:
         failover.on_replica_info(machine, master, node)
         repair.on_replica_info(machine, master, node)
+        switch.note_return(machine, master, node)
     if node is not master.node and probes.is_misplaced(master, node):
         probes.schedule_info(machine, node)  # sooner than was planned when it was asked
 

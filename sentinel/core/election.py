@@ -25,11 +25,12 @@ import zlib
 
 from vedette.types import RunId
 
-from . import distrust, notices, opinions, probes, selection, switchover, transitions
+from . import distrust, history, notices, opinions, probes, selection, switchover, transitions
 from . import failover as leading
 from .actions import Answer
 from .distrust import Disbelief
 from .events import VoteRequested
+from .history import Defeat
 from .hosts import find_master
 from .machine import Machine
 from .model import FailoverState, Master, PeerSentinel
@@ -315,6 +316,7 @@ def _on_own_vote(machine: Machine, master: Master, *, is_saved: bool) -> None:
     """Our own vote is on disk and counts from now on, or it is not and we may not stand."""
     if not is_saved:
         master.failover.not_before_ms = machine.now_ms + UNSAVED_PAUSE_MS
+        history.note_defeat(master, Defeat.UNSAVED)
         transitions.finish(machine, master, "-failover-abort-not-elected")
         return
     if master.failover.is_forced:
@@ -327,7 +329,7 @@ def _on_own_vote(machine: Machine, master: Master, *, is_saved: bool) -> None:
 def on_election_timer(machine: Machine, master: Master) -> None:
     """Nobody was elected in good time."""
     if master.failover.state is FailoverState.WAIT_START:
-        _lose(machine, master)
+        _lose(machine, master, Defeat.TIMEOUT)
 
 
 # -- votes counted ---------------------------------------------------------------------------------
@@ -364,13 +366,14 @@ def tally(machine: Machine, master: Master) -> None:
         return
     still_open = sum(peer.answered_epoch != failover.epoch for peer in master.peers.values())
     if votes + still_open < needed_votes(master):
-        _lose(machine, master)
+        _lose(machine, master, Defeat.SPLIT)
 
 
-def _lose(machine: Machine, master: Master) -> None:
-    """Not elected: wait for who was, or stand again soon."""
+def _lose(machine: Machine, master: Master, defeat: Defeat) -> None:
+    """Not elected, for `defeat` if nobody else was: wait for who was, or stand again soon."""
     failover = master.failover
     winner = _likely_winner(machine, master)
+    history.note_defeat(master, defeat if winner is None else Defeat.LOST)
     transitions.finish(machine, master, "-failover-abort-not-elected")
     if winner is not None:
         _await_leader(machine, master, winner)

@@ -247,6 +247,7 @@ def on_master_recovered(machine: Machine, master: Master) -> None:
     failover = master.failover
     early = (FailoverState.WAIT_START, FailoverState.SELECT_SLAVE)
     if failover.state in early and not failover.is_forced:
+        history.note_defeat(master, history.Defeat.NEEDLESS)
         abort(machine, master, "-failover-abort-not-elected")
     # The next failure is a new one: nobody is at work on it yet.
     failover.attempts = 0

@@ -68,6 +68,17 @@ class Result(Enum):
     SUPERSEDED = "superseded"  # a newer configuration came before its replicas had followed
 
 
+class Defeat(Enum):
+    """Why an election that this sentinel stood for was not won."""
+
+    LOST = "lost"  # another was elected, or about to be
+    SPLIT = "split"  # all answered, and nobody had a majority that we know of
+    TIMEOUT = "timeout"  # the answers did not come
+    UNSAVED = "unsaved"  # our own vote could not be saved
+    STALLED = "stalled"  # this sentinel was not run meanwhile
+    NEEDLESS = "needless"  # the master answers again
+
+
 _ENDS: Final = {
     "+failover-end": Result.COMPLETED,
     "+failover-end-for-timeout": Result.TIMED_OUT,
@@ -102,6 +113,8 @@ class FailoverRecord:
     #: Votes for us in the last election, ourselves included; and how many it took. 0: none held.
     votes: int = 0
     needed_votes: int = 0
+    #: Why the last election that was not won was not.
+    defeat: Defeat = Defeat.LOST
     #: Moment -> machine time. Only what was seen: followers see the first three and ANNOUNCED.
     phases: dict[Phase, int] = field(default_factory=dict)
     #: What of the old master's stream the new one did not have, estimated; None: not known.
@@ -125,6 +138,13 @@ def current(master: Master) -> FailoverRecord | None:
     if master.history and master.history[-1].result is Result.RUNNING:
         return master.history[-1]
     return None
+
+
+def note_defeat(master: Master, defeat: Defeat) -> None:
+    """Say why the election under way is about to be given up."""
+    record = current(master)
+    if record is not None:
+        record.defeat = defeat
 
 
 def note(master: Master, event: str, payload: str, my_id: RunId, now_ms: int) -> None:
@@ -167,6 +187,7 @@ def _begin(master: Master, my_id: RunId, now_ms: int) -> None:
     record.leader = my_id
     record.epoch = failover.epoch
     record.attempts += 1
+    record.defeat = Defeat.LOST
     record.votes = 0
     record.needed_votes = 0 if failover.is_forced else _needed_votes(master)
 

@@ -181,6 +181,8 @@ class Node:
     turned_master_ms: int | None = None
     #: It was the master until a switch that we saw, and has not reported to be a replica since.
     is_former_master: bool = False
+    #: It was the master, and has not been seen as a synchronised replica of the new one since.
+    is_missed: bool = False
     #: The following come from a replica's INFO.
     master_address: Address | None = None
     #: When `master_address` last changed.

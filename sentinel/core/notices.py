@@ -77,6 +77,7 @@ LEVELS: Final[dict[str, Level]] = {
     "+empty-restart": _W,
     "+convert-to-slave": _N,
     "+fix-slave-config": _N,
+    "+rejoined": _N,
     "+foreign-node": _W,
     "-foreign-node": _N,
     "+tilt": _W,

@@ -13,7 +13,7 @@ thought is asked anew before it counts.
 
 from __future__ import annotations
 
-from . import detection, failover, links, notices, opinions, reconfiguration
+from . import detection, failover, history, links, notices, opinions, reconfiguration
 from .machine import LinkOwner, Machine
 from .model import FailoverState, Master, Node
 from .timers import Timer, TimerKind
@@ -78,6 +78,7 @@ def _give_up(machine: Machine, master: Master) -> None:
     if master.failover.told_ms is not None:
         pass  # the master is handing over, or about to: that is looked after to its end
     elif event is not None:
+        history.note_defeat(master, history.Defeat.STALLED)
         failover.abort(machine, master, event)
     elif master.failover.state is FailoverState.RECONF_SLAVES:
         reconfiguration.abandon(machine, master)

@@ -16,7 +16,7 @@ from vedette.types import Address, RunId
 from . import links, notices, probes
 from .hosts import shown
 from .machine import Machine
-from .model import Failover, Master, Node, PeerSentinel, ReconfState, new_node
+from .model import Failover, Master, Node, PeerSentinel, ReconfState, Role, new_node
 from .timers import Timer, TimerKind
 
 _ENDED_TIMERS = (TimerKind.ASK, TimerKind.CANDIDACY, TimerKind.ELECTION, TimerKind.FAILOVER)
@@ -53,7 +53,9 @@ def switch_master(
     for node in master.nodes():
         _start_afresh(machine, node)
     old.is_former_master = True
+    old.is_missed = True
     new.is_former_master = False
+    new.is_missed = False
     new.is_foreign = False
     old.run_id = ""  # comes back as a stranger, not as a reboot
     notices.about(machine, "+switch-master", event, master)
@@ -71,6 +73,14 @@ def switch_master(
     for node in master.nodes():
         probes.info_now(machine, node)
     return old
+
+
+def note_return(machine: Machine, master: Master, node: Node) -> None:
+    """A replica's INFO was read: say so if the old master has come back for good with it."""
+    follows = node.role_reported is Role.REPLICA and node.master_address == master.address
+    if node.is_missed and follows and node.is_master_link_up:
+        node.is_missed = False
+        notices.about_node(machine, "+rejoined", node)
 
 
 def forget_past(machine: Machine, master: Master) -> None:

@@ -107,6 +107,8 @@ class Driver:
         self._is_stepping = False
         self._last_ms = 0
         self._sleep = trio.CancelScope()
+        #: How much this thread had computed when the sleep at hand began.
+        self._cpu_s = time.thread_time()
         #: Events published or logged since the start, by name: for metrics.
         self.event_counts: Counter[str] = Counter()
         #: What the work takes, for metrics as well.
@@ -186,7 +188,7 @@ class Driver:
                 self.meter.on_link_ended(link_id)
                 link = self._links.get(link_id)
                 if link is not None:
-                    self.meter.on_link_lost(link.kind.value, reason.value)
+                    self.meter.on_link_lost(link.kind.value, reason.value, str(link.address))
             case Persisted():
                 self.meter.on_saved(self.saver.last_save_s)
 
@@ -242,6 +244,7 @@ class Driver:
     async def _keep_time(self) -> None:
         while True:
             self._sleep = trio.CancelScope()
+            self._cpu_s = time.thread_time()
             self._set_alarm()
             with self._sleep:
                 await trio.sleep_forever()
@@ -273,7 +276,9 @@ class Driver:
                     link.send(token, commands)
                     if commands[0] == (b"PING",):
                         kind = SENTINEL if link.kind is LinkKind.PEER else NODE
-                        self.meter.on_ping_sent(link_id, token, kind, time.perf_counter())
+                        self.meter.on_ping_sent(
+                            link_id, token, kind, str(link.address), time.perf_counter()
+                        )
                     self._queued[link] = None
             case Connect():
                 self._connect(action)
@@ -328,6 +333,9 @@ class Driver:
         text = action.payload.decode("utf-8", "replace")
         event = action.event.decode("ascii", "replace")
         self.event_counts[event] += 1
+        if event == "+tilt":
+            late_s = trio.current_time() - self._sleep.deadline
+            self.meter.on_tilt(late_s, busy_s=time.thread_time() - self._cpu_s)
         self._on_publish(action)
         write = {
             Level.DEBUG: log.debug,

@@ -11,7 +11,7 @@ from vedette.resp.replies import Reply, SimpleString
 from ..engine import ServerContext
 from ..persistence.aof.log import AofState
 from .arguments import parse_integer
-from .replication import WAIT_REASON
+from .replication import WAIT_REASON, wait_timer
 from .waiting import deadline_after_milliseconds
 
 
@@ -80,16 +80,20 @@ def waitaof(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
         is_synced = aof.state is AofState.ON and aof.synced.position >= position
         return int(is_synced), replication.count_synced(offset)
 
-    def reply() -> Reply:
+    def give_up() -> Reply:
+        tell_ended(is_met=False)
         return list(counts())
 
     def retry(now_ms: int) -> Reply | Waiting:
         local, replicas = counts()
-        is_met = local >= local_count and replicas >= replica_count
-        return [local, replicas] if is_met else WAITING
+        if local < local_count or replicas < replica_count:
+            return WAITING
+        tell_ended(is_met=True)
+        return [local, replicas]
 
+    tell_ended = wait_timer(ctx, "waitaof")
     met = retry(ctx.now_ms)
     if not isinstance(met, Waiting):
         return met
     replication.wants_acknowledgements = True
-    return Block((WAIT_REASON,), retry, reply, deadline_ms)
+    return Block((WAIT_REASON,), retry, give_up, deadline_ms)

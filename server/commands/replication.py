@@ -6,8 +6,10 @@ the business of the runtime that stands behind its port.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
+from monitoring.server_meter import CONTINUED, FULL, MASTER, PARTIAL
 from vedette.clients import WAITING, Block
 from vedette.clients.blocking import Waiting
 from vedette.clients.session import ClientKind
@@ -41,7 +43,11 @@ def start_following(
     replication = engine.replication
     replication.become_replica(master, now_ms, is_starting=is_starting)
     engine.configuration.put(directives.REPLICA_OF, master)
-    engine.set_role(is_replica=True, is_read_only=replication.settings.is_read_only)
+    engine.set_role(
+        is_replica=True,
+        is_read_only=replication.settings.is_read_only,
+        is_starting=is_starting,
+    )
     engine.set_link_state(is_down=True, serves_stale_data=replication.settings.serves_stale_data)
 
 
@@ -156,9 +162,11 @@ def _synchronise(ctx: ServerContext, request: PsyncRequest | None) -> Reply:
     session.kind = ClientKind.REPLICA
     if isinstance(outcome, Continue):
         ctx.statistics.sync_partial_ok += 1
+        ctx.engine.meter.on_resync(MASTER, PARTIAL, CONTINUED)
     else:
         ctx.statistics.sync_full += 1
         ctx.statistics.sync_partial_err += outcome.reason is not FullSyncReason.REQUESTED
+        ctx.engine.meter.on_resync(MASTER, FULL, outcome.reason.value)
     return NO_REPLY
 
 
@@ -185,20 +193,35 @@ def wait(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
     deadline_ms = deadline_after_milliseconds(argv[2], ctx.now_ms)
     offset = replication.offset
     acknowledged = replication.count_acknowledged(offset)
+    tell_ended = wait_timer(ctx, "wait")
     if acknowledged >= count:
+        tell_ended(is_met=True)
         return acknowledged
     replication.wants_acknowledgements = True
 
     def retry(now_ms: int) -> Reply | Waiting:
         acknowledged = replication.count_acknowledged(offset)
-        return acknowledged if acknowledged >= count else WAITING
+        if acknowledged < count:
+            return WAITING
+        tell_ended(is_met=True)
+        return acknowledged
 
-    return Block(
-        (WAIT_REASON,),
-        retry,
-        lambda: replication.count_acknowledged(offset),
-        deadline_ms,
-    )
+    def give_up() -> Reply:
+        tell_ended(is_met=False)
+        return replication.count_acknowledged(offset)
+
+    return Block((WAIT_REASON,), retry, give_up, deadline_ms)
+
+
+def wait_timer(ctx: ServerContext, command: str) -> Callable[..., None]:
+    """Return what is to be called with `is_met` when a wait that begins now has ended."""
+    began_ms = ctx.now_ms
+
+    def tell_ended(*, is_met: bool) -> None:
+        duration_s = (ctx.now_ms - began_ms) / 1000
+        ctx.engine.meter.on_wait_ended(command, duration_s, is_met=is_met)
+
+    return tell_ended
 
 
 @command(

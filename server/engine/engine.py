@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
+from monitoring.server_meter import MASTER, REPLICA, ServerMeter
 from vedette.clients import Block, Engine, ServingSettings, Session
 from vedette.clients.blocking import Reason
 from vedette.clients.rates import Rates, Totals
@@ -163,6 +164,8 @@ class ServerEngine(Engine):
         self.migrations: MigrationPort | None = None
         self.slow_log = SlowLog()
         self.latency = LatencyMonitor()
+        #: What takes time and has no place in INFO, for metrics.
+        self.meter = ServerMeter()
         self._redaction = Redaction(self.configuration.settings.table)
         #: A key is being deleted (`drop`), whatever command came upon it.
         self._is_dropping = False
@@ -193,13 +196,17 @@ class ServerEngine(Engine):
 
     # --- gates -----------------------------------------------------------------------------------
 
-    def set_role(self, *, is_replica: bool, is_read_only: bool = True) -> None:
+    def set_role(
+        self, *, is_replica: bool, is_read_only: bool = True, is_starting: bool = False
+    ) -> None:
         """Say whether we follow a master, and whether clients may write all the same.
 
         Clients that wait for a write or for replicas would wait for ever on a replica: those are
         told, and their connections closed (`blocked.c: disconnectAllBlockedClients`).
         """
         has_become_replica = is_replica and not self.is_replica
+        if is_replica != self.is_replica and not is_starting:
+            self.meter.on_role_change(REPLICA if is_replica else MASTER)
         self.is_replica = is_replica
         self.is_replica_read_only = is_read_only
         if not is_replica:
@@ -289,6 +296,17 @@ class ServerEngine(Engine):
         if guard is not None and not guard():
             return NOREPLICAS
         return None
+
+    def is_taking_writes(self) -> bool:
+        """Whether a client's write to this master would be carried out now; False of a replica."""
+        return not (
+            self.is_replica
+            or self.is_loading
+            or self.memory.is_exceeded
+            or self.scripting.slow_refusal is not None
+            or self.paused_until_ms > self.context.now_ms
+            or self.refusal_of_write() is not None
+        )
 
     def _disk_refusal(self) -> CommandError | None:
         """Return why nothing new may be promised to be kept, or None."""

@@ -28,6 +28,7 @@ from typing import IO, Final
 import structlog
 import trio
 
+from monitoring.server_meter import FULL, MASTER
 from vedette.clients import Session
 from vedette.runtime.pump import Pump
 
@@ -217,6 +218,7 @@ class FeedServer:
             now_ms = self._clock_ms()
             replication = self.replication
             replication.on_time(now_ms)
+            self.engine.meter.stream.note(replication.offset, trio.current_time())
             settings, backlog = replication.settings, replication.backlog
             for connection in list(self._connections.values()):
                 feed = connection.feed
@@ -401,6 +403,7 @@ class FeedServer:
         """Send a piece of a snapshot; a replica that takes none for `repl-timeout` is dropped."""
         with trio.move_on_after(self.replication.settings.timeout_ms / 1000) as scope:
             await member.send(data)
+            self.engine.meter.on_snapshot_bytes(MASTER, len(data))
         if scope.cancelled_caught:
             self.end(member, DropReason.TIMED_OUT)
 
@@ -452,8 +455,9 @@ class FeedServer:
 
     async def _finish(self, member: ReplicaConnection) -> None:
         """Put a replica online that has its whole snapshot, or let it go if it wanted no more."""
-        feed = member.feed
-        await self._send_piece(member, feed.become_online(self._clock_ms()))
+        feed, now_ms = member.feed, self._clock_ms()
+        await self._send_piece(member, feed.become_online(now_ms))
+        self.engine.meter.on_resync_ended(MASTER, FULL, (now_ms - feed.created_ms) / 1000)
         log.info("replica.synchronised", replica=feed.host, port=feed.options.listening_port)
 
     @staticmethod

@@ -18,6 +18,7 @@ from typing import Final, assert_never
 import structlog
 import trio
 
+from monitoring.server_meter import CONTINUED, FIRST, FULL, PARTIAL, REFUSED, REPLICA
 from vedette.clients import Session
 from vedette.clients.session import ClientKind
 from vedette.errors import CommandError
@@ -101,6 +102,9 @@ class MasterLink:
         self._begun: SnapshotBegun | None = None
         self._intake: SnapshotIntake | None = None
         self._is_intake_begun = False
+        #: When the attempt under way began, and whether it could ask to go on from somewhere.
+        self._begun_s = 0.0
+        self._had_position = False
         #: What ended the attempt under way.
         self._failed: LinkFailed | None = None
         #: What was last logged of failures, so that each is told once and not at each attempt.
@@ -144,6 +148,8 @@ class MasterLink:
         """Make one link and serve it to its end; return how long to wait before the next, in ms."""
         replication = self._replication
         follow = Follow(self._follow_config(), replication.position, self._clock_ms())
+        self._had_position = replication.position is not None
+        self._begun_s = trio.current_time()
         replication.follow = follow
         self._failed = None
         detail = "ended by this server"
@@ -245,7 +251,7 @@ class MasterLink:
                     self._end_failover(follow)
                     self._replication.continue_stream(replid, self._clock_ms())
                     self._open_session()
-                    self._tell_established("partial")
+                    self._tell_established(PARTIAL, CONTINUED)
                 case StreamPiece():
                     more = self._apply(follow, event)
                     await self._handle(follow, more)
@@ -328,10 +334,11 @@ class MasterLink:
             port.restart()
         now_ms = self._clock_ms()
         self._replication.adopt_snapshot(begun.replid, begun.offset, intake.stream_database, now_ms)
+        self._engine.meter.on_snapshot_bytes(REPLICA, intake.size_bytes)
         log.info("snapshot.loaded", keys=intake.key_count, size_bytes=intake.size_bytes)
         self._close_intake()
         self._open_session()
-        self._tell_established("full")
+        self._tell_established(FULL, REFUSED if self._had_position else FIRST)
         return follow.on_snapshot_loaded(now_ms)
 
     def _open_session(self) -> None:
@@ -422,8 +429,10 @@ class MasterLink:
         if intake is not None:
             intake.close()
 
-    def _tell_established(self, kind: str) -> None:
-        replication = self._replication
+    def _tell_established(self, kind: str, reason: str) -> None:
+        replication, meter = self._replication, self._engine.meter
+        meter.on_resync(REPLICA, kind, reason)
+        meter.on_resync_ended(REPLICA, kind, trio.current_time() - self._begun_s)
         log.info(
             "link.established",
             master=str(replication.master),

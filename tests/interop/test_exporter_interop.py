@@ -186,6 +186,34 @@ def documented(process: str) -> set[str]:
     }
 
 
+def test_a_group_of_ours_tells_of_its_synchronisation_and_waits(vedette_group: Group) -> None:
+    """What INFO has no field for, from the processes' own endpoints."""
+    group = vedette_group
+    group.master.call("SET", "key", "value")
+    assert group.master.call("WAIT", 1, 5000) == 1
+
+    master = scrape(group.metrics_port(group.master))
+    replica = scrape(group.metrics_port(group.replica))
+    sentinel = scrape(group.metrics_port(group.sentinel))
+
+    assert master.value("vedette_master_writable") == 1
+    assert master.value("vedette_resync_causes_total", side="master", kind="full") >= 1
+    assert master.value("vedette_resync_duration_seconds_count", side="master") >= 1
+    assert master.value("vedette_resync_bytes_total", side="master") > 0
+    assert master.value("vedette_wait_seconds_count", command="wait") >= 1
+    port = str(group.replica.port)
+    assert master.value("vedette_replica_lag_seconds", slave_port=port) < 60
+    assert replica.value("vedette_master_writable") == 0
+    first = {"side": "replica", "kind": "full", "reason": "first"}
+    assert replica.value("vedette_resync_causes_total", **first) == 1
+    assert replica.value("vedette_resync_duration_seconds_sum", side="replica", kind="full") > 0
+    received = replica.value("vedette_resync_bytes_total", side="replica")
+    assert 0 < received <= master.value("vedette_resync_bytes_total", side="master")
+    address = f"127.0.0.1:{group.master.port}"
+    assert sentinel.value("vedette_instance_ping_rtt_seconds_count", instance=address) > 0
+    assert sentinel.value("vedette_last_ok_ping_timestamp_seconds", instance=address) > 1e9
+
+
 # --- the exporter over real Redis ----------------------------------------------------------------
 
 

@@ -280,8 +280,9 @@ class AofWriter:
             problem = f"cannot sync the append-only file: {error.strerror or error}"
             self._lost = AofLostError(problem)
             raise self._lost from error
-        duration_ms = (time.monotonic() - began_s) * 1000
-        self._engine.latency.note(AOF_FSYNC_ALWAYS, duration_ms, self._clock_ms())
+        duration_s = time.monotonic() - began_s
+        self._engine.meter.on_fsync(duration_s)
+        self._engine.latency.note(AOF_FSYNC_ALWAYS, duration_s * 1000, self._clock_ms())
         self._log.on_synced(self._log.written_mark)
         self._engine.wake(WAIT_REASON)
 
@@ -302,9 +303,8 @@ class AofWriter:
     async def _carry_out(self, job: _SyncJob) -> None:
         aof = self._log
         self._is_sync_running = True
-        began_s = time.monotonic()
         try:
-            await trio.to_thread.run_sync(_sync_and_close, job)
+            duration_s = await trio.to_thread.run_sync(_sync_and_close, job)
         except OSError as error:
             reason = error.strerror or str(error)
             log.error("aof.sync_failed", error=reason)
@@ -316,9 +316,10 @@ class AofWriter:
                 self._engine.configuration[directives.APPEND_FSYNC],
             )
         else:
+            self._engine.meter.on_fsync(duration_s)
             had_failed = bool(aof.sync_error)
             aof.on_synced(job.mark)
-            log.debug("aof.synced", elapsed_ms=int((time.monotonic() - began_s) * 1000))
+            log.debug("aof.synced", elapsed_ms=int(duration_s * 1000))
             if had_failed:
                 log.info("aof.sync_recovered")
                 self._engine.recheck()
@@ -328,10 +329,12 @@ class AofWriter:
         self._settle()
 
 
-def _sync_and_close(job: _SyncJob) -> None:
-    """Run on a thread."""
+def _sync_and_close(job: _SyncJob) -> float:
+    """Return how many seconds the fsync took; run on a thread."""
+    began_s = time.monotonic()
     try:
         job.files.sync(job.descriptor)
+        return time.monotonic() - began_s
     finally:
         if job.is_last:
             job.files.close(job.descriptor)

@@ -36,6 +36,7 @@ def told(
     suspected_s: float | None = 9.0,
     cause: str | None = None,
     choice: str | None = None,
+    defeat: str | None = None,
 ) -> dict[str, float]:
     """Return the samples right after `events`; buckets and what is 0 are left out."""
     log = FailoverLog(ME)
@@ -49,6 +50,7 @@ def told(
             suspected_s=since_s,
             cause=cause if event == "+try-failover" else None,
             choice=choice if event == "+promoted-slave" else None,
+            defeat=defeat if event == "-failover-abort-not-elected" else None,
         )
     families = Families()
     log.add_to(families, events[-1][0])
@@ -241,6 +243,48 @@ def test_elections_are_counted_by_outcome() -> None:
     }
 
 
+@pytest.mark.parametrize("defeat", ["split", "timeout", "unsaved", "stalled", "needless"])
+def test_elections_are_counted_by_why_they_were_not_won(defeat: str) -> None:
+    """Sentinels that split their votes need another cure than a disk that is full."""
+    events = [(1.1, "+try-failover", MASTER), (1.2, "-failover-abort-not-elected", MASTER)]
+
+    samples = told(events, cause="odown", defeat=defeat)
+
+    assert samples[f"vedette_elections_total{{m,{defeat}}}"] == 1
+
+
+def test_election_is_lost_to_whoever_has_led_another_failover_meanwhile() -> None:
+    """Each candidacy is counted once, and what is given up after the election is none."""
+    overtaken = [(1.1, "+try-failover", MASTER), (1.2, "+switch-master", SWITCH)]
+    given_up = [
+        (2.1, "+try-failover", MASTER),
+        (2.2, "+elected-leader", MASTER),
+        (2.3, "-failover-abort-not-elected", MASTER),
+    ]
+
+    samples = told([*overtaken, *given_up], cause="odown")
+
+    elections = {name: value for name, value in samples.items() if "elections" in name}
+    assert elections == {
+        "vedette_elections_total{m,lost}": 1,
+        "vedette_elections_total{m,won}": 1,
+    }
+
+
+def test_the_old_masters_return_is_timed_from_the_switch() -> None:
+    """By whoever sees it; once, though a replica's link may go down and up again."""
+    back = "slave 10.0.0.1:6379 10.0.0.1 6379 @ m 10.0.0.2 6379"
+    returns = [(70.8, "+rejoined", back), (90.0, "+rejoined", back)]
+
+    led, followed = (
+        told([*LEADER_EVENTS, *returns]),
+        told([(10.8, "+switch-master", SWITCH), *returns]),
+    )
+
+    assert phases_of(led)["rejoin"] == 60.0
+    assert phases_of(followed) == {"rejoin": 60.0}
+
+
 def test_downs_are_counted_by_what_is_down() -> None:
     """A rising count with nothing down for long is a flap."""
     peer = f"sentinel {PEER} 10.0.0.9 26379 @ m 10.0.0.1 6379"
@@ -267,7 +311,7 @@ def test_counters_of_a_watched_master_begin_at_zero() -> None:
         "vedette_instance_down_seconds": 3,
         "vedette_estimated_lost_bytes": 1,
         "vedette_master_switches": 2,
-        "vedette_elections": 2,
+        "vedette_elections": 7,
         "vedette_sdown": 3,
     }
 

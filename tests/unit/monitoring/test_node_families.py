@@ -6,7 +6,7 @@ import pytest
 from prometheus_client.metrics_core import Metric
 
 from monitoring.families import Families
-from monitoring.metrics import server_metrics
+from monitoring.native import add_native
 from monitoring.node_families import add_node, number
 from vedette.info import parse_info
 
@@ -32,8 +32,9 @@ def node_samples(text: str, config: dict[str, str] | None = None) -> dict[str, f
 
 def native_samples(text: str) -> dict[str, float]:
     """Return the samples with our own prefix."""
-    samples = samples_of(list(server_metrics(parse_info(text), now_s=NOW_S)))
-    return {name: value for name, value in samples.items() if name.startswith("vedette_")}
+    families = Families()
+    add_native(families, parse_info(text))
+    return samples_of(list(families.metrics()))
 
 
 @pytest.mark.parametrize(

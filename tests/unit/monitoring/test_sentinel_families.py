@@ -140,7 +140,6 @@ class Sentinel:
     """A sentinel's account of itself."""
 
     current_epoch: int = 9
-    tilt_count: int = 2
     tilted_s: float = 1.5
     votes_for_us: int = 5
     votes_for_others: int = 6
@@ -171,7 +170,7 @@ def test_a_sentinel_tells_of_itself() -> None:
     assert samples["vedette_current_epoch{}"] == 9
     assert samples["vedette_config_conflict{m}"] == 1
     assert samples["vedette_foreign_nodes{m}"] == 2
-    assert samples["vedette_tilt_total{}"] == 2
+    assert samples["vedette_tilt_total{stopped}"] == 0
     assert samples["vedette_tilt_seconds_total{}"] == 1.5
     assert samples["vedette_votes_received_total{self}"] == 5
     assert samples["vedette_votes_received_total{peer}"] == 6

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import cast
+
 import pytest
 
 from monitoring.families import Families
-from monitoring.sentinel_meter import NODE, SENTINEL, SentinelMeter
+from monitoring.sentinel_detail import MasterDetailView
+from monitoring.sentinel_meter import INSTANCES_MAX, NODE, SENTINEL, SentinelMeter
+from vedette.types import Address
 
 
 def samples_of(meter: SentinelMeter) -> dict[str, float]:
@@ -22,7 +27,7 @@ def samples_of(meter: SentinelMeter) -> dict[str, float]:
 def test_ping_is_timed_until_its_own_reply() -> None:
     """Replies to other requests on the link say nothing about it."""
     meter = SentinelMeter()
-    meter.on_ping_sent(7, 1, NODE, 10.0)
+    meter.on_ping_sent(7, 1, NODE, "a:1", 10.0)
     meter.on_replies(7, 2, 10.1)
     meter.on_replies(8, 1, 10.2)
     meter.on_replies(7, 1, 10.25)
@@ -38,7 +43,7 @@ def test_ping_is_timed_until_its_own_reply() -> None:
 def test_ping_of_a_link_that_ended_is_never_answered() -> None:
     """Nor is it kept for ever."""
     meter = SentinelMeter()
-    meter.on_ping_sent(7, 1, SENTINEL, 10.0)
+    meter.on_ping_sent(7, 1, SENTINEL, "a:1", 10.0)
     meter.on_link_ended(7)
     meter.on_replies(7, 1, 10.1)
 
@@ -52,8 +57,8 @@ def test_delays_saves_and_losses_are_counted() -> None:
     for late_s in (-0.001, 0.5):
         meter.on_woken(late_s)
     meter.on_saved(0.02)
-    meter.on_link_lost("cmd", "refused")
-    meter.on_link_lost("cmd", "refused")
+    meter.on_link_lost("cmd", "refused", "a:1")
+    meter.on_link_lost("cmd", "refused", "a:1")
 
     samples = samples_of(meter)
 
@@ -67,9 +72,9 @@ def test_pings_that_fail_are_counted_by_reason() -> None:
     """What a node is too busy to answer, or refuses to, is no silence."""
     meter = SentinelMeter()
     for token, error in enumerate((None, "LOADING", "NOAUTH", "WEIRD")):
-        meter.on_ping_sent(7, token, NODE, 1.0)
+        meter.on_ping_sent(7, token, NODE, "a:1", 1.0)
         meter.on_replies(7, token, 1.1, error)
-    meter.on_ping_sent(8, 9, SENTINEL, 1.0)
+    meter.on_ping_sent(8, 9, SENTINEL, "a:2", 1.0)
     meter.on_link_ended(8)
 
     samples = samples_of(meter)
@@ -90,3 +95,59 @@ def test_scripts_are_counted_by_outcome() -> None:
     samples = samples_of(meter)
     assert samples["vedette_scripts_total{reconfig,failed}"] == 1
     assert samples["vedette_scripts_total{notification,done}"] == 0
+
+
+@dataclass
+class Instance:
+    """As much of an instance as is asked for here."""
+
+    name: str
+    kind: str
+    address: Address
+
+
+@dataclass
+class Watched:
+    instances: list[Instance]
+
+
+def test_each_instance_has_its_own_round_trips_and_losses() -> None:
+    """The one peer behind a slow link is lost in the sum of all; who is gone has no series."""
+    meter = SentinelMeter()
+    for token, (address, took_s) in enumerate((("a:1", 0.5), ("a:1", 0.25), ("b:1", 0.01))):
+        meter.on_ping_sent(7, token, NODE, address, 1.0)
+        meter.on_replies(7, token, 1.0 + took_s)
+    meter.on_link_lost("cmd", "reset", "a:1")
+    families = Families()
+
+    watched = Watched([Instance("a:1", "replica", Address("a", 1))])
+    meter.add_instances(families, [cast("MasterDetailView", watched)])
+
+    values = {s.name: s.value for metric in families.metrics() for s in metric.samples}
+    assert values == {
+        "vedette_instance_ping_rtt_seconds_count": 2,
+        "vedette_instance_ping_rtt_seconds_sum": pytest.approx(0.75),
+        "vedette_instance_link_losses_total": 1,
+    }
+
+
+def test_addresses_that_come_and_go_are_not_kept_for_ever() -> None:
+    """Containers get a new address with each start."""
+    meter = SentinelMeter()
+    for number in range(INSTANCES_MAX + 5):
+        meter.on_link_lost("cmd", "refused", f"a:{number}")
+
+    assert len(meter._instances) <= INSTANCES_MAX
+
+
+def test_a_stall_is_told_from_own_work() -> None:
+    """The first is the machine's fault, the second ours."""
+    meter = SentinelMeter()
+    meter.on_tilt(3.0, busy_s=0.01)
+    meter.on_tilt(3.0, busy_s=2.9)
+    meter.on_tilt(3.0, busy_s=0.1)
+
+    samples = samples_of(meter)
+
+    assert samples["vedette_tilt_total{stopped}"] == 2
+    assert samples["vedette_tilt_total{busy}"] == 1

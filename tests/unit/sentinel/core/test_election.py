@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sentinel.core.events import FailoverRequested, Started
+from sentinel.core.history import Defeat
 from sentinel.core.model import FailoverState
 from tests.unit.sentinel.core.rig import (
     MASTER,
@@ -146,7 +147,7 @@ def candidate_rig() -> Rig:
 
 def advance_to(rig: Rig, event: str) -> None:
     """Until an event is announced."""
-    for _ in range(10_000):
+    for _ in range(15_000):
         if event in rig.events():
             return
         rig.advance(1)
@@ -242,6 +243,7 @@ def test_candidate_whose_disk_fails_withdraws() -> None:
     rig.advance(880)
     rig.is_disk_broken = True
     advance_to(rig, "-failover-abort-not-elected")
+    assert rig.master.history[-1].defeat is Defeat.UNSAVED
     rig.advance(100)
     assert rig.events().count("+try-failover") == 1
     assert "+vote-for-leader" not in rig.events()
@@ -258,6 +260,7 @@ def test_lost_election_is_repeated_soon() -> None:
         rig.opinion[address] = lambda command: [1, b"*", 0]
     advance_to(rig, "-failover-abort-not-elected")
     lost_ms = rig.now_ms
+    assert rig.master.history[-1].defeat is Defeat.SPLIT
     rig.agree_down()
     advance_to(rig, "+elected-leader")
 
@@ -271,6 +274,7 @@ def test_loser_waits_for_the_winner_it_learns_of() -> None:
     rig.opinion[PEER_ADDRESSES[PEER_A]] = refuse
     rig.opinion[PEER_ADDRESSES[PEER_B]] = refuse
     advance_to(rig, "-failover-abort-not-elected")
+    assert rig.master.history[-1].defeat is Defeat.LOST
     rig.advance(1_900)
     assert rig.events().count("+try-failover") == 1
     rig.advance(1_500)
@@ -303,6 +307,18 @@ def test_quorum_above_the_majority_is_needed_in_votes_too() -> None:
     rig.advance(3_000)
     assert "+odown" in rig.events()
     assert "+elected-leader" not in rig.events()
+
+
+def test_election_that_nobody_answers_ends_by_time() -> None:
+    """And is told from a split one: the cure is the network's."""
+    rig = candidate_rig()
+    for address in PEER_ADDRESSES.values():
+        rig.opinion[address] = lambda command: [1, b"*", 0]
+    advance_to(rig, "+odown")
+    rig.silent.update(PEER_ADDRESSES.values())
+    advance_to(rig, "-failover-abort-not-elected")
+
+    assert rig.master.history[-1].defeat is Defeat.TIMEOUT
 
 
 @pytest.mark.parametrize("offset", [-1, 1])

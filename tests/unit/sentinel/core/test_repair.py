@@ -48,6 +48,21 @@ def test_returning_master_is_demoted_at_first_sight() -> None:
     assert b"SLAVEOF 10.0.0.2 6379" in rig.commands_to(MASTER)
 
 
+def test_return_of_the_old_master_is_announced_once_its_link_is_up() -> None:
+    """Until then its data are not those of the new one; once, for it is an end."""
+    rig = after_failover()
+    rig.info[MASTER] = replica_info(REPLICA_1, run_id="x" * 40, is_up=False)
+    rig.revive(MASTER)
+    rig.advance(12_000)
+    assert "+rejoined" not in rig.events()
+    for is_link_up in (True, False, True):
+        rig.info[MASTER] = replica_info(REPLICA_1, run_id="x" * 40, is_up=is_link_up)
+        rig.advance(12_000)
+
+    line = "+rejoined slave 10.0.0.1:6379 10.0.0.1 6379 @ mymaster 10.0.0.2 6379"
+    assert [each for each in rig.lines() if each.startswith("+rejoined")] == [line]
+
+
 @pytest.mark.parametrize("doubt", ["address", "vote", "silence"])
 def test_without_a_majoritys_word_it_takes_redis_eight_seconds(doubt: str) -> None:
     """Our configuration might be the stale one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sentinel.core.history import Defeat
 from sentinel.core.model import FailoverState, Role
 from tests.unit.sentinel.core.rig import (
     MASTER,
@@ -82,6 +83,7 @@ def test_election_across_a_stall_is_given_up() -> None:
     rig.stall(1_500)
 
     assert rig.events()[0] == "-failover-abort-not-elected"
+    assert rig.master.history[-1].defeat is Defeat.STALLED
     assert rig.is_in(FailoverState.NONE)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from monitoring.families import Families
+from monitoring.server_meter import StreamView
 from server.replication.feed import FeedState
 from tests.support.engine import TestEngine
 from vedette.clients import Session
@@ -27,6 +29,19 @@ def attach_replica(test: TestEngine, acknowledged_offset: int = 0) -> Session:
     feed.become_online(test.now_ms)
     feed.acknowledged_offset = acknowledged_offset
     return session
+
+
+def metered(test: TestEngine) -> dict[str, float]:
+    """Return what the server's meter would add to a scrape, buckets left out."""
+    families = Families()
+    view = StreamView(is_writable=True, offset=0, backlog_size_bytes=None)
+    test.engine.meter.add_to(families, view, 0.0)
+    return {
+        f"{sample.name}{{{','.join(sample.labels.values())}}}": sample.value
+        for metric in families.metrics()
+        for sample in metric.samples
+        if not sample.name.endswith("_bucket")
+    }
 
 
 # --- REPLICAOF -----------------------------------------------------------------------------------
@@ -269,6 +284,52 @@ def test_wait_gives_up_after_its_timeout_with_the_count_so_far() -> None:
     test.engine.expire_waits()
 
     assert test.session.outbox == [b":0\r\n"]
+
+
+def test_waits_are_measured_whichever_way_they_end() -> None:
+    """One is met, one falls short after its 250 ms."""
+    test = make_engine()
+    attach_replica(test)
+    test.call("SET", "key", "value")
+    test.call("WAIT", 0, 0)
+    test.raw("WAIT", 1, 250)
+    test.advance(250)
+    test.engine.expire_waits()
+
+    samples = metered(test)
+    assert samples["vedette_wait_seconds_count{wait}"] == 2
+    assert samples["vedette_wait_seconds_sum{wait}"] == 0.25
+    assert samples["vedette_wait_shortfall_total{wait}"] == 1
+
+
+def test_resynchronisations_and_changes_of_the_role_are_counted() -> None:
+    """The role at the start is no change, nor is to follow another master."""
+    test = make_engine()
+    attach_replica(test)
+    test.call("REPLICAOF", "127.0.0.1", 6399)
+    test.call("REPLICAOF", "127.0.0.1", 6398)
+    test.call("REPLICAOF", "NO", "ONE")
+
+    samples = metered(test)
+    assert samples["vedette_resync_causes_total{master,full,requested}"] == 1
+    assert samples["vedette_role_changes_total{replica}"] == 1
+    assert samples["vedette_role_changes_total{master}"] == 1
+
+
+def test_master_takes_writes_unless_something_is_against_it() -> None:
+    """What would be refused, and what would only be delayed, is not writable now."""
+    test = make_engine()
+    engine = test.engine
+    assert engine.is_taking_writes()
+    engine.set_write_guard(lambda: False)
+    assert not engine.is_taking_writes()
+    engine.set_write_guard(None)
+    test.call("CLIENT", "PAUSE", 100, "WRITE")
+    assert not engine.is_taking_writes()
+    test.call("CLIENT", "UNPAUSE")
+    assert engine.is_taking_writes()
+    test.call("REPLICAOF", "127.0.0.1", 6399)
+    assert not engine.is_taking_writes()
 
 
 def test_wait_inside_a_transaction_does_not_wait() -> None:

@@ -42,6 +42,7 @@ from .config import ChangeRefused, Configuration
 from .engine import ServerEngine
 from .replication.feed import FeedState
 from .runtime.append_only import AofLostError, AppendOnlyFile
+from .runtime.clock import wall_clock_ms
 from .runtime.host import ServerHost, process_facts
 from .runtime.listeners import ListenError, Listeners
 from .runtime.loading import LoadError, load_at_start
@@ -104,7 +105,7 @@ class _Server:
             on_crash=_log_crash,
         )
         self._host.attach(self.engine)
-        self.engine.saves.last_save_ms = _now_ms()
+        self.engine.saves.last_save_ms = wall_clock_ms()
         self.pump = Pump(
             self.engine,
             max_clients=lambda: configuration[directives.MAX_CLIENTS],
@@ -119,6 +120,7 @@ class _Server:
             self.engine,
             self.pump,
             snapshot=self._host.snapshot,
+            saves=self._host.snapshots,
             new_progress=self._host.new_progress,
             snapshot_path=self._host.snapshot_path,
             source_address=lambda: configuration[directives.BIND_SOURCE_ADDRESS],
@@ -160,7 +162,7 @@ class _Server:
                 lambda task: nursery.start_soon(task, name="migration"), self._settle_act
             )
             # Nobody may see the dataset before it is loaded, least of all a replica.
-            self.engine.begin_loading(_now_ms())
+            self.engine.begin_loading(wall_clock_ms())
             await nursery.start(
                 self.pump.serve,
                 listeners.plain,
@@ -171,7 +173,7 @@ class _Server:
             await nursery.start(metrics.run, name="metrics")
             master = configuration[directives.REPLICA_OF]
             if master is not None:
-                start_following(self.engine, master, _now_ms(), is_starting=True)
+                start_following(self.engine, master, wall_clock_ms(), is_starting=True)
             with self._loading:
                 await self._load()
             is_loaded = not self._loading.cancelled_caught
@@ -191,7 +193,7 @@ class _Server:
         self._host.collector.tune()
         nursery.start_soon(self._aof.run, name="append-only file")
         nursery.start_soon(self._replication.run, name="replication")
-        nursery.start_soon(self._host.keep_snapshots, name="snapshots")
+        nursery.start_soon(self._host.snapshots.run, name="snapshots")
         nursery.start_soon(self._tick, name="timers")
         nursery.start_soon(self._reclaim, name="memory")
         nursery.start_soon(
@@ -219,7 +221,7 @@ class _Server:
 
     def metrics(self) -> Iterable[Metric]:
         """Return what scrapers are told."""
-        self.engine.begin_batch(_now_ms())
+        self.engine.begin_batch(wall_clock_ms())
         sections = collect(self.engine.context, SECTIONS)
         return server_metrics(
             {name: str(value) for _, fields in sections for name, value in fields.items()},
@@ -279,7 +281,7 @@ class _Server:
         engine = self.engine
         while True:
             await trio.sleep(1 / max(1, min(500, self._configuration[directives.HZ])))
-            engine.on_tick(_now_ms())
+            engine.on_tick(wall_clock_ms())
             engine.expire_waits()
             self._host.collector.on_tick(engine.commands_processed)
             self._replication.advance_failover()
@@ -300,11 +302,11 @@ class _Server:
         while True:
             await wanted.wait()
             wanted = trio.Event()
-            self.engine.begin_batch(_now_ms())
+            self.engine.begin_batch(wall_clock_ms())
             while self.engine.memory.reclaim():
                 self.pump.settle()
                 await trio.lowlevel.checkpoint()
-                self.engine.begin_batch(_now_ms())
+                self.engine.begin_batch(wall_clock_ms())
             self.pump.settle()
 
     def _after_batch(self) -> None:
@@ -322,7 +324,7 @@ class _Server:
 
     def _settle_act(self, act: Callable[[], None]) -> None:
         """Have `act` done as if a client had asked for it."""
-        self.engine.begin_batch(_now_ms())
+        self.engine.begin_batch(wall_clock_ms())
         act()
         self.pump.settle()
 
@@ -397,10 +399,6 @@ class _Server:
         if is_open or not host or host.startswith("127.") or host == "::1":
             return None
         return _PROTECTED_MODE_REFUSAL
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _log_script(level: int, text: bytes) -> None:

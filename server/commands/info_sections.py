@@ -167,7 +167,7 @@ def persistence(ctx: ServerContext) -> Fields:
     """Return the section `persistence`."""
     engine = ctx.engine
     saves = engine.saves
-    started_ms = saves.started_ms
+    started_ms = saves.current_started_ms
     return {
         "loading": int(engine.is_loading),
         "async_loading": int(engine.load.is_async),

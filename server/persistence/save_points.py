@@ -27,6 +27,8 @@ class SaveStatus:
     is_last_background_save_ok: bool = True
     #: When the running background save began; None while there is none.
     started_ms: int | None = None
+    #: The same of a snapshot that goes to replicas and into no file.
+    transfer_started_ms: int | None = None
     #: A background save was asked for inside a transaction, to begin after it.
     is_scheduled: bool = False
     #: Changes since the last save at the moment when the running one began: it covers these.
@@ -70,6 +72,22 @@ class SaveStatus:
         """Note that the background save was killed because nobody wants it: no failure."""
         assert self.is_in_progress
         self.started_ms = None
+
+    def on_transfer_start(self, now_ms: int) -> None:
+        """Note that a snapshot for replicas begins that goes into no file."""
+        self.transfer_started_ms = now_ms
+
+    def on_transfer_end(self, now_ms: int, copied_bytes: int) -> None:
+        """Note that it has ended, whichever way. Nothing is saved by it."""
+        assert self.transfer_started_ms is not None
+        self.last_duration_ms = now_ms - self.transfer_started_ms
+        self.transfer_started_ms = None
+        self.last_copied_bytes = copied_bytes
+
+    @property
+    def current_started_ms(self) -> int | None:
+        """When the child began that makes a snapshot, for whatever use; None without one."""
+        return self.transfer_started_ms if self.started_ms is None else self.started_ms
 
     def on_foreground_end(self, now_ms: int) -> None:
         """Note that a save in the foreground succeeded: every change is saved."""

@@ -11,7 +11,6 @@ import mmap
 import os
 import ssl
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Final
@@ -33,6 +32,7 @@ from ..replication.events import (
     SnapshotPiece,
 )
 from ..replication.follow import Follow, FollowState
+from .clock import wall_clock_ms
 from .master_link import describe_error
 
 RECEIVE_BYTES: Final = 256 * 1024
@@ -109,15 +109,17 @@ async def _receive(
         stream = await secure(stream, tls_context)
     if stream is None:
         raise BackupError(f"{address} takes no connection")
-    follow = Follow(config, None, _now_ms())
+    follow = Follow(config, None, wall_clock_ms())
     begun: SnapshotBegun | None = None
     async with stream:
-        follow.on_connected(_now_ms())
+        follow.on_connected(wall_clock_ms())
         while True:
             if output := follow.take_output():
                 await stream.send_all(output)
             data = await _read(stream, follow)
-            events = follow.receive(data, _now_ms()) if data else follow.on_time(_now_ms())
+            events = (
+                follow.receive(data, wall_clock_ms()) if data else follow.on_time(wall_clock_ms())
+            )
             if data == b"":
                 events = follow.on_disconnected("the server closed the connection")
             for event in events:
@@ -142,7 +144,7 @@ async def _read(stream: trio.abc.Stream, follow: Follow) -> bytes | None:
     deadline_ms = follow.next_deadline_ms()
     assert deadline_ms is not None
     try:
-        with trio.move_on_after(max(0, deadline_ms - _now_ms()) / 1000):
+        with trio.move_on_after(max(0, deadline_ms - wall_clock_ms()) / 1000):
             return bytes(await stream.receive_some(RECEIVE_BYTES))
     except trio.BrokenResourceError:
         return b""
@@ -160,13 +162,9 @@ def _verify(file: IO[bytes]) -> RdbSurvey:
     survey = RdbSurvey()
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
-            end = max(survey_rdb(data, survey, _now_ms()))
+            end = max(survey_rdb(data, survey, wall_clock_ms()))
         except RdbError as error:
             raise BackupError(f"what the server sent cannot be loaded: {error}") from error
         if end != len(data):
             raise BackupError(f"{len(data) - end} bytes follow the snapshot")
     return survey
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -11,16 +11,16 @@ dropped when it loses its place there or passes `client-output-buffer-limit repl
 
 Snapshots are made one at a time by a forked child, for all replicas that then wait. With
 `repl-diskless-sync` the child writes into a pipe and every replica gets the bytes as they come, at
-the pace of the slowest, ended by a mark. Otherwise (or if one of them cannot find a mark) it writes
-a temporary file, from which each replica is served at its own pace, and which replicas that arrive
-while it is written may join. Follows Redis 7.0 `replication.c: startBgsaveForReplication,
-rdbPipeReadHandler, updateSlavesWaitingBgsave`.
+the pace of the slowest, ended by a mark. Otherwise (or if one of them cannot find a mark) it is a
+BGSAVE: it writes the server's own snapshot, from which each replica is served at its own pace, and
+which replicas that arrive while it is written may join. Follows Redis 7.0 `replication.c:
+startBgsaveForReplication, rdbPipeReadHandler, updateSlavesWaitingBgsave`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import IO, Final
@@ -36,11 +36,12 @@ from .. import directives
 from ..engine import ServerEngine
 from ..persistence.background import ChildKind
 from ..replication.feed import DropReason, Feed, FeedState, SnapshotContent
-from .child import Child, ChildOutcome, ChildStatus, start_child
+from .child import Child, ChildStatus, start_child
 from .child_progress import SharedProgress
-from .master_link import wall_clock_ms
+from .clock import wall_clock_ms
 from .replica_connection import PIECE_BYTES, ReplicaConnection
 from .saving import write_chunks
+from .snapshots import SnapshotKeeper, forget_sync_file
 
 log = structlog.get_logger()
 
@@ -51,6 +52,10 @@ PIPE_BYTES: Final = 64 * 1024
 #: How often to look whether another child has ended.
 TURN_POLL_S: Final = 0.05
 
+#: States of replicas that a file may be for.
+_SYNCHRONISING: Final = (FeedState.WAIT_SNAPSHOT, FeedState.SENDING_SNAPSHOT)
+_SNAPSHOT_REFUSED: Final = b"-ERR BGSAVE failed, replication can't continue\r\n"
+
 #: Gives the bytes of a snapshot of the dataset as it is when it is called; consumed in a child,
 #: which tells its progress so.
 SnapshotSource = Callable[[SharedProgress, SnapshotContent], Iterable[bytes]]
@@ -60,8 +65,7 @@ SnapshotSource = Callable[[SharedProgress, SnapshotContent], Iterable[bytes]]
 class _Snapshot:
     """A snapshot being made; one that goes into a file more replicas may join."""
 
-    child: Child
-    progress: SharedProgress
+    kill: Callable[[], None]
     offset: int
     members: list[ReplicaConnection]
     is_joinable: bool
@@ -81,6 +85,7 @@ class FeedServer:
         pump: Pump,
         *,
         snapshot: SnapshotSource,
+        saves: SnapshotKeeper,
         snapshot_path: Callable[[], str],
         new_mark: Callable[[], bytes],
         on_acknowledged: Callable[[], None],
@@ -89,14 +94,14 @@ class FeedServer:
     ) -> None:
         """Prepare.
 
-        Snapshots are written for transfer beside `snapshot_path`, the server's own; `new_mark`
-        gives 40 random hexadecimal digits, `on_acknowledged` hears that a replica has more than
-        before.
+        `saves` writes the server's own snapshot, to `snapshot_path`; `new_mark` gives 40 random
+        hexadecimal digits, `on_acknowledged` hears that a replica has more than before.
         """
         self.engine = engine
         self.replication = engine.replication
         self._pump = pump
         self._snapshot_source = snapshot
+        self._saves = saves
         self._snapshot_path = snapshot_path
         self._new_mark = new_mark
         self._on_acknowledged = on_acknowledged
@@ -269,7 +274,7 @@ class FeedServer:
             return
         if snapshot.is_joinable and self.engine.configuration[directives.SAVE]:
             return
-        snapshot.child.kill()
+        snapshot.kill()
 
     async def _make_snapshots(self, nursery: trio.Nursery) -> None:
         """Make one snapshot after the other for the replicas that wait.
@@ -297,6 +302,7 @@ class FeedServer:
             except OSError as error:
                 log.error("snapshot.failed", error=str(error))
                 for member in members:
+                    member.push(_SNAPSHOT_REFUSED)
                     self.end(member, DropReason.SNAPSHOT_FAILED)
 
     async def _gather(self) -> None:
@@ -317,59 +323,44 @@ class FeedServer:
         while engine.background.active is not None:  # noqa: ASYNC110 (others' have no event)
             await trio.sleep(TURN_POLL_S)
 
-    def _begin(
-        self, descriptor: int, members: list[ReplicaConnection], *, is_joinable: bool
-    ) -> _Snapshot:
-        """Fork the child that writes the dataset of this instant, and tell the replicas.
+    def _snapshot_offset(self) -> int:
+        """Return where the stream stands for a snapshot forked now: no checkpoint before that."""
+        # Replicas load it, and know no database until the stream selects one.
+        self.replication.encoder.forget_database()
+        return self.replication.offset
 
-        Raises OSError when it cannot be forked.
-        """
-        engine, replication = self.engine, self.replication
-        replication.encoder.forget_database()
-        offset = replication.offset
-        progress = self._new_progress()
-        content = members[0].feed.options.content
-        chunks = self._snapshot_source(progress, content)
-        child = start_child(
-            lambda: write_chunks(descriptor, chunks), keep_descriptors=(descriptor,)
-        )
-        # Nothing may happen between the fork and this: no checkpoint.
-        key_count = engine.keyspace.key_count() if content.has_data else 0
-        engine.background.begin(ChildKind.SYNCHRONISATION, key_count, progress, child.kill)
-        statistics = engine.context.statistics
-        statistics.total_forks += 1
-        statistics.latest_fork_usec = round(child.fork_duration_s * 1_000_000)
-        snapshot = _Snapshot(child, progress, offset, members, is_joinable)
+    def _announce(self, snapshot: _Snapshot) -> None:
+        """Tell the replicas of a snapshot whose child was forked just now."""
         self._current = snapshot
-        for member in members:
-            member.push(replication.begin_snapshot(member.feed))
-        return snapshot
-
-    def _end(self, snapshot: _Snapshot) -> None:
-        """Note that the child of `snapshot` has ended."""
-        self.engine.background.end(snapshot.progress)
-        self._current = None
+        for member in snapshot.members:
+            member.push(self.replication.begin_snapshot(member.feed))
 
     # --- snapshots through a pipe ----------------------------------------------------------------
 
     async def _stream_snapshot(self, members: list[ReplicaConnection]) -> None:
         """Send a snapshot to `members` while it is made. Raises OSError when it cannot be begun."""
+        engine = self.engine
+        progress = self._new_progress()
         reader, writer = os.pipe()
         try:
             try:
                 os.set_blocking(reader, False)
-                snapshot = self._begin(writer, members, is_joinable=False)
+                child = self._fork_into(writer, members, progress)
             finally:
                 os.close(writer)
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._relay, reader, snapshot)
-                    outcome = await snapshot.child.wait()
+                    nursery.start_soon(self._relay, reader, child, members)
+                    outcome = await child.wait()
             finally:
-                self._end(snapshot)
+                engine.background.end(progress)
+                self._current = None
         finally:
             os.close(reader)
-        self._tell_failure(outcome)
+        copied_bytes = max(outcome.copied_bytes, progress.peak_copied_bytes)
+        engine.saves.on_transfer_end(self._clock_ms(), copied_bytes)
+        if outcome.status is ChildStatus.FAILED:
+            log.error("snapshot.failed", error=outcome.error)
         for member in members:
             is_sending = member.is_in(FeedState.SENDING_SNAPSHOT)
             if is_sending and outcome.status is ChildStatus.SUCCEEDED:
@@ -378,9 +369,28 @@ class FeedServer:
                 # The child may have ended before it wrote anything, and the replica waits for it.
                 self.end(member, DropReason.SNAPSHOT_FAILED)
 
-    async def _relay(self, reader: int, snapshot: _Snapshot) -> None:
+    def _fork_into(
+        self, descriptor: int, members: list[ReplicaConnection], progress: SharedProgress
+    ) -> Child:
+        """Fork the child that writes a snapshot for `members` to `descriptor`."""
+        engine = self.engine
+        content = members[0].feed.options.content
+        offset = self._snapshot_offset()
+        chunks = self._snapshot_source(progress, content)
+        child = start_child(
+            lambda: write_chunks(descriptor, chunks), keep_descriptors=(descriptor,)
+        )
+        key_count = engine.keyspace.key_count() if content.has_data else 0
+        engine.background.begin(ChildKind.SYNCHRONISATION, key_count, progress, child.kill)
+        engine.saves.on_transfer_start(self._clock_ms())
+        statistics = engine.context.statistics
+        statistics.total_forks += 1
+        statistics.latest_fork_usec = round(child.fork_duration_s * 1_000_000)
+        self._announce(_Snapshot(child.kill, offset, members, is_joinable=False))
+        return child
+
+    async def _relay(self, reader: int, child: Child, members: list[ReplicaConnection]) -> None:
         """Send what the child writes to all members that are still there."""
-        members = snapshot.members
         while True:
             await trio.lowlevel.wait_readable(reader)
             try:
@@ -394,7 +404,7 @@ class FeedServer:
                     member.push(member.feed.become_sending(mark=self._new_mark()))
             alive = [m for m in members if m.is_in(FeedState.SENDING_SNAPSHOT)]
             if not alive:
-                snapshot.child.kill()
+                child.kill()
                 return
             for member in alive:
                 await self._send_piece(member, data)
@@ -410,35 +420,42 @@ class FeedServer:
     # --- snapshots through a file ----------------------------------------------------------------
 
     async def _file_snapshot(self, members: list[ReplicaConnection], nursery: trio.Nursery) -> None:
-        """Write a snapshot, then have it sent to each of `members` and of those that joined.
+        """Have the server's own snapshot written, then sent to each of `members` and of those that
+        joined.
 
         Raises OSError when it cannot be begun.
         """
-        file = _open_temporary(os.path.dirname(self._snapshot_path()))
-        is_handed_on = False
-        try:
-            snapshot = self._begin(file.fileno(), members, is_joinable=True)
-            try:
-                outcome = await snapshot.child.wait()
-            finally:
-                self._end(snapshot)
-            self._tell_failure(outcome)
-            if outcome.status is ChildStatus.SUCCEEDED:
-                nursery.start_soon(self._send_files, snapshot, file, outcome.size_bytes)
-                is_handed_on = True
-            else:
-                for member in snapshot.members:
-                    self.end(member, DropReason.SNAPSHOT_FAILED)
-        finally:
-            if not is_handed_on:
-                file.close()
+        has_ended = trio.Event()
+        file: IO[bytes] | None = None
 
-    async def _send_files(self, snapshot: _Snapshot, file: IO[bytes], size_bytes: int) -> None:
-        """Send `file` to all members of `snapshot` at once, then close it."""
+        def on_end(is_ok: bool) -> None:
+            # At once: the next snapshot to take the file's place holds more than these are told.
+            nonlocal file
+            self._current = None
+            if is_ok:
+                with contextlib.suppress(OSError):
+                    file = open(self._snapshot_path(), "rb")  # noqa: SIM115 (closed when sent)
+            has_ended.set()
+
+        offset = self._snapshot_offset()
+        self._saves.start(on_end)
+        self._announce(_Snapshot(self._saves.abort, offset, members, is_joinable=True))
+        await has_ended.wait()
+        if file is not None:
+            nursery.start_soon(self._send_files, members, file)
+            return
+        for member in members:
+            self.end(member, DropReason.SNAPSHOT_FAILED)
+
+    async def _send_files(self, members: list[ReplicaConnection], file: IO[bytes]) -> None:
+        """Send `file` to all `members` at once, then close it."""
         with file:
+            size_bytes = os.fstat(file.fileno()).st_size
             async with trio.open_nursery() as nursery:
-                for member in snapshot.members:
+                for member in members:
                     nursery.start_soon(self._send_file, member, file.fileno(), size_bytes)
+            if not any(feed.state in _SYNCHRONISING for feed in self.replication.feeds.values()):
+                forget_sync_file(self.engine.configuration, file.fileno(), self._snapshot_path())
 
     async def _send_file(self, member: ReplicaConnection, descriptor: int, size_bytes: int) -> None:
         """Send the `size_bytes` of a file to one replica and put it online."""
@@ -459,13 +476,3 @@ class FeedServer:
         await self._send_piece(member, feed.become_online(now_ms))
         self.engine.meter.on_resync_ended(MASTER, FULL, (now_ms - feed.created_ms) / 1000)
         log.info("replica.synchronised", replica=feed.host, port=feed.options.listening_port)
-
-    @staticmethod
-    def _tell_failure(outcome: ChildOutcome) -> None:
-        if outcome.status is ChildStatus.FAILED:
-            log.error("snapshot.failed", error=outcome.error)
-
-
-def _open_temporary(directory: str) -> IO[bytes]:
-    """Return a temporary file without a name; it ends when it is closed."""
-    return tempfile.TemporaryFile(dir=directory)

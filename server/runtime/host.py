@@ -15,10 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
-import trio
 
 from vedette import REDIS_VERSION
 from vedette.acl.directives import user_lines
@@ -28,12 +27,10 @@ from vedette.types import RunId
 
 from .. import directives
 from ..engine.datasets import saved_databases
-from ..engine.host import CollectorPauses, ProcessFacts, SaveInProgress, ShutdownRequest
-from ..observation.latency import FORK, GARBAGE_COLLECTION
-from ..persistence.background import ChildKind
+from ..engine.host import CollectorPauses, ProcessFacts, ShutdownRequest
+from ..observation.latency import GARBAGE_COLLECTION
 from ..persistence.rdb.encode import BATCH_SIZE, EncodeItems, encode_records
 from ..persistence.rdb.records import Value
-from ..persistence.save_points import due_save_point
 from ..persistence.snapshot import (
     ReplicationPosition,
     SnapshotAux,
@@ -41,20 +38,17 @@ from ..persistence.snapshot import (
 )
 from ..replication.feed import EVERYTHING, SnapshotContent
 from .allocations import Allocations, UncountedError, resident_bytes
-from .child import Child, ChildStatus
 from .child_progress import SharedProgress, sleep_for_keys
+from .clock import wall_clock_ms
 from .collector import Collector
-from .saving import save_in_foreground, start_background_save
 from .segments import encode_in_parts, is_worth_parts
+from .snapshots import SnapshotKeeper
 from .stopping import Stopping
 
 if TYPE_CHECKING:
     from ..engine import ServerEngine
 
 log = structlog.get_logger()
-
-#: How often the save points are looked at.
-SAVE_POINT_CHECK_S: Final = 0.1
 
 
 class ServerHost:
@@ -63,10 +57,7 @@ class ServerHost:
     def __init__(self, on_shutdown: Callable[[], None]) -> None:
         self.stopping = Stopping(self, on_shutdown)
         self._engine: ServerEngine | None = None
-        self._child: Child | None = None
-        self._progress: SharedProgress | None = None
-        #: Set when a child was started; replaced by the task that waits for it.
-        self._child_started = trio.Event()
+        self._snapshots: SnapshotKeeper | None = None
         self.collector = Collector(self._on_collector_pause)
         #: None: the allocators cannot be asked, and the resident size has to do.
         self._allocations: Allocations | None = None
@@ -77,11 +68,20 @@ class ServerHost:
 
     def _on_collector_pause(self, took_ms: float) -> None:
         if self._engine is not None:
-            self._engine.latency.note(GARBAGE_COLLECTION, took_ms, self._now_ms())
+            self._engine.latency.note(GARBAGE_COLLECTION, took_ms, wall_clock_ms())
 
     def attach(self, engine: ServerEngine) -> None:
         """Take the engine whose dataset is saved."""
         self._engine = engine
+        self._snapshots = SnapshotKeeper(
+            engine, self.snapshot, self.snapshot_path, self.new_progress
+        )
+
+    @property
+    def snapshots(self) -> SnapshotKeeper:
+        """What keeps the server's own snapshot; there is one whenever a command runs."""
+        assert self._snapshots is not None
+        return self._snapshots
 
     @property
     def engine(self) -> ServerEngine:
@@ -159,98 +159,15 @@ class ServerHost:
 
     def save(self) -> None:
         """See `Host`."""
-        if self.engine.background.is_saving:
-            raise SaveInProgress("a background save is in progress")
-        size_bytes = save_in_foreground(self.snapshot_path(), self.snapshot())
-        self.engine.keyspace.dirty = 0
-        self.engine.saves.on_foreground_end(self._now_ms())
-        log.info("snapshot.saved", size_bytes=size_bytes)
+        self.snapshots.save()
 
     def start_background_save(self) -> None:
         """See `Host`."""
-        engine = self.engine
-        if engine.background.is_saving:
-            raise SaveInProgress("a background save is in progress")
-        engine.saves.on_background_start(self._now_ms(), engine.keyspace.dirty)
-        progress = self.new_progress()
-        try:
-            self._child = start_background_save(self.snapshot_path(), self.snapshot(progress))
-        except OSError:
-            engine.saves.on_background_end(self._now_ms(), is_ok=False)
-            raise
-        engine.context.statistics.total_forks += 1
-        engine.context.statistics.latest_fork_usec = int(self._child.fork_duration_s * 1e6)
-        engine.latency.note(FORK, self._child.fork_duration_s * 1000, self._now_ms())
-        self._progress = progress
-        engine.background.begin(
-            ChildKind.SAVE, engine.keyspace.key_count(), progress, self._child.kill
-        )
-        log.info("snapshot.started", child_pid=self._child.pid)
-        self._child_started.set()
+        self.snapshots.start()
 
     def abort_background_save(self) -> None:
-        """See `Host`. Whoever waits for the child cleans up after it."""
-        if not self.engine.background.abort_save():
-            return
-        log.info("snapshot.aborted")
-        if self._child is not None:
-            self._forget_child()
-            self.engine.saves.on_background_abort()
-
-    def _forget_child(self) -> None:
-        self._child = None
-        assert self._progress is not None
-        self.engine.background.end(self._progress)
-        self._progress = None
-
-    async def keep_snapshots(self) -> None:
-        """Wait for children that save, and start one when a save point is met; for ever."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_save_points, name="save points")
-            while True:
-                await self._child_started.wait()
-                self._child_started = trio.Event()
-                await self._wait_for_child()
-
-    async def _wait_for_child(self) -> None:
-        child = self._child
-        assert child is not None
-        outcome = await child.wait()
-        if self._child is not child:
-            return  # aborted, and maybe followed by another
-        progress = self._progress
-        assert progress is not None
-        self._forget_child()
-        copied_bytes = max(outcome.copied_bytes, progress.peak_copied_bytes)
-        engine = self.engine
-        is_ok = outcome.status is ChildStatus.SUCCEEDED
-        engine.keyspace.dirty -= engine.saves.on_background_end(
-            self._now_ms(), is_ok=is_ok, copied_bytes=copied_bytes
-        )
-        if is_ok:
-            log.info(
-                "snapshot.saved",
-                size_bytes=outcome.size_bytes,
-                elapsed_ms=int(outcome.duration_s * 1000),
-                copied_bytes=copied_bytes,
-            )
-        else:
-            log.error("snapshot.failed", error=outcome.error or outcome.status.name.lower())
-
-    async def _watch_save_points(self) -> None:
-        while True:
-            await trio.sleep(SAVE_POINT_CHECK_S)
-            engine = self.engine
-            points = engine.configuration[directives.SAVE]
-            now_ms = self._now_ms()
-            point = due_save_point(points, engine.keyspace.dirty, engine.saves, now_ms)
-            if point is None or engine.background.active is not None:
-                continue
-            log.info("save_point.met", changes=point.changes, seconds=point.seconds)
-            try:
-                self.start_background_save()
-            except OSError as error:
-                log.error("snapshot.failed", error=str(error))
+        """See `Host`."""
+        self.snapshots.abort()
 
     # --- the process -----------------------------------------------------------------------------
 
@@ -316,10 +233,6 @@ class ServerHost:
         rewritten = configuration.rewrite(text, lines, is_complete=is_complete)
         write_durably(configuration.path, rewritten.encode("utf-8", "surrogateescape"))
 
-    @staticmethod
-    def _now_ms() -> int:
-        return time.time_ns() // 1_000_000
-
 
 def _walk_in_child(
     progress: SharedProgress, values: Mapping[bytes, Value], encode: EncodeItems
@@ -340,7 +253,7 @@ def process_facts() -> ProcessFacts:
     pages = os.sysconf("SC_PHYS_PAGES")
     return ProcessFacts(
         pid=os.getpid(),
-        started_ms=time.time_ns() // 1_000_000,
+        started_ms=wall_clock_ms(),
         executable=os.path.abspath(sys.argv[0]),
         operating_system=f"{system.system} {system.release} {system.machine}",
         python_version=platform.python_version(),

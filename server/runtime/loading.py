@@ -23,6 +23,7 @@ from ..persistence.rdb.decode import RUN_SIZE
 from ..persistence.rdb.errors import RdbError
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
 from ..replication.events import Position
+from .clock import wall_clock_ms
 
 log = structlog.get_logger()
 
@@ -110,7 +111,7 @@ async def load_at_start(engine: ServerEngine, path: str) -> None:
     except OSError as error:
         raise LoadError(f"{path}: {error.strerror}") from error
     began_s = time.monotonic()
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     engine.load.total_bytes = len(data)
     loaded = LoadedKeyspace()
     databases = engine.keyspace.databases

@@ -11,7 +11,6 @@ the task wakes it checks that its machine is still the one that counts (REPLICAO
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable
 from typing import Final, assert_never
 
@@ -44,6 +43,7 @@ from ..replication.events import (
 )
 from ..replication.failover import FailoverState
 from ..replication.follow import Follow, FollowState
+from .clock import wall_clock_ms
 from .snapshot_intake import SnapshotIntake, open_intake
 
 log = structlog.get_logger()
@@ -55,11 +55,6 @@ PAUSE_POLL_S: Final = 0.05
 _GRAVE: Final = frozenset(
     {LinkFailure.AUTH_REFUSED, LinkFailure.SNAPSHOT_UNUSABLE, LinkFailure.STREAM_UNUSABLE}
 )
-
-
-def wall_clock_ms() -> int:
-    """Return the wall clock in milliseconds, the time the engine counts in."""
-    return time.time_ns() // 1_000_000
 
 
 class MasterLink:

@@ -16,8 +16,10 @@ from ..engine import ServerEngine
 from ..replication.failover import Abort, HandOver
 from ..replication.feed import Feed
 from .child_progress import SharedProgress
+from .clock import wall_clock_ms
 from .feeds import FeedServer, SnapshotSource
-from .master_link import MasterLink, wall_clock_ms
+from .master_link import MasterLink
+from .snapshots import SnapshotKeeper
 
 log = structlog.get_logger()
 
@@ -35,6 +37,7 @@ class ReplicationRuntime:
         pump: Pump,
         *,
         snapshot: SnapshotSource,
+        saves: SnapshotKeeper,
         snapshot_path: Callable[[], str],
         new_progress: Callable[[], SharedProgress] = SharedProgress,
         source_address: Callable[[], str] = lambda: "",
@@ -50,6 +53,7 @@ class ReplicationRuntime:
             engine,
             pump,
             snapshot=snapshot,
+            saves=saves,
             snapshot_path=snapshot_path,
             new_progress=new_progress,
             new_mark=lambda: engine.host.random_hex(40).encode(),

@@ -32,7 +32,9 @@ from ..persistence.rdb.decode import RdbStreamDecoder, check_file
 from ..persistence.rdb.errors import UnsupportedDatabaseError
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
 from ..scripting.libraries import Libraries
+from .clock import wall_clock_ms
 from .loading import Pacer
+from .snapshots import forget_sync_file
 
 #: What a file takes before it is told to be written out, so that the last `fsync` is short.
 SYNC_EVERY_BYTES: Final = 8 * 1024 * 1024
@@ -110,7 +112,7 @@ class SnapshotIntake(ABC):
     ) -> None:
         engine = self._engine
         self._is_loading = True
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_clock_ms()
         engine.begin_loading(now_ms, total_bytes, is_beside_present=is_beside_present)
         database_count = len(engine.keyspace.databases)
         self._load = SnapshotLoad(data, self._loaded, database_count=database_count)
@@ -188,7 +190,7 @@ class FileIntake(SnapshotIntake):
             self._begin(data, self.size_bytes, is_beside_present=False)
             await self._load_what_is_there()
             self._finish()
-            self._forget_file()
+            forget_sync_file(self._engine.configuration, self._file.fileno(), self._path)
 
     def _take_its_place(self) -> None:
         """Make the file the server's own snapshot, as durably as one that it saved."""
@@ -196,14 +198,6 @@ class FileIntake(SnapshotIntake):
         os.rename(self._temporary, self._path)
         self._temporary = None
         sync_directory(os.path.dirname(self._path) or ".")
-
-    def _forget_file(self) -> None:
-        """Remove the file where no data are to lie on the disk (`rdb-del-sync-files`)."""
-        configuration = self._engine.configuration
-        is_kept = bool(configuration[directives.SAVE]) or configuration[directives.APPEND_ONLY]
-        if configuration[directives.RDB_DEL_SYNC_FILES] and not is_kept:
-            with suppress(FileNotFoundError):
-                os.unlink(self._path)
 
     def close(self) -> None:
         super().close()

@@ -23,7 +23,7 @@ from .. import directives
 from ..engine.host import ShutdownRequest
 from ..engine.shutdown import SHUTDOWN
 from ..persistence.aof.log import AofState
-from .master_link import wall_clock_ms
+from .clock import wall_clock_ms
 
 if TYPE_CHECKING:
     from ..engine import ServerEngine

@@ -24,7 +24,9 @@ from server.persistence.rdb.encode import encode_records
 from server.persistence.snapshot import SavedDatabase, SnapshotAux, snapshot_records
 from server.replication.feed import SnapshotContent
 from server.replication.state import Replication
+from server.runtime.child_progress import SharedProgress
 from server.runtime.replication import ReplicationRuntime
+from server.runtime.snapshots import SnapshotKeeper
 from tests.support.engine import FakeHost
 from vedette.conf import parse_text
 from vedette.resp.encode import encode_command
@@ -37,12 +39,24 @@ TIMEOUT_S = 10.0
 
 
 class RandomHost(FakeHost):
-    """A fake process whose random digits are random: replication IDs must differ between
-    servers.
+    """A fake process that saves, and whose random digits are random: replication IDs must differ
+    between servers.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.snapshots: SnapshotKeeper | None = None
 
     def random_hex(self, size: int) -> str:
         return secrets.token_hex(size // 2)
+
+    def start_background_save(self) -> None:
+        assert self.snapshots is not None
+        self.snapshots.start()
+
+    def abort_background_save(self) -> None:
+        assert self.snapshots is not None
+        self.snapshots.abort()
 
 
 @dataclass
@@ -99,9 +113,10 @@ async def serving(config: str = "") -> AsyncIterator[InProcessServer]:
     try:
         port = listeners[0].getsockname()[1]
         lines = f"port {port}\nrepl-diskless-sync-delay 0\n{config}"
+        host = RandomHost()
         engine = ServerEngine(
             command_table(),
-            RandomHost(),
+            host,
             configuration=load_configuration(parse_text(lines, "test")),
         )
 
@@ -111,15 +126,21 @@ async def serving(config: str = "") -> AsyncIterator[InProcessServer]:
         pump = Pump(engine, before_send=after_batch)
         path = Path(directory, "dump.rdb")
         server = InProcessServer(engine, pump, port, lambda: _snapshot_of(engine), path)
+        saves = SnapshotKeeper(
+            engine, lambda progress: server.snapshot(), lambda: str(path), SharedProgress
+        )
+        host.snapshots = saves
         runtime = ReplicationRuntime(
             engine,
             pump,
+            saves=saves,
             snapshot=lambda progress, content: server.take_snapshot(content),
             snapshot_path=lambda: str(path),
         )
         async with open_background_nursery() as nursery:
             await nursery.start(pump.serve, listeners)
             nursery.start_soon(runtime.run)
+            nursery.start_soon(saves.run)
             yield server
     finally:
         for listener in listeners:

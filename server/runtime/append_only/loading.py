@@ -28,6 +28,7 @@ from ...persistence.aof.reading import (
 from ...persistence.rdb.errors import RdbError
 from ...persistence.rdb.opcodes import MAGIC
 from ...persistence.snapshot import LoadedKeyspace, SnapshotLoad
+from ..clock import wall_clock_ms
 from ..loading import LoadError, Pacer
 from .files import AofFiles
 
@@ -86,7 +87,7 @@ class AofLoad:
                 continue
             count_before = 0 if self._replay is None else self._replay.command_count
             replay = self._replay
-            if not self._step(self._now_ms(), max(pacer.run_size, 512)):
+            if not self._step(wall_clock_ms(), max(pacer.run_size, 512)):
                 return
             count = 0 if replay is None else replay.command_count - count_before
             await pacer.after_step(self._loaded_bytes, count)
@@ -103,17 +104,13 @@ class AofLoad:
                 except RdbError as error:
                     raise self._damage(error) from error
                 self._end_snapshot(self._snapshot)
-            elif not self._step(self._now_ms(), WINDOW_BYTES):
+            elif not self._step(wall_clock_ms(), WINDOW_BYTES):
                 return
 
     @property
     def _loaded_bytes(self) -> int:
         replay = self._replay
         return self._done_bytes + (0 if replay is None else replay.complete_offset)
-
-    @staticmethod
-    def _now_ms() -> int:
-        return time.time_ns() // 1_000_000
 
     def _step(self, now_ms: int, window_bytes: int) -> bool:
         """Begin the next part or run some commands of the present one; False: all is loaded."""

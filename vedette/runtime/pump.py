@@ -51,6 +51,9 @@ ACCEPT_MAX: Final = 128
 
 MAXCLIENTS_REFUSAL: Final = b"-ERR max number of clients reached\r\n"
 
+#: What is found where no connection is.
+_NO_CONNECTION: Final[tuple[None, None]] = (None, None)
+
 _READ = select.EPOLLIN
 _WRITE = select.EPOLLOUT
 
@@ -92,8 +95,8 @@ class Pump:
         #: Which of the listeners speak TLS, and by what context.
         self._tls_contexts: dict[int, Callable[[], ssl.SSLContext]] = {}
         self._tls_context: Callable[[], ssl.SSLContext] | None = None
-        self._sockets: dict[int, socket.socket] = {}
-        self._sessions: dict[int, Session] = {}
+        #: The accepted connections by their descriptors.
+        self._connections: dict[int, tuple[Session, socket.socket]] = {}
         #: Descriptors of the sessions that have a backlog, with the events we wait for.
         self._congested: dict[int, int] = {}
 
@@ -162,39 +165,39 @@ class Pump:
         if not events:
             return False
         self.engine.begin_batch(self._clock_ms())
-        sockets = self._sockets
-        sessions = self._sessions
-        receive = self.engine.receive
+        connections = self._connections
+        arrivals: list[tuple[Session, bytes]] = []
         for descriptor, mask in events:
-            if mask != _READ or descriptor not in sessions:
+            if mask != _READ or descriptor not in connections:
                 self._serve_rare(descriptor, mask)
                 continue
-            session = sessions[descriptor]
+            session, connection = connections[descriptor]
             try:
-                data = sockets[descriptor].recv(RECEIVE_BYTES)
+                data = connection.recv(RECEIVE_BYTES)
             except OSError as error:
                 self._on_receive_error(session, error)
                 continue
             if data:
-                receive(session, data)
+                arrivals.append((session, data))
             else:
                 self.close(session)
+        self.engine.receive_all(arrivals)
         self.settle()
         return True
 
     def _serve_rare(self, descriptor: int, mask: int) -> None:
         """Serve a listener, or a connection of which there is more to say than that it has data."""
-        session = self._sessions.get(descriptor)
-        if session is None:
+        if descriptor not in self._connections:
             if descriptor in self._listeners:
                 self._accept(self._listeners[descriptor])
             return
+        session, connection = self._connections[descriptor]
         if mask & _WRITE:
             self._send_backlog(descriptor, session)
         if not mask & ~_WRITE or session.is_closed:
             return
         try:
-            data = self._sockets[descriptor].recv(RECEIVE_BYTES)
+            data = connection.recv(RECEIVE_BYTES)
         except OSError as error:
             self._on_receive_error(session, error)
             return
@@ -228,15 +231,35 @@ class Pump:
     def _send_unsent(self) -> None:
         """Send what sessions are owed, and close those that are to be closed."""
         engine = self.engine
+        connections = self._connections
+        congested = self._congested
         for session in engine.clients.take_unsent():
-            if session.outbox:
-                self._send(session)
+            outbox = session.outbox
+            descriptor = session.file_descriptor
+            owner, connection = connections.get(descriptor, _NO_CONNECTION)
+            if outbox and owner is session:  # else its new owner sends
+                data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
+                outbox.clear()
+                if descriptor in congested:
+                    self._keep(session, data)
+                else:
+                    try:
+                        sent = connection.send(data)  # type: ignore[union-attr]  # a session's
+                    except BlockingIOError:
+                        sent = 0
+                    except OSError:  # the peer is gone
+                        self.close(session)
+                        continue
+                    engine.output_bytes += sent
+                    engine.writes_processed += 1
+                    if sent < len(data):
+                        self._keep(session, memoryview(data)[sent:])
             if session.is_close_requested:
-                if session.has_output and session.file_descriptor in self._congested:
+                if session.has_output and descriptor in congested:
                     self._await_events(session)
                 else:
                     self.close(session)
-            elif session.is_put_off and self._sessions.get(session.file_descriptor) is session:
+            elif session.waiting_requests and session.is_put_off and self._serves(session):
                 self._await_events(session)  # goes on in a later batch, after others had their turn
 
     def detach(self, session: Session) -> socket.socket | None:
@@ -244,27 +267,34 @@ class Pump:
 
         The session stays registered until `engine.disconnect`. None: it is gone already.
         """
-        descriptor = session.file_descriptor
-        if self._sessions.get(descriptor) is not session:
+        connection = self._take_out(session)
+        if connection is None:
             return None
-        self._epoll.unregister(descriptor)
-        self._congested.pop(descriptor, None)
-        del self._sessions[descriptor]
         session.outbox[:0] = map(bytes, session.backlog)
         session.backlog.clear()
         session.unsent_bytes = 0
-        return self._sockets.pop(descriptor)
+        return connection
 
     def close(self, session: Session) -> None:
         """Close the connection of `session` now."""
-        descriptor = session.file_descriptor
-        if self._sessions.get(descriptor) is session:
-            self._epoll.unregister(descriptor)
-            self._congested.pop(descriptor, None)
-            del self._sessions[descriptor]
-            self._sockets.pop(descriptor).close()
+        connection = self._take_out(session)
+        if connection is not None:
+            connection.close()
         session.drop_output()
         self.engine.disconnect(session)
+
+    def _serves(self, session: Session) -> bool:
+        """Return whether `session` is there, and not another's to serve."""
+        return self._connections.get(session.file_descriptor, _NO_CONNECTION)[0] is session
+
+    def _take_out(self, session: Session) -> socket.socket | None:
+        """Serve `session` no more, and return its socket if it was ours to serve."""
+        if not self._serves(session):
+            return None
+        descriptor = session.file_descriptor
+        self._epoll.unregister(descriptor)
+        self._congested.pop(descriptor, None)
+        return self._connections.pop(descriptor)[1]
 
     # --- accepting -------------------------------------------------------------------------------
 
@@ -318,8 +348,7 @@ class Pump:
         )
         session.is_unix_socket = is_unix_socket
         session.parser.max_bulk_bytes = self.engine.settings.max_bulk_bytes
-        self._sockets[descriptor] = connection
-        self._sessions[descriptor] = session
+        self._connections[descriptor] = (session, connection)
         self._epoll.register(descriptor, _READ)
 
     def _set_up_tcp(self, connection: socket.socket) -> None:
@@ -339,34 +368,14 @@ class Pump:
         if not isinstance(error, BlockingIOError):
             self.close(session)
 
-    def _send(self, session: Session) -> None:
-        """Offer the outbox to the socket; what it does not take becomes the backlog."""
-        descriptor = session.file_descriptor
-        connection = self._sockets.get(descriptor)
-        if connection is None or self._sessions[descriptor] is not session:
-            return  # detached: its new owner sends
-        outbox = session.outbox
-        if descriptor in self._congested:
-            session.backlog.extend(outbox)
-            session.unsent_bytes += sum(map(len, outbox))
-            outbox.clear()
-            self._congest(session)
-            return
-        data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
-        outbox.clear()
-        try:
-            sent = connection.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:  # the peer is gone
+    def _keep(self, session: Session, data: bytes | memoryview) -> None:
+        """Keep what the socket of `session` does not take now until it is writable."""
+        session.backlog.append(data)
+        session.unsent_bytes += len(data)
+        if self._is_over_limit(session):
             self.close(session)
-            return
-        self.engine.output_bytes += sent
-        self.engine.writes_processed += 1
-        if sent < len(data):
-            session.backlog.append(memoryview(data)[sent:])
-            session.unsent_bytes = len(data) - sent
-            self._congest(session)
+        else:
+            self._await_events(session)
 
     def _send_backlog(self, descriptor: int, session: Session) -> None:
         """Offer a part of the backlog to a socket that takes more; with none left, go on."""
@@ -378,7 +387,7 @@ class Pump:
             size += len(chunks[-1])
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         try:
-            sent = self._sockets[descriptor].send(data)
+            sent = self._connections[descriptor][1].send(data)
         except BlockingIOError:
             sent = 0
         except OSError:  # the peer is gone
@@ -397,13 +406,6 @@ class Pump:
         self._epoll.modify(descriptor, _READ)
         self.engine.go_on(session)
         self.engine.clients.note_unsent(session)
-
-    def _congest(self, session: Session) -> None:
-        """Wait for the socket to take more, or give a client up that owes too much."""
-        if self._is_over_limit(session):
-            self.close(session)
-        else:
-            self._await_events(session)
 
     def _await_events(self, session: Session) -> None:
         """Have a session that has a backlog or put requests off served when its socket is writable.

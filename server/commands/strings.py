@@ -342,12 +342,12 @@ def msetnx(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 
 def _set_all(ctx: ServerContext, argv: list[bytes]) -> None:
-    set_one = ctx.db.set
+    keys = argv[1::2]
     if ctx.db.expires:
-        for key in argv[1::2]:
+        for key in keys:
             ctx.peek(key)
-    for index in range(1, len(argv), 2):
-        set_one(argv[index], argv[index + 1])
-        if ctx.is_notifying:
-            ctx.notify(_STRING, b"set", argv[index])
+    ctx.db.set_all(keys, argv[2::2])
+    if ctx.is_notifying:
+        for key in keys:
+            ctx.notify(_STRING, b"set", key)
     ctx.changes = len(argv) // 2

@@ -574,7 +574,7 @@ class ServerEngine(Engine):
             if effects is not None:
                 context.effects = None
             self.keyspace.dirty += changes
-            if self.has_woken and self._transaction is None:
+            if self._woken and self._transaction is None:
                 self.serve_woken()
             return
         context.effects = None

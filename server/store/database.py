@@ -6,7 +6,7 @@ the time as an argument, and what follows from it (deletion, propagation) is the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from .dict_places import is_sparse, random_key, scan
 from .encoding_limits import EncodingLimits
@@ -81,6 +81,14 @@ class Database:
             self.expires.pop(key, None)
         if self.observed:
             self.touch(key)
+
+    def set_all(self, keys: Sequence[bytes], values: Sequence[Value]) -> None:
+        """Do as `set` with each of `keys` and the value in the same place of `values`."""
+        if self.expires or self.observed:
+            for key, value in zip(keys, values, strict=True):
+                self.set(key, value)
+        else:
+            self.values.update(zip(keys, values, strict=True))
 
     def replace(self, key: bytes, value: Value) -> None:
         """Set `key`, keeping its expiry time."""
@@ -191,6 +199,10 @@ class AttentiveDatabase(Database):
         before = self.values.get(key)
         super().set(key, value)
         self._tell(key, before, value)
+
+    def set_all(self, keys: Sequence[bytes], values: Sequence[Value]) -> None:
+        for key, value in zip(keys, values, strict=True):
+            self.set(key, value)
 
     def replace(self, key: bytes, value: Value) -> None:
         before = self.values.get(key)

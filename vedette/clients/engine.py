@@ -346,12 +346,13 @@ class Engine(Waits):
         calls = 0
         started = clock()
         row = NO_ROW
+        name: bytes | None = None
         is_timed_singly = False
         reply: Reply | Block
         pending = iter(requests)
         for argv in pending:
-            found = find(argv[0])
-            if found is not row:
+            if argv[0] != name:
+                name = argv[0]
                 if calls:
                     now = clock()
                     elapsed = now - started
@@ -361,10 +362,15 @@ class Engine(Waits):
                         self._note_group(session, row, calls, elapsed, requests, argv)
                     started = now
                     calls = 0
-                row = found or self._find_or_answer(session, argv) or NO_ROW
-                if row is NO_ROW:
-                    uncounted += 1
-                    continue
+                found = find(name)
+                if found is None:
+                    name = None  # to be looked for again: there may be a subcommand behind it
+                    found = self._find_or_answer(session, argv)
+                    if found is None:
+                        row = NO_ROW
+                        uncounted += 1
+                        continue
+                row = found
                 handler = row.handler
                 fewest = row.min_arguments
                 most = row.max_arguments

@@ -14,7 +14,7 @@ Behaviour and texts follow Redis 7.0 `networking.c: processInlineBuffer, process
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 import hiredis
 
@@ -64,6 +64,7 @@ class RequestParser:
         "_arguments_bytes",
         "_buffer",
         "_is_authenticated",
+        "_is_pipelining",
         "_is_strict",
         "_missing",
         "_reader",
@@ -77,6 +78,8 @@ class RequestParser:
         self._is_authenticated = True
         #: Whether the next bytes are the strict parser's in any case.
         self._is_strict = False
+        #: Whether the last data was several requests: the next is likely to be as well.
+        self._is_pipelining = False
         self._reader = hiredis.Reader()
         #: Bytes received that no request has been made of yet.
         self._buffer = bytearray()
@@ -105,7 +108,7 @@ class RequestParser:
         What clients that do not pipeline send, and so worth half a microsecond less than hiredis
         takes. A value with a line end in it makes another number of pieces, and no header fits.
         """
-        if self._is_strict or len(data) >= _SINGLE_SIZE_LIMIT:
+        if self._is_strict or self._is_pipelining or len(data) >= _SINGLE_SIZE_LIMIT:
             return None
         pieces = data.split(b"\r\n")
         count = len(pieces)
@@ -154,6 +157,9 @@ class RequestParser:
                 return checked, None
             self._buffer += data
             return self._parse_strictly()
+        whole = self._parse_whole(data)
+        if whole is not None:
+            return whole, None
         reader = self._reader
         reader.feed(data + _MARKER)
         requests: list[list[bytes]] = []
@@ -176,6 +182,27 @@ class RequestParser:
         except (hiredis.HiredisError, TypeError):
             pass  # the strict parser below words the error
         return self._resume_strictly(requests, data)
+
+    def _parse_whole(self, data: bytes) -> list[list[bytes]] | None:
+        """Return the requests that `data` exactly is, or None if it may be anything else.
+
+        hiredis gives all of them as one array, with no Python code run for each: 0.1 us less a
+        request. Their number is a guess: a value may hold what looks like a header.
+        """
+        if data[-2:] != b"\r\n":
+            return None  # surely in pieces
+        reader = self._reader
+        try:
+            reader.feed(b"*%d\r\n%b" % (data.count(b"\r\n*") + 1, data))
+            requests: list[list[bytes]] | Literal[False] = reader.gets()
+            # Raises TypeError unless every argument of every request is a bulk string.
+            if requests is not False and not reader.has_data() and all(map(b"".join, requests)):
+                self._is_pipelining = len(requests) > 1
+                return requests
+        except (hiredis.HiredisError, TypeError):
+            pass  # looked at more closely by the caller
+        self._reader = hiredis.Reader()
+        return None
 
     def _resume_strictly(
         self, requests: list[list[bytes]], data: bytes

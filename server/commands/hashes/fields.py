@@ -73,7 +73,8 @@ def _set_fields(ctx: ServerContext, argv: list[bytes]) -> int:
             created += value.set(argv[index], argv[index + 1], limits)
     if db.observed:
         db.touch(key)
-    ctx.notify(_EVENT, b"hset", key)
+    if ctx.is_notifying:
+        ctx.notify(_EVENT, b"hset", key)
     ctx.changes = count // 2 - 1
     return created
 

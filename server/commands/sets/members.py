@@ -47,7 +47,8 @@ def sadd(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if added:
         if db.observed:
             db.touch(key)
-        ctx.notify(_EVENT, b"sadd", key)
+        if ctx.is_notifying:
+            ctx.notify(_EVENT, b"sadd", key)
         ctx.changes = added
     return added
 

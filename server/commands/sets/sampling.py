@@ -43,10 +43,12 @@ def spop(ctx: ServerContext, argv: list[bytes]) -> Reply:
     ctx.changes = 1
     if ctx.db.observed:
         ctx.db.touch(key)
-    ctx.notify(_EVENT, b"spop", key)
-    # Replicas would choose others.
-    ctx.propagate_as((b"SREM", key, member))
-    delete_if_empty(ctx, key, value)
+    if ctx.is_notifying:
+        ctx.notify(_EVENT, b"spop", key)
+    if ctx.engine.sinks:  # replicas would choose others
+        ctx.propagate_as((b"SREM", key, member))
+    if not value.members:
+        delete_if_empty(ctx, key, value)
     return member
 
 

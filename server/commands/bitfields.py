@@ -140,10 +140,10 @@ def bitfield(ctx: ServerContext, argv: list[bytes]) -> Reply:
             field.write(data, number)
             ctx.changes += has_grown or number != present
     if ctx.changes:
-        ctx.db.replace(key, bytes(data))
+        ctx.replace_raw(key, bytes(data))
         ctx.notify(KeyspaceEvents.STRING, b"setbit", key)
     elif has_grown:
-        ctx.db.replace(key, bytes(data))  # as Redis: every write failed, yet the string is longer
+        ctx.replace_raw(key, bytes(data))  # as Redis: every write failed, yet the string is longer
     return replies
 
 

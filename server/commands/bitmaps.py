@@ -55,13 +55,14 @@ def setbit(ctx: ServerContext, argv: list[bytes]) -> Reply:
         byte = old[index]
         was_on = bool(byte & mask)
         if was_on is is_on:
+            ctx.keyspace.raw_strings.note(old)
             return int(was_on)
         changed = bytes((byte ^ mask,))
         result = old[:index] + changed + old[index + 1 :]
     else:
         was_on = False
         result = (old or b"").ljust(index, b"\0") + bytes((mask if is_on else 0,))
-    ctx.db.replace(key, result)
+    ctx.replace_raw(key, result)
     ctx.changes = 1
     ctx.notify(KeyspaceEvents.STRING, b"setbit", key)
     return int(was_on)
@@ -204,7 +205,9 @@ def bitop(ctx: ServerContext, argv: list[bytes]) -> Reply:
             result ^= number
     if operation == b"NOT":
         result ^= (1 << size * 8) - 1
-    ctx.db.set(target, result.to_bytes(size, "big"))
+    combined = result.to_bytes(size, "big")
+    ctx.db.set(target, combined)
+    ctx.keyspace.raw_strings.note(combined)
     ctx.changes = 1
     ctx.notify(KeyspaceEvents.STRING, b"set", target)
     return size

@@ -34,7 +34,7 @@ from ..persistence.rdb.payload import dump_payload
 from ..store.database import Database
 from ..store.digest import DIGEST_SIZE, mix_digest, xor_digest
 from ..store.values import Value
-from .arguments import NO_SUCH_KEY, parse_integer
+from .arguments import NO_SUCH_KEY, parse_integer, quotable
 from .debug_reload import reload
 from .debug_tables import database_tables, value_table
 from .introspection import encoding_of
@@ -72,7 +72,7 @@ def debug(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if subcommand is None or not subcommand[0] <= len(argv) <= subcommand[1]:
         raise CommandError(
             b"ERR unknown subcommand or wrong number of arguments for '%b'. Try DEBUG HELP."
-            % argv[1][:128]
+            % quotable(argv[1][:128])
         )
     return subcommand[2](ctx, argv)
 
@@ -118,7 +118,7 @@ def _object(ctx: ServerContext, argv: list[bytes]) -> Reply:
     idle_s = usage.idle_s(ctx.db, argv[2], ctx.now_ms // 1000)
     return SimpleString(
         b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:%d lru_seconds_idle:%d"
-        % (id(value), encoding_of(value), size, mark, idle_s)
+        % (id(value), encoding_of(value, ctx.keyspace.raw_strings), size, mark, idle_s)
     )
 
 

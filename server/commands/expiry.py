@@ -14,7 +14,7 @@ from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
 from ..engine.keyspace_events import KeyspaceEvents
-from .arguments import INT64_MAX, INT64_MIN, parse_integer
+from .arguments import INT64_MAX, INT64_MIN, parse_integer, quotable
 from .lifetimes import invalid_expire_time, is_expired_at_once
 
 _GENERIC: Final = KeyspaceEvents.GENERIC
@@ -111,7 +111,7 @@ def _parse_conditions(words: list[bytes]) -> set[bytes]:
     conditions = set()
     for word in words:
         if word.upper() not in _CONDITIONS:
-            raise CommandError(b"ERR Unsupported option %b" % word)
+            raise CommandError(b"ERR Unsupported option %b" % quotable(word))
         conditions.add(word.upper())
     if b"NX" in conditions and len(conditions) > 1:
         raise CommandError(b"ERR NX and XX, GT or LT options at the same time are not compatible")

@@ -12,6 +12,7 @@ from .. import directives
 from ..engine import ServerContext
 from ..engine.keyspace_events import KeyspaceEvents
 from ..store import hyperloglog as hll
+from .arguments import quotable
 
 _NOT_ONE: Final = b"WRONGTYPE Key is not a valid HyperLogLog string value."
 _CORRUPT: Final = CommandError(b"INVALIDOBJ Corrupted HLL object detected")
@@ -53,7 +54,7 @@ def pfadd(ctx: ServerContext, argv: list[bytes]) -> Reply:
     changes += is_new
     if not changes:
         return 0
-    ctx.db.replace(key, hll.with_stale_count(data))
+    ctx.replace_raw(key, hll.with_stale_count(data))
     ctx.changes = changes
     ctx.notify(KeyspaceEvents.STRING, b"pfadd", key)
     return 1
@@ -88,7 +89,7 @@ def pfcount(ctx: ServerContext, argv: list[bytes]) -> Reply:
     count = hll.cached_count(data)
     if count is None:
         count = hll.estimate(_registers(data))
-        ctx.db.replace(key, hll.with_cached_count(data, count))
+        ctx.replace_raw(key, hll.with_cached_count(data, count))
         ctx.changes = 1
     return count
 
@@ -116,7 +117,7 @@ def pfmerge(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if any(hll.is_dense(data) for data in sources):
         target = hll.to_dense(target)
     merged = hll.merge(target, registers, sparse_max_bytes=_sparse_max_bytes(ctx))
-    ctx.db.replace(key, merged)
+    ctx.replace_raw(key, merged)
     ctx.changes = 1
     ctx.notify(KeyspaceEvents.STRING, b"pfadd", key)
     return OK
@@ -160,12 +161,12 @@ def pfdebug(ctx: ServerContext, argv: list[bytes]) -> Reply:
             if hll.is_dense(data):
                 raise CommandError(b"ERR HLL encoding is not sparse")
             return hll.describe_runs(data)
-    raise CommandError(b"ERR Unknown PFDEBUG subcommand '%b'" % argv[1])
+    raise CommandError(b"ERR Unknown PFDEBUG subcommand '%b'" % quotable(argv[1]))
 
 
 def _make_dense(ctx: ServerContext, key: bytes, data: bytes) -> None:
     _registers(data)  # refuses a corrupt one
-    ctx.db.replace(key, hll.to_dense(data))
+    ctx.replace_raw(key, hll.to_dense(data))
     ctx.changes = 1
 
 

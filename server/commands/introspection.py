@@ -1,7 +1,7 @@
 """OBJECT: what a value looks like inside, and how it is used (Redis 7.0 `object.c`).
 
 A string here is its bytes and nothing else, so its encoding is what Redis would choose for them on
-SET.
+SET, unless it is noted as changed since (`raw_strings`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
 from ..store.integers import is_canonical_integer
+from ..store.raw_strings import EMBEDDED_SIZE_MAX, RawStrings
 from ..store.usage import Measure
 from ..store.values import Value
 from .help import help_reply
@@ -21,8 +22,6 @@ from .help import help_reply
 OBJECT = container("OBJECT", group="generic", since="2.2.3", summary="Tells how a value is kept.")
 
 _KEY: Final = Keys(2, 2, 1, ("RO",))
-#: The longest string that Redis keeps in one piece with its header.
-_EMBEDDED_BYTES: Final = 44
 #: Redis shares the objects of integers below this, and reports no true count for them.
 _SHARED_INTEGERS: Final = 10_000
 _SHARED_REFCOUNT: Final = 2**31 - 1
@@ -44,16 +43,18 @@ _POLICY_SWITCH: Final = (
 )
 def object_encoding(ctx: ServerContext, argv: list[bytes]) -> Reply:
     value = ctx.read(argv[2], announces_miss=False)
-    return None if value is None else encoding_of(value)
+    return None if value is None else encoding_of(value, ctx.keyspace.raw_strings)
 
 
-def encoding_of(value: Value) -> bytes:
+def encoding_of(value: Value, raw_strings: RawStrings) -> bytes:
     """Return Redis' name for the encoding of `value`."""
     if not isinstance(value, bytes):
         return value.encoding()
+    if value in raw_strings:
+        return b"raw"
     if is_canonical_integer(value):
         return b"int"
-    return b"embstr" if len(value) <= _EMBEDDED_BYTES else b"raw"
+    return b"embstr" if len(value) <= EMBEDDED_SIZE_MAX else b"raw"
 
 
 @command(
@@ -73,7 +74,7 @@ def object_refcount(ctx: ServerContext, argv: list[bytes]) -> Reply:
     memory = ctx.engine.memory
     if memory.limit_bytes and memory.eviction.policy.needs_usage:
         return 1  # Redis keeps the use of each value in its object, and so shares none
-    if isinstance(value, bytes) and is_canonical_integer(value):
+    if isinstance(value, bytes) and encoding_of(value, ctx.keyspace.raw_strings) == b"int":
         return _SHARED_REFCOUNT if 0 <= int(value) < _SHARED_INTEGERS else 1
     return 1
 

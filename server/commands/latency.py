@@ -13,6 +13,7 @@ from vedette.resp.replies import MapReply, Reply, VerbatimReply
 from .. import directives
 from ..engine import ServerContext
 from ..observation import latency_report
+from .arguments import quotable
 
 LATENCY = container(
     "LATENCY", group="server", since="2.8.13", summary="Commands about what takes long."
@@ -85,7 +86,7 @@ def latency_graph(ctx: ServerContext, argv: list[bytes]) -> Reply:
     event = argv[2].decode("latin-1")
     series = ctx.engine.latency.series(event)
     if series is None:
-        raise CommandError(b"ERR No samples available for event '%b'" % argv[2])
+        raise CommandError(b"ERR No samples available for event '%b'" % quotable(argv[2]))
     return VerbatimReply(latency_report.graph(event, series, ctx.now_ms // 1000).encode())
 
 

@@ -124,6 +124,7 @@ def scan_elements(
 
 def _parse_cursor(text: bytes) -> int:
     """Return the cursor, read as C's `strtoul` does."""
+    text = text.partition(b"\0")[0]
     if _CURSOR.fullmatch(text) is None:
         raise CommandError(b"ERR invalid cursor")
     digits = text.lstrip(b"+-")

@@ -45,10 +45,11 @@ def append(ctx: ServerContext, argv: list[bytes]) -> Reply:
     value = ctx.string_or_none(ctx.peek(key))
     if value is None:
         result = addition
+        ctx.db.set(key, result)
     else:
         _check_size(ctx, len(value), len(addition))
         result = value + addition
-    ctx.db.replace(key, result)
+        ctx.replace_raw(key, result)
     ctx.notify(KeyspaceEvents.STRING, b"append", key)
     ctx.changes = 1
     return len(result)
@@ -104,7 +105,7 @@ def setrange(ctx: ServerContext, argv: list[bytes]) -> Reply:
         return len(value)
     _check_size(ctx, offset, len(part))
     result = value[:offset].ljust(offset, b"\0") + part + value[offset + len(part) :]
-    ctx.db.replace(key, result)
+    ctx.replace_raw(key, result)
     ctx.notify(KeyspaceEvents.STRING, b"setrange", key)
     ctx.changes = 1
     return len(result)

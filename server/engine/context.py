@@ -115,6 +115,11 @@ class ServerContext(Context):
             return value
         raise CommandError(WRONG_TYPE)
 
+    def replace_raw(self, key: bytes, value: bytes) -> None:
+        """Set `key` to a string that was changed in place, keeping its expiry time."""
+        self.db.replace(key, value)
+        self.keyspace.raw_strings.note(value)
+
     def notify(self, kind: KeyspaceEvents, event: bytes, key: bytes) -> None:
         """Publish that `event` happened to `key` of the present database, if that is wanted.
 

@@ -13,6 +13,7 @@ from vedette.clients.blocking import KeyLoss
 
 from .database import AttentiveDatabase, Database, EveryKey
 from .encoding_limits import EncodingLimits
+from .raw_strings import RawStrings
 from .values import Value
 
 
@@ -30,6 +31,7 @@ class Keyspace:
             Database(index, self._on_touch, self.limits) for index in range(database_count)
         ]
         self.dirty = 0
+        self.raw_strings = RawStrings()
         #: Whether expired keys are looked for; DEBUG SET-ACTIVE-EXPIRE switches it for tests.
         self.is_active_expiry_on = True
         #: Who watches a key, and whether it had expired when the watch began.

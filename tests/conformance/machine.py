@@ -48,7 +48,6 @@ GROUPS = (
 )
 #: Where the reply may differ, and why (docs/compat.md).
 DEVIATIONS: dict[str, str] = {
-    "object|encoding": "strings tell what would be chosen for a new value",
     "object|refcount": "values are not shared between keys",
     "scan": "the order of the keyspace is our own",
     "sscan": "the order of a hash table is our own",
@@ -62,6 +61,9 @@ NEWER_ERRORS: dict[str, str] = {
     "zrevrank": "syntax error",
     "lpos": "value must between",  # a RANK that has no opposite
 }
+#: Encodings of strings that may differ, Redis' and ours: of one byte it cannot be told that it was
+#: changed in place, and a whole sum of INCRBYFLOAT is not known from one that was set.
+_ENCODINGS_MISTAKEN = {(b"raw", b"embstr"), (b"raw", b"int"), (b"embstr", b"int")}
 #: What takes the place of commands that a clock decides.
 _STREAM_COMMANDS = st.one_of(
     st.tuples(
@@ -227,6 +229,8 @@ class Machine:
         name = self._name_of(command)
         is_error = isinstance(theirs, hiredis.ReplyError) or isinstance(ours, hiredis.ReplyError)
         if not is_error and name in DEVIATIONS:
+            return
+        if name == "object|encoding" and (theirs, ours) in _ENCODINGS_MISTAKEN:
             return
         if isinstance(ours, hiredis.ReplyError) and NEWER_ERRORS.get(name, "\n") in str(ours):
             return

@@ -191,6 +191,40 @@ def test_replies_and_datasets_are_those_of_redis(redis_port: int, protocol: int)
     check_same_replies(redis_port, protocol, sequences)
 
 
+#: What makes strings short and long, of digits and of others, and moves them on. A change in place
+#: never makes one of a byte or none: Python has but one of each, of which nothing can be noted.
+string_makers = st.one_of(
+    words(
+        b"SET",
+        keys,
+        st.sampled_from([b"1234", b"ab", b"x" * 44, b"x" * 45, b"12345678901234567890"]),
+    ),
+    words(b"APPEND", keys, st.sampled_from([b"56", b"y" * 20])),
+    words(b"SETRANGE", keys, st.sampled_from([b"1", b"3"]), st.sampled_from([b"", b"9", b"ab"])),
+    words(b"SETBIT", keys, st.sampled_from([b"8", b"15", b"20"]), st.sampled_from([b"0", b"1"])),
+    words(b"BITOP", b"OR", keys, keys, keys),
+    words(b"BITFIELD", keys, b"SET", b"u8", st.sampled_from([b"8", b"20"]), b"49"),
+    words(b"INCR", keys),
+    words(b"PFADD", keys, b"a"),
+    words(b"RENAME", keys, keys),
+    words(b"COPY", keys, keys, b"REPLACE"),
+    words(b"DEL", keys),
+)
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_strings_changed_in_place_are_raw(redis_port: int, protocol: int) -> None:
+    """Wherever they go, until the key is set anew."""
+    looks = words(b"OBJECT", b"ENCODING", keys)
+
+    check_same_replies(
+        redis_port,
+        protocol,
+        st.lists(st.one_of(string_makers, string_makers, looks), min_size=10, max_size=40),
+        300,
+    )
+
+
 @pytest.fixture(scope="module")
 def replica(redis_port: int) -> Iterator[Replica]:
     """Yield a listening replica of the real server."""

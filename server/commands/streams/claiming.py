@@ -18,7 +18,7 @@ from ...engine.context import WRONG_TYPE
 from ...store.stream_groups import Consumer, Group, Pending
 from ...store.stream_ids import StreamId, format_id
 from ...store.streams import Stream
-from ..arguments import INT64_MAX, parse_integer, parse_integer_between, syntax_error
+from ..arguments import INT64_MAX, parse_integer, parse_integer_between, quotable, syntax_error
 from .ids import parse_range_start, parse_strict_id
 from .shared import (
     add_consumer,
@@ -26,7 +26,6 @@ from .shared import (
     entry_reply,
     group_of,
     progress_effect,
-    quotable,
 )
 
 #: How many entries XAUTOCLAIM looks at for each that it is to claim.

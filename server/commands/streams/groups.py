@@ -12,10 +12,10 @@ from vedette.resp.replies import OK, Reply
 from ...engine import ServerContext
 from ...store.stream_groups import UNKNOWN_COUNT, Group
 from ...store.streams import Stream
-from ..arguments import parse_integer
+from ..arguments import parse_integer, quotable
 from ..help import help_reply
 from .ids import parse_id, parse_strict_id
-from .shared import EVENTS, add_consumer, quotable
+from .shared import EVENTS, add_consumer
 
 XGROUP = container("XGROUP", group="stream", since="5.0.0", summary="Manages consumer groups.")
 

@@ -15,6 +15,7 @@ from ...store.stream_groups import Consumer, Group, Pending
 from ...store.stream_ids import StreamId, format_id
 from ...store.stream_node import Entry
 from ...store.streams import Stream
+from ..arguments import quotable
 
 #: Bound here, because looking up a member of an enum takes as long as finding the stream.
 EVENTS: Final = KeyspaceEvents.STREAM
@@ -44,11 +45,6 @@ def entries_reply(entries: Iterable[Entry]) -> RawReply:
                 append(encode_bulk(word))
     parts[0] = b"*%d\r\n" % count
     return RawReply(b"".join(parts))
-
-
-def quotable(text: bytes) -> bytes:
-    """Return what Redis quotes of `text` in an error: what comes before a zero byte."""
-    return text.partition(b"\0")[0]
 
 
 def no_group(key: bytes, group_name: bytes, where: bytes = b"") -> CommandError:

@@ -33,6 +33,20 @@ def saved_databases(engine: ServerEngine) -> list[SavedDatabase]:
     return saved
 
 
+def give_up_dataset(engine: ServerEngine) -> None:
+    """Delete every key without telling anybody, to make room for the master's dataset.
+
+    They are freed bit by bit if replica-lazy-flush says so.
+    """
+    is_lazy = engine.configuration[directives.REPLICA_LAZY_FLUSH]
+    for database in engine.keyspace.databases:
+        values = database.take_all()
+        engine.keyspace.dirty += len(values)
+        if is_lazy:
+            engine.memory.lazy_free.add_dataset(values)
+    engine.on_flush()
+
+
 def adopt_loaded(
     engine: ServerEngine, loaded: LoadedKeyspace, *, is_from_master: bool = False
 ) -> None:

@@ -199,7 +199,7 @@ class Follow:
         return self._advance(now_ms)
 
     def on_snapshot_unusable(self, detail: str) -> list[FollowEvent]:
-        """Note that the snapshot could not be stored or loaded; the dataset is as it was."""
+        """Note that the snapshot could not be stored or loaded."""
         assert self.state in (FollowState.RECEIVING_SNAPSHOT, FollowState.LOADING_SNAPSHOT)
         return self._fail(
             LinkFailure.SNAPSHOT_UNUSABLE, detail, retry_after_ms=UNUSABLE_RETRY_DELAY_MS

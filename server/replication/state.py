@@ -265,6 +265,14 @@ class Replication:
         self._is_position_valid = replid is not None
         self._on_link_up()
 
+    def give_up_position(self, now_ms: int) -> None:
+        """Note that the dataset was given up before another took its place.
+
+        Nobody can go on from it: neither we, should that fail, nor our own replicas.
+        """
+        self._is_position_valid = False
+        self.drop_all_feeds(DropReason.HISTORY_CHANGED, now_ms)
+
     def continue_stream(self, replid: bytes, now_ms: int) -> None:
         """Note that the master lets us go on, in the history now named `replid`."""
         renamed = self.identity.follow_renamed(replid, self.offset)

@@ -273,10 +273,7 @@ class MasterLink:
     async def _receive_snapshot(
         self, follow: Follow, event: SnapshotBegun | SnapshotPiece | SnapshotComplete
     ) -> list[FollowEvent]:
-        """Take a piece of the snapshot in; return what becomes of the link then.
-
-        Whatever is wrong with the snapshot, the present dataset stays as it is.
-        """
+        """Take a piece of the snapshot in; return what becomes of the link then."""
         try:
             match event:
                 case SnapshotBegun():
@@ -295,6 +292,8 @@ class MasterLink:
             detail = f"a function library cannot be loaded: {error}"
         else:
             return []
+        if self._intake is not None and self._intake.has_given_up_present:
+            self._restart_append_only()  # what it holds is gone here
         return follow.on_snapshot_unusable(detail)
 
     def _begin_snapshot(self, follow: Follow, event: SnapshotBegun) -> None:
@@ -323,10 +322,7 @@ class MasterLink:
         begun = self._begun
         assert begun is not None
         intake.put_into_place()
-        if self._engine.configuration[directives.APPEND_ONLY]:
-            port = self._engine.aof.port
-            assert port is not None
-            port.restart()
+        self._restart_append_only()
         now_ms = self._clock_ms()
         self._replication.adopt_snapshot(begun.replid, begun.offset, intake.stream_database, now_ms)
         self._engine.meter.on_snapshot_bytes(REPLICA, intake.size_bytes)
@@ -335,6 +331,13 @@ class MasterLink:
         self._open_session()
         self._tell_established(FULL, REFUSED if self._had_position else FIRST)
         return follow.on_snapshot_loaded(now_ms)
+
+    def _restart_append_only(self) -> None:
+        """Have the append-only file, if there is to be one, hold the dataset as it is now."""
+        if self._engine.configuration[directives.APPEND_ONLY]:
+            port = self._engine.aof.port
+            assert port is not None
+            port.restart()
 
     def _open_session(self) -> None:
         """Open the session of the master: it may do everything, and its replies go nowhere."""

@@ -1,14 +1,15 @@
 """A master's snapshot as it arrives: kept in a file or loaded at once, and then put into place.
 
 `repl-diskless-load` chooses. `disabled`: a file takes all of it first; once its checksum is right
-the file becomes this server's own snapshot, from which a restart would go on, and is loaded.
-`swapdb`, and `on-empty-db` where there are no keys: it is loaded while it arrives, and no disk is
-needed.
+the file becomes this server's own snapshot, from which a restart would go on. Then the present
+dataset is given up, so that there is never room needed for two, and the file is loaded.
 
-Either way the new dataset grows beside the present one, which is replaced in one step when the new
-one is whole: a snapshot that cannot be used costs nothing. Clients are told LOADING meanwhile,
-unless the present dataset is of the same history (`swapdb`): then they are served it. Follows Redis
-7.0 `replication.c: useDisklessLoad, readSyncBulkPayload`, where only `swapdb` keeps the old data.
+`swapdb`, and `on-empty-db` where there are no keys: it is loaded while it arrives, and no disk is
+needed. With `swapdb` the new dataset grows beside the present one, which is replaced in one step
+when the new one is whole: a snapshot that cannot be used costs nothing.
+
+Clients are told LOADING meanwhile, unless the present dataset is of the same history (`swapdb`):
+then they are served it. Follows Redis 7.0 `replication.c: useDisklessLoad, readSyncBulkPayload`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from vedette.runtime.durable_file import sync_directory
 
 from .. import directives
 from ..engine import ServerEngine
-from ..engine.datasets import adopt_loaded
+from ..engine.datasets import adopt_loaded, give_up_dataset
 from ..persistence.rdb.decode import RdbStreamDecoder, check_file
 from ..persistence.rdb.errors import UnsupportedDatabaseError
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
@@ -54,6 +55,8 @@ class SnapshotIntake(ABC):
         self._is_loading = False
         self._libraries: Libraries | None = None
         self._pacer = Pacer(engine)
+        #: Whether the present dataset was given up before the new one was whole.
+        self.has_given_up_present = False
         #: How much has arrived.
         self.size_bytes = 0
         #: The database in which the stream after the snapshot begins; known when it is whole.
@@ -188,6 +191,9 @@ class FileIntake(SnapshotIntake):
             self._engine.host.abort_background_save()
             await trio.to_thread.run_sync(self._take_its_place)
             self._begin(data, self.size_bytes, is_beside_present=False)
+            self.has_given_up_present = True
+            give_up_dataset(self._engine)
+            self._engine.replication.give_up_position(wall_clock_ms())
             await self._load_what_is_there()
             self._finish()
             forget_sync_file(self._engine.configuration, self._file.fileno(), self._path)

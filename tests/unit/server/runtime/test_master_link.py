@@ -192,24 +192,31 @@ async def test_a_master_again_while_a_snapshot_arrives_keeps_its_data() -> None:
 
 
 CORRUPT = snapshot({b"a": b"1"})[:-9] + b"\x00" * 9
-UNKNOWN_TYPE = snapshot({b"a": b"1"}).replace(b"\x00\x01a\xc0\x01", b"\x06\x01a\xc0\x01")
+UNKNOWN_TYPE = snapshot({b"a": b"1"})[:-8].replace(b"\x00\x01a\xc0", b"\x06\x01a\xc0") + b"\x00" * 8
+
+
+#: No snapshots, which is seen before they are loaded; and such as are found out when they are.
+DAMAGED = {
+    "garbage": b"not a snapshot at all",
+    "cut checksum": CORRUPT,
+    "short": snapshot({b"a": b"1"})[:-20],
+}
+UNUSABLE = {
+    "type": UNKNOWN_TYPE,
+    "database": snapshot({b"a": b"1"}, database=99),
+    "stream database": snapshot({}, Aux(b"repl-stream-db", b"99")),
+}
 
 
 @pytest.mark.parametrize(
-    "data",
-    [
-        b"not a snapshot at all",
-        CORRUPT,
-        UNKNOWN_TYPE,
-        snapshot({b"a": b"1"}, database=99),
-        snapshot({}, Aux(b"repl-stream-db", b"99")),
-        snapshot({b"a": b"1"})[:-20],
-    ],
-    ids=["garbage", "cut checksum", "type", "database", "stream database", "short"],
+    ("mode", "data"),
+    [("disabled", data) for data in DAMAGED.values()]
+    + [("swapdb", data) for data in (DAMAGED | UNUSABLE).values()],
+    ids=[*DAMAGED, *(f"swapdb: {name}" for name in DAMAGED | UNUSABLE)],
 )
-async def test_a_snapshot_that_cannot_be_used_costs_nothing(data: bytes) -> None:
+async def test_a_snapshot_that_cannot_be_used_costs_nothing(mode: str, data: bytes) -> None:
     """The old data stay, readable, and INFO says why the link is down."""
-    async with serving() as server, listening() as (port, accept):
+    async with serving(f"repl-diskless-load {mode}") as server, listening() as (port, accept):
         server.write("own", "kept")
         follow(server, port)
         peer = await accept()
@@ -221,6 +228,42 @@ async def test_a_snapshot_that_cannot_be_used_costs_nothing(data: bytes) -> None
         assert server.values() == {b"own": b"kept"}
         assert not server.replication.is_link_up
         await peer.close()
+
+
+class RecordingAppendOnlyFile:
+    """Counts how often it was to begin anew; nothing else is asked of it here."""
+
+    restarts = 0
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+
+@pytest.mark.parametrize("data", UNUSABLE.values(), ids=UNUSABLE)
+async def test_the_old_data_make_room_for_a_snapshot_that_came_whole(data: bytes) -> None:
+    """There need not be room for two. What then cannot be used leaves nothing to go on from, in
+    memory, in the append-only file, and for replicas of our own.
+    """
+    async with serving("appendonly yes") as server, listening() as (port, accept):
+        file = RecordingAppendOnlyFile()
+        server.engine.aof.port = file  # type: ignore[assignment]  # the rest is not asked for
+        follow(server, port)
+        first = await link(server, accept, {b"old": b"1"})
+        own = await Peer.connect(server.port)
+        await own.synchronise()
+        await first.close()
+        again = await accept()
+        await shake_hands(again)
+        await give_snapshot(again, data, 200)
+
+        assert await again.is_closed()
+        await wait_until_async(lambda: bool(server.replication.last_link_error))
+        assert server.values() == {}
+        assert file.restarts == 2
+        assert server.replication.position is None
+        assert await own.is_closed()
+        await own.close()
+        await again.close()
 
 
 async def test_an_unknown_command_ends_the_link_and_its_position() -> None:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .checkers import CounterVerdict, Outage, SetVerdict
+from .history import Operation
 from .lab import LabPlan
 from .observation import SentinelEvent
 from .scenarios.scenario import Scenario
@@ -94,6 +95,7 @@ class Report:
     writer_count: int
     version: str
     findings: Findings
+    budget: Budget
     criteria: Sequence[Criterion]
     #: Where configuration, logs and the history were kept, or None if they were not.
     kept_in: str | None = None
@@ -177,18 +179,23 @@ def _judge_loss(findings: Findings, budget: Budget) -> Criterion:
         return Criterion(
             name=name, demanded=demanded, found="the data could not be read", passed=False
         )
-    window_start_ns = findings.fault_ns - (window_ms or 0) * NS_PER_MS
-    outside = [
-        operation
-        for operation in findings.writes.lost
-        if window_ms is None
-        or operation.invoked_ns > findings.fault_ns
-        or (operation.completed_ns or 0) < window_start_ns
-    ]
+    outside = lost_beyond(findings, findings.writes, window_ms)
     found = f"{len(findings.writes.lost)} of {findings.writes.acknowledged} lost"
     if outside:
         found += f", {len(outside)} of them outside, such as {outside[0].key}"
     return Criterion(name=name, demanded=demanded, found=found, passed=not outside)
+
+
+def lost_beyond(findings: Findings, writes: SetVerdict, window_ms: int | None) -> list[Operation]:
+    """Return the lost writes that are not of the last `window_ms` before the fault; None: all."""
+    window_start_ns = findings.fault_ns - (window_ms or 0) * NS_PER_MS
+    return [
+        operation
+        for operation in writes.lost
+        if window_ms is None
+        or operation.invoked_ns > findings.fault_ns
+        or (operation.completed_ns or 0) < window_start_ns
+    ]
 
 
 def _judge_values(findings: Findings) -> Criterion:

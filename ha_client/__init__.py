@@ -8,6 +8,7 @@ See docs/client.md.
 
 from __future__ import annotations
 
+from .core.follower import Leaving
 from .errors import (
     ClientClosed,
     FailoverClientError,
@@ -16,13 +17,15 @@ from .errors import (
     UnsupportedCommand,
     WriteUncertain,
 )
-from .runtime.client import ClientStatistics, FailoverClient
+from .runtime.client import ClientStatistics, FailoverClient, RetryReason
 from .runtime.pipeline import Pipeline
 
 __all__ = [
     "FailoverClient",
     "Pipeline",
     "ClientStatistics",
+    "Leaving",
+    "RetryReason",
     "FailoverClientError",
     "MasterUnavailable",
     "WriteUncertain",

@@ -227,6 +227,27 @@ VEDETTE: Final = (
         " > 0",
         "Somebody sends a sentinel what is not believed",
     ),
+    _ticket(
+        "VedetteTlsExpiry",
+        "0s",
+        "vedette_tls_certificate_expiry_timestamp_seconds - time() < 14 * 86400",
+        "A certificate expires within 14 days",
+    ),
+    _ticket(
+        "VedettePingSlow",
+        "1m",
+        "histogram_quantile(0.99, sum by (job, instance, kind, le)"
+        " (rate(vedette_ping_rtt_seconds_bucket[5m])))"
+        " > on (job, instance) group_left () min by (job, instance)"
+        " (redis_sentinel_master_setting_down_after_milliseconds) / 4000",
+        "One ping of a hundred takes more than a quarter of down-after",
+    ),
+    _ticket(
+        "VedetteNoWritesTaken",
+        "1m",
+        'vedette_master_writable == 0 and on (job, instance) vedette_node_role{role="master"} == 1',
+        "A node that is master takes no writes",
+    ),
     _ticket("VedetteTargetDown", "1m", "redis_up == 0", "The exporter cannot ask its target"),
     _ticket(
         "VedetteDrillOverdue",
@@ -235,6 +256,12 @@ VEDETTE: Final = (
         "No drill of this name has passed for 30 days",
     ),
     _ticket("VedetteDrillFailed", "0s", "vedette_drill_last_result == 0", "The last drill failed"),
+    _ticket(
+        "VedetteDrillLostWrites",
+        "0s",
+        "vedette_drill_lost_writes_beyond_budget > 0",
+        "The last drill lost more acknowledged writes than its budget allows",
+    ),
 )
 
 _SENTINELS_AGREE: Final = "count by (master_name, master_address) (redis_sentinel_master_status)"

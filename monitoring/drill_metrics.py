@@ -6,7 +6,7 @@ so a failure leaves the time of the last pass standing. Pure: text in, text out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,8 +30,44 @@ OUTAGE: Final = _spec(
     "write_outage_seconds", "The longest that a writer was without an acknowledgement"
 )
 LOST: Final = _spec("lost_acknowledged_writes", "Acknowledged writes that were lost")
+BEYOND: Final = _spec(
+    "lost_writes_beyond_budget", "Acknowledged writes that were lost and must not have been"
+)
+DUPLICATES: Final = _spec(
+    "duplicate_applies", "Increments beyond all that were asked for, each applied twice"
+)
+STALE: Final = _spec(
+    "stale_read_seconds_max", "By how much the oldest answer to a read was out of date"
+)
+SPLIT_BRAIN: Final = _spec(
+    "split_brain_seconds", "For how long more than one node took writes, all times together"
+)
+RESYNCS: Final = Spec(
+    "vedette_drill_resyncs",
+    Kind.GAUGE,
+    "Synchronisations that the new master served",
+    ("drill", "kind"),
+)
+INFO: Final = Spec(
+    "vedette_drill_info",
+    Kind.GAUGE,
+    "Always 1; what the last run was made with",
+    ("drill", "seed", "version"),
+)
 
-SPECS: Final = (RESULT, LAST_RUN, LAST_PASS, OUTAGE, LOST)
+SPECS: Final = (
+    RESULT,
+    LAST_RUN,
+    LAST_PASS,
+    OUTAGE,
+    LOST,
+    BEYOND,
+    DUPLICATES,
+    STALE,
+    SPLIT_BRAIN,
+    RESYNCS,
+    INFO,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +80,15 @@ class DrillOutcome:
     ended_s: float
     outage_s: float | None
     lost_writes: int | None
+    #: Those of them that the drill does not allow to be lost.
+    beyond_budget: int | None
+    duplicates: int | None
+    stale_read_s: float | None
+    split_brain_s: float | None
+    #: By kind, `full` or `partial`.
+    resyncs: Mapping[str, int]
+    seed: int
+    version: str
 
 
 def merge_outcome(text: str, outcome: DrillOutcome) -> str:
@@ -58,17 +103,26 @@ def merge_outcome(text: str, outcome: DrillOutcome) -> str:
         spec = specs.get(family.name)
         for sample in family.samples if spec is not None else ():
             assert spec is not None
-            drill = sample.labels.get("drill", "")
-            if drill != outcome.drill or spec is LAST_PASS:
-                families.add(spec, sample.value, drill)
+            labels = [sample.labels.get(name, "") for name in spec.labels]
+            if labels[0] != outcome.drill or spec is LAST_PASS:
+                families.add(spec, sample.value, *labels)
     families.add(RESULT, float(outcome.passed), outcome.drill)
     families.add(LAST_RUN, outcome.ended_s, outcome.drill)
     if outcome.passed:
         families.add(LAST_PASS, outcome.ended_s, outcome.drill)
-    if outcome.outage_s is not None:
-        families.add(OUTAGE, outcome.outage_s, outcome.drill)
-    if outcome.lost_writes is not None:
-        families.add(LOST, outcome.lost_writes, outcome.drill)
+    for measured, value in (
+        (OUTAGE, outcome.outage_s),
+        (LOST, outcome.lost_writes),
+        (BEYOND, outcome.beyond_budget),
+        (DUPLICATES, outcome.duplicates),
+        (STALE, outcome.stale_read_s),
+        (SPLIT_BRAIN, outcome.split_brain_s),
+    ):
+        if value is not None:
+            families.add(measured, value, outcome.drill)
+    for kind, count in outcome.resyncs.items():
+        families.add(RESYNCS, count, outcome.drill, kind)
+    families.add(INFO, 1, outcome.drill, str(outcome.seed), outcome.version)
     return generate_latest(_Collected(families)).decode()
 
 

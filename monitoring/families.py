@@ -10,13 +10,16 @@ exposes without `_total` are UNTYPED: the library would append the suffix to a c
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from prometheus_client.metrics_core import Metric
+
+from vedette.histogram import Histogram
+
+__all__ = ["Families", "Histogram", "Kind", "Spec"]
 
 _TOTAL: Final = "_total"
 
@@ -47,34 +50,6 @@ class Spec:
     def family_name(self) -> str:
         """The name as prometheus_client wants it."""
         return self.name.removesuffix(_TOTAL) if self.kind is Kind.COUNTER else self.name
-
-
-class Histogram:
-    """Counts of observations by upper bound. `bounds` rise; the last bucket (+Inf) is implied."""
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        assert list(bounds) == sorted(set(bounds))
-        self.bounds = bounds
-        #: One count for each bound and one for what is above them all; not cumulative.
-        self.counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
-
-    def observe(self, value: float) -> None:
-        """Count one observation; a value on a bound belongs to that bound."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
-
-    @property
-    def count(self) -> int:
-        """How many observations there were."""
-        return sum(self.counts)
-
-    def cumulative(self) -> Iterator[tuple[str, int]]:
-        """Yield each bucket's `le` and its count, in order, ending with +Inf."""
-        total = 0
-        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
-            total += count
-            yield bound, total
 
 
 class Families:

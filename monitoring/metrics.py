@@ -1,8 +1,7 @@
 """The metrics of our programs and of others: what is called for every scrape.
 
 Pure and quick: all arguments are at hand in memory, and nothing is kept from one scrape to the
-next but what a `FailoverLog` counts. `ALL_SPECS` is every metric there is; docs/metrics.md lists
-them, and a test compares.
+next but what the meters and a `FailoverLog` count.
 """
 
 from __future__ import annotations
@@ -12,19 +11,9 @@ from typing import Final
 
 from prometheus_client.metrics_core import Metric
 
-from . import (
-    drill_metrics,
-    failovers,
-    native,
-    node_families,
-    scrapes,
-    sentinel_detail,
-    sentinel_families,
-    sentinel_meter,
-    server_meter,
-)
+from . import native, node_families, sentinel_detail, sentinel_families
 from .failovers import FailoverLog
-from .families import Families, Spec
+from .families import Families
 from .info_table import CONFIG_ROWS
 from .replies import Answers
 from .sentinel_detail import MasterDetailView
@@ -33,7 +22,6 @@ from .sentinel_meter import SentinelMeter
 from .server_meter import ServerMeter, StreamView
 
 __all__ = [
-    "ALL_SPECS",
     "DIRECTIVES",
     "FailoverLog",
     "SentinelMeter",
@@ -42,18 +30,6 @@ __all__ = [
     "sentinel_metrics",
     "server_metrics",
 ]
-
-ALL_SPECS: Final[tuple[Spec, ...]] = (
-    *node_families.SPECS,
-    *native.SPECS,
-    *server_meter.SPECS,
-    *sentinel_families.SPECS,
-    *sentinel_detail.SPECS,
-    *sentinel_meter.SPECS,
-    *failovers.SPECS,
-    *scrapes.SPECS,
-    *drill_metrics.SPECS,
-)
 
 #: The directives that `server_metrics` has a use for.
 DIRECTIVES: Final = (*(row.field for row in CONFIG_ROWS), "databases")
@@ -66,16 +42,19 @@ def server_metrics(
     monotonic_s: float,
     meter: ServerMeter,
     stream: StreamView,
+    certificates: Mapping[str, float],
     config: Mapping[str, str] | None = None,
 ) -> Iterable[Metric]:
     """Return a server's metrics from all sections of its INFO.
 
     `config` holds `DIRECTIVES` by name, as CONFIG GET shows them; `now_s` is Unix time,
-    `monotonic_s` that of the clock by which `meter` was told of the stream.
+    `monotonic_s` that of the clock by which `meter` was told of the stream; `certificates` when
+    which expires.
     """
     families = Families()
     node_families.add_node(families, info, now_s=now_s, config=config)
     native.add_native(families, info)
+    native.add_certificates(families, certificates)
     meter.add_to(families, stream, monotonic_s)
     return families.metrics()
 
@@ -88,6 +67,7 @@ def sentinel_metrics(
     monotonic_s: float,
     detail: Sequence[MasterDetailView],
     meter: SentinelMeter,
+    certificates: Mapping[str, float],
 ) -> Iterable[Metric]:
     """Return a sentinel's metrics; `detail` is its masters once more.
 
@@ -96,6 +76,7 @@ def sentinel_metrics(
     families = Families()
     node_families.add_node(families, sentinel.info, now_s=now_s)
     native.add_native(families, sentinel.info)
+    native.add_certificates(families, certificates)
     sentinel_families.add_masters(families, sentinel.masters)
     sentinel_families.add_own(families, sentinel)
     sentinel_detail.add_detail(families, detail, now_s)

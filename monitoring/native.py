@@ -1,6 +1,7 @@
 """What a node's INFO says and redis_exporter does not expose: the metrics with our own prefix.
 
-Derived from INFO alone, so the exporter gives them for any server; only what has data is exposed.
+All but certificates is derived from INFO alone, so the exporter gives it for any server; only what
+has data is exposed.
 """
 
 from __future__ import annotations
@@ -49,8 +50,16 @@ REJECTED: Final = Spec(
     ("reason",),
 )
 
+CERTIFICATES: Final = Spec(
+    "vedette_tls_certificate_expiry_timestamp_seconds",
+    _G,
+    "When the certificates in use expire, Unix time: the process' own, its authority's",
+    ("certificate",),
+)
+
 SPECS: Final = (
     BUILD_INFO,
+    CERTIFICATES,
     NODE_ROLE,
     REPLICA_LAG,
     UNREPLICATED,
@@ -92,6 +101,12 @@ def add_native(families: Families, info: Mapping[str, str]) -> None:
     _add_lag(families, info)
     if own_role == "replica":
         _add_link(families, info)
+
+
+def add_certificates(families: Families, expiries_s: Mapping[str, float]) -> None:
+    """Add until when certificates are valid, Unix time, by what they are."""
+    for name, expires_s in expiries_s.items():
+        families.add(CERTIFICATES, expires_s, name)
 
 
 def _add_rejections(families: Families, info: Mapping[str, str]) -> None:

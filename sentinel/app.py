@@ -288,6 +288,7 @@ class _Sentinel:
             monotonic_s=self.driver.now_ms() / 1000,
             detail=state.masters,
             meter=self.driver.meter,
+            certificates=self._tls.expiries_s,
         )
 
     def _note_event(self, action: Publish) -> None:

@@ -229,6 +229,7 @@ class _Server:
             config={name: str(self._configuration.settings[name]) for name in DIRECTIVES},
             meter=self.engine.meter,
             stream=self._stream_view(),
+            certificates=self._tls.expiries_s,
             monotonic_s=trio.current_time(),
         )
 

@@ -15,7 +15,7 @@ import trio
 from rich.console import Console
 
 from drills.lab import PlanError, PortBases, Topology
-from drills.report import Report, render_report, to_json
+from drills.report import Report, lost_beyond, render_report, to_json
 from drills.runtime.display import DrillDisplay
 from drills.runtime.lab import LabError
 from drills.runtime.runner import DrillError, DrillSettings, run_drill
@@ -154,13 +154,23 @@ async def _run_until_stopped(
 def _write_metrics(report: Report, path: Path) -> None:
     """Put the outcome into a file that may have those of other drills."""
     findings = report.findings
+    writes = findings.writes
     outage_ms = findings.outage.max_ms
     outcome = DrillOutcome(
         drill=report.scenario.name,
         passed=report.passed,
         ended_s=time.time(),
         outage_s=None if outage_ms is None else outage_ms / 1000,
-        lost_writes=None if findings.writes is None else len(findings.writes.lost),
+        lost_writes=None if writes is None else len(writes.lost),
+        beyond_budget=None
+        if writes is None
+        else len(lost_beyond(findings, writes, report.budget.loss_window_ms)),
+        duplicates=None if findings.counter is None else findings.counter.excess,
+        stale_read_s=None,
+        split_brain_s=None,
+        resyncs={"full": findings.sync_full, "partial": findings.sync_partial},
+        seed=report.seed,
+        version=report.version,
     )
     try:
         before = path.read_text() if path.exists() else ""

@@ -96,6 +96,7 @@ async def run_drill(
         writer_count=settings.writer_count,
         version=vedette.__version__,
         findings=findings,
+        budget=settings.budget,
         criteria=judge(findings, settings.budget),
         kept_in=str(directory) if keeps else None,
     )

@@ -69,11 +69,15 @@ class LinkVerified:
 
 @dataclass(frozen=True, slots=True)
 class LinkFailed:
-    """The connection could not be made, was refused by ROLE, or broke later."""
+    """The connection could not be made, was refused by ROLE, or broke later.
+
+    `is_timeout`: it broke because the master owed replies and was silent.
+    """
 
     now_ms: int
     generation: int
     reason: str
+    is_timeout: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,16 @@ MAX_SENTINELS: Final = 32
 SETTLED_AFTER_MS: Final = 1000
 
 
+class Leaving(enum.Enum):
+    """Why a master that was in use was left."""
+
+    CLOSED = "closed"
+    TIMEOUT = "timeout"
+    REFUSED = "refused"  # it answered as a replica, or as not ready
+    SWITCH_EVENT = "switch_event"
+    POLL = "poll"  # a sentinel that was asked named another
+
+
 class State(enum.Enum):
     """See the module."""
 
@@ -116,6 +126,12 @@ class Follower:
         self.generation = 0
         #: How often another node took over after the first one was found.
         self.failover_count = 0
+        #: How often a master in use was left, by why.
+        self.leavings: Counter[Leaving] = Counter()
+        #: Claims of an epoch below the highest, which were not believed.
+        self.stale_claim_count = 0
+        #: When a sentinel last told of the master; None before.
+        self.answered_ms: int | None = None
         self._timing = timing
         self._random = random
         #: Watched sentinels, and when each is to be asked next.
@@ -179,8 +195,9 @@ class Follower:
                 self._ask_anew(now_ms, sentinel)
             case LinkVerified(now_ms, generation):
                 self._on_verified(now_ms, generation)
-            case LinkFailed(now_ms, generation, reason):
-                self._on_link_failed(now_ms, generation, reason)
+            case LinkFailed(now_ms, generation, reason, is_timeout):
+                why = Leaving.TIMEOUT if is_timeout else Leaving.CLOSED
+                self._on_link_failed(now_ms, generation, reason, why)
             case MasterDoubted(now_ms, generation, reason):
                 self._on_doubt(now_ms, generation, reason)
             case _:
@@ -218,6 +235,9 @@ class Follower:
             self._end_round_if_decided(now_ms)
             return  # it turned out to be one that is watched under another address
         claim = answer.claim
+        if claim is not None:
+            self.answered_ms = now_ms
+            self.stale_claim_count += claim.epoch < self.highest_epoch
         if claim is None:
             self._sentinel_failure = f"sentinel {sentinel} does not know this master's name"
         elif -1 < self.highest_epoch < claim.epoch:
@@ -337,6 +357,7 @@ class Follower:
         if self.master is not None and not is_same_node:
             self.failover_count += 1
         if self.state is not State.SEEKING:
+            self._note_leaving(Leaving.POLL)
             self._actions.append(Close(self.generation, reason))
         self._round_ends_ms = self._retry_at_ms = self._left = None
         self.master = claim
@@ -355,6 +376,7 @@ class Follower:
         is_ours = self.master is not None and self.master.address == old != new
         if is_ours and self.state is not State.SEEKING:
             self._left = self.master
+            self._note_leaving(Leaving.SWITCH_EVENT)
             self._actions.append(Close(self.generation, f"{new} became master"))
             self._become_seeking(now_ms, f"{old} is no longer master")
 
@@ -367,14 +389,20 @@ class Follower:
         self._verified_at_ms = now_ms
         self._actions.append(Use(generation, self.master.address, self.master.epoch))
 
-    def _on_link_failed(self, now_ms: int, generation: int, reason: str) -> None:
+    def _note_leaving(self, why: Leaving) -> None:
+        if self.state is State.FOLLOWING:
+            self.leavings[why] += 1
+
+    def _on_link_failed(self, now_ms: int, generation: int, reason: str, why: Leaving) -> None:
         if generation != self.generation or self.state is State.SEEKING:
             return
+        self._note_leaving(why)
         self._leave(now_ms, reason)
 
     def _on_doubt(self, now_ms: int, generation: int, reason: str) -> None:
         if generation != self.generation or self.state is not State.FOLLOWING:
             return
+        self._note_leaving(Leaving.REFUSED)
         self._actions.append(Retire(generation, reason))
         self._leave(now_ms, reason)
 

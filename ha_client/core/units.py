@@ -71,8 +71,8 @@ class Taken:
 
     #: Why the node is no master, if one of the replies told so.
     refusal: str | None
-    #: Units that are to be sent (again).
-    unsettled_count: int
+    #: Units that are to be sent (again), by index.
+    unsettled: Sequence[int]
     #: Units that were sent, may not be repeated, and have no reply. They count as settled.
     uncertain: Sequence[int]
     #: Writes that were sent without a reply and are to be repeated: should no repetition get a
@@ -133,6 +133,4 @@ class Batch:
                 if verdict is Verdict.AGAIN and was_sent and unit.kind is not Kind.READ:
                     pending.append(index)
         self._remaining = unsettled
-        return Taken(
-            refusal=refusal, unsettled_count=len(unsettled), uncertain=uncertain, pending=pending
-        )
+        return Taken(refusal=refusal, unsettled=unsettled, uncertain=uncertain, pending=pending)

@@ -10,30 +10,47 @@ Nothing here decides: which node is master is `core.follower`'s, what may be rep
 
 from __future__ import annotations
 
+import enum
 import random
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import trio
 
+from vedette.histogram import Histogram
 from vedette.resp.exchange import Argument, Received, encode_argument
 from vedette.runtime.background import open_background_nursery
 from vedette.runtime.connection import ConnectionLost
 from vedette.types import Address
 
 from ..commands import CommandMethods
-from ..core.follower import Follower, Timing
+from ..core.follower import Follower, Leaving, Timing
 from ..core.kinds import Kind, kind_of, reason_not_to_share
-from ..core.units import Argv, Batch, Unit
+from ..core.units import Argv, Batch, Taken, Unit
 from ..errors import ClientClosed, MasterUnavailable, UnsupportedCommand, WriteUncertain
 from .link import LinkOptions, MasterLink
 from .pipeline import Commands, Pipeline
 from .tracker import MasterTracker
 from .watcher import WatchOptions
+
+
+class RetryReason(enum.Enum):
+    """Why a command is sent again."""
+
+    NOT_SENT = "not_sent"
+    NO_REPLY = "no_reply"
+    REFUSED = "refused"  # by a node that is no master, or not ready
+
+
+#: Bounds of `ClientStatistics.outages`, in seconds.
+OUTAGE_BOUNDS_S: Final = (
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +71,18 @@ class ClientStatistics:
     reconnects: int
     #: Commands that were sent, or were about to be, and had to be sent (again) to the next master.
     retries: int
+    #: The same by why, and by whether they may be executed twice without harm.
+    retries_by_reason: Mapping[tuple[RetryReason, bool], int]
+    #: How often a master in use was left, by why.
+    leavings: Mapping[Leaving, int]
+    #: What sentinels claimed that was older than what is known, and so was not believed.
+    stale_claims: int
+    #: Since a sentinel last told of the master; None before the first answer.
+    topology_age_s: float | None
+    #: How long commands found no master, from one master to the next.
+    outages: Histogram
+    #: Commands that are on their way to the master, or wait to be sent.
+    pending: int
     #: Commands that ended in `WriteUncertain`.
     uncertain_writes: int
     #: Commands that ended in `MasterUnavailable`.
@@ -141,7 +170,11 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         )
         self._tracker: MasterTracker | None = None
         self._lifetime: AbstractAsyncContextManager[None] | None = None
-        self._retries = 0
+        self._retries: Counter[tuple[RetryReason, bool]] = Counter()
+        self._outages = Histogram(OUTAGE_BOUNDS_S)
+        #: When the first of the commands was begun that found no master, or lost the one they had,
+        #: and which connection that was; None while all is well.
+        self._trouble: tuple[float, int] | None = None
         self._uncertain_writes = 0
         self._unavailable = 0
 
@@ -253,6 +286,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
     def statistics(self) -> ClientStatistics:
         """Return what the client has been through."""
         tracker, follower = self._following, self._follower
+        connection = tracker.link.connection if tracker.link is not None else None
         return ClientStatistics(
             master=tracker.link.address if tracker.link is not None else None,
             epoch=follower.highest_epoch,
@@ -261,7 +295,13 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             sentinels_connected=tracker.connected_sentinel_count,
             failovers=follower.failover_count,
             reconnects=max(0, tracker.verified_count - 1),
-            retries=self._retries,
+            retries=self._retries.total(),
+            retries_by_reason=dict(self._retries),
+            leavings=dict(follower.leavings),
+            stale_claims=follower.stale_claim_count,
+            topology_age_s=_age_s(follower.answered_ms),
+            outages=self._outages.copy(),
+            pending=0 if connection is None else connection.pending_count,
             uncertain_writes=self._uncertain_writes,
             unavailable=self._unavailable,
         )
@@ -295,6 +335,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             link = tracker.link
             try:
                 if link is None:
+                    self._note_trouble(started, tracker.verified_count)
                     with trio.move_on_at(deadline):
                         link = await tracker.wait_link()
             except ClientClosed as error:
@@ -306,7 +347,11 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
                 break
             replies, lost = await _send(link, batch.argvs(), deadline)
             taken = batch.take(replies, was_sent=lost is None or lost.was_sent)
-            self._retries += taken.unsettled_count
+            if taken.unsettled or taken.uncertain:
+                self._note_trouble(started, tracker.verified_count)
+                self._note_retries(units, taken, lost)
+            elif self._trouble is not None:
+                self._end_trouble(tracker.verified_count)
             if taken.refusal is not None:
                 tracker.doubt(link, taken.refusal)
             elif lost is not None:
@@ -319,6 +364,34 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         self._uncertain_writes += sum(isinstance(it, WriteUncertain) for it in batch.results)
         return batch.results
 
+    def _note_trouble(self, started_s: float, count: int) -> None:
+        """A command begun at `started_s` has no master, after `count` connections to masters."""
+        if self._trouble is None:
+            self._trouble = started_s, count
+        else:
+            since_s, first = self._trouble
+            self._trouble = min(since_s, started_s), first
+
+    def _end_trouble(self, count: int) -> None:
+        """Commands are answered again: over another connection, or it was nothing."""
+        assert self._trouble is not None
+        since_s, first = self._trouble
+        self._trouble = None
+        if count > first > 0:
+            self._outages.observe(trio.current_time() - since_s)
+
+    def _note_retries(
+        self, units: Sequence[Unit], taken: Taken, lost: ConnectionLost | None
+    ) -> None:
+        if taken.refusal is not None:
+            reason = RetryReason.REFUSED
+        elif lost is not None and not lost.was_sent:
+            reason = RetryReason.NOT_SENT
+        else:
+            reason = RetryReason.NO_REPLY
+        for index in taken.unsettled:
+            self._retries[reason, units[index].may_repeat] += 1
+
     def _give_up(self, batch: Batch, doubts: Mapping[int, Exception], elapsed_s: float) -> None:
         """Let everything that is left end in an error: the deadline has passed."""
         reason = self._follower.last_failure or "the master did not reply in time"
@@ -328,6 +401,10 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             else:
                 self._unavailable += 1
                 batch.results[index] = MasterUnavailable(batch.units[index].name, reason, elapsed_s)
+
+
+def _age_s(at_ms: int | None) -> float | None:
+    return None if at_ms is None else trio.current_time() - at_ms / 1000
 
 
 def _uncertain(

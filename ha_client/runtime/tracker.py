@@ -194,7 +194,10 @@ class MasterTracker:
     def _on_failed(self, generation: int, reason: str) -> None:
         if self.link is not None and self.link.generation == generation:
             self.drop(self.link)
-        self._report(LinkFailed(_now_ms(), generation, reason))
+        connection = None if self._latest is None else self._latest.connection
+        lost = None if connection is None else connection.error
+        is_timeout = lost is not None and lost.is_timeout
+        self._report(LinkFailed(_now_ms(), generation, reason, is_timeout))
 
 
 def _now_ms() -> int:

@@ -78,17 +78,25 @@ class ConnectionLost(VedetteError):
     """The connection broke or was closed before the reply came.
 
     If `was_sent` is false the server has not seen the command. Else it may have executed it or not.
-    `replies` are those which came to the first commands of an `execute_many`.
+    `replies` are those which came to the first commands of an `execute_many`. `is_timeout`: the
+    other side owed replies and was silent for too long.
     """
 
     def __init__(
-        self, address: Address, reason: str, *, was_sent: bool, replies: Sequence[Received] = ()
+        self,
+        address: Address,
+        reason: str,
+        *,
+        was_sent: bool,
+        replies: Sequence[Received] = (),
+        is_timeout: bool = False,
     ) -> None:
         super().__init__(f"connection to {address} lost: {reason}")
         self.address = address
         self.reason = reason
         self.was_sent = was_sent
         self.replies = tuple(replies)
+        self.is_timeout = is_timeout
 
 
 class ServeOptions(TypedDict, total=False):
@@ -148,6 +156,11 @@ class Connection:
         self._closed = trio.Event()
         #: When the server last gave a sign of life, or was first asked for one.
         self._silent_since = trio.current_time()
+
+    @property
+    def pending_count(self) -> int:
+        """Commands that wait to be sent or for their reply."""
+        return self._load
 
     @property
     def protocol(self) -> int:
@@ -314,7 +327,7 @@ class Connection:
             silent_s = trio.current_time() - self._silent_since
             if self._exchange.pending_count:
                 if silent_s >= reply_timeout_s:
-                    self._break(f"no reply for {silent_s:.1f} s", None)
+                    self._break(f"no reply for {silent_s:.1f} s", None, is_timeout=True)
                     return
             elif (
                 self._ping_interval_s is not None
@@ -323,11 +336,11 @@ class Connection:
             ):
                 self._enqueue(_Request([[b"PING"]], None))
 
-    def _break(self, reason: str, cause: BaseException | None) -> None:
+    def _break(self, reason: str, cause: BaseException | None, *, is_timeout: bool = False) -> None:
         """Become broken, once: tell everybody who waits, and stop the tasks."""
         if self.error is not None:
             return
-        self.error = ConnectionLost(self.address, reason, was_sent=True)
+        self.error = ConnectionLost(self.address, reason, was_sent=True, is_timeout=is_timeout)
         self.error.__cause__ = cause
         waiting = [*dict.fromkeys(self._exchange.take_pending()), *self._outbox]
         self._outbox.clear()
@@ -344,7 +357,13 @@ class Connection:
     def _lost(self, *, was_sent: bool, replies: Sequence[Received] = ()) -> ConnectionLost:
         """Return a fresh error for one waiting task: tracebacks are not to be shared."""
         assert self.error is not None
-        lost = ConnectionLost(self.address, self.error.reason, was_sent=was_sent, replies=replies)
+        lost = ConnectionLost(
+            self.address,
+            self.error.reason,
+            was_sent=was_sent,
+            replies=replies,
+            is_timeout=self.error.is_timeout,
+        )
         lost.__cause__ = self.error.__cause__
         return lost
 

@@ -17,6 +17,7 @@ from typing import Final
 
 import trio
 
+from ..certificates import expiry_s
 from ..conf.tls import TlsSettings
 from ..errors import VedetteError
 
@@ -83,6 +84,9 @@ class TlsContexts:
         self._connects = connects
         self._server: ssl.SSLContext | None = None
         self._client: ssl.SSLContext | None = None
+        #: When the first certificate of each file in use expires, Unix time: `own` (by which this
+        #: process is known), `client` (where that is another when it connects), `authority`.
+        self.expiries_s: dict[str, float] = {}
         self.renew()
 
     def renew(self) -> None:
@@ -91,6 +95,7 @@ class TlsContexts:
         server = server_context(settings) if self._listens() else None
         client = client_context(settings) if self._connects() else None
         self._server, self._client = server, client
+        self.expiries_s = _expiries_s(settings) if server or client else {}
 
     def for_server(self) -> ssl.SSLContext:
         """Return the context for an accepted connection."""
@@ -100,6 +105,26 @@ class TlsContexts:
     def for_client(self) -> ssl.SSLContext | None:
         """Return the context for an outgoing connection; None: it is to be a plain one."""
         return self._client
+
+
+def _expiries_s(settings: TlsSettings) -> dict[str, float]:
+    files = {
+        "own": settings.cert_file,
+        "client": settings.client_cert_file,
+        "authority": settings.ca_cert_file,
+    }
+    found: dict[str, float] = {}
+    for name, path in files.items():
+        if not path:
+            continue
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                expires_s = expiry_s(file.read())
+        except (OSError, ValueError):
+            continue  # OpenSSL could use it, which is what counts; only its end stays unknown
+        if expires_s is not None:
+            found[name] = expires_s
+    return found
 
 
 def server_context(settings: TlsSettings) -> ssl.SSLContext:

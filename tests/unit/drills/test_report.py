@@ -173,6 +173,7 @@ def make_report(findings: Findings = GOOD) -> Report:
         seed=7,
         writer_count=2,
         version="0.1.0",
+        budget=BUDGET,
         findings=findings,
         criteria=judge(findings, BUDGET),
     )

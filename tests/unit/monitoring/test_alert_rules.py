@@ -13,7 +13,7 @@ import pytest
 
 import monitoring.alert_rules
 from monitoring.alert_rules import PACKS, Alert, render_pack
-from monitoring.metrics import ALL_SPECS
+from monitoring.catalogue import ALL_SPECS
 from tests.support.documents import ROOT
 from tests.support.redis import SKIP_PREFIX
 
@@ -40,6 +40,9 @@ ODOWN = {"scope": "objective"}
 
 #: For each alert: when it fires, and when it only just does not.
 TOOK = "vedette_failover_duration_seconds_bucket"
+ENDS, DAY_S = "vedette_tls_certificate_expiry_timestamp_seconds", 86_400
+PING = "vedette_ping_rtt_seconds_bucket"
+DOWN_AFTER = "redis_sentinel_master_setting_down_after_milliseconds"
 LATE = "vedette_drill_last_pass_timestamp_seconds"
 CASES: dict[str, tuple[Case, Case]] = {
     "VedetteMasterDown": (
@@ -231,6 +234,45 @@ CASES: dict[str, tuple[Case, Case]] = {
             [{**NODE, "kind": "hello"}],
         ),
         (of("vedette_refused_inputs_total", "0x8 1 1", kind="stale", **NODE), []),
+    ),
+    "VedetteTlsExpiry": (
+        (
+            of(ENDS, f"{13 * DAY_S}x10", certificate="own", **NODE),
+            [{"certificate": "own", **NODE}],
+        ),
+        (of(ENDS, f"{15 * DAY_S}x10", certificate="own", **NODE), []),
+    ),
+    "VedettePingSlow": (
+        (
+            of(PING, "0+1x10", kind="node", le="0.25", **NODE)
+            | of(PING, "0+60x10", kind="node", le="0.5", **NODE)
+            | of(PING, "0+60x10", kind="node", le="+Inf", **NODE)
+            | of(DOWN_AFTER, "1000x10", **NODE, **M),
+            [{"kind": "node", **NODE}],
+        ),
+        (
+            of(PING, "0+1x10", kind="node", le="0.25", **NODE)
+            | of(PING, "0+60x10", kind="node", le="0.5", **NODE)
+            | of(PING, "0+60x10", kind="node", le="+Inf", **NODE)
+            | of(DOWN_AFTER, "5000x10", **NODE, **M),
+            [],
+        ),
+    ),
+    "VedetteNoWritesTaken": (
+        (
+            of("vedette_master_writable", "0x10", **NODE)
+            | of("vedette_node_role", "1x10", role="master", **NODE),
+            [NODE],
+        ),
+        (
+            of("vedette_master_writable", "0x10", **NODE)
+            | of("vedette_node_role", "0x10", role="master", **NODE),
+            [],
+        ),
+    ),
+    "VedetteDrillLostWrites": (
+        (of("vedette_drill_lost_writes_beyond_budget", "1x10", drill="d"), [{"drill": "d"}]),
+        (of("vedette_drill_lost_writes_beyond_budget", "0x10", drill="d"), []),
     ),
     "VedetteTargetDown": (
         (of("redis_up", "0x10", **NODE), [NODE]),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from monitoring.catalogue import ALL_SPECS
 from monitoring.families import Kind
-from monitoring.metrics import ALL_SPECS
 from tests.support.metrics import NOT_EXPOSED, read_samples
 
 #: Counters there, without the suffix that prometheus_client gives every counter.

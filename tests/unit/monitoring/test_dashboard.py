@@ -6,8 +6,8 @@ import json
 import re
 from pathlib import Path
 
+from monitoring.catalogue import ALL_SPECS
 from monitoring.dashboard import PATH, document, expressions, render
-from monitoring.metrics import ALL_SPECS
 from tests.unit.monitoring.test_alert_rules import promtool
 
 #: What Grafana puts in place of its own variables, more or less.

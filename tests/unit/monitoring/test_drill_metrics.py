@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -9,12 +11,25 @@ from monitoring.drill_metrics import DrillOutcome, merge_outcome
 
 
 def outcome(drill: str = "crash", *, passed: bool = True, ended_s: float = 100.0) -> DrillOutcome:
-    return DrillOutcome(drill=drill, passed=passed, ended_s=ended_s, outage_s=1.5, lost_writes=2)
+    return DrillOutcome(
+        drill=drill,
+        passed=passed,
+        ended_s=ended_s,
+        outage_s=1.5,
+        lost_writes=2,
+        beyond_budget=1,
+        duplicates=3,
+        stale_read_s=0.5,
+        split_brain_s=0.25,
+        resyncs={"full": 1, "partial": 2},
+        seed=7,
+        version="1.0",
+    )
 
 
 def samples_of(text: str) -> dict[str, float]:
     return {
-        f"{sample.name}{{{sample.labels['drill']}}}": sample.value
+        f"{sample.name}{{{','.join(sample.labels.values())}}}": sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
@@ -28,6 +43,13 @@ def test_outcome_is_written() -> None:
         "vedette_drill_last_pass_timestamp_seconds{crash}": 100,
         "vedette_drill_write_outage_seconds{crash}": 1.5,
         "vedette_drill_lost_acknowledged_writes{crash}": 2,
+        "vedette_drill_lost_writes_beyond_budget{crash}": 1,
+        "vedette_drill_duplicate_applies{crash}": 3,
+        "vedette_drill_stale_read_seconds_max{crash}": 0.5,
+        "vedette_drill_split_brain_seconds{crash}": 0.25,
+        "vedette_drill_resyncs{crash,full}": 1,
+        "vedette_drill_resyncs{crash,partial}": 2,
+        "vedette_drill_info{crash,7,1.0}": 1,
     }
 
 
@@ -46,11 +68,24 @@ def test_failure_leaves_the_last_pass_and_other_drills_standing() -> None:
 def test_what_was_not_measured_leaves_no_series_of_before() -> None:
     """A number of another run would be taken for this one's."""
     text = merge_outcome("", outcome())
-    blind = DrillOutcome(drill="crash", passed=False, ended_s=200, outage_s=None, lost_writes=None)
-
-    assert not any(
-        "lost" in name or "outage" in name for name in samples_of(merge_outcome(text, blind))
+    blind = replace(
+        outcome(passed=False, ended_s=200),
+        outage_s=None,
+        lost_writes=None,
+        beyond_budget=None,
+        duplicates=None,
+        stale_read_s=None,
+        split_brain_s=None,
+        resyncs={},
+        seed=8,
     )
+
+    assert samples_of(merge_outcome(text, blind)) == {
+        "vedette_drill_last_result{crash}": 0,
+        "vedette_drill_last_run_timestamp_seconds{crash}": 200,
+        "vedette_drill_last_pass_timestamp_seconds{crash}": 100,
+        "vedette_drill_info{crash,8,1.0}": 1,
+    }
 
 
 def test_file_of_something_else_is_not_overwritten() -> None:

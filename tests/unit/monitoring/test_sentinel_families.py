@@ -163,11 +163,13 @@ def test_a_sentinel_tells_of_itself() -> None:
             monotonic_s=0,
             detail=(),
             meter=SentinelMeter(),
+            certificates={"own": 5.0},
         )
         for sample in metric.samples
     }
 
     assert samples["vedette_current_epoch{}"] == 9
+    assert samples["vedette_tls_certificate_expiry_timestamp_seconds{own}"] == 5
     assert samples["vedette_config_conflict{m}"] == 1
     assert samples["vedette_foreign_nodes{m}"] == 2
     assert samples["vedette_tilt_total{stopped}"] == 0

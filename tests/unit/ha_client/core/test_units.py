@@ -18,7 +18,7 @@ def test_batch_is_settled_by_its_replies() -> None:
 
     taken = batch.take([error, b"1"], was_sent=True)
 
-    assert (taken.refusal, taken.unsettled_count, list(taken.uncertain)) == (None, 0, [])
+    assert (taken.refusal, list(taken.unsettled), list(taken.uncertain)) == (None, [], [])
     assert batch.results == [error, b"1"]
     assert not batch.remaining
 

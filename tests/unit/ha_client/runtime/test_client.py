@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 import trio
+from prometheus_client import CollectorRegistry
 
 from ha_client import (
     ClientClosed,
     FailoverClient,
+    Leaving,
     MasterUnavailable,
     ReplyError,
+    RetryReason,
     UnsupportedCommand,
     WriteUncertain,
 )
+from monitoring.client_metrics import ClientCollector
 from tests.support.fake_nodes import FakeMaster, FakeNode, FakeSentinel, opened
 from tests.support.waiting import wait_until_async
 
@@ -499,3 +503,84 @@ async def test_error_of_the_block_leaves_as_itself() -> None:
         with pytest.raises(KeyError):
             async with it.client():
                 raise KeyError("the caller's own")
+
+
+async def test_what_a_client_has_been_through_is_exposed() -> None:
+    """A failover by event: one outage, one leaving, and all else from 0."""
+    collector = ClientCollector()
+    registry = CollectorRegistry()
+    registry.register(collector)
+    async with scene() as it, it.client() as client:
+        with collector.watching("orders", client):
+            await wait_subscribed(it)
+            await client.set("k", "v")
+            before = samples_of(registry)
+            await it.switch()
+            await wait_until_async(lambda: client.statistics().failovers == 1, what="the switch")
+            await client.set("k", "v")
+            samples = samples_of(registry)
+
+    assert before["vedette_client_failover_seconds_count{orders}"] == 0
+    assert samples["vedette_client_failover_seconds_count{orders}"] <= 1
+    assert samples["vedette_client_reresolve_total{orders,switch_event}"] == 1
+    assert samples["vedette_client_reresolve_total{orders,closed}"] == 0
+    assert samples["vedette_client_failovers_total{orders}"] == 1
+    assert samples["vedette_client_has_master{orders}"] == 1
+    assert samples["vedette_client_epoch{orders}"] == 2
+    assert samples["vedette_client_sentinels{orders,connected}"] == 3
+    assert 0 <= samples["vedette_client_topology_age_seconds{orders}"] < 60
+    assert samples_of(registry) == {}
+
+
+async def test_time_without_a_master_is_measured_from_the_first_command_that_lost_it() -> None:
+    """Not from the last that was answered: an idle client misses nothing."""
+    async with scene() as it, it.client(reply_timeout_s=0.2) as client:
+        await client.set("k", "v")
+        it.a.is_hanging = True
+        error = await error_of(lambda: client.incr("n"))
+        assert isinstance(error, WriteUncertain)
+        await wait_until_async(lambda: bool(client.statistics().leavings), what="it to be left")
+        await it.switch()
+        await client.set("k", "v")
+        statistics = client.statistics()
+
+    assert statistics.outages.count == 1
+    assert statistics.outages.sum >= 0.2
+    assert statistics.leavings[Leaving.TIMEOUT] == 1
+    assert statistics.uncertain_writes == 1
+    assert sum(statistics.retries_by_reason.values()) == statistics.retries
+
+
+async def test_refused_commands_are_counted_by_whether_they_could_be_done_twice() -> None:
+    """A replica that was master refuses; the command runs on the next one."""
+    async with scene() as it, it.client() as client:
+        await client.set("k", "v")
+        it.a.write_error = READONLY
+        await it.switch(is_silent=True)
+        await client.incr("n")
+        statistics = client.statistics()
+
+    assert statistics.retries_by_reason[RetryReason.REFUSED, False] >= 1
+    assert statistics.leavings[Leaving.REFUSED] >= 1
+
+
+async def test_claims_of_the_past_are_counted() -> None:
+    """A sentinel that was restored from a backup shows so."""
+    async with scene() as it, it.client() as client:
+        await it.switch(epoch=5)
+        await client.set("k", "v")
+        await wait_subscribed(it)
+        it.sentinels[0].epoch = 1
+        await wait_until_async(
+            lambda: client.statistics().stale_claims > 0, what="the claim of the past"
+        )
+        assert client.statistics().master == it.b.address
+
+
+def samples_of(registry: CollectorRegistry) -> dict[str, float]:
+    return {
+        f"{sample.name}{{{','.join(sample.labels.values())}}}": sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if not sample.name.endswith("_bucket")
+    }

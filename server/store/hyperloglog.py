@@ -12,7 +12,7 @@ algorithms for HyperLogLog sketches", arXiv:1702.01284.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from . import hyperloglog_registers as packed
@@ -105,7 +105,7 @@ def murmur_hash(data: bytes, seed: int = _HASH_SEED) -> int:
     return hashed ^ hashed >> 47
 
 
-def add(data: bytes, elements: Iterable[bytes], *, sparse_max_bytes: int) -> tuple[bytes, int]:
+def add(data: bytes, elements: Sequence[bytes], *, sparse_max_bytes: int) -> tuple[bytes, int]:
     """Return `data` with `elements` added, and how many of them changed it.
 
     A sparse one becomes dense when it would grow beyond `sparse_max_bytes`. The cached count is
@@ -114,24 +114,25 @@ def add(data: bytes, elements: Iterable[bytes], *, sparse_max_bytes: int) -> tup
     Raises:
         CorruptHyperLogLogError: the runs make no sense.
     """
+    if not is_dense(data) and len(elements) == 1:
+        return _add_one(data, elements[0], sparse_max_bytes)
     raises = map(element_register, elements)
     changed_count = 0
     if not is_dense(data):
-        found = data[HEAD_SIZE:]
+        run_list = runs.RunList(data[HEAD_SIZE:])
+        size_max = sparse_max_bytes - HEAD_SIZE
         for register, rank in raises:
-            size_max = sparse_max_bytes - HEAD_SIZE
-            changed = runs.raise_register(found, register, rank, size_max=size_max)
-            if changed is None:
+            is_changed = run_list.raise_register(register, rank, size_max=size_max)
+            if is_changed is None:
                 changed_count += 1
-                dense = bytearray(to_dense(data[:HEAD_SIZE] + found))
+                dense = bytearray(to_dense(data[:HEAD_SIZE] + run_list.to_bytes()))
                 _raise_dense(dense, register, rank)
                 break
-            if changed is not found:
-                changed_count += 1
-                found = changed
+            changed_count += is_changed
         else:
-            data = data[:HEAD_SIZE] + found
-            return (with_stale_count(data) if changed_count else data), changed_count
+            if changed_count:
+                data = with_stale_count(data[:HEAD_SIZE] + run_list.to_bytes())
+            return data, changed_count
     else:
         dense = bytearray(data)
     for register, rank in raises:
@@ -139,6 +140,21 @@ def add(data: bytes, elements: Iterable[bytes], *, sparse_max_bytes: int) -> tup
     if changed_count:
         dense[15] |= _STALE
     return bytes(dense), changed_count
+
+
+def _add_one(data: bytes, element: bytes, sparse_max_bytes: int) -> tuple[bytes, int]:
+    """Do as `add` with one element for a sparse one, whose runs are best left in one piece."""
+    register, rank = element_register(element)
+    before = data[HEAD_SIZE:]
+    size_max = sparse_max_bytes - HEAD_SIZE
+    after = runs.raise_register(before, register, rank, size_max=size_max)
+    if after is before:
+        return data, 0
+    if after is not None:
+        return with_stale_count(data[:HEAD_SIZE] + after), 1
+    dense = bytearray(with_stale_count(to_dense(data)))
+    _raise_dense(dense, register, rank)
+    return bytes(dense), 1
 
 
 def _raise_dense(dense: bytearray, register: int, rank: int) -> bool:
@@ -166,17 +182,16 @@ def merge(data: bytes, registers: bytes, *, sparse_max_bytes: int) -> bytes:
         CorruptHyperLogLogError: the runs make no sense.
     """
     if not is_dense(data):
-        found = data[HEAD_SIZE:]
+        run_list = runs.RunList(data[HEAD_SIZE:])
+        size_max = sparse_max_bytes - HEAD_SIZE
         before = registers_of(data)
         for register, rank in enumerate(registers):
-            if rank > before[register]:
-                size_max = sparse_max_bytes - HEAD_SIZE
-                raised = runs.raise_register(found, register, rank, size_max=size_max)
-                if raised is None:
-                    break
-                found = raised
+            if rank > before[register] and (
+                run_list.raise_register(register, rank, size_max=size_max) is None
+            ):
+                break
         else:
-            return with_stale_count(data[:HEAD_SIZE] + found)
+            return with_stale_count(data[:HEAD_SIZE] + run_list.to_bytes())
     return with_stale_count(_head(_DENSE, data[8:HEAD_SIZE]) + packed.pack(registers))
 
 

@@ -565,8 +565,7 @@ class Engine(Waits):
             row.rejected_calls += 1
         if row is not None and row.full_name == "exec":
             text = ABORTED % text.removeprefix(b"ERR ")  # as Redis words it
-            if session.queued_commands is not None:
-                self.discard_transaction(session)
+            self.discard_transaction(session)  # outside of MULTI, too: watches end
         elif session.queued_commands is not None:
             session.errors_in_transaction = True
         return self.error_reply(text)

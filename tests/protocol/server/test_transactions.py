@@ -90,6 +90,17 @@ def test_discard_drops_commands_and_watches() -> None:
     """)
 
 
+def test_an_exec_of_too_many_words_ends_watches_too() -> None:
+    """As in Redis, which gives up the transaction that there might be."""
+    engine = TestEngine()
+    engine.call("WATCH", "k")
+    engine.call("SET", "k", "1")
+
+    assert engine.raw("EXEC", "now").startswith(b"-EXECABORT")
+    engine.call("MULTI")
+    assert engine.call("EXEC") == []
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -56,8 +56,19 @@ CERTIFICATES: Final = Spec(
     "When the certificates in use expire, Unix time: the process' own, its authority's",
     ("certificate",),
 )
+PROGRESS: Final = Spec(
+    "vedette_progress_ratio",
+    _G,
+    "How much of what is under way is done: keys a child has written, bytes loaded or received",
+    ("work",),
+)
+COPIED: Final = Spec(
+    "vedette_child_copied_bytes", _G, "Memory that the child at work no longer shares; 0 without"
+)
 
 SPECS: Final = (
+    PROGRESS,
+    COPIED,
     BUILD_INFO,
     CERTIFICATES,
     NODE_ROLE,
@@ -80,6 +91,14 @@ _RESYNC_FIELDS: Final = {
 }
 
 
+#: What may be under way, by the fields of how much is done and how much there is.
+_WORK: Final = {
+    "child": ("current_save_keys_processed", "current_save_keys_total"),
+    "load": ("loading_loaded_bytes", "loading_total_bytes"),
+    "synchronisation": ("master_sync_read_bytes", "master_sync_total_bytes"),
+}
+
+
 def add_native(families: Families, info: Mapping[str, str]) -> None:
     """Add what INFO tells beyond redis_exporter's metrics."""
     version = info.get("vedette_version")
@@ -98,6 +117,7 @@ def add_native(families: Families, info: Mapping[str, str]) -> None:
     if good is not None:
         families.add(GOOD_REPLICAS, good)
     _add_rejections(families, info)
+    _add_progress(families, info)
     _add_lag(families, info)
     if own_role == "replica":
         _add_link(families, info)
@@ -116,6 +136,17 @@ def _add_rejections(families: Families, info: Mapping[str, str]) -> None:
     for code in _REJECTIONS:
         line = parse_info_line(info.get(f"errorstat_{code}", ""))
         families.add(REJECTED, number(line.get("count")) or 0, code.lower())
+
+
+def _add_progress(families: Families, info: Mapping[str, str]) -> None:
+    """Add how far the works are that are under way and whose end is known."""
+    for work, (done_field, total_field) in _WORK.items():
+        done, total = number(info.get(done_field)), number(info.get(total_field))
+        if done is not None and total:
+            families.add(PROGRESS, min(1.0, done / total), work)
+    copied_bytes = number(info.get("current_cow_size"))
+    if copied_bytes is not None:
+        families.add(COPIED, copied_bytes)
 
 
 def _add_lag(families: Families, info: Mapping[str, str]) -> None:

@@ -207,6 +207,8 @@ def _aof_fields(ctx: ServerContext) -> Fields:
         "aof_rewrites_consecutive_failures": rewrite.failures,
         "aof_last_write_status": "err" if aof.error else "ok",
         "aof_last_cow_size": rewrite.last_copied_bytes,
+        "module_fork_in_progress": 0,
+        "module_fork_last_cow_size": 0,
     }
     if ctx.engine.configuration[directives.APPEND_ONLY]:
         fields |= {
@@ -232,7 +234,9 @@ def stats(ctx: ServerContext) -> Fields:
     cycle = engine.expiry_cycle
     pauses = engine.host.collector_pauses()
     return {
-        **info_sections.traffic_fields(engine, engine.rates),
+        **info_sections.traffic_fields(
+            engine, engine.rates, (statistics.repl_input_bytes, statistics.repl_output_bytes)
+        ),
         "sync_full": statistics.sync_full,
         "sync_partial_ok": statistics.sync_partial_ok,
         "sync_partial_err": statistics.sync_partial_err,
@@ -257,6 +261,8 @@ def stats(ctx: ServerContext) -> Fields:
         "active_defrag_misses": 0,
         "active_defrag_key_hits": 0,
         "active_defrag_key_misses": 0,
+        "total_active_defrag_time": 0,
+        "current_active_defrag_time": 0,
         "tracking_total_keys": engine.tracked_keys.key_count,
         "tracking_total_items": engine.tracked_keys.item_count,
         "tracking_total_prefixes": engine.tracked_keys.prefix_count,
@@ -282,7 +288,8 @@ def replication(ctx: ServerContext) -> Fields:
 
 def cpu(ctx: ServerContext) -> Fields:
     """Return the section `cpu`."""
-    return info_sections.cpu_fields(ctx.engine.host.cpu_seconds())
+    host = ctx.engine.host
+    return info_sections.cpu_fields(host.cpu_seconds(), host.thread_cpu_seconds())
 
 
 def modules(ctx: ServerContext) -> Fields:

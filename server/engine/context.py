@@ -35,6 +35,9 @@ class Statistics:
     sync_partial_err: int = 0
     total_forks: int = 0
     latest_fork_usec: int = 0
+    #: What came from the master, and went to replicas: handshakes, snapshots, the stream.
+    repl_input_bytes: int = 0
+    repl_output_bytes: int = 0
 
 
 class ServerContext(Context):

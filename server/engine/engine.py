@@ -520,12 +520,15 @@ class ServerEngine(Engine):
             return
         self.enter(self.nobody)
         self.tracked_keys.keep_within_limit()
+        statistics = self.context.statistics
         self.rates.sample(
             now_ms,
             Totals(
                 commands=self.commands_processed,
-                input_bytes=self.input_bytes,
-                output_bytes=self.output_bytes,
+                input_bytes=self.input_bytes + statistics.repl_input_bytes,
+                output_bytes=self.output_bytes + statistics.repl_output_bytes,
+                repl_input_bytes=statistics.repl_input_bytes,
+                repl_output_bytes=statistics.repl_output_bytes,
             ),
         )
         if not (self.is_replica or self.is_loading or self.paused_until_ms > now_ms):

@@ -122,6 +122,9 @@ class Host(Protocol):
     def cpu_seconds(self) -> tuple[float, float, float, float]:
         """Return system and user CPU seconds of the process, then those of its children."""
 
+    def thread_cpu_seconds(self) -> tuple[float, float]:
+        """Return system and user CPU seconds of the thread that serves."""
+
     def rewrite_configuration(self, *, is_complete: bool = False) -> None:
         """Write the settings back to the configuration file (CONFIG REWRITE).
 

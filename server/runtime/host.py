@@ -223,6 +223,11 @@ class ServerHost:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         return (own.ru_stime, own.ru_utime, children.ru_stime, children.ru_utime)
 
+    def thread_cpu_seconds(self) -> tuple[float, float]:
+        """See `Host`; called by that thread."""
+        own = resource.getrusage(resource.RUSAGE_THREAD)
+        return (own.ru_stime, own.ru_utime)
+
     def rewrite_configuration(self, *, is_complete: bool = False) -> None:
         """See `Host`."""
         configuration = self.engine.configuration

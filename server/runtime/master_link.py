@@ -197,6 +197,7 @@ class MasterLink:
                     return "another master was named"
                 if data == b"":
                     return "the master closed the connection"
+                self._engine.context.statistics.repl_input_bytes += len(data or b"")
                 now_ms = self._clock_ms()
                 events = follow.receive(data, now_ms) if data is not None else []
                 await self._handle(follow, events)

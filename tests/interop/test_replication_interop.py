@@ -535,3 +535,30 @@ def test_min_replicas_to_write_counts_replicas_that_answer(processes: ExitStack)
     wait_until(lambda: master.call("SET", "key", "value") == b"OK", SYNC_TIMEOUT_S)
     wait_for_offset(replica, master)
     assert replica.call("GET", "key") == b"value"
+
+
+#: Fields that only a Redis can have: what it was compiled by.
+BUILD_FIELDS = {"atomicvar_api", "gcc_version"}
+INFO_SECTIONS = ("server", "clients", "memory", "persistence", "stats", "replication", "cpu")
+
+
+def test_info_of_masters_and_replicas_has_every_field_of_redis_in_its_order(
+    processes: ExitStack,
+) -> None:
+    """Dashboards look for them by name. What was replicated is counted at both ends."""
+    for program in ("redis", "vedette"):
+        master = start(processes, program, appendonly="yes")
+        replica = start(processes, program, appendonly="yes")
+        fill(master)
+        replica.replicate(master)
+        check_same(replica, master)
+        if program == "redis":
+            expected = [list(node.info(*INFO_SECTIONS)) for node in (master, replica)]
+            continue
+        for node, names in zip((master, replica), expected, strict=True):
+            fields = list(node.info(*INFO_SECTIONS))
+            wanted = [name for name in names if name not in BUILD_FIELDS]
+            assert [name for name in fields if name in wanted] == wanted
+        sent = int(master.info("stats")["total_net_repl_output_bytes"])
+        received = int(replica.info("stats")["total_net_repl_input_bytes"])
+        assert 1000 < received <= sent

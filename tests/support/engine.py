@@ -126,6 +126,9 @@ class FakeHost:
     def cpu_seconds(self) -> tuple[float, float, float, float]:
         return (1.5, 2.25, 0.125, 0.5)
 
+    def thread_cpu_seconds(self) -> tuple[float, float]:
+        return (1.25, 2.0)
+
     def rewrite_configuration(self, *, is_complete: bool = False) -> None:
         self.asked.append("rewrite")
         if self.rewritten_error is not None:

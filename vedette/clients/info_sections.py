@@ -41,24 +41,38 @@ def clients_fields(engine: Engine, max_clients: int) -> dict[str, object]:
     }
 
 
-def traffic_fields(engine: Engine, rates: Rates | None = None) -> dict[str, object]:
+def traffic_fields(
+    engine: Engine, rates: Rates | None = None, repl_bytes: tuple[int, int] | None = None
+) -> dict[str, object]:
     """Return the beginning of the section `stats`: connections, commands, bytes.
 
-    Without `rates` the instantaneous fields are left out.
+    Without `rates` the instantaneous fields are left out. `repl_bytes` is what came from the master
+    and went to replicas; None: nothing is ever replicated.
     """
+    repl_input_bytes, repl_output_bytes = repl_bytes or (0, 0)
     fields: dict[str, object] = {
         "total_connections_received": engine.clients.accepted_count,
         "total_commands_processed": engine.commands_processed,
     }
     if rates is not None:
         fields["instantaneous_ops_per_sec"] = round(rates.commands_per_second)
-    fields["total_net_input_bytes"] = engine.input_bytes
-    fields["total_net_output_bytes"] = engine.output_bytes
+    fields["total_net_input_bytes"] = engine.input_bytes + repl_input_bytes
+    fields["total_net_output_bytes"] = engine.output_bytes + repl_output_bytes
+    if repl_bytes is not None:
+        fields["total_net_repl_input_bytes"] = repl_input_bytes
+        fields["total_net_repl_output_bytes"] = repl_output_bytes
     if rates is not None:
-        fields["instantaneous_input_kbps"] = f"{rates.input_bytes_per_second / 1024:.2f}"
-        fields["instantaneous_output_kbps"] = f"{rates.output_bytes_per_second / 1024:.2f}"
+        fields["instantaneous_input_kbps"] = _kilobytes(rates.input_bytes_per_second)
+        fields["instantaneous_output_kbps"] = _kilobytes(rates.output_bytes_per_second)
+    if rates is not None and repl_bytes is not None:
+        fields["instantaneous_input_repl_kbps"] = _kilobytes(rates.repl_input_bytes_per_second)
+        fields["instantaneous_output_repl_kbps"] = _kilobytes(rates.repl_output_bytes_per_second)
     fields["rejected_connections"] = engine.clients.rejected_count
     return fields
+
+
+def _kilobytes(size_bytes: float) -> str:
+    return f"{size_bytes / 1024:.2f}"
 
 
 def pubsub_fields(engine: Engine) -> dict[str, object]:
@@ -127,15 +141,24 @@ def errorstats_fields(engine: Engine) -> dict[str, object]:
     }
 
 
-def cpu_fields(seconds: tuple[float, float, float, float]) -> dict[str, object]:
-    """Return the section `cpu` from system and user seconds, own ones then the children's."""
+def cpu_fields(
+    seconds: tuple[float, float, float, float], main_thread: tuple[float, float] | None = None
+) -> dict[str, object]:
+    """Return the section `cpu` from system and user seconds, own ones then the children's.
+
+    `main_thread` are those of the thread that serves; None where that is not asked for.
+    """
     system, user, children_system, children_user = seconds
-    return {
+    fields: dict[str, object] = {
         "used_cpu_sys": f"{system:.6f}",
         "used_cpu_user": f"{user:.6f}",
         "used_cpu_sys_children": f"{children_system:.6f}",
         "used_cpu_user_children": f"{children_user:.6f}",
     }
+    if main_thread is not None:
+        fields["used_cpu_sys_main_thread"] = f"{main_thread[0]:.6f}"
+        fields["used_cpu_user_main_thread"] = f"{main_thread[1]:.6f}"
+    return fields
 
 
 def reset_statistics(engine: Engine) -> None:

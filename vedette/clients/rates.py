@@ -19,13 +19,15 @@ class Totals:
     commands: int = 0
     input_bytes: int = 0
     output_bytes: int = 0
+    repl_input_bytes: int = 0
+    repl_output_bytes: int = 0
 
 
 class Rates:
     """Rates of change of `Totals`, each second, over the last few samples."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[float, float, float]] = deque(maxlen=SAMPLE_COUNT)
+        self._samples: deque[tuple[float, ...]] = deque(maxlen=SAMPLE_COUNT)
         self._last: tuple[int, Totals] | None = None
 
     def sample(self, now_ms: int, totals: Totals) -> None:
@@ -46,6 +48,8 @@ class Rates:
                 (totals.commands - before.commands) * scale,
                 (totals.input_bytes - before.input_bytes) * scale,
                 (totals.output_bytes - before.output_bytes) * scale,
+                (totals.repl_input_bytes - before.repl_input_bytes) * scale,
+                (totals.repl_output_bytes - before.repl_output_bytes) * scale,
             )
         )
 
@@ -56,13 +60,23 @@ class Rates:
 
     @property
     def input_bytes_per_second(self) -> float:
-        """Bytes read from clients each second."""
+        """Bytes read each second."""
         return self._mean(1)
 
     @property
     def output_bytes_per_second(self) -> float:
-        """Bytes written to clients each second."""
+        """Bytes written each second."""
         return self._mean(2)
+
+    @property
+    def repl_input_bytes_per_second(self) -> float:
+        """Bytes read from the master each second."""
+        return self._mean(3)
+
+    @property
+    def repl_output_bytes_per_second(self) -> float:
+        """Bytes written to replicas each second."""
+        return self._mean(4)
 
     def _mean(self, index: int) -> float:
         if not self._samples:

@@ -202,6 +202,24 @@ def test_refusals_are_counted_from_the_errors_replied() -> None:
     assert not any("rejected" in name for name in native_samples("role:master"))
 
 
+def test_progress_is_shown_of_what_is_under_way_and_has_a_known_end() -> None:
+    """A transfer that ends with a mark has no size, and what does not happen no progress."""
+    quiet = native_samples("role:slave\ncurrent_save_keys_processed:0\ncurrent_save_keys_total:0")
+    busy = native_samples(
+        "role:slave\ncurrent_cow_size:4096\n"
+        "current_save_keys_processed:1\ncurrent_save_keys_total:4\n"
+        "loading_total_bytes:0\nloading_loaded_bytes:7\n"
+        "master_sync_total_bytes:200\nmaster_sync_read_bytes:100"
+    )
+
+    assert not any("progress" in name for name in quiet)
+    assert {name: value for name, value in busy.items() if "progress" in name} == {
+        "vedette_progress_ratio{work=child}": 0.25,
+        "vedette_progress_ratio{work=synchronisation}": 0.5,
+    }
+    assert busy["vedette_child_copied_bytes"] == 4096
+
+
 def test_what_no_replica_has_would_be_lost() -> None:
     """The best replica counts; without one nothing can be said."""
     lines = "role:master\nmaster_repl_offset:100\n"

@@ -157,5 +157,5 @@ class ReplicaConnection:
                 return
             del self._output[:sent]
             sent_bytes += sent
-        self._owner.engine.context.statistics.repl_output_bytes += sent_bytes
+            self._owner.engine.context.statistics.repl_output_bytes += sent
         self._congested.set()

@@ -561,4 +561,6 @@ def test_info_of_masters_and_replicas_has_every_field_of_redis_in_its_order(
             assert [name for name in fields if name in wanted] == wanted
         sent = int(master.info("stats")["total_net_repl_output_bytes"])
         received = int(replica.info("stats")["total_net_repl_input_bytes"])
-        assert 1000 < received <= sent
+        # Replies before PSYNC are those to a client yet, and one PING may be under way.
+        assert min(sent, received) > 1000
+        assert abs(sent - received) < 100

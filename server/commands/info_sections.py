@@ -94,7 +94,8 @@ def memory(ctx: ServerContext) -> Fields:
     """Return the section `memory`."""
     engine = ctx.engine
     overhead = memory_overhead(ctx)
-    used, held, resident = overhead.used, overhead.held, overhead.resident
+    used, allocated = overhead.used, overhead.allocated
+    held, resident = overhead.held, overhead.resident
     limit = engine.configuration[directives.MAX_MEMORY]
     machine = engine.facts.machine_memory_bytes
     lazy_free = engine.memory.lazy_free
@@ -108,9 +109,10 @@ def memory(ctx: ServerContext) -> Fields:
         "used_memory_peak_perc": f"{overhead.peak_percentage:.2f}%",
         "used_memory_overhead": overhead.total,
         "used_memory_startup": overhead.startup,
+        "used_memory_program": overhead.program,
         "used_memory_dataset": overhead.dataset,
         "used_memory_dataset_perc": f"{overhead.dataset_percentage:.2f}%",
-        "allocator_allocated": used,
+        "allocator_allocated": allocated,
         "allocator_active": held,
         "allocator_resident": held,
         "total_system_memory": machine,
@@ -119,14 +121,14 @@ def memory(ctx: ServerContext) -> Fields:
         "maxmemory": limit,
         "maxmemory_human": human_size(limit),
         "maxmemory_policy": engine.configuration[directives.MAX_MEMORY_POLICY],
-        "allocator_frag_ratio": f"{held / used:.2f}",
-        "allocator_frag_bytes": max(0, held - used),
+        "allocator_frag_ratio": f"{held / allocated:.2f}",
+        "allocator_frag_bytes": max(0, held - allocated),
         "allocator_rss_ratio": "1.00",
         "allocator_rss_bytes": 0,
         "rss_overhead_ratio": f"{resident / held:.2f}",
         "rss_overhead_bytes": resident - held,
-        "mem_fragmentation_ratio": f"{resident / used:.2f}",
-        "mem_fragmentation_bytes": resident - used,
+        "mem_fragmentation_ratio": f"{resident / allocated:.2f}",
+        "mem_fragmentation_bytes": resident - allocated,
         "mem_not_counted_for_evict": engine.memory.not_counted_bytes,
         "mem_replication_backlog": overhead.backlog,
         "mem_total_replication_buffers": overhead.backlog + overhead.clients_replicas,

@@ -62,7 +62,8 @@ def memory_usage(ctx: ServerContext, argv: list[bytes]) -> Reply:
 )
 def memory_stats(ctx: ServerContext, argv: list[bytes]) -> Reply:
     overhead = memory_overhead(ctx)
-    free_bytes = max(0, overhead.held - overhead.used)
+    allocated = overhead.allocated
+    free_bytes = max(0, overhead.held - allocated)
     other_bytes = overhead.resident - overhead.held
     fields: list[tuple[Reply, Reply]] = [
         (b"peak.allocated", overhead.peak),
@@ -90,17 +91,18 @@ def memory_stats(ctx: ServerContext, argv: list[bytes]) -> Reply:
         (b"dataset.bytes", overhead.dataset),
         (b"dataset.percentage", DoubleReply(overhead.dataset_percentage)),
         (b"peak.percentage", DoubleReply(overhead.peak_percentage)),
-        (b"allocator.allocated", overhead.used),
+        (b"allocator.allocated", allocated),
         (b"allocator.active", overhead.held),
         (b"allocator.resident", overhead.held),
-        (b"allocator-fragmentation.ratio", DoubleReply(overhead.held / overhead.used)),
+        (b"allocator-fragmentation.ratio", DoubleReply(overhead.held / allocated)),
         (b"allocator-fragmentation.bytes", free_bytes),
         (b"allocator-rss.ratio", DoubleReply(1.0)),
         (b"allocator-rss.bytes", 0),
         (b"rss-overhead.ratio", DoubleReply(overhead.resident / overhead.held)),
         (b"rss-overhead.bytes", other_bytes),
-        (b"fragmentation", DoubleReply(overhead.resident / overhead.used)),
-        (b"fragmentation.bytes", overhead.resident - overhead.used),
+        (b"fragmentation", DoubleReply(overhead.resident / allocated)),
+        (b"fragmentation.bytes", overhead.resident - allocated),
+        (b"program.allocated", overhead.program),
     ]
     return MapReply(fields)
 
@@ -128,8 +130,8 @@ def _diagnosis(overhead: MemoryOverhead) -> bytes:
             b"More than 1.5 times as much memory as now was in use at the peak. What was freed"
             b" since is kept for what comes; MEMORY PURGE gives back what of it lies together."
         )
-    if overhead.resident > 1.4 * overhead.used and (
-        overhead.resident - overhead.used > 10 * _MEGABYTE
+    if overhead.resident > 1.4 * overhead.allocated and (
+        overhead.resident - overhead.allocated > 10 * _MEGABYTE
     ):
         findings.append(
             b"The process is more than 1.4 times as large as what is in use. After a peak that is"

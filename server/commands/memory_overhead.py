@@ -29,6 +29,8 @@ class MemoryOverhead:
     """Sizes are bytes."""
 
     used: int
+    #: What the program itself takes, which is not among what is used.
+    program: int
     #: Counted when the server started, and the most that has been.
     startup: int
     peak: int
@@ -47,6 +49,11 @@ class MemoryOverhead:
     replica_count: int
     client_count: int
     script_count: int
+
+    @property
+    def allocated(self) -> int:
+        """All that the allocators have given out."""
+        return self.program + self.used
 
     @property
     def total(self) -> int:
@@ -105,12 +112,14 @@ def memory_overhead(ctx: ServerContext) -> MemoryOverhead:
             others.append(footprint_of(session).total_bytes)
     return MemoryOverhead(
         used=memory.used_bytes,
+        program=engine.host.program_bytes(),
         startup=memory.startup_bytes,
         peak=memory.peak_bytes,
         held=engine.host.held_bytes(),
         resident=resident,
-        backlog=backlog.size_bytes if backlog is not None else 0,
-        clients_replicas=sum(replicas),
+        backlog=0 if backlog is None else backlog.size_bytes,
+        clients_replicas=sum(replicas)
+        + (0 if backlog is None else max(0, backlog.capacity_bytes - backlog.size_bytes)),
         clients_normal=sum(others),
         aof_buffer=engine.aof.buffered_bytes,
         scripts=scripting.texts_bytes + scripting.lua_bytes,

@@ -105,7 +105,12 @@ class Host(Protocol):
         """Return the resident size of the process."""
 
     def used_bytes(self) -> int:
-        """Return how much memory the allocators of the process have given out."""
+        """Return how much memory the allocators of the process have given out, without the
+        program's; at least 1.
+        """
+
+    def program_bytes(self) -> int:
+        """Return how much they had given out when the program was loaded and nothing begun yet."""
 
     def held_bytes(self) -> int:
         """Return how much memory the allocators have from the system."""

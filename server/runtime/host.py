@@ -6,6 +6,7 @@ longer is left to a task (`SnapshotKeeper` waits for the child, the app for the 
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import resource
@@ -65,6 +66,9 @@ class ServerHost:
             self._allocations = Allocations()
         except UncountedError as error:
             log.warning("memory.not_counted", error=str(error))
+        # What the imports left behind is not to be taken for memory that the server gave back.
+        gc.collect()
+        self._program_bytes = self._allocated_bytes()
 
     def _on_collector_pause(self, took_ms: float) -> None:
         if self._engine is not None:
@@ -197,6 +201,13 @@ class ServerHost:
 
     def used_bytes(self) -> int:
         """See `Host`."""
+        return max(1, self._allocated_bytes() - self._program_bytes)
+
+    def program_bytes(self) -> int:
+        """See `Host`."""
+        return self._program_bytes
+
+    def _allocated_bytes(self) -> int:
         return resident_bytes() if self._allocations is None else self._allocations.used_bytes()
 
     def held_bytes(self) -> int:

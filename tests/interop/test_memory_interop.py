@@ -46,6 +46,22 @@ def limit(server: VedetteServer, policy: str, room: int) -> int:
     return limit_bytes
 
 
+def test_a_small_limit_leaves_room_for_keys() -> None:
+    """The program is counted apart, so that limits mean what they mean to Redis."""
+    with VedetteServer({"maxmemory": "3mb"}) as server:
+        fields = {name: value for name, value in server.info("memory").items() if value.isdigit()}
+        allocated = int(fields["allocator_allocated"])
+        assert int(fields["used_memory_startup"]) <= int(fields["used_memory"]) < 2 * MEGABYTE
+        assert int(fields["used_memory"]) + int(fields["used_memory_program"]) == allocated
+
+        for number in range(1000):
+            server.call("SET", f"key:{number}", "x" * 1000)
+
+        with pytest.raises(ReplyError, match="OOM"):
+            for number in range(3000):
+                server.call("SET", f"more:{number}", "x" * 1000)
+
+
 def test_used_memory_follows_what_is_kept(server: VedetteServer) -> None:
     """It rises by about what is written, and falls again when that is deleted."""
     before = used(server)

@@ -106,13 +106,16 @@ class FakeHost:
         return f"{self._random.getrandbits(size * 4):0{size}x}"
 
     def resident_bytes(self) -> int:
-        return self.memory_bytes
+        return self.program_bytes() + self.memory_bytes
 
     def used_bytes(self) -> int:
         return self.memory_bytes
 
+    def program_bytes(self) -> int:
+        return 25_000_000
+
     def held_bytes(self) -> int:
-        return self.memory_bytes + 1_000_000
+        return self.program_bytes() + self.memory_bytes + 1_000_000
 
     def allocator_report(self) -> str:
         return "report"

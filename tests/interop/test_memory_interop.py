@@ -46,6 +46,11 @@ def limit(server: VedetteServer, policy: str, room: int) -> int:
     return limit_bytes
 
 
+def fill_up(server: VedetteServer) -> None:
+    for number in range(3000):
+        server.call("SET", f"more:{number}", "x" * 1000)
+
+
 def test_a_small_limit_leaves_room_for_keys() -> None:
     """The program is counted apart, so that limits mean what they mean to Redis."""
     with VedetteServer({"maxmemory": "3mb"}) as server:
@@ -58,8 +63,7 @@ def test_a_small_limit_leaves_room_for_keys() -> None:
             server.call("SET", f"key:{number}", "x" * 1000)
 
         with pytest.raises(ReplyError, match="OOM"):
-            for number in range(3000):
-                server.call("SET", f"more:{number}", "x" * 1000)
+            fill_up(server)
 
 
 def test_used_memory_follows_what_is_kept(server: VedetteServer) -> None:

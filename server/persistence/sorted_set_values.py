@@ -15,7 +15,8 @@ from vedette.resp.encode import format_double
 
 from ..listpack import listpack_of, text_entry
 from ..store.encoding_limits import EncodingLimits
-from ..store.sorted_sets import Pair, SortedSet
+from ..store.score_order import Pair
+from ..store.sorted_sets import SortedSet
 from .rdb.decode import VALUE_DECODERS, ValueDecoder
 from .rdb.encode import VALUE_ENCODERS
 from .rdb.errors import CorruptRdbError, EmptyValueError, TruncatedRdbError

@@ -1,7 +1,7 @@
 """Sorted sets: members with scores, in the order of score and then of member.
 
-A dictionary finds a member, an ordered list its place. Small ones, which Redis packs into a
-listpack, have a plain list; large ones a `SortedList`, whose changes and look-ups by rank stay
+A dictionary finds a member's score, an ordered list its place. Small ones, which Redis packs into a
+listpack, have a plain list; large ones a `ScoreOrder`, whose changes and look-ups by rank stay
 cheap at a million members. Reference: Redis 7.0 `t_zset.c`.
 """
 
@@ -9,68 +9,62 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import inf, nextafter
 from operator import itemgetter
-from typing import Any, ClassVar, Final, Protocol, TypeAlias
-
-from sortedcontainers import SortedList
+from typing import ClassVar, Final, Protocol
 
 from .dict_places import scan
 from .digest import DIGEST_SIZE, mix_digest, xor_digest
 from .encoding_limits import EncodingLimits
+from .score_order import Pair, ScoreOrder
 from .values import SAMPLE_COUNT, Container, Scannable, is_sparse, sampled_bytes
 
-#: What the pair of a score and a member takes, with the score and its place in the order.
-_PAIR_BYTES: Final = sys.getsizeof((0.0, b"")) + sys.getsizeof(0.0) + 8
-
-#: A score, never NaN, and the member that has it: so pairs are ordered as sorted sets are.
-Pair: TypeAlias = tuple[float, bytes]
+#: What a score takes, beside the member: in the dictionary, and in the order.
+_SCORE_BYTES: Final = sys.getsizeof(0.0) + 16
 
 _TYPE_NUMBER: Final = (3).to_bytes(4, "big")  # Redis' OBJ_ZSET, which its digest begins with
 
 
 class SortedSet(Scannable):
-    """`pairs` by member. `is_packed` until it outgrows the limits once, as Redis converts one way.
+    """`scores` by member. `is_packed` until it outgrows the limits once: Redis converts one way.
 
-    `pairs` may be read by anyone and is changed only here.
+    `scores` may be read by anyone and is changed only here.
     """
 
-    __slots__ = ("_order", "is_packed", "pairs")
+    __slots__ = ("_order", "is_packed", "scores")
 
     type_name: ClassVar[bytes] = b"zset"
 
-    def __init__(self, pairs: dict[bytes, Pair], *, is_packed: bool) -> None:
-        """Adopt `pairs`."""
+    def __init__(self, scores: dict[bytes, float], *, is_packed: bool) -> None:
+        """Adopt `scores`."""
         if is_packed:
-            pairs = {member: (score + 0.0, member) for score, member in pairs.values()}
-        self.pairs = pairs
+            scores = {member: score + 0.0 for member, score in scores.items()}
+        self.scores = scores
         self.is_packed = is_packed
-        # Any: a list, or sortedcontainers' SortedList, which has no types.
-        self._order: Any = sorted(pairs.values()) if is_packed else SortedList(pairs.values())
+        self._order = _order_of(scores, is_packed=is_packed)
 
     @classmethod
     def within(cls, limits: EncodingLimits, pairs: Iterable[Pair] = ()) -> SortedSet:
         """Return the sorted set of `pairs`, packed if `limits` allow it."""
-        by_member = {pair[1]: pair for pair in pairs}
-        return cls(by_member, is_packed=_fit_listpack(by_member, limits))
+        scores = {member: score for score, member in pairs}
+        return cls(scores, is_packed=_fit_listpack(scores, limits))
 
     def __len__(self) -> int:
-        return len(self.pairs)
+        return len(self.scores)
 
     def __sizeof__(self) -> int:
         return self.size_bytes(SAMPLE_COUNT)
 
     def containers(self) -> list[Container]:
-        # SortedList's own: it has no other way to be emptied than as a whole.
-        order = self._order if self.is_packed else self._order._lists
-        return [self.pairs, order]
+        order = self._order
+        return [self.scores, *([order] if isinstance(order, list) else order.containers())]
 
     def size_bytes(self, sample_count: int) -> int:
-        count = len(self.pairs)
-        elements_bytes = sampled_bytes(self.pairs, count, sample_count) + count * _PAIR_BYTES
-        return object.__sizeof__(self) + sys.getsizeof(self.pairs) + elements_bytes
+        count = len(self.scores)
+        elements_bytes = sampled_bytes(self.scores, count, sample_count) + count * _SCORE_BYTES
+        return object.__sizeof__(self) + sys.getsizeof(self.scores) + elements_bytes
 
     def encoding(self) -> bytes:
         return b"listpack" if self.is_packed else b"skiplist"
@@ -79,125 +73,138 @@ class SortedSet(Scannable):
         return [member for _, member in self._order]
 
     def settle(self, limits: EncodingLimits) -> None:
-        is_packed = _fit_listpack(self.pairs, limits)
+        is_packed = _fit_listpack(self.scores, limits)
         if is_packed != self.is_packed:
-            self._order = list(self._order) if is_packed else SortedList(self._order)
+            self._order = _order_of(self.scores, is_packed=is_packed)
             self.is_packed = is_packed
 
     def add_to_digest(self, digest: bytes) -> bytes:
         digest = mix_digest(digest, _TYPE_NUMBER)
-        for score, member in self.pairs.values():
+        for member, score in self.scores.items():
             element = mix_digest(bytes(DIGEST_SIZE), member)
             digest = xor_digest(digest, mix_digest(element, b"%.17g" % score))
         return digest
 
     def copy(self) -> SortedSet:
         # In order already, so that it costs no sorting.
-        return SortedSet({pair[1]: pair for pair in self._order}, is_packed=self.is_packed)
+        scores = {member: score for score, member in self._order}
+        return SortedSet(scores, is_packed=self.is_packed)
 
     def score(self, member: bytes) -> float | None:
         """Return the score of `member`, or None."""
-        pair = self.pairs.get(member)
-        return None if pair is None else pair[0]
+        return self.scores.get(member)
 
     def add(self, member: bytes, score: float, limits: EncodingLimits) -> None:
         """Add `member`, which must not be there."""
         if self.is_packed and (
-            len(self.pairs) >= limits.zset_max_listpack_entries
+            len(self.scores) >= limits.zset_max_listpack_entries
             or len(member) > limits.zset_max_listpack_value
         ):
-            self._order = SortedList(self._order)
+            self._order = ScoreOrder(self.scores)
             self.is_packed = False
         self._put_in(score, member)
 
-    def change(self, pair: Pair, score: float) -> None:
-        """Give the member of `pair`, which must be one of `pairs`, another score."""
-        self._take_out(pair)
-        self._put_in(score, pair[1])  # the same object for the member: two would take more memory
+    def change(self, member: bytes, old: float, score: float) -> None:
+        """Give `member`, whose score is `old`, another one."""
+        # The same object for the member: two would take more memory.
+        self._put_in(score, self._take_out(old, member))
 
     def _put_in(self, score: float, member: bytes) -> None:
-        if self.is_packed:
-            # A listpack has whole scores as integers, so that -0 loses its sign there.
-            pair = (score + 0.0, member)
-            insort(self._order, pair)
+        order = self._order
+        if isinstance(order, list):
+            score += 0.0  # a listpack has whole scores as integers, so that -0 loses its sign there
+            insort(order, (score, member))
         else:
-            pair = (score, member)
-            self._order.add(pair)
-        self.pairs[member] = pair
+            order.add(score, member)
+        self.scores[member] = score
 
     def discard(self, member: bytes) -> bool:
         """Remove `member`; return whether it was there."""
-        pair = self.pairs.pop(member, None)
-        if pair is None:
+        score = self.scores.pop(member, None)
+        if score is None:
             return False
-        self._take_out(pair)
+        self._take_out(score, member)
         self._give_back_room()
         return True
 
-    def _take_out(self, pair: Pair) -> None:
-        if self.is_packed:
-            del self._order[bisect_left(self._order, pair)]
-        else:
-            self._order.remove(pair)
+    def _take_out(self, score: float, member: bytes) -> bytes:
+        order = self._order
+        if isinstance(order, list):
+            return order.pop(bisect_left(order, (score, member)))[1]
+        return order.remove(score, member)
 
     # --- by rank ---------------------------------------------------------------------------------
 
-    def position(self, pair: Pair | tuple[float]) -> int:
-        """Return how many pairs come before `pair`; a score alone is before all that have it."""
-        if self.is_packed:
-            return bisect_left(self._order, pair)
-        position: int = self._order.bisect_left(pair)
-        return position
+    def rank(self, score: float, member: bytes) -> int:
+        """Return how many pairs come before that of `member`, whose score it is."""
+        order = self._order
+        if isinstance(order, list):
+            return bisect_left(order, (score, member))
+        return order.rank(score, member)
+
+    def position(self, score: float) -> int:
+        """Return how many members have a lower score."""
+        order = self._order
+        if isinstance(order, list):
+            return bisect_left(order, score, key=itemgetter(0))
+        return order.position(score)
 
     def member_position(self, member: bytes) -> int:
         """Return how many members come before `member`, if they are in order without scores."""
-        return bisect_left(self._order, member, key=itemgetter(1))
+        order = self._order
+        if isinstance(order, list):
+            return bisect_left(order, member, key=itemgetter(1))
+        return order.member_position(member)
 
     def at(self, index: int) -> Pair:
-        """Return the pair at `index` in ascending order; negative counts from the end."""
-        pair: Pair = self._order[index]
-        return pair
+        """Return the pair at `index` (from 0) in ascending order."""
+        order = self._order
+        return order[index] if isinstance(order, list) else order.at(index)
 
     def slice(self, start: int, stop: int) -> list[Pair]:
         """Return the pairs from index `start` to before `stop`, ascending."""
-        pairs: list[Pair] = self._order[start:stop]
-        return pairs
+        order = self._order
+        return order[start:stop] if isinstance(order, list) else order.slice(start, stop)
 
     def pop(self, index: int) -> Pair:
-        """Remove and return the pair at `index`."""
-        pair: Pair = self._order.pop(index)
-        del self.pairs[pair[1]]
+        """Remove and return the pair at `index` (from 0)."""
+        pair = self._order.pop(index)
+        del self.scores[pair[1]]
         self._give_back_room()
         return pair
 
     def _give_back_room(self) -> None:
-        if is_sparse(self.pairs):
-            self.pairs = dict(self.pairs)
+        if is_sparse(self.scores):
+            self.scores = dict(self.scores)
 
     def delete_slice(self, start: int, stop: int) -> list[Pair]:
         """Remove and return the pairs from index `start` to before `stop`, ascending."""
         removed = self.slice(start, stop)
-        if len(removed) == len(self.pairs):
-            self._order.clear()
-            self.pairs.clear()
-            return removed
-        del self._order[start:stop]
+        order = self._order
+        if isinstance(order, list):
+            del order[start:stop]
+        else:
+            order.delete_slice(start, stop)
         for _, member in removed:
-            del self.pairs[member]
-        if len(removed) > len(self.pairs):
-            self.pairs = dict(self.pairs)
+            del self.scores[member]
+        if len(removed) > len(self.scores):
+            self.scores = dict(self.scores)
         return removed
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
         if self.is_packed:  # Redis gives these in one piece, whatever the count
             return 0, self.elements()
-        return scan(self.pairs, cursor, count)
+        return scan(self.scores, cursor, count)
 
 
-def _fit_listpack(pairs: dict[bytes, Pair], limits: EncodingLimits) -> bool:
+def _order_of(scores: dict[bytes, float], *, is_packed: bool) -> list[Pair] | ScoreOrder:
+    return sorted(zip(scores.values(), scores, strict=True)) if is_packed else ScoreOrder(scores)
+
+
+def _fit_listpack(members: Collection[bytes], limits: EncodingLimits) -> bool:
     longest = limits.zset_max_listpack_value
-    return len(pairs) <= limits.zset_max_listpack_entries and all(
-        len(member) <= longest for member in pairs
+    return len(members) <= limits.zset_max_listpack_entries and all(
+        len(member) <= longest for member in members
     )
 
 
@@ -241,14 +248,14 @@ class ScoreRange:
     excludes_high: bool = False
 
     def positions(self, zset: SortedSet) -> tuple[int, int]:
-        start = _after(zset, self.low) if self.excludes_low else zset.position((self.low,))
-        stop = zset.position((self.high,)) if self.excludes_high else _after(zset, self.high)
+        start = _after(zset, self.low) if self.excludes_low else zset.position(self.low)
+        stop = zset.position(self.high) if self.excludes_high else _after(zset, self.high)
         return start, stop
 
 
 def _after(zset: SortedSet, score: float) -> int:
     """Return the index after the last pair that has `score`."""
-    return len(zset) if score == inf else zset.position((nextafter(score, inf),))
+    return len(zset) if score == inf else zset.position(nextafter(score, inf))
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,6 @@ def test_wheel_needs_nothing_that_must_be_compiled(wheel: Path) -> None:
         "lupa",
         "prometheus-client",
         "rich",
-        "sortedcontainers",
         "structlog",
         "trio",
     ]

@@ -47,18 +47,20 @@ def _add_one(ctx: ServerContext, key: bytes, score: float, member: bytes) -> int
         ctx.db.set(key, SortedSet.within(ctx.limits, ((score, member),)))
         added = 1
     else:
-        pair = zset.pairs.get(member)
-        if pair is None:
+        old = zset.scores.get(member)
+        if old is None:
             zset.add(member, score, ctx.limits)
             added = 1
-        elif pair[0] == score:
+        elif old == score:
             return 0
         else:
-            zset.change(pair, score)
+            zset.change(member, old, score)
             added = 0
-        ctx.db.touch(key)
+        if ctx.db.observed:
+            ctx.db.touch(key)
     ctx.changes = 1
-    ctx.notify(EVENTS, b"zadd", key)
+    if ctx.is_notifying:
+        ctx.notify(EVENTS, b"zadd", key)
     return added
 
 
@@ -144,14 +146,13 @@ def add(ctx: ServerContext, key: bytes, words: Sequence[bytes], options: AddOpti
     #: The score that the last member now has; None if the options forbade it.
     result: float | None = None
     for score, member in zip(scores, words[1::2], strict=True):
-        pair = zset.pairs.get(member)
-        if pair is None:
+        old = zset.scores.get(member)
+        if old is None:
             if options.only_present:
                 continue
             zset.add(member, score, ctx.limits)
             added += 1
         else:
-            old = pair[0]
             if options.increments:
                 score += old
                 if isnan(score):
@@ -159,7 +160,7 @@ def add(ctx: ServerContext, key: bytes, words: Sequence[bytes], options: AddOpti
             if not options.allow(old, score):
                 continue
             if score != old:
-                zset.change(pair, score)
+                zset.change(member, old, score)
                 updated += 1
         result = score
     if added or updated:

@@ -13,8 +13,9 @@ from vedette.resp.replies import Reply
 
 from ...engine import ServerContext
 from ...engine.context import WRONG_TYPE
+from ...store.score_order import Pair
 from ...store.sets import Set
-from ...store.sorted_sets import Pair, SortedSet
+from ...store.sorted_sets import SortedSet
 from ..arguments import INT64_MAX, parse_integer, parse_integer_between, syntax_error
 from ..doubles import parse_double
 from .shared import members_reply, store
@@ -80,7 +81,7 @@ def _scores_of(ctx: ServerContext, key: bytes) -> _Scores:
     if value is None:
         return {}
     if isinstance(value, SortedSet):
-        return {member: score for score, member in value.pairs.values()}
+        return value.scores.copy()
     if isinstance(value, Set):
         return dict.fromkeys(value.members, 1.0)
     raise CommandError(WRONG_TYPE)

@@ -81,8 +81,8 @@ def zmscore(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 
 def _score_of(ctx: ServerContext, zset: SortedSet, member: bytes) -> Reply:
-    pair = zset.pairs.get(member)
-    return None if pair is None else score_reply(ctx, pair[0])
+    score = zset.scores.get(member)
+    return None if score is None else score_reply(ctx, score)
 
 
 @command(
@@ -118,13 +118,13 @@ def _rank(ctx: ServerContext, argv: list[bytes], *, is_reverse: bool) -> Reply:
     if with_score and argv[3].upper() != b"WITHSCORE":
         raise syntax_error()
     zset = ctx.read_as(argv[1], SortedSet)
-    pair = None if zset is None else zset.pairs.get(argv[2])
-    if zset is None or pair is None:
+    score = None if zset is None else zset.scores.get(argv[2])
+    if zset is None or score is None:
         return NULL_ARRAY if with_score else None
-    rank = zset.position(pair)
+    rank = zset.rank(score, argv[2])
     if is_reverse:
         rank = len(zset) - 1 - rank
-    return [rank, score_reply(ctx, pair[0])] if with_score else rank
+    return [rank, score_reply(ctx, score)] if with_score else rank
 
 
 @command(
@@ -176,5 +176,5 @@ def zscan(ctx: ServerContext, argv: list[bytes]) -> Reply:
         ctx,
         argv,
         SortedSet,
-        lambda zset, members: flat_reply([zset.pairs[member] for member in members]),
+        lambda zset, members: flat_reply([(zset.scores[member], member) for member in members]),
     )

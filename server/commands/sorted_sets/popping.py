@@ -12,7 +12,8 @@ from vedette.cmdspec import Flag, Keys, command
 from vedette.resp.replies import EMPTY_ARRAY, NULL_ARRAY, Reply
 
 from ...engine import ServerContext
-from ...store.sorted_sets import Pair, SortedSet
+from ...store.score_order import Pair
+from ...store.sorted_sets import SortedSet
 from ..arguments import INT64_MAX, parse_integer_between, syntax_error
 from ..waiting import deadline_after_seconds, wait_for_keys
 from .shared import finish_removal, flat_reply, nested_reply, score_reply
@@ -23,25 +24,22 @@ _NOT_POSITIVE: Final = b"ERR value is out of range, must be positive"
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """An end of a sorted set: where it is, and the command that pops there, which replicas run."""
+    """An end of a sorted set, the command that pops there, which replicas run, and its event."""
 
-    index: int
+    is_first: bool
     command: bytes
-
-    @property
-    def event(self) -> bytes:
-        return self.command.lower()
+    event: bytes
 
 
-_MIN: Final = _End(0, b"ZPOPMIN")
-_MAX: Final = _End(-1, b"ZPOPMAX")
+_MIN: Final = _End(True, b"ZPOPMIN", b"zpopmin")
+_MAX: Final = _End(False, b"ZPOPMAX", b"zpopmax")
 
 
 def _pop(ctx: ServerContext, key: bytes, zset: SortedSet, end: _End, count: int) -> list[Pair]:
     """Take up to `count` (at least 1) pairs out at `end`, outermost first."""
     size = len(zset)
     if count == 1:
-        pairs = [zset.pop(end.index)]
+        pairs = [zset.pop(0 if end.is_first else size - 1)]
     elif end is _MIN:
         pairs = zset.delete_slice(0, min(count, size))
     else:

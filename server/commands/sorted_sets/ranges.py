@@ -10,7 +10,8 @@ from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
 from ...engine import ServerContext
-from ...store.sorted_sets import LexRange, Pair, Range, RankRange, ScoreRange, SortedSet
+from ...store.score_order import Pair
+from ...store.sorted_sets import LexRange, Range, RankRange, ScoreRange, SortedSet
 from ..arguments import parse_integer, syntax_error
 from ..doubles import parse_bound
 from .shared import finish_removal, members_reply, store

@@ -9,7 +9,8 @@ from vedette.resp.replies import DoubleReply, Reply
 
 from ...engine import ServerContext
 from ...engine.keyspace_events import KeyspaceEvents
-from ...store.sorted_sets import Pair, SortedSet
+from ...store.score_order import Pair
+from ...store.sorted_sets import SortedSet
 
 EVENTS = KeyspaceEvents.SORTED_SET
 
@@ -56,8 +57,10 @@ def finish_removal(
     """Account for `removed_count` members (at least 1) taken out, and for the last of them."""
     ctx.changes += removed_count
     if len(zset):
-        ctx.db.touch(key)
-        ctx.notify(EVENTS, event, key)
+        if ctx.db.observed:
+            ctx.db.touch(key)
+        if ctx.is_notifying:
+            ctx.notify(EVENTS, event, key)
         return
     ctx.db.delete(key)
     ctx.notify(EVENTS, event, key)

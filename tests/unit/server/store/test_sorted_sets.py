@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from server.store.encoding_limits import EncodingLimits
-from server.store.sorted_sets import LexRange, Pair, Range, RankRange, ScoreRange, SortedSet
+from server.store.score_order import Pair
+from server.store.sorted_sets import LexRange, Range, RankRange, ScoreRange, SortedSet
 
 SMALL = EncodingLimits(zset_max_listpack_entries=3, zset_max_listpack_value=5)
 NONE = EncodingLimits(zset_max_listpack_entries=0)
@@ -75,17 +76,17 @@ def test_order_is_kept_through_any_changes(limits: EncodingLimits) -> None:
         if draw.random() < 0.3:
             assert zset.discard(member) == (model.pop(member, None) is not None)
         else:
-            pair = zset.pairs.get(member)
-            if pair is None:
+            old = zset.score(member)
+            if old is None:
                 zset.add(member, score, limits)
             else:
-                zset.change(pair, score)
+                zset.change(member, old, score)
             model[member] = score
         expected = sorted((score, member) for member, score in model.items())
         assert all_of(zset) == expected
         if expected:
             rank = draw.randrange(len(expected))
-            assert zset.position(expected[rank]) == rank
+            assert zset.rank(*expected[rank]) == rank
             assert zset.at(rank) == expected[rank]
 
 

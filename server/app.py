@@ -216,7 +216,7 @@ class _Server:
         if not (is_aof_wanted and await self._aof.load()):
             await load_at_start(self.engine, self._host.snapshot_path())
         if is_aof_wanted:
-            self._aof.open()
+            await self._aof.open()
         self.engine.end_loading()
 
     def metrics(self) -> Iterable[Metric]:

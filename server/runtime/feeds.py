@@ -39,6 +39,7 @@ from ..replication.feed import DropReason, Feed, FeedState, SnapshotContent
 from .child import Child, ChildStatus, start_child
 from .child_progress import SharedProgress
 from .clock import wall_clock_ms
+from .forks import note_fork
 from .replica_connection import PIECE_BYTES, ReplicaConnection
 from .saving import write_chunks
 from .snapshots import SnapshotKeeper, forget_sync_file
@@ -381,11 +382,8 @@ class FeedServer:
             lambda: write_chunks(descriptor, chunks), keep_descriptors=(descriptor,)
         )
         key_count = engine.keyspace.key_count() if content.has_data else 0
-        engine.background.begin(ChildKind.SYNCHRONISATION, key_count, progress, child.kill)
+        note_fork(engine, child, ChildKind.SYNCHRONISATION, key_count, progress)
         engine.saves.on_transfer_start(self._clock_ms())
-        statistics = engine.context.statistics
-        statistics.total_forks += 1
-        statistics.latest_fork_usec = round(child.fork_duration_s * 1_000_000)
         self._announce(_Snapshot(child.kill, offset, members, is_joinable=False))
         return child
 

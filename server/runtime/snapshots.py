@@ -22,12 +22,12 @@ from .. import directives
 from ..config import Configuration
 from ..engine import ServerEngine
 from ..engine.host import SaveInProgress
-from ..observation.latency import FORK
 from ..persistence.background import ChildKind
 from ..persistence.save_points import due_save_point
 from .child import Child, ChildStatus
 from .child_progress import SharedProgress
 from .clock import wall_clock_ms
+from .forks import note_fork
 from .saving import save_in_foreground, start_background_save
 
 log = structlog.get_logger()
@@ -98,10 +98,7 @@ class SnapshotKeeper:
             engine.saves.on_background_end(self._clock_ms(), is_ok=False)
             raise
         self._child, self._progress, self._on_end = child, progress, on_end
-        engine.context.statistics.total_forks += 1
-        engine.context.statistics.latest_fork_usec = int(child.fork_duration_s * 1e6)
-        engine.latency.note(FORK, child.fork_duration_s * 1000, self._clock_ms())
-        engine.background.begin(ChildKind.SAVE, engine.keyspace.key_count(), progress, child.kill)
+        note_fork(engine, child, ChildKind.SAVE, engine.keyspace.key_count(), progress)
         log.info("snapshot.started", child_pid=child.pid)
         self._unwaited.append(child)
         self._started.set()

@@ -56,6 +56,30 @@ def test_a_server_that_loads_answers_what_needs_no_data(tmp_path: Path) -> None:
         assert fields["rdb_last_load_keys_loaded"] == str(KEY_COUNT)
 
 
+def test_the_first_base_is_written_while_clients_are_answered(tmp_path: Path) -> None:
+    """A snapshot that is turned into an append-only file, which may take as long as saving it."""
+    values = {b"key:%d" % number: b"value" for number in range(20)}
+    data = b"".join(encode_records([SelectDb(0), Entries(values=values)]))
+    (tmp_path / "dump.rdb").write_bytes(data)
+    config = {"dir": str(tmp_path), "appendonly": "yes", "rdb-key-save-delay": "50000"}
+    server = VedetteServer(config, directory=tmp_path)
+    server.awaits_loading = False
+    with server:
+        wait_until(lambda: server.info("persistence")["current_save_keys_total"] == "20")
+        with pytest.raises(ReplyError, match="LOADING"):
+            server.call("SET", "key:1", "changed")
+
+        wait_until(lambda: server.info("persistence")["loading"] == "0", what="loading to end")
+        server.call("SET", "key:1", "changed")
+        server.kill()
+        (tmp_path / "dump.rdb").unlink()
+        server.start()
+
+        wait_until(lambda: server.info("persistence")["loading"] == "0", what="loading to end")
+        assert server.call("DBSIZE") == 20
+        assert server.call("GET", "key:1") == b"changed"
+
+
 def test_a_stop_while_loading_leaves_the_file_as_it_is(tmp_path: Path) -> None:
     """What is not loaded yet must not be saved over what is."""
     write_snapshot(tmp_path)

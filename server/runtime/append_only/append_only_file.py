@@ -19,6 +19,7 @@ backgroundRewriteDoneHandler, startAppendOnly, aofOpenIfNeededOnServerStart`.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -30,7 +31,6 @@ from ... import directives
 from ...commands.replication import WAIT_REASON
 from ...engine import ServerEngine
 from ...engine.datasets import saved_databases
-from ...observation.latency import FORK
 from ...persistence.aof.log import AofState
 from ...persistence.aof.manifest import Manifest, ManifestError
 from ...persistence.aof.rebuilding import encode_commands
@@ -38,6 +38,7 @@ from ...persistence.background import ChildKind
 from ...persistence.rdb.encode import BATCH_SIZE
 from ..child import Child, ChildOutcome, ChildStatus, start_child
 from ..child_progress import SharedProgress
+from ..forks import note_fork
 from ..loading import LoadError, Pacer
 from .files import AofFiles
 from .loading import AofLoad
@@ -168,8 +169,10 @@ class AppendOnlyFile:
             raise LoadError(f"{old_path} cannot be moved: {error.strerror}") from error
         log.info("aof.adopted", path=files.path(name))
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Begin to write, once the dataset is loaded; makes a base if there is none.
+
+        Nobody may write before it returns: what is written is to go into the increment.
 
         Raises:
             LoadError: the files cannot be written.
@@ -181,8 +184,8 @@ class AppendOnlyFile:
                 is_rdb = self._engine.configuration[directives.AOF_USE_RDB_PREAMBLE]
                 manifest = manifest.with_base(files.name, is_rdb=is_rdb)
                 assert manifest.base is not None
-                size_bytes = files.write_base(self._base_chunks(None, is_rdb=is_rdb))
-                files.rename(files.temporary_base_name(os.getpid()), manifest.base.name)
+                writer_pid, size_bytes = await self._write_first_base(is_rdb=is_rdb)
+                files.rename(files.temporary_base_name(writer_pid), manifest.base.name)
                 self._log.base_bytes = self._log.current_bytes = size_bytes
             if not manifest.increments:
                 manifest = manifest.with_increment(files.name)
@@ -198,6 +201,29 @@ class AppendOnlyFile:
         self._log.gather()
         self.collect_history()
         log.info("aof.opened", path=files.path(name))
+
+    async def _write_first_base(self, *, is_rdb: bool) -> tuple[int, int]:
+        """Write what was loaded as a base; return by which process it was written, and its size.
+
+        A child does it, so that clients are served meanwhile, as far as a server that loads serves.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        files, engine = self._files, self._engine
+        if not engine.keyspace.key_count():
+            return os.getpid(), files.write_base(self._base_chunks(None, is_rdb=is_rdb))
+        progress = self._new_progress()
+        chunks = self._base_chunks(progress, is_rdb=is_rdb)
+        child = start_child(lambda: files.write_base(chunks), leftover=files.partial_base_path)
+        note_fork(engine, child, ChildKind.REWRITE, engine.keyspace.key_count(), progress)
+        try:
+            outcome = await child.wait()
+        finally:
+            engine.background.end(progress)
+        if outcome.status is not ChildStatus.SUCCEEDED:
+            raise OSError(errno.EIO, outcome.error or "the child was killed")
+        return child.pid, outcome.size_bytes
 
     async def run(self) -> None:
         """Sync, and wait for children that rewrite, until cancelled."""
@@ -360,13 +386,8 @@ class AppendOnlyFile:
         self._is_child_unwanted = False
         self._log.rewrite.count += 1
         self._log.rewrite.on_start(self._clock_ms())
-        engine.context.statistics.total_forks += 1
-        engine.context.statistics.latest_fork_usec = int(self._child.fork_duration_s * 1e6)
-        engine.latency.note(FORK, self._child.fork_duration_s * 1000, self._clock_ms())
+        note_fork(engine, self._child, ChildKind.REWRITE, engine.keyspace.key_count(), progress)
         self._progress = progress
-        engine.background.begin(
-            ChildKind.REWRITE, engine.keyspace.key_count(), progress, self._child.kill
-        )
         log.info("aof.rewrite_started", child_pid=self._child.pid)
         self._child_started.set()
 

@@ -80,7 +80,7 @@ class Server:
 
     async def start(self) -> Server:
         await self.aof.load()
-        self.aof.open()
+        await self.aof.open()
         self.files.calls.clear()
         return self
 

@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -35,6 +35,7 @@ from vedette.types import RunId
 from . import directives
 from .app import ListenError, StateError, is_executable, run_sentinel, start_logging
 from .config import SentinelConfig, World, parse_state_file, read_config, state_file_of
+from .runtime.state_file import with_ledger
 
 log = structlog.get_logger()
 
@@ -124,15 +125,24 @@ def _load(arguments: Sequence[str]) -> _Loaded:
         if where is None:
             _check_writable("config", path)
             config = read_config(statements, world, memory=command_line.file)
-            return _Loaded(config, path, path)
+            return _Loaded(_with_ledger(config, path), path, path)
         state_path = _state_path(where)
         memory = _read_state_file(state_path)
         config = read_config([*statements, *memory], world, memory=state_path)
-        return _Loaded(config, path, state_path)
+        return _Loaded(_with_ledger(config, state_path), path, state_path)
     except ConfigFileMissingError as error:
         raise _StartError(f"{error.reason}\n") from error
     except ConfigError as error:
         raise _StartError(fatal_message(error, f"Vedette {__version__}")) from error
+
+
+def _with_ledger(config: SentinelConfig, path: str) -> SentinelConfig:
+    """Add what a sentinel that crashed had on disk beside its file."""
+    try:
+        return replace(config, durable=with_ledger(config.durable, path))
+    except OSError as error:
+        reason = f"Sentinel ledger of {path} cannot be read: {error.strerror}. Exiting..."
+        raise _StartError(f"{reason}\n") from error
 
 
 def _enter_directory(statements: Sequence[Statement]) -> None:

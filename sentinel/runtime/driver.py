@@ -240,6 +240,7 @@ class Driver:
             for link in self._links.values():
                 link.close()
             self._poller.close()
+            self.saver.close()
 
     async def _keep_time(self) -> None:
         while True:

@@ -2,8 +2,8 @@
 twice.
 
 The machine's own actions are carried out on a disk that fails in the middle: the process ends
-there, what was not fsynced is torn, and a rename that was not followed by an fsync of its directory
-may have happened or not.
+there, what was not synced is torn, and a rename that was not followed by an fsync of its directory
+may have happened or not. That goes for the ledger and for the file that follows it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from sentinel.core import SentinelCore, initial_state
 from sentinel.core.actions import Answer, Persist
 from sentinel.core.durable import DurableState
 from sentinel.core.events import Persisted, RequestId, Started, VoteRequested
-from sentinel.runtime.state_file import StateFile
+from sentinel.runtime.ledger_file import ledger_path
+from sentinel.runtime.state_file import StateFile, with_ledger
 from vedette.conf import read_file
 from vedette.runtime.durable_file import remove_leftovers
 from vedette.types import Address, RunId
@@ -42,33 +43,48 @@ class PowerCutError(BaseException):
     """The process ends here; no handler of its own may run as if it had not."""
 
 
+_CALLS = ("write", "pwrite", "fsync", "fdatasync", "rename", "unlink")
+
+
 class FailingDisk:
-    """Lets `budget` bytes and steps happen, then cuts the power."""
+    """Lets `budget` bytes and steps happen, then cuts the power. What is synced is known here."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
         self._patch = monkeypatch
         self._directory = directory
-        self._real = (os.write, os.fsync, os.rename, os.unlink)
+        self._real = {name: getattr(os, name) for name in _CALLS}
+        self._real["fsync"] = self._real["fdatasync"] = lambda descriptor: None
         self.budget = 0
-        #: Inodes with bytes that no fsync has covered.
+        #: Inodes with bytes that no sync has covered.
         self._torn: set[int] = set()
+        #: The same of bytes written over others: inode, file, place, what was there.
+        self._overwritten: list[tuple[int, Path, int, bytes]] = []
         self._undo_rename: Callable[[], None] | None = None
+        self._patch_calls(self._real)
+
+    def _patch_calls(self, calls: dict[str, Callable[..., object]]) -> None:
+        for name, call in calls.items():
+            self._patch.setattr(os, name, call)
 
     def install(self, budget: int) -> None:
         """Begin to fail after `budget` bytes and steps."""
         self.budget = budget
         self._torn.clear()
+        self._overwritten.clear()
         self._undo_rename = None
-        for name in ("write", "fsync", "rename", "unlink"):
-            self._patch.setattr(os, name, getattr(self, name))
+        self._patch_calls({name: getattr(self, name) for name in _CALLS})
 
     def restart(self, *, keeps_rename: bool) -> None:
         """The machine comes back: tear what was not synced."""
-        for name, real in zip(("write", "fsync", "rename", "unlink"), self._real, strict=True):
-            self._patch.setattr(os, name, real)
+        self._patch_calls(self._real)
         for path in self._directory.iterdir():
-            if path.stat().st_ino in self._torn:
+            if path.lstat().st_ino in self._torn:
                 os.truncate(path, path.stat().st_size // 2)
+        for _, path, place, before in self._overwritten:
+            half = len(before) // 2
+            with path.open("r+b") as file:
+                file.seek(place + half)
+                file.write(before[half:])
         if not keeps_rename and self._undo_rename is not None:
             self._undo_rename()
 
@@ -79,34 +95,48 @@ class FailingDisk:
 
     def write(self, descriptor: int, data: bytes) -> int:
         self._torn.add(os.fstat(descriptor).st_ino)
-        written = self._real[0](descriptor, data[: self.budget])
+        written = int(self._real["write"](descriptor, data[: self.budget]))
         self.budget -= written
         if written < len(data):
             raise PowerCutError
         return written
 
+    def pwrite(self, descriptor: int, data: bytes, place: int) -> int:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        data = data[: self.budget]
+        before = os.pread(descriptor, len(data), place)
+        self._overwritten.append((os.fstat(descriptor).st_ino, path, place, before))
+        written = int(self._real["pwrite"](descriptor, data, place))
+        self.budget -= written
+        if self.budget == 0:
+            raise PowerCutError
+        return written
+
     def fsync(self, descriptor: int) -> None:
         self._spend()
-        self._real[1](descriptor)
-        self._torn.discard(os.fstat(descriptor).st_ino)
+        inode = os.fstat(descriptor).st_ino
+        self._torn.discard(inode)
+        self._overwritten = [each for each in self._overwritten if each[0] != inode]
         if os.path.isdir(f"/proc/self/fd/{descriptor}"):
             self._undo_rename = None
+
+    fdatasync = fsync
 
     def rename(self, source: str, target: str) -> None:
         self._spend()
         shutil.copy(target, f"{target}.before")
-        self._real[2](source, target)
-        self._undo_rename = lambda: self._real[2](f"{target}.before", target)
+        self._real["rename"](source, target)
+        self._undo_rename = lambda: self._real["rename"](f"{target}.before", target)
 
     def unlink(self, path: str) -> None:
         self._spend()
-        self._real[3](path)
+        self._real["unlink"](path)
 
 
 def load(path: Path) -> DurableState:
     """Return what a restart finds."""
     world = World(lambda: RunId("f" * 40), lambda script: False)
-    return read_config(read_file(str(path)), world).durable
+    return with_ledger(read_config(read_file(str(path)), world).durable, str(path))
 
 
 def start(state: DurableState, file: StateFile) -> SentinelCore:
@@ -134,16 +164,20 @@ def ask_vote(core: SentinelCore, file: StateFile, candidate: RunId) -> list[obje
 
 
 @pytest.mark.parametrize("keeps_rename", [True, False])
+@pytest.mark.parametrize("has_ledger", [True, False])
 def test_crash_at_any_byte_loses_nothing_and_votes_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, keeps_rename: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_ledger: bool, keeps_rename: bool
 ) -> None:
-    """From before the first byte to after the last step."""
+    """From before the first byte to after the last step; then the file follows its ledger."""
     path = tmp_path / "sentinel.conf"
+    ledger = Path(ledger_path(str(path)))
     disk = FailingDisk(monkeypatch, tmp_path)
     outcomes = set()
     for budget in range(10_000):
-        for leftover in tmp_path.iterdir():
-            leftover.unlink()
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        if not has_ledger:
+            ledger.symlink_to(tmp_path / "nowhere" / "at all")
         path.write_text(CONFIG)
         file = StateFile(str(path))
         core = start(load(path), file)
@@ -152,9 +186,12 @@ def test_crash_at_any_byte_loses_nothing_and_votes_once(
         disk.install(budget)
         try:
             answer = ask_vote(core, file, FIRST)
+            assert file.is_behind is has_ledger
+            file.close()
         except PowerCutError:
             is_cut = True
         disk.restart(keeps_rename=keeps_rename)
+        assert is_cut or not ledger.exists()
 
         state = load(path)
         assert state.my_id == "b" * 40
@@ -165,13 +202,15 @@ def test_crash_at_any_byte_loses_nothing_and_votes_once(
         has_spoken = answer is not None and answer[1:] == [FIRST.encode(), EPOCH]
         got_second_vote = second is not None and second[1:] == [SECOND.encode(), EPOCH]
         assert not (has_spoken and got_second_vote), budget
-        outcomes.add((has_spoken, got_second_vote))
+        outcomes.add((has_spoken, got_second_vote, is_cut))
         if not is_cut:
             break
 
     assert has_spoken
-    assert (False, True) in outcomes, "a vote nobody heard of is free to be given again"
+    assert (False, True, True) in outcomes, "a vote nobody heard of is free to be given again"
+    assert ((True, False, True) in outcomes) is has_ledger, "cut while the file followed"
     assert budget > len(CONFIG)
+    assert "sentinel leader-epoch m 5\n" in path.read_text()
 
 
 def test_leftovers_of_crashes_are_removed_and_nothing_else(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ from .runtime.loading import LoadError, load_at_start
 from .runtime.metrics import MetricsServing
 from .runtime.migration import Migrations
 from .runtime.replication import ReplicationRuntime
+from .runtime.script_debugging import ScriptDebugging
 
 log = structlog.get_logger()
 
@@ -160,6 +161,9 @@ class _Server:
             await nursery.start(self._watch_signals, name="signals")
             self.engine.migrations = self._migrations = Migrations(
                 lambda task: nursery.start_soon(task, name="migration"), self._settle_act
+            )
+            self.engine.scripting.debugging.host = ScriptDebugging(
+                lambda task: nursery.start_soon(task, name="script debugger"), self._is_plain
             )
             # Nobody may see the dataset before it is loaded, least of all a replica.
             self.engine.begin_loading(wall_clock_ms())
@@ -389,6 +393,11 @@ class _Server:
                 )
 
         configuration.on_change(allow, directives.MAX_CLIENTS)
+
+    def _is_plain(self, session: Session) -> bool:
+        """Return whether `session` came by a listener without TLS."""
+        tls_port = self._configuration[TLS_PORT]
+        return not tls_port or not session.local_address.endswith(f":{tls_port}")
 
     def _refusal(self, host: str) -> bytes | None:
         """Return what turns a connection away in protected mode, or None."""

@@ -9,6 +9,7 @@ from vedette.errors import CommandError
 from vedette.resp.replies import OK, Reply
 
 from ..engine import ServerContext
+from ..scripting.debugger import Debugger
 from .arguments import NOT_AN_INTEGER, parse_integer
 from .help import help_reply
 
@@ -50,14 +51,28 @@ def _eval(ctx: ServerContext, argv: list[bytes], *, is_read_only: bool) -> Reply
     ctx.engine.show_to_monitors(ctx.session, argv)
     keys, arguments = split_arguments(argv)
     scripting = ctx.engine.scripting
-    script = scripting.load(argv[1])
-    return scripting.evaluate(script, argv, keys, arguments, is_read_only=is_read_only)
+
+    def evaluate(debugger: Debugger | None = None) -> Reply:
+        return scripting.evaluate(
+            scripting.load(argv[1]),
+            argv,
+            keys,
+            arguments,
+            is_read_only=is_read_only,
+            debugger=debugger,
+        )
+
+    if scripting.debugging.wants(ctx.session):
+        return scripting.debugging.run(ctx.session, argv[1], evaluate)
+    return evaluate()
 
 
 def _evalsha(ctx: ServerContext, argv: list[bytes], *, is_read_only: bool) -> Reply:
     ctx.engine.show_to_monitors(ctx.session, argv)
     if len(argv[1]) != 40:
         raise _NO_SCRIPT
+    if ctx.engine.scripting.debugging.wants(ctx.session):
+        raise CommandError(b"ERR Please use EVAL instead of EVALSHA for debugging")
     keys, arguments = split_arguments(argv)
     scripting = ctx.engine.scripting
     script = scripting.scripts.get(argv[1].lower())
@@ -186,15 +201,11 @@ def script_kill(ctx: ServerContext, argv: list[bytes]) -> Reply:
     flags=Flag.NOSCRIPT,
     group="scripting",
     since="3.2.0",
-    summary="Would choose the mode of a debugger that there is not; takes NO.",
+    summary="Has the scripts that this client evaluates debugged, or no longer.",
 )
 def script_debug(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    mode = argv[2].upper()
-    if mode == b"NO":
-        return OK
-    if mode in (b"YES", b"SYNC"):
-        raise CommandError(b"ERR this server has no debugger for scripts")
-    raise CommandError(b"ERR Use SCRIPT DEBUG YES/SYNC/NO")
+    ctx.engine.scripting.debugging.choose(ctx.session, argv[2])
+    return OK
 
 
 @command(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 from vedette import REDIS_VERSION
 
 from . import floats
+from .debugger import Debugger
 from .errors import CompileError, LoadError, NotANumberError, ScriptError, TextError
 from .ports import Loader, Runner, ScriptHost
 from .shebang import FLAG_NAMES
@@ -25,6 +27,7 @@ _SANDBOX: Final = _CHUNKS.joinpath("sandbox.lua").read_bytes()
 _RUNNING: Final = _CHUNKS.joinpath("running.lua").read_bytes()
 _LIBRARY_TOOLS: Final = _CHUNKS.joinpath("library_tools.lua").read_bytes()
 _FUNCTIONS: Final = _CHUNKS.joinpath("functions.lua").read_bytes()
+_DEBUGGER: Final = _CHUNKS.joinpath("debugger.lua").read_bytes()
 #: Errors that begin in the sandbox point to the code that called it.
 _SANDBOX_NAME: Final = b"=[C]"
 _NOT_STRINGS: Final = b"ERR Lua redis lib command arguments must be strings or integers"
@@ -75,6 +78,9 @@ class Interpreter:
         self.runner: Runner | None = None
         #: The loading in progress, or None.
         self._loader: Loader | None = None
+        #: Who debugs the run in progress, or None; and what `lua/debugger.lua` makes, once needed.
+        self._debugger: Debugger | None = None
+        self._debugging: Any = None
         # Here, so that a server that runs no script does not load it.
         from lupa.lua51 import LuaError, LuaRuntime
 
@@ -105,8 +111,8 @@ class Interpreter:
         if is_for_eval:
             functions |= {
                 b"replicate_commands": lambda *arguments: True,
-                b"breakpoint": lambda *arguments: False,
-                b"debug": lambda *arguments: None,
+                b"breakpoint": self._breakpoint,
+                b"debug": self._debug,
             }
         host_functions = {
             b"constants": self.table(constants),
@@ -260,6 +266,32 @@ class Interpreter:
         assert self._loader is not None
         return self._loader
 
+    @contextmanager
+    def debugged_by(self, debugger: Debugger) -> Iterator[None]:
+        """Have `debugger` asked at every line of what runs meanwhile."""
+        if self._debugging is None:
+            host = {
+                b"stops_at": lambda line: self._debugged().stops_at(line),
+                b"next_action": lambda: self._debugged().next_action(),
+                b"show": lambda text: self._debugged().show(text),
+                b"log": lambda text: self._debugged().log(text),
+                b"log_frame": lambda *arguments: self._debugged().log_frame(*arguments),
+            }
+            self._debugging = self._lua.execute(
+                _DEBUGGER, self._api[b"tools"], self.table(host), name=_SANDBOX_NAME
+            )
+        self._debugger = debugger
+        self._debugging[b"begin"]()
+        try:
+            yield
+        finally:
+            self._debugging[b"finish"]()
+            self._debugger = None
+
+    def _debugged(self) -> Debugger:
+        assert self._debugger is not None
+        return self._debugger
+
     # --- what scripts call -----------------------------------------------------------------------
 
     def _running(self, name: bytes) -> Runner:
@@ -332,6 +364,18 @@ class Interpreter:
         if len(arguments) != 1 or type(arguments[0]) is not bytes:
             return self.table({b"err": _WRONG_TYPE})
         return self.table({b"ok": arguments[0]})
+
+    def _breakpoint(self, *arguments: Any) -> bool:
+        if self._debugger is None:
+            return False
+        self._debugger.break_at_next_line()
+        return True
+
+    def _debug(self, *arguments: Any) -> None:
+        debugger = self._debugger
+        if debugger is not None:
+            values = b", ".join(map(self._debugging[b"describe"], arguments))
+            debugger.log(b"<debug> line %d: %b" % (debugger.line, values))
 
     def _interrupt(self) -> bool:
         running = self.runner or self._loader

@@ -5,11 +5,12 @@ Follows Redis 7.0 `script.c: scriptPrepareForRun, scriptCall, scriptInterrupt`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from vedette.clients import Block, Session
 from vedette.errors import CommandError
-from vedette.resp.replies import ErrorReply
+from vedette.resp.replies import ErrorReply, Reply
 
 from .. import directives
 from .audience import Audience
@@ -69,6 +70,8 @@ class Run:
         self._audience = Audience.ALL
         self._is_calling = False
         self._table = interpreter.table
+        #: Told of each reply before it becomes Lua's, if anyone wants to know.
+        self.on_reply: Callable[[Reply], None] | None = None
         self._clock = engine.clock
         self.started_s = self._clock()
         session.stand_in_for(caller)
@@ -104,10 +107,12 @@ class Run:
             # What a script has read is taken to depend on all keys that it was given.
             keys = engine.table.find(self.argv).keys.of(self.argv)
             engine.tracked_keys.remember(self.caller, keys)
-        if type(reply) is bytes:
+        if type(reply) is bytes and self.on_reply is None:
             return reply
         if isinstance(reply, Block):
             reply = (reply.instead_of_waiting or reply.on_timeout)()
+        if self.on_reply is not None:
+            self.on_reply(reply)
         if isinstance(reply, ErrorReply):
             text = reply.text if b" " in reply.text else b"ERR " + reply.text
             raise ScriptError(text, is_counted=True)

@@ -10,6 +10,7 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from vedette.clients import Session
@@ -18,6 +19,8 @@ from vedette.errors import CommandError
 from vedette.resp.replies import ErrorReply, RawReply, Reply
 
 from .callees import Callees
+from .debugger import Debugger
+from .debugging import DebuggedRun, Debugging
 from .errors import CompileError
 from .functions import Functions
 from .interpreter import Failure, Interpreter
@@ -120,6 +123,7 @@ class Scripting:
             lambda: self._make_lua(is_for_eval=False), lambda: engine.clock()
         )
         self._random = random.Random(0)
+        self.debugging = Debugging(engine)
 
     @property
     def lua(self) -> Interpreter:
@@ -197,6 +201,7 @@ class Scripting:
         arguments: Sequence[bytes],
         *,
         is_read_only: bool,
+        debugger: Debugger | None = None,
     ) -> Reply:
         """Run a script of EVAL and return its reply.
 
@@ -204,7 +209,8 @@ class Scripting:
             CommandError: it may not run now.
         """
         self.check_may_run(script.flags, is_read_only=is_read_only)
-        run = Run(
+        make_run = Run if debugger is None else partial(DebuggedRun, debugger)
+        run = make_run(
             self._engine,
             self.lua,
             self._session,
@@ -214,7 +220,10 @@ class Scripting:
             is_read_only=is_read_only,
             is_eval=True,
         )
-        return self._run(run, self.lua, script.function, keys, arguments)
+        if debugger is None:
+            return self._run(run, self.lua, script.function, keys, arguments)
+        with self.lua.debugged_by(debugger):
+            return self._run(run, self.lua, script.function, keys, arguments)
 
     def call(
         self,

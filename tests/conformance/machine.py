@@ -57,8 +57,6 @@ DEVIATIONS: dict[str, str] = {
 }
 #: Errors that differ because we do as Redis 7.2: what ours says.
 NEWER_ERRORS: dict[str, str] = {
-    "zrank": "syntax error",  # for a word that 7.2 may take for WITHSCORE
-    "zrevrank": "syntax error",
     "lpos": "value must between",  # a RANK that has no opposite
 }
 #: Encodings of strings that may differ, Redis' and ours: of one byte it cannot be told that it was
@@ -158,7 +156,9 @@ class Machine:
         @st.composite
         def draw_command(draw: st.DrawFn) -> Command:
             group = draw(st.sampled_from(sorted(groups)))
-            return draw(draw(st.sampled_from(groups[group])))
+            command = draw(draw(st.sampled_from(groups[group])))
+            # A fourth word is one too many for 7.0, and may be WITHSCORE for 7.2.
+            return command[:3] if command[0] in (b"ZRANK", b"ZREVRANK") else command
 
         return st.lists(draw_command(), min_size=10, max_size=40)
 

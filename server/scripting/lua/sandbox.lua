@@ -87,8 +87,19 @@ local function hook()
   end
 end
 
+-- What is called at every line while a script is debugged; it does the other hook's work as well.
+local debug_hook
+
 local function watch()
-  sethook(hook, "", HOOK_PERIOD)
+  if debug_hook then
+    sethook(debug_hook, "l")
+  else
+    sethook(hook, "", HOOK_PERIOD)
+  end
+end
+
+local function set_debug_hook(f)
+  debug_hook = f
 end
 
 local function watch_no_more()
@@ -154,7 +165,7 @@ local function begun(f)
   if raw_type(f) ~= "function" or getinfo(f, "S").what == "C" then return f end
   return function(...)
     note_entry()
-    sethook(hook, "", HOOK_PERIOD)
+    watch()
     return f(...)
   end
 end
@@ -401,6 +412,7 @@ api.tools = {
   handler = handler,
   watch = watch,
   watch_no_more = watch_no_more,
+  set_debug_hook = set_debug_hook,
 }
 
 return api

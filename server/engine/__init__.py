@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .context import ServerContext, Statistics
-from .engine import CommandSink, ServerEngine
+from .effects import CommandSink
+from .engine import ServerEngine
 from .host import Host, SaveInProgress
 
 __all__ = ["CommandSink", "Host", "SaveInProgress", "ServerContext", "ServerEngine", "Statistics"]

@@ -1,21 +1,18 @@
-"""The engine of the server: dataset, propagation of writes, transactions' effects, gates.
+"""The engine of the server: its state, and the gates before commands.
 
-Every change that replicas and the append-only file must see leaves through `propagate`.
-Follows Redis 7.0 `server.c: call, propagateNow, processCommand`.
+What commands change is told in `effects.py`, which calls are watched in `observed.py`.
+Follows Redis 7.0 `server.c: processCommand`.
 """
 
 from __future__ import annotations
 
-import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from typing import Protocol
 
 from monitoring.server_meter import MASTER, REPLICA, ServerMeter
-from vedette.clients import Block, Engine, ServingSettings, Session
+from vedette.clients import Block, ServingSettings, Session
 from vedette.clients.blocking import Reason
 from vedette.clients.rates import Rates, Totals
 from vedette.cmdspec import CommandRow, CommandTable, Flag
@@ -24,21 +21,16 @@ from vedette.resp.replies import Reply
 
 from .. import directives
 from ..config import Configuration
-from ..observation import LatencyMonitor, Monitors, SlowLog
-from ..observation.latency import COMMAND, EXPIRE_CYCLE, FAST_COMMAND, UNBLOCKING
-from ..observation.redaction import Redaction
-from ..observation.tracking import TrackedKeys
+from ..observation.latency import EXPIRE_CYCLE
 from ..persistence.aof.log import AppendOnlyLog
 from ..persistence.background import BackgroundWork
 from ..persistence.load_status import LoadStatus
 from ..persistence.save_points import SaveStatus
-from ..replication.propagation import encode_effect
 from ..replication.state import Replication
 from ..scripting import Scripting
 from ..scripting.audience import Audience
 from ..scripting.run import OUT_OF_MEMORY as OUT_OF_MEMORY_TEXT
 from ..scripting.scripting import RUNNING_SCRIPTS
-from ..store.database import Database
 from ..store.expiry_cycle import ExpiryCycle
 from ..store.keyspace import Keyspace
 from ..store.local_expiries import LocalExpiries
@@ -46,9 +38,9 @@ from .binding import bind_configuration
 from .client_eviction import ClientEviction
 from .context import ServerContext
 from .host import Host, ProcessFacts
-from .keyspace_events import KeyspaceEvents
 from .memory import Memory
 from .migration import MigrationPort
+from .observed import Observed
 from .shutdown import Shutdown
 from .usage_notes import UsageNotes
 
@@ -61,10 +53,6 @@ NOREPLICAS = CommandError(b"NOREPLICAS Not enough good replicas to write.")
 UNBLOCKED = CommandError(
     b"UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 )
-#: Where calls may be logged that take less than this, each is timed by itself.
-_TIMED_SINGLY_BELOW_S = 0.001
-#: The `changes` of a command that found nothing but expired keys.
-ONLY_EXPIRED = 1 << 62
 OUT_OF_MEMORY = CommandError(OUT_OF_MEMORY_TEXT)
 SAVING_BROKEN = CommandError(
     b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to"
@@ -76,33 +64,12 @@ SAVING_BROKEN = CommandError(
 AOF_BROKEN = b"MISCONF Errors writing to the AOF file: %b"
 
 
-def _source_of(session: Session) -> str:
-    """Return where a command came from, as monitors are shown it."""
-    if session.is_script:
-        return "lua"
-    if session.is_unix_socket:
-        return f"unix:{session.address.rpartition(':')[0]}"
-    return session.address
-
-
-class CommandSink(Protocol):
-    """Takes what must be seen elsewhere: the replication stream, the append-only file.
-
-    Commands are encoded once for all sinks.
-    """
-
-    def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
-        """Take the (database index, encoded command) pairs of one unit: all are applied or none."""
-
-
-class ServerEngine(Engine):
+class ServerEngine(Observed):
     """Runs the server's commands over one `Keyspace`.
 
     State that gates commands is set through the methods `become_*`, `set_*`, which recompute
     `needs_care`; the fast path looks at nothing else.
     """
-
-    context: ServerContext
 
     def __init__(
         self,
@@ -128,18 +95,9 @@ class ServerEngine(Engine):
         self.background = BackgroundWork()
         #: How loading stands; written by whoever loads, which begins and ends it here.
         self.load = LoadStatus()
-        #: Where writes go besides the dataset; empty while nobody listens.
-        self.sinks: list[CommandSink] = []
+        self.sinks = []
         self.replication = Replication(lambda: host.random_hex(40).encode(), self.sinks)
         self.aof = AppendOnlyLog(self.sinks, lambda: self.replication.offset)
-        #: Deletions of expired keys that the running command has come upon.
-        self._deletions: list[tuple[int, list[bytes]]] = []
-        #: Effects collected while EXEC runs, or None outside.
-        self._transaction: list[tuple[int, list[bytes]]] | None = None
-        #: Those of them, from one place to before another, of which not everybody is told.
-        self._restricted: list[tuple[int, int, Audience]] = []
-        #: What `notify-keyspace-events` asks for; changed by `set_notified_events` only.
-        self.notified_events = KeyspaceEvents.NONE
         self.is_replica = False
         self.is_replica_read_only = True
         #: A dataset is being loaded, and there is none meanwhile.
@@ -162,22 +120,11 @@ class ServerEngine(Engine):
         self.are_timers_paused = False
         #: Sends keys to other servers; the runtime's, which sets it. None: keys cannot be sent.
         self.migrations: MigrationPort | None = None
-        self.slow_log = SlowLog()
-        self.latency = LatencyMonitor()
         #: What takes time and has no place in INFO, for metrics.
         self.meter = ServerMeter()
-        self._redaction = Redaction(self.configuration.settings.table)
-        #: A key is being deleted (`drop`), whatever command came upon it.
-        self._is_dropping = False
         #: Whom tasks of the server, which no client has asked for, are taken to be done by.
         self.nobody = Session(0)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
-        self.monitors = Monitors(self.clients.note_unsent)
-        self.tracked_keys = TrackedKeys(
-            self.clients,
-            put_off=lambda act: self.after_reply.append(act),
-            at_batch_end=lambda act: self.at_batch_end.append(act),
-        )
         self.memory = Memory(self)
         self.client_eviction = ClientEviction(self)
         self.usage_notes = UsageNotes(self, self.memory.usage)
@@ -390,87 +337,7 @@ class ServerEngine(Engine):
             session, context.now_ms, context.changes, context.effects = kept
             self.enter(session)
 
-    # --- observation -----------------------------------------------------------------------------
-
-    def watch_calls(self) -> None:
-        """Say which calls `on_call` is to hear of: none that it has nothing to do with."""
-        thresholds_s = []
-        if self.slow_log.threshold_us >= 0:
-            thresholds_s.append(self.slow_log.threshold_us / 1e6)
-        if self.latency.threshold_ms:
-            thresholds_s.append(self.latency.threshold_ms / 1000)
-        self.slow_call_s = min(thresholds_s, default=math.inf)
-        self.is_watching_calls = bool(self.monitors) or self.slow_call_s < _TIMED_SINGLY_BELOW_S
-        self.recheck()
-
-    def on_call(
-        self,
-        session: Session,
-        row: CommandRow,
-        argv: list[bytes],
-        seconds: float,
-        *,
-        is_waiting: bool = False,
-    ) -> None:
-        flags = row.flags
-        self.latency.note(
-            FAST_COMMAND if flags & Flag.FAST else COMMAND, seconds * 1000, self.context.now_ms
-        )
-        if not is_waiting:
-            self._offer_to_slow_log(session, row, argv, seconds)
-        if not flags & (Flag.ADMIN | Flag.SKIP_MONITOR):
-            self.show_to_monitors(session, self._redaction.of(row, argv))
-        if session.tracking is not None and flags & Flag.READONLY and row.group != "scripting":
-            self.tracked_keys.remember(session, row.keys.of(argv))
-
-    def show_to_monitors(self, session: Session, argv: list[bytes]) -> None:
-        """Show a command to the clients in monitor mode.
-
-        To be called by those that are to be shown before what they run themselves: scripts.
-        """
-        if self.monitors and not self.is_loading:
-            now_us = self.context.now_ms * 1000
-            self.monitors.feed(_source_of(session), session.database_index, argv, now_us)
-
-    def _offer_to_slow_log(
-        self, session: Session, row: CommandRow, argv: list[bytes], seconds: float
-    ) -> None:
-        if not row.flags & Flag.SKIP_SLOWLOG:
-            self.slow_log.offer(
-                self._redaction.of(row, argv),
-                duration_us=round(seconds * 1e6),
-                now_ms=self.context.now_ms,
-                address=session.address,
-                client_name=session.name,
-            )
-
-    def on_wait_served(self, session: Session, wait: Block, seconds: float) -> None:
-        self.latency.note(UNBLOCKING, seconds * 1000, self.context.now_ms)
-        if wait.request is not None:
-            # It comes behind the command that has ended the wait, which is not logged yet.
-            row, argv = wait.request
-            acts = self.after_reply if self.is_watching_calls else self.at_batch_end
-            acts.append(partial(self._offer_to_slow_log, session, row, argv, seconds))
-
-    def on_tracking_changed(self, session: Session) -> None:
-        tracked_keys = self.tracked_keys
-        tracked_keys.on_tracking_changed(session)
-        self.keyspace.announce_changes(self._on_change if tracked_keys.is_in_use else None)
-
-    def _on_change(self, key: bytes) -> None:
-        self.tracked_keys.on_change(key, self.context.session, is_its_doing=not self._is_dropping)
-
-    def on_flush(self) -> None:
-        """Hear that a database, or all of them, has been emptied or replaced."""
-        self.tracked_keys.on_flush(self.context.session)
-
-    def on_reset(self, session: Session) -> None:
-        if session.is_monitor:
-            self.monitors.remove(session)
-            self.watch_calls()
-        self.on_tracking_changed(session)
-
-    # --- keys: waited for, and their events -----------------------------------------------------
+    # --- keys that are waited for ----------------------------------------------------------------
 
     def on_wait_begun(self, wait: Block) -> None:
         for reason in wait.reasons:
@@ -487,29 +354,6 @@ class ServerEngine(Engine):
         return (
             isinstance(reason, tuple) and reason[1] not in self.keyspace.databases[reason[0]].values
         )
-
-    def set_notified_events(self, events: KeyspaceEvents) -> None:
-        """Say which keyspace events are published; without a kind of channel it is none."""
-        self.notified_events = events
-        has_channel = bool(events & (KeyspaceEvents.KEYSPACE | KeyspaceEvents.KEYEVENT))
-        self.context.is_notifying = has_channel
-        is_new_wanted = has_channel and bool(events & KeyspaceEvents.NEW)
-        self.keyspace.announce_new_keys(self._on_new_key if is_new_wanted else None)
-
-    def _on_new_key(self, database: Database, key: bytes) -> None:
-        self.publish_key_event(KeyspaceEvents.NEW, database.index, b"new", key)
-
-    def publish_key_event(
-        self, kind: KeyspaceEvents, database_index: int, event: bytes, key: bytes
-    ) -> None:
-        """Publish a keyspace event, if its kind is wanted, on the channels that are configured."""
-        wanted = self.notified_events
-        if not wanted & kind:
-            return
-        if wanted & KeyspaceEvents.KEYSPACE:
-            self.pubsub.publish(b"__keyspace@%d__:%b" % (database_index, key), event)
-        if wanted & KeyspaceEvents.KEYEVENT:
-            self.pubsub.publish(b"__keyevent@%d__:%b" % (database_index, event), key)
 
     # --- time ------------------------------------------------------------------------------------
 
@@ -564,156 +408,13 @@ class ServerEngine(Engine):
             self.is_saving_broken = is_saving_broken
             self.recheck()
 
-    # --- effects ---------------------------------------------------------------------------------
-
-    def after_write(
-        self, session: Session, row: CommandRow, argv: list[bytes], received: bytes = b""
-    ) -> None:
-        context = self.context
-        changes = context.changes
-        context.changes = 0
-        effects = context.effects
-        if not self.sinks:  # nobody is told; with no one to tell there are no deletions kept either
-            if effects is not None:
-                context.effects = None
-            self.keyspace.dirty += changes
-            if self._woken and self._transaction is None:
-                self.serve_woken()
-            return
-        context.effects = None
-        index = context.db.index
-        if effects is None and self._transaction is None and not self._deletions:
-            # The usual write, told as it was sent: not encoded anew if it can be helped.
-            self.keyspace.dirty += changes
-            unit = ((index, received or encode_effect(argv)),)
-            for sink in self.sinks:
-                sink.append(unit)
-        elif self._deletions:
-            is_unit = not row.flags & Flag.TOUCHES_ARBITRARY_KEYS
-            commands = [argv] if effects is None else effects
-            self._propagate_with_deletions(changes, index, commands, is_unit=is_unit)
-        else:
-            self.keyspace.dirty += changes
-            if effects is None:
-                self.propagate(index, argv)
-            else:
-                self._propagate_unit([(index, command) for command in effects])
-        if self.has_woken and self._transaction is None:
-            self.serve_woken()
-
-    def _propagate_with_deletions(
-        self, changes: int, database_index: int, effects: list[list[bytes]], *, is_unit: bool
-    ) -> None:
-        """Send the expired keys' deletions and what the command did after them, as one unit or each
-        by itself.
-        """
-        unit, self._deletions = self._deletions, []
-        if changes != ONLY_EXPIRED:
-            self.keyspace.dirty += changes & ~ONLY_EXPIRED
-            unit += [(database_index, command) for command in effects]
-        if is_unit:
-            self._send_to_sinks(unit)
-        else:
-            for effect in unit:
-                self._send_to_sinks([effect])
-
-    def propagate(self, database_index: int, command: list[bytes]) -> None:
-        """Have the sinks see `command`; inside EXEC it is kept until the transaction ends."""
-        if self._transaction is not None:
-            self._transaction.append((database_index, command))
-        elif self.sinks:
-            effects = [(database_index, encode_effect(command))]
-            for sink in self.sinks:
-                sink.append(effects)
-
-    def _propagate_unit(self, effects: list[tuple[int, list[bytes]]]) -> None:
-        """Have the sinks apply all of `effects` or none."""
-        if self._transaction is not None:
-            self._transaction += effects
-        elif effects:
-            self._send_to_sinks(effects)
-
-    def _send_to_sinks(self, effects: list[tuple[int, list[bytes]]]) -> None:
-        """Encode one unit for all sinks."""
-        if self.sinks:
-            encoded = [(database, encode_effect(command)) for database, command in effects]
-            for sink in self.sinks:
-                sink.append(encoded)
-
-    def _send_by_audience(self, effects: list[tuple[int, list[bytes]]]) -> None:
-        """Send to each sink what of one unit is not kept from it (`redis.set_repl`)."""
-        encoded = [(database, encode_effect(command)) for database, command in effects]
-        for sink in self.sinks:
-            own = Audience.FILE if sink is self.aof else Audience.REPLICAS
-            kept_from_it = {
-                place
-                for start, end, audience in self._restricted
-                if own not in audience
-                for place in range(start, end)
-            }
-            part = [effect for place, effect in enumerate(encoded) if place not in kept_from_it]
-            if part:
-                sink.append(part)
-
-    @property
-    def is_in_transaction(self) -> bool:
-        """Whether EXEC is running."""
-        return self._transaction is not None
-
-    def begin_transaction(self) -> None:
-        """Collect effects from now on, to leave as one unit."""
-        self._transaction = []
-        self._restricted = []
-
-    def end_transaction(self) -> None:
-        """Send what was collected since `begin_transaction`."""
-        effects, self._transaction = self._transaction or [], None
-        if self._restricted:
-            self._send_by_audience(effects)
-        else:
-            self._propagate_unit(effects)
-        if self.has_woken:
-            self.serve_woken()
-
-    def expire(self, database: Database, key: bytes) -> None:
-        """Delete an expired key of a master and have its replicas do the same."""
-        self._forget_expired(database, key)
-        self.propagate(database.index, [b"DEL", key])
-
-    def expire_on_access(self, database: Database, key: bytes) -> None:
-        """Delete an expired key that a command came upon; replicas see both as one unit."""
-        if self._transaction is not None or not self.sinks:
-            self.expire(database, key)
-            return
-        self._forget_expired(database, key)
-        self._deletions.append((database.index, [b"DEL", key]))
-        self.context.changes |= ONLY_EXPIRED
-
-    def _forget_expired(self, database: Database, key: bytes) -> None:
-        self.drop(database, key, is_lazy=self.configuration[directives.LAZYFREE_LAZY_EXPIRE])
-        self.keyspace.dirty += 1
-        self.context.statistics.expired_keys += 1
-        if self.context.is_notifying:
-            self.publish_key_event(KeyspaceEvents.EXPIRED, database.index, b"expired", key)
-
-    def drop(self, database: Database, key: bytes, *, is_lazy: bool) -> None:
-        """Delete a key that no client has asked to delete: its time has come, or it is evicted."""
-        self._is_dropping = True
-        value = database.take(key)
-        self._is_dropping = False
-        if is_lazy and value is not None:
-            self.memory.lazy_free.add(value)
+    # --- the end ---------------------------------------------------------------------------------
 
     def discard_transaction(self, session: Session) -> None:
         super().discard_transaction(session)
         self.keyspace.unwatch(session)
 
     def on_disconnect(self, session: Session) -> None:
+        super().on_disconnect(session)
         self.keyspace.unwatch(session)
-        if session.is_monitor:
-            self.monitors.remove(session)
-            self.watch_calls()
-        if session.tracking is not None:
-            session.tracking = None
-            self.on_tracking_changed(session)
         self.replication.forget_session(session, self.context.now_ms)

@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Final
 
 from vedette.clients.commands import COMMON_MODULES
-from vedette.cmdspec import CommandTable
+from vedette.cmdspec import CommandRow, CommandTable
 from vedette.conf import Statement
 from vedette.conf.quoting import encode_word
 
@@ -52,7 +52,7 @@ from . import (
     strings,
     transactions,
 )
-from .syntax import syntax_by_name
+from .syntax import complexity_by_name, history_by_name, syntax_by_name
 
 #: For servers among themselves, and for tests.
 SYSTEM_COMMANDS: Final = ("debug", "pfdebug", "pfselftest", "replconf", "restore-asking")
@@ -110,14 +110,20 @@ def command_table(renames: Iterable[Statement] = ()) -> CommandTable:
         ConfigError: one of them names no command, or a name that is taken.
     """
     table = CommandTable.of(MODULES)
+
+    def row_of(name: str) -> CommandRow:
+        row = table.by_own_name(name)
+        assert row is not None, name
+        return row
+
     for name in SYSTEM_COMMANDS:
-        row = table.by_own_name(name)
-        assert row is not None, name
-        row.is_system_command = True
+        row_of(name).is_system_command = True
     for name, syntax in syntax_by_name().items():
-        row = table.by_own_name(name)
-        assert row is not None, name
-        row.syntax = syntax
+        row_of(name).syntax = syntax
+    for name, complexity in complexity_by_name().items():
+        row_of(name).complexity = complexity
+    for name, history in history_by_name().items():
+        row_of(name).history = history
     for statement in renames:
         if len(statement.values) != 2:
             raise statement.error("wrong number of arguments")

@@ -95,6 +95,9 @@ def docs_of(row: CommandRow) -> Reply:
         pairs.append((b"deprecated_since", row.deprecated_since.encode()))
     if row.replaced_by:
         pairs.append((b"replaced_by", row.replaced_by.encode()))
+    if row.history:
+        changes: list[Reply] = [[version.encode(), text.encode()] for version, text in row.history]
+        pairs.append((b"history", SetReply(changes)))
     if row.syntax:
         pairs.append((b"arguments", describe_arguments(row.syntax)))
     listed = [sub for sub in row.subcommands.values() if not sub.is_hidden]

@@ -51,6 +51,7 @@ class CommandRow:
         "groups",
         "handler",
         "has_histogram",
+        "history",
         "is_hidden",
         "is_system_command",
         "is_timed_singly",
@@ -108,6 +109,8 @@ class CommandRow:
         self.is_system_command = False
         #: Its arguments in the notation of `syntax.py`, for COMMAND DOCS; empty: they are not told.
         self.syntax = ""
+        #: The versions that changed it, and how.
+        self.history: tuple[tuple[str, str], ...] = ()
         self.handler = handler
         self.subcommands: dict[bytes, CommandRow] = {}
         #: Whether each call is timed even among others of the same command in one pipeline: not

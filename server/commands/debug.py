@@ -37,6 +37,7 @@ from ..store.values import Value
 from .arguments import NO_SUCH_KEY, parse_integer, quotable
 from .debug_reload import reload
 from .debug_tables import database_tables, value_table
+from .debug_values import log_listpack, log_quicklist, string_sizes
 from .introspection import encoding_of
 from .locality import is_allowed
 
@@ -91,6 +92,12 @@ def _sleep(ctx: ServerContext, argv: list[bytes]) -> Reply:
         ctx.engine.begin_batch(
             ctx.now_ms + round(seconds * 1000)
         )  # what follows is that much later
+    return OK
+
+
+def _crash(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    """End the process at once, as a fault of its own would: what a failover is to be tried with."""
+    ctx.engine.host.crash()
     return OK
 
 
@@ -293,15 +300,20 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[by
     b"HELP": (2, 2, _help),
     b"HTSTATS": (3, 3, database_tables),
     b"HTSTATS-KEY": (3, 3, value_table),
+    b"LISTPACK": (3, 3, log_listpack),
     b"LOADAOF": (2, 2, _load_aof),
     b"LOG": (3, 3, _log),
     b"OBJECT": (3, 3, _object),
+    b"PANIC": (2, 2, _crash),
     b"PAUSE-CRON": (3, 3, _pause_timers),
     b"POPULATE": (3, 5, _populate),
     b"PROTOCOL": (3, 3, _protocol),
+    b"QUICKLIST": (3, 4, log_quicklist),
     b"QUICKLIST-PACKED-THRESHOLD": (3, 3, _set_packed_threshold),
     b"RELOAD": (2, 5, reload),
     b"REPLICATE": (3, _MANY, _replicate),
+    b"SDSLEN": (3, 3, string_sizes),
+    b"SEGFAULT": (2, 2, _crash),
     b"SET-ACTIVE-EXPIRE": (3, 3, _set_active_expire),
     b"SET-DISABLE-DENY-SCRIPTS": (3, 3, _set_disable_deny_scripts),
     b"SLEEP": (3, 3, _sleep),

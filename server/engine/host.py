@@ -95,6 +95,9 @@ class Host(Protocol):
     def sleep(self, seconds: float) -> None:
         """Block the whole process (DEBUG SLEEP)."""
 
+    def crash(self) -> None:
+        """End the process at once, without any care, as by a fault (DEBUG SEGFAULT)."""
+
     def acl_file(self, path: str) -> AclFile:
         """Return the file that ACL LOAD reads and ACL SAVE writes."""
 

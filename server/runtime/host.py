@@ -11,6 +11,7 @@ import os
 import platform
 import resource
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -186,6 +187,11 @@ class ServerHost:
     def sleep(self, seconds: float) -> None:
         """See `Host`."""
         time.sleep(seconds)  # noqa: TID251 (DEBUG SLEEP blocks the whole process: that is its use)
+
+    def crash(self) -> None:
+        """See `Host`."""
+        log.error("server.crashing", error="DEBUG asked for it")
+        os.kill(os.getpid(), signal.SIGSEGV)
 
     def acl_file(self, path: str) -> DiskAclFile:
         """See `Host`."""

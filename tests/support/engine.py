@@ -99,6 +99,9 @@ class FakeHost:
     def sleep(self, seconds: float) -> None:
         self.asked.append(f"sleep {seconds}")
 
+    def crash(self) -> None:
+        self.asked.append("crash")
+
     def acl_file(self, path: str) -> FakeAclFile:
         return self.acl_files.setdefault(path, FakeAclFile(path))
 

@@ -317,11 +317,51 @@ def test_debug_subcommands_that_are_not_there_are_unknown() -> None:
     """With Redis' error, whatever the number of arguments."""
     engine = TestEngine("enable-debug-command yes")
 
-    for words in (("SEGFAULT",), ("SLEEP",), ("ERROR", "a", "b")):
+    for words in (("LEAK", "x"), ("SLEEP",), ("ERROR", "a", "b")):
         assert engine.error("DEBUG", *words) == (
             f"ERR unknown subcommand or wrong number of arguments for '{words[0]}'. Try DEBUG HELP."
         )
     assert engine.error("DEBUG", "ERROR", "MYERR some text") == "MYERR some text"
+
+
+def test_debug_tells_of_what_values_are_made() -> None:
+    """In the log, where Redis prints to its standard output."""
+    engine = TestEngine("enable-debug-command yes")
+    logged: list[bytes] = []
+    engine.engine.scripting.on_log = lambda level, text: logged.append(text)
+    engine.call("HSET", "h", "a", "1", "b", "x y")
+    engine.call("ZADD", "z", "2", "m", "1.5", "n")
+    engine.call("RPUSH", "l", "1", "2")
+    engine.call("SET", "s", "word")
+    engine.call("SET", "i", "12")
+
+    assert engine.call("DEBUG", "LISTPACK", "h") == b"Listpack structure printed on stdout"
+    engine.call("DEBUG", "LISTPACK", "z")
+    engine.call("DEBUG", "QUICKLIST", "l")
+    engine.call("DEBUG", "QUICKLIST", "l", "1")
+    assert logged == [
+        b'DEBUG LISTPACK "h": 4 elements "a" "1" "b" "x y"',
+        b'DEBUG LISTPACK "z": 4 elements "n" "1.5" "m" "2"',
+        b'DEBUG QUICKLIST "l": 2 elements',
+        b'DEBUG QUICKLIST "l": 2 elements "1" "2"',
+    ]
+    assert engine.call("DEBUG", "SDSLEN", "s").startswith(b"key_sds_len:1, key_sds_avail:0, key_")
+    for words, error in (
+        (("LISTPACK", "s"), "ERR Not a listpack encoded object."),
+        (("QUICKLIST", "h"), "ERR Not a quicklist encoded object."),
+        (("SDSLEN", "i"), "ERR Not an sds encoded string."),
+        (("LISTPACK", "none"), "ERR no such key"),
+    ):
+        assert engine.error("DEBUG", *words) == error
+
+
+def test_debug_ends_the_process_as_a_fault_would() -> None:
+    """What operators try a failover with."""
+    engine = TestEngine("enable-debug-command yes")
+    for name in ("SEGFAULT", "PANIC"):
+        engine.call("DEBUG", name)
+
+    assert engine.host.asked == ["crash", "crash"]
 
 
 @pytest.mark.parametrize(

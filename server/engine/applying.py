@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from vedette.clients import Session
-from vedette.clients.engine import NO_ROW
+from vedette.clients.running import NO_ROW
 from vedette.cmdspec import Flag
 
 if TYPE_CHECKING:

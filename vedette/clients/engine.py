@@ -2,73 +2,44 @@
 
 `Engine.receive(session, data)` takes bytes, runs the requests they complete, and leaves encoded
 replies in the session's outbox. Nothing here waits or does I/O; the pump, and tests, are shells
-around it. Server and sentinel extend it by overriding `enter`, `refuse`, `after_write` and the
-other methods of the first section.
+around it. Server and sentinel extend it by overriding `enter`, `refuse`, `after_write` and others
+of `running.py`.
 
 Requests of one session run in order and never while another's run; `waits.py` holds those that
 wait.
 
-The loop in `run` is the hottest code of the project. What keeps it cheap: one dictionary look-up by
-the name as sent, locals bound once per batch, two flags that say whether anything beyond arity has
-to be looked at, `type(reply) is` instead of isinstance. Measured in docs/performance.md.
-
-Follows Redis' `server.c: processCommand, call`.
+The loops in `receive_all` and `run` are the hottest code of the project. What keeps them cheap: one
+dictionary look-up by the name as sent, locals bound once per batch, two flags that say whether
+anything beyond arity has to be looked at, `type(reply) is` instead of isinstance. Measured in
+docs/performance.md.
 """
 
 from __future__ import annotations
 
-import math
-import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import Final
 
-from ..acl import AccessControl, UsersChange
-from ..cmdspec import CommandRow, CommandTable, Flag
+from ..acl import UsersChange
+from ..cmdspec import CommandRow, CommandTable
 from ..cmdspec.table import wrong_arity_text
-from ..errors import CommandError
 from ..resp.encode import BULK_HEADERS, NULLS, encode_bulk, encode_integer, encode_reply
-from ..resp.replies import (
-    NO_REPLY,
-    QUEUED,
-    ErrorReply,
-    PushReply,
-    RawReply,
-    Reply,
-    ReplySequence,
-)
+from ..resp.replies import RawReply, Reply
 from .blocking import Block
 from .context import Context, ServingSettings
-from .gate import Gate
-from .pubsub import PubSub
-from .registry import ClientRegistry
+from .running import NO_ROW, Running
 from .session import Session
-from .waits import Waits
-
-NOAUTH = CommandError(b"NOAUTH Authentication required.")
-NOT_IN_MULTI = CommandError(b"ERR Command not allowed inside a transaction")
-#: What the reason becomes when it is EXEC that is refused.
-ABORTED = b"EXECABORT Transaction discarded because of: %b"
 
 #: Once the large replies of one run add up to so much, a client's further requests wait until it
 #: has taken them.
 LARGE_OUTPUT_BYTES = 1024 * 1024
 
-#: What a browser that was led to our port begins its lines with. Its connection is closed at once,
-#: lest the body of its request be taken for commands.
-_HTTP_WORDS = frozenset({b"post", b"host:"})
-
-
 #: So many commands are run before what was noted of them is added up (`CommandRow.settle`).
 SETTLE_EVERY_CALLS: Final = 10_000
 
-#: Stands for "no command" where a row is expected; in no table.
-NO_ROW: Final = CommandRow("", arity=0, flags=Flag.NONE, group="", since="", summary="")
 
-
-class Engine(Waits):
+class Engine(Running):
     """Runs requests. Single-threaded; every method runs to completion.
 
     `clock` gives seconds for command statistics (a performance counter); wall time arrives through
@@ -84,132 +55,12 @@ class Engine(Waits):
         clock: Callable[[], float] = time.perf_counter,
         on_crash: Callable[[Session, CommandRow, Exception], None] | None = None,
     ) -> None:
-        super().__init__()
-        self.table = table
-        self.settings = settings or ServingSettings()
-        self.clients = ClientRegistry()
-        self.pubsub = PubSub(self.clients.note_unsent)
-        self.access = AccessControl(table)
-        self.gate = Gate(self.access, self.clients)
-        self.context = self.make_context()
-        self.on_crash = on_crash
-        self.commands_processed = 0
-        self.error_replies = 0
-        #: Error replies by code, for INFO errorstats.
-        self.errors_by_code: Counter[bytes] = Counter()
-        self.input_bytes = 0
-        self.output_bytes = 0
-        #: How often bytes came from a client, and went to one.
-        self.reads_processed = 0
-        self.writes_processed = 0
-        #: Whether any gate beyond arity applies to every client (loading, read-only, paused, ...).
-        self.needs_care = False
-        #: Calls that take so long are told to `on_call`; with `is_watching_calls` all are.
-        self.slow_call_s = math.inf
-        self.is_watching_calls = False
-        #: What is to be done as soon as the reply of the command that runs is complete.
-        self.after_reply: list[Callable[[], None]] = []
+        super().__init__(table, settings, clock=clock, on_crash=on_crash)
         #: The number of commands at which the rows' statistics are to be settled.
         self._settle_at = SETTLE_EVERY_CALLS
-        self._clock = clock
-        self._rows = {name: row for name, row in table.by_usual_name.items() if not row.subcommands}
-
-    # --- what server and sentinel override -------------------------------------------------------
 
     def make_context(self) -> Context:
-        """Return the context for command functions."""
         return Context(self, self.settings)
-
-    def enter(self, session: Session) -> None:
-        """Bind the context to `session` before its requests run."""
-        self.context.session = session
-
-    def refuse(self, session: Session, row: CommandRow, argv: list[bytes]) -> CommandError | None:
-        """Return why `row` may not run now, or None. Asked only when some flag calls for care."""
-        if (
-            not session.is_authenticated
-            and not row.flags & Flag.NO_AUTH
-            and self.access.is_login_required
-        ):
-            return NOAUTH
-        is_queued = session.queued_commands is not None
-        if is_queued and row.flags & Flag.NO_MULTI and not row.flags & Flag.NOT_QUEUED:
-            return NOT_IN_MULTI
-        refusal = self.gate.refusal(session, row, argv, self.context.now_ms)
-        if refusal is not None:
-            return CommandError(refusal)
-        if (
-            session.protocol == 2
-            and session.is_subscribed
-            and not row.flags & Flag.WHILE_SUBSCRIBED
-        ):
-            return CommandError(
-                b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT /"
-                b" RESET are allowed in this context" % row.full_name.encode()
-            )
-        return None
-
-    def after_write(
-        self, session: Session, row: CommandRow, argv: list[bytes], received: bytes = b""
-    ) -> None:
-        """Account for and propagate what the command changed; `context.changes` says how much.
-
-        `received` is `argv` encoded, if it is at hand.
-        """
-        self.context.changes = 0
-
-    def on_call(
-        self,
-        session: Session,
-        row: CommandRow,
-        argv: list[bytes],
-        seconds: float,
-        *,
-        is_waiting: bool = False,
-    ) -> None:
-        """Hear of a call, once it has been run: see `slow_call_s`."""
-
-    def account_for_retry(self, session: Session) -> None:
-        self.after_write(session, NO_ROW, [])
-
-    def count_failure(self, session: Session) -> None:
-        row = self.table.by_own_name(session.last_command)
-        if row is not None:
-            row.failed_calls += 1
-
-    def recheck(self) -> None:
-        """Compute `needs_care` from the state that gates every client."""
-        self.needs_care = bool(self.paused_until_ms) or self.is_watching_calls
-
-    def random_hex(self, size: int) -> str:
-        """Return `size` random hexadecimal digits that nobody can guess."""
-        return secrets.token_hex((size + 1) // 2)[:size]
-
-    def discard_transaction(self, session: Session) -> None:
-        """Have `session` leave MULTI without running what it queued."""
-        session.end_transaction()
-
-    def on_reset(self, session: Session) -> None:
-        """Forget what `session` had chosen beyond what it holds itself (RESET)."""
-
-    def on_tracking_changed(self, session: Session) -> None:
-        """Take note of a change of `session.tracking`."""
-
-    def on_disconnect(self, session: Session) -> None:
-        """Forget whatever is held for a session that is gone."""
-
-    def on_wait_begun(self, wait: Block) -> None:
-        """Prepare for `wake` to be called with the wait's reasons."""
-
-    def on_wait_served(self, session: Session, wait: Block, seconds: float) -> None:
-        """Hear that a wait has ended with what it was for, which took `seconds` to get."""
-
-    def on_wait_ended(self, wait: Block) -> None:
-        """Undo what `on_wait_begun` did; the wait's reasons may still be those of others."""
-
-    @property
-    def clock(self) -> Callable[[], float]:
-        return self._clock
 
     # --- access ----------------------------------------------------------------------------------
 
@@ -464,11 +315,6 @@ class Engine(Waits):
             largest = max(alike[-calls:], key=lambda argv: sum(map(len, argv)))
             self.on_call(session, row, largest, seconds)
 
-    def finish_reply(self) -> None:
-        acts, self.after_reply = self.after_reply, []
-        for act in acts:
-            act()
-
     def _put_off(self, session: Session, pending: Iterator[list[bytes]]) -> int:
         """Keep the rest of a run for when the client has taken what it is owed; return its count.
 
@@ -485,130 +331,6 @@ class Engine(Waits):
         if session.is_put_off:
             self._resumed.append(session)
 
-    def call(self, session: Session, row: CommandRow, argv: list[bytes]) -> Reply | Block:
-        """Run one command whose gates are passed; return its reply, errors included."""
-        context = self.context
-        try:
-            reply: Reply | Block = row.handler(context, argv)  # type: ignore[misc]
-        except Exception as error:
-            reply = self._failed(session, row, error)
-        if context.changes:
-            self.after_write(session, row, argv)
-        return reply
-
-    def _failed(self, session: Session, row: CommandRow, error: Exception) -> ErrorReply:
-        """Return the reply of a command that raised; a fault of ours is reported and closes."""
-        row.failed_calls += 1
-        if isinstance(error, CommandError):
-            return self.error_reply(error.text)
-        if self.on_crash is None:
-            raise error
-        self.on_crash(session, row, error)
-        self.clients.request_close(session)
-        return self.error_reply(b"ERR internal error, see the log")
-
-    def call_within(self, session: Session, row: CommandRow, argv: list[bytes]) -> Reply:
-        """Run and account for a command that runs inside another (EXEC); it does not wait.
-
-        What its user may do can have changed since it was queued.
-        """
-        refusal = self.gate.refusal_at_exec(session, row, argv, self.context.now_ms)
-        if refusal is not None:
-            return self.error_reply(refusal)
-        reply = self._call_accounted(session, row, argv, may_wait=False)
-        if isinstance(reply, Block):
-            return (reply.instead_of_waiting or reply.on_timeout)()
-        return reply
-
-    def _call_accounted(
-        self, session: Session, row: CommandRow, argv: list[bytes], *, may_wait: bool = True
-    ) -> Reply | Block:
-        """Run one command outside the loop of `run`, which accounts for its own."""
-        started = self._clock()
-        reply = self.call(session, row, argv)
-        elapsed = self._clock() - started
-        row.durations.append(elapsed)
-        self.commands_processed += 1
-        is_watched = self.is_watching_calls or session.tracking is not None
-        if is_watched or elapsed >= self.slow_call_s:
-            is_waiting = may_wait and isinstance(reply, Block)
-            self.on_call(session, row, argv, elapsed, is_waiting=is_waiting)
-        return reply
-
-    def error_reply(self, text: bytes) -> ErrorReply:
-        """Return an error reply and count it by its code."""
-        self.error_replies += 1
-        self.errors_by_code[text.partition(b" ")[0]] += 1
-        return ErrorReply(text)
-
-    def _find_or_answer(self, session: Session, argv: list[bytes]) -> CommandRow | None:
-        """Return the row that runs `argv`, or None after having answered that there is none."""
-        try:
-            return self.table.find(argv)
-        except CommandError as error:
-            if argv[0].lower() in _HTTP_WORDS:
-                self.clients.request_close(session, is_abrupt=True)
-            self._answer_refusal(session, None, error.text)
-            return None
-
-    def _answer_refusal(self, session: Session, row: CommandRow | None, text: bytes) -> None:
-        """Answer a request that is not even looked at more closely."""
-        if session.is_close_requested:
-            return
-        session.begin_reply()
-        session.add_reply(self._refusal(session, row, text))
-        session.end_reply()
-
-    def _refusal(self, session: Session, row: CommandRow | None, text: bytes) -> ErrorReply:
-        """Account for a request that is not run; inside MULTI this dooms the transaction."""
-        if row is not None:
-            row.rejected_calls += 1
-        if row is not None and row.full_name == "exec":
-            text = ABORTED % text.removeprefix(b"ERR ")  # as Redis words it
-            self.discard_transaction(session)  # outside of MULTI, too: watches end
-        elif session.queued_commands is not None:
-            session.errors_in_transaction = True
-        return self.error_reply(text)
-
-    def _call_with_care(
-        self, session: Session, row: CommandRow, argv: list[bytes]
-    ) -> Reply | Block:
-        """Run one command of a session, or in a state, that is out of the ordinary."""
-        if session.is_close_requested:
-            return NO_REPLY
-        if self.after_reply:
-            self.finish_reply()
-        session.begin_reply()
-        session.last_command = row.full_name
-        reply: Reply | Block
-        refusal = self.refuse(session, row, argv)
-        if refusal is not None:
-            reply = self._refusal(session, row, refusal.text)
-        elif self.paused_until_ms and (wait := self.pause_of(session, row, argv)) is not None:
-            reply = wait
-        elif session.queued_commands is None or row.flags & Flag.NOT_QUEUED:
-            reply = self._call_accounted(session, row, argv)
-        else:
-            session.queued_commands.append(argv)
-            flags, _ = self.flags_of(session, row, argv)
-            session.transaction_flags |= flags
-            session.transaction_shared_flags &= flags
-            reply = QUEUED
-        if isinstance(reply, Block):
-            return reply
-        is_silent = session.is_silent and not _is_pushed(reply)
-        if not row.full_name.startswith("client|"):
-            session.end_caching()
-        session.end_reply()
-        return NO_REPLY if is_silent else reply
-
-    def turn_away_waiting(self, error: CommandError) -> None:
-        """End all waits but those that take a request up again, with `error`, and close."""
-        for session in self.blocked_sessions():
-            if session.blocked is not None and not session.blocked.is_repeated:
-                self.unblock(session, self.error_reply(error.text))
-                self.clients.request_close(session)
-
     # --- the end ---------------------------------------------------------------------------------
 
     def disconnect(self, session: Session) -> None:
@@ -621,10 +343,3 @@ class Engine(Waits):
         self.pubsub.forget(session)
         self.on_disconnect(session)
         self.clients.remove(session)
-
-
-def _is_pushed(reply: Reply) -> bool:
-    """Return whether `reply` is sent whatever CLIENT REPLY says: confirmations of SUBSCRIBE."""
-    return isinstance(reply, ReplySequence) and all(
-        isinstance(item, PushReply) for item in reply.replies
-    )

@@ -2,19 +2,23 @@
 
 Pure functions from operations (and what was read at the end) to verdicts. `check_set` is Jepsen's
 `set` checker over keys that are each written once; `check_counter` bounds a counter that many
-writers increment; `measure_outage` finds the longest silence of each writer.
+writers increment; `measure_outage` finds the longest silence of each writer, `measure_staleness`
+the oldest answer to a read, `measure_split_brain` the time in which more than one node took writes.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from .history import Operation, Outcome
 
 NS_PER_MS = 1_000_000
+#: Source of the reads that were made through the client that follows the master.
+CLIENT = "client"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,72 @@ class Outage:
     @property
     def max_ms(self) -> float | None:
         return max(self.gap_ms.values(), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """An acknowledged write of a register that one writer sets to ever higher numbers."""
+
+    version: int
+    completed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a read of that register was told; 0: there was nothing."""
+
+    #: Whom it was made through.
+    source: str
+    version: int
+    invoked_ns: int
+
+
+def measure_staleness(beats: Sequence[Beat], reads: Iterable[Read]) -> dict[str, float]:
+    """Return, by source, by how many milliseconds the oldest of its answers was out of date.
+
+    An answer is out of date since the first acknowledgement of a newer version, if that came before
+    the read began. `beats` are in order, versions and times alike.
+    """
+    stalest: dict[str, float] = {}
+    for read in reads:
+        newer = bisect_right(beats, read.version, key=lambda beat: beat.version)
+        stale_ns = 0
+        if newer < len(beats):
+            stale_ns = max(0, read.invoked_ns - beats[newer].completed_ns)
+        stalest[read.source] = max(stalest.get(read.source, 0.0), stale_ns / NS_PER_MS)
+    return stalest
+
+
+@dataclass(frozen=True, slots=True)
+class TakenWrite:
+    """A write that a node itself was asked for, and took."""
+
+    invoked_ns: int
+    completed_ns: int
+    #: Whether nothing was refused, and no connection lost, since the last one that it took.
+    is_continued: bool
+
+
+def measure_split_brain(taken: Mapping[str, Sequence[TakenWrite]], patience_ns: int) -> float:
+    """Return for how many milliseconds more than one node took writes, all times together.
+
+    Between two writes that a node took, in order, it would have taken any other, unless it refused
+    one, or made the second wait for more than `patience_ns`.
+    """
+    edges: list[tuple[int, int]] = []
+    for writes in taken.values():
+        for earlier, later in pairwise(writes):
+            if later.is_continued and later.completed_ns - later.invoked_ns <= patience_ns:
+                edges += [(earlier.completed_ns, 1), (later.completed_ns, -1)]
+    total_ns = taking = 0
+    since_ns = 0
+    # Where one time ends and another begins, the end counts first.
+    for at_ns, change in sorted(edges):
+        if taking > 1:
+            total_ns += at_ns - since_ns
+        taking += change
+        since_ns = at_ns
+    return total_ns / NS_PER_MS
 
 
 def check_set(operations: Iterable[Operation], final: Mapping[str, str]) -> SetVerdict:

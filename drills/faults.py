@@ -42,6 +42,17 @@ class Order:
     ends_process = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """Nothing gets through to and from the master, whoever sends it."""
+
+    name: str
+
+    ends_process = False
+
+
+PARTITION_MASTER = Partition(name="partition")
+
 #: Maintenance: the master is to hand over while all is well.
 COORDINATED_FAILOVER = Order(
     name="SENTINEL FAILOVER COORDINATED", words=("FAILOVER", MASTER_NAME, "COORDINATED")

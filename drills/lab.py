@@ -65,6 +65,8 @@ class Topology:
     parallel_syncs: int = 1
     #: `refused-after-milliseconds` of the sentinels of our own; 0 leaves it off.
     refused_after_ms: int = 0
+    #: Whether a proxy stands before each node, so that its link can be interrupted.
+    is_proxied: bool = False
 
     @property
     def node_count(self) -> int:
@@ -86,13 +88,24 @@ class PortBases:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """What a laboratory over TLS has its connections made by: PEM files, for all processes."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessPlan:
     """One process: `name` is `node-1` or `sentinel-2`, `directory` its own and empty at first."""
 
     name: str
     part: Part
     kind: Kind
+    #: Where everybody takes it to be, and where it listens: another port if a proxy is before it.
     port: int
+    listen_port: int
     #: Where it serves /metrics, or None if it does not.
     metrics_port: int | None
     directory: Path
@@ -101,6 +114,11 @@ class ProcessPlan:
     @property
     def address(self) -> Address:
         return Address(HOST, self.port)
+
+    @property
+    def direct_address(self) -> Address:
+        """Where it can be reached whatever becomes of its link."""
+        return Address(HOST, self.listen_port)
 
     @property
     def program(self) -> str:
@@ -128,6 +146,8 @@ class LabPlan:
     topology: Topology
     nodes: tuple[ProcessPlan, ...]
     sentinels: tuple[ProcessPlan, ...]
+    #: None: connections are plain.
+    tls: TlsFiles | None = None
 
     @property
     def processes(self) -> tuple[ProcessPlan, ...]:
@@ -162,8 +182,11 @@ def plan_lab(
     directory: Path,
     ports: PortBases,
     is_free: Callable[[int], bool],
+    tls: TlsFiles | None = None,
 ) -> LabPlan:
     """Return the plan of `topology` below `directory`, on free ports from `ports` upwards.
+
+    With `tls` everything but /metrics goes over TLS.
 
     Raises:
         PlanError: the topology is impossible, or there are not enough free ports.
@@ -174,18 +197,25 @@ def plan_lab(
     node_kinds = hand_out_kinds(topology.nodes, topology.node_count)
     sentinel_kinds = hand_out_kinds(topology.sentinels, topology.sentinel_count)
     node_ports = _find_ports(ports.node, topology.node_count, is_free, taken)
+    listen_ports = node_ports
+    if topology.is_proxied:
+        listen_ports = _find_ports(ports.node, topology.node_count, is_free, taken)
     sentinel_ports = _find_ports(ports.sentinel, topology.sentinel_count, is_free, taken)
     kinds = [*node_kinds, *sentinel_kinds]
     metrics_ports = _metrics_ports(ports.metrics, kinds, is_free, taken)
     nodes = tuple(
-        _plan_node(index, kind, node_ports, next(metrics_ports), directory)
+        _plan_node(
+            index, kind, node_ports, listen_ports[index], next(metrics_ports), directory, tls
+        )
         for index, kind in enumerate(node_kinds)
     )
     sentinels = tuple(
-        _plan_sentinel(index, kind, port, next(metrics_ports), directory, topology, node_ports[0])
+        _plan_sentinel(
+            index, kind, port, next(metrics_ports), directory, topology, node_ports[0], tls
+        )
         for index, (kind, port) in enumerate(zip(sentinel_kinds, sentinel_ports, strict=True))
     )
-    return LabPlan(topology, nodes, sentinels)
+    return LabPlan(topology, nodes, sentinels, tls)
 
 
 def _find_ports(
@@ -214,20 +244,29 @@ def _metrics_ports(
 
 
 def _plan_node(
-    index: int, kind: Kind, ports: list[int], metrics_port: int | None, directory: Path
+    index: int,
+    kind: Kind,
+    ports: list[int],
+    listen_port: int,
+    metrics_port: int | None,
+    directory: Path,
+    tls: TlsFiles | None,
 ) -> ProcessPlan:
     name = f"node-{index + 1}"
-    lines = _common_lines(ports[index], directory / name, metrics_port)
+    lines = _common_lines(listen_port, directory / name, metrics_port, tls)
     lines.append('save ""')
     # A master otherwise waits five seconds for more replicas before a full synchronisation.
     lines.append("repl-diskless-sync-delay 0")
     if index > 0:
         lines.append(f"replicaof {HOST} {ports[0]}")
+    if listen_port != ports[index]:
+        lines.append(f"replica-announce-port {ports[index]}")
     return ProcessPlan(
         name=name,
         part=Part.NODE,
         kind=kind,
         port=ports[index],
+        listen_port=listen_port,
         metrics_port=metrics_port,
         directory=directory / name,
         config_text="\n".join(lines) + "\n",
@@ -242,9 +281,10 @@ def _plan_sentinel(
     directory: Path,
     topology: Topology,
     master_port: int,
+    tls: TlsFiles | None,
 ) -> ProcessPlan:
     name = f"sentinel-{index + 1}"
-    lines = _common_lines(port, directory / name, metrics_port)
+    lines = _common_lines(port, directory / name, metrics_port, tls)
     lines += [
         f"sentinel monitor {MASTER_NAME} {HOST} {master_port} {topology.quorum}",
         f"sentinel down-after-milliseconds {MASTER_NAME} {topology.down_after_ms}",
@@ -260,16 +300,35 @@ def _plan_sentinel(
         part=Part.SENTINEL,
         kind=kind,
         port=port,
+        listen_port=port,
         metrics_port=metrics_port,
         directory=directory / name,
         config_text="\n".join(lines) + "\n",
     )
 
 
-def _common_lines(port: int, directory: Path, metrics_port: int | None) -> list[str]:
-    """Return the directives of every process; the directory is quoted, for it may hold spaces."""
-    escaped = str(directory).replace("\\", "\\\\").replace('"', '\\"')
-    lines = [f"bind {HOST}", f"port {port}", f'dir "{escaped}"']
+def _common_lines(
+    port: int, directory: Path, metrics_port: int | None, tls: TlsFiles | None
+) -> list[str]:
+    """Return the directives of every process."""
+    lines = [f"bind {HOST}", f"dir {_quoted(directory)}"]
+    if tls is None:
+        lines.append(f"port {port}")
+    else:
+        lines += [
+            "port 0",
+            f"tls-port {port}",
+            "tls-replication yes",
+            f"tls-ca-cert-file {_quoted(tls.authority)}",
+            f"tls-cert-file {_quoted(tls.certificate)}",
+            f"tls-key-file {_quoted(tls.key)}",
+        ]
     if metrics_port is not None:
         lines.append(f"metrics-port {metrics_port}")
     return lines
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as configuration files have it: there may be spaces in it."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

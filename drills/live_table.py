@@ -15,7 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .lab import HOST, ProcessPlan
+from .lab import HOST, ProcessPlan, TlsFiles
 from .observation import (
     LabView,
     NodeSeen,
@@ -72,6 +72,12 @@ def render_lab(
             style="dim",
         ),
     )
+
+
+def describe_tls(tls: TlsFiles, port: int) -> str:
+    """Return how people reach a process at `port` of a laboratory over TLS."""
+    files = f"--cacert {tls.authority} --cert {tls.certificate} --key {tls.key}"
+    return f"over TLS: redis-cli --tls {files} -p {port}"
 
 
 def describe_start(plan: Iterable[ProcessPlan], states: Mapping[str, ProcessState]) -> list[str]:

@@ -1,8 +1,7 @@
 """The report of a drill: what was measured, what was expected of it, and the verdict.
 
-Pure: `judge` turns findings into criteria, each with what it demands and what was found; the same
-report becomes a JSON document (`to_json`) or something rich can draw (`render_report`). The verdict
-is nothing but the conjunction of the criteria, so a reader can check it line by line.
+Pure: the same report becomes a JSON document (`to_json`) or something rich can draw
+(`render_report`).
 """
 
 from __future__ import annotations
@@ -16,12 +15,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .checkers import CounterVerdict, Outage, SetVerdict
-from .history import Operation
+from .checkers import CLIENT, CounterVerdict, SetVerdict
 from .lab import LabPlan
-from .observation import SentinelEvent
 from .scenarios.scenario import Scenario
 from .timeline import NS_PER_MS, Phase
+from .verdict import Budget, Criterion, Findings, milliseconds
 
 #: Lost or unexpected keys that a report names; the history has them all.
 EXAMPLE_LIMIT = 10
@@ -30,59 +28,6 @@ _WHAT_CANNOT_BE_PROMISED = (
     "Replication is asynchronous: a failover that nobody coordinated may lose the acknowledged "
     "writes that no replica had yet. A pass says that the loss stayed within the budget."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """What a pass allows."""
-
-    outage_ms: float
-    #: None: no acknowledged write may be lost.
-    loss_window_ms: int | None
-    #: Whether the master is to be replaced.
-    expects_failover: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """All that a drill measured; times of one monotonic clock, in nanoseconds."""
-
-    fault_ns: int
-    old_master: str
-    new_master: str | None
-    leader: str | None
-    switched_to: Sequence[str]
-    elections: int
-    epochs: Sequence[int]
-    phases: Sequence[Phase]
-    #: When each sentinel named the new master, and each node first accepted a write, in ms.
-    agreed_ms: Mapping[str, float]
-    accepted_ms: Mapping[str, float]
-    outage: Outage
-    #: How long writes were kept waiting, by the leader's `+coordinated-pause`; None: not said.
-    pause_ms: float | None
-    writes: SetVerdict | None
-    counter: CounterVerdict | None
-    #: Full and partial synchronisations that the new master served since the fault.
-    sync_full: int
-    sync_partial: int
-    #: Exit codes of processes that ended though nobody meant them to.
-    ended: Mapping[str, int]
-    #: How long after the last write all was at rest; None if it never was.
-    rest_ms: float | None
-    #: What was still missing then, in words.
-    not_at_rest: Sequence[str]
-    events: Sequence[SentinelEvent]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Criterion:
-    """One demand and whether it was met."""
-
-    name: str
-    demanded: str
-    found: str
-    passed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,129 +50,11 @@ class Report:
         return all(criterion.passed for criterion in self.criteria)
 
 
-def judge(findings: Findings, budget: Budget) -> list[Criterion]:
-    """Return every criterion of a drill with its verdict."""
-    if not budget.expects_failover:
-        return [_judge_calm(findings), *_judge_common(findings, budget)]
-    by_name = {phase.name: phase.after_ms for phase in findings.phases}
-    measured = [_reached("pause", "the leader says how long writes waited", findings.pause_ms)]
-    return [
-        _judge_failover(findings),
-        *(measured if budget.loss_window_ms is None else []),
-        _reached("agreement", "every sentinel names the new master", by_name["agreed"]),
-        _reached("service", "every writer is served again", by_name["client_all_ok"]),
-        *_judge_common(findings, budget),
-        _reached("order", "one master, all agree, every replica linked", by_name["converged"]),
-    ]
-
-
-def _judge_calm(findings: Findings) -> Criterion:
-    """Nothing was to change, and nobody even to stand for election."""
-    switched = ", ".join(findings.switched_to) or "none"
-    return Criterion(
-        name="failover",
-        demanded="none, nor an attempt at one",
-        found=f"{switched}; attempts: {findings.elections}",
-        passed=not findings.switched_to and not findings.elections,
-    )
-
-
-def _judge_common(findings: Findings, budget: Budget) -> list[Criterion]:
-    """Return the criteria of every drill."""
-    return [
-        Criterion(
-            name="outage",
-            demanded=f"no writer without an OK for more than {budget.outage_ms:.0f} ms",
-            found=_milliseconds(findings.outage.max_ms),
-            passed=findings.outage.max_ms is not None
-            and findings.outage.max_ms <= budget.outage_ms,
-        ),
-        _judge_loss(findings, budget),
-        _judge_values(findings),
-        Criterion(
-            name="rest",
-            demanded="every replica at the master's offset once nobody writes",
-            found="; ".join(findings.not_at_rest) or _milliseconds(findings.rest_ms),
-            passed=findings.rest_ms is not None,
-        ),
-        Criterion(
-            name="processes",
-            demanded="no other process ended",
-            found=", ".join(f"{name} ({code})" for name, code in findings.ended.items()) or "none",
-            passed=not findings.ended,
-        ),
-    ]
-
-
-def _judge_failover(findings: Findings) -> Criterion:
-    switched = ", ".join(findings.switched_to) or "none"
-    return Criterion(
-        name="failover",
-        demanded="exactly one, to another node",
-        found=f"{findings.old_master} to {findings.new_master or 'none'} ({switched})",
-        passed=len(findings.switched_to) == 1
-        and findings.new_master not in (None, findings.old_master),
-    )
-
-
-def _judge_loss(findings: Findings, budget: Budget) -> Criterion:
-    window_ms = budget.loss_window_ms
-    name, demanded = "loss", "no acknowledged write lost"
-    if window_ms is not None:
-        demanded = f"acknowledged writes lost only from the last {window_ms} ms before the fault"
-    if findings.writes is None:
-        return Criterion(
-            name=name, demanded=demanded, found="the data could not be read", passed=False
-        )
-    outside = lost_beyond(findings, findings.writes, window_ms)
-    found = f"{len(findings.writes.lost)} of {findings.writes.acknowledged} lost"
-    if outside:
-        found += f", {len(outside)} of them outside, such as {outside[0].key}"
-    return Criterion(name=name, demanded=demanded, found=found, passed=not outside)
-
-
-def lost_beyond(findings: Findings, writes: SetVerdict, window_ms: int | None) -> list[Operation]:
-    """Return the lost writes that are not of the last `window_ms` before the fault; None: all."""
-    window_start_ns = findings.fault_ns - (window_ms or 0) * NS_PER_MS
-    return [
-        operation
-        for operation in writes.lost
-        if window_ms is None
-        or operation.invoked_ns > findings.fault_ns
-        or (operation.completed_ns or 0) < window_start_ns
-    ]
-
-
-def _judge_values(findings: Findings) -> Criterion:
-    name, demanded = "values", "no key, value or increment that nobody asked for"
-    if findings.writes is None or findings.counter is None:
-        return Criterion(
-            name=name, demanded=demanded, found="the data could not be read", passed=False
-        )
-    unexpected, excess = findings.writes.unexpected, findings.counter.excess
-    found = f"{len(unexpected)} unexpected, {excess} increments too many"
-    if unexpected:
-        found += f", such as {unexpected[0]}"
-    return Criterion(
-        name=name, demanded=demanded, found=found, passed=not unexpected and not excess
-    )
-
-
 def _note(scenario: Scenario) -> str:
     """What a pass says."""
     if scenario.loss_window_ms is None:
         return "A pass says that not one acknowledged write was lost in this run."
     return _WHAT_CANNOT_BE_PROMISED
-
-
-def _reached(name: str, demanded: str, after_ms: float | None) -> Criterion:
-    return Criterion(
-        name=name, demanded=demanded, found=_milliseconds(after_ms), passed=after_ms is not None
-    )
-
-
-def _milliseconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.0f} ms"
 
 
 # Any: a JSON document.
@@ -282,7 +109,18 @@ def to_json(report: Report) -> dict[str, Any]:
             "kind": resync_kind(findings),
             "full": findings.sync_full,
             "partial": findings.sync_partial,
+            "by_replica": {
+                name: {"full": resyncs.full, "partial": resyncs.partial}
+                for name, resyncs in findings.resyncs.items()
+            },
         },
+        "duplicates": None if findings.counter is None else findings.counter.excess,
+        "stale_read_ms": {
+            source: _rounded(value) for source, value in findings.stale_read_ms.items()
+        },
+        "split_brain_ms": _rounded(findings.split_brain_ms),
+        "demoted_ms": _rounded(findings.demoted_ms),
+        "majority_restored_ms": _rounded(findings.restored_ms),
         "rest_ms": _rounded(findings.rest_ms),
         "unexpected_exits": dict(findings.ended),
         "events": [
@@ -367,7 +205,7 @@ def render_phases(phases: Sequence[Phase]) -> Table:
     for phase in phases:
         is_reached = phase.after_ms is not None
         table.add_row(
-            _milliseconds(phase.after_ms) if is_reached else "-",
+            milliseconds(phase.after_ms) if is_reached else "-",
             Text(phase.name, style="bold" if is_reached else "dim"),
             Text(phase.meaning, style="" if is_reached else "dim"),
         )
@@ -399,8 +237,8 @@ def _facts_table(report: Report) -> Table:
     table.add_row("epochs used", f"{epochs} (attempts at a failover: {findings.elections})")
     table.add_row(
         "write outage",
-        f"median {_milliseconds(findings.outage.p50_ms)}, "
-        f"longest {_milliseconds(findings.outage.max_ms)}",
+        f"median {milliseconds(findings.outage.p50_ms)}, "
+        f"longest {milliseconds(findings.outage.max_ms)}",
     )
     if findings.writes is not None:
         writes = findings.writes
@@ -416,17 +254,28 @@ def _facts_table(report: Report) -> Table:
             "increments",
             f"{counter.acknowledged} acknowledged, {counter.lost_at_least} to "
             f"{counter.lost_at_most} lost; {counter.unknown} of unknown outcome; "
-            f"{len(counter.repeated)} answers given twice",
+            f"{len(counter.repeated)} answers given twice; {counter.excess} applied twice",
         )
     errors = ", ".join(f"{name} {count}" for name, count in findings.outage.errors.items())
     table.add_row("errors", errors or "none")
+    by_replica = ", ".join(f"{name}: {found}" for name, found in findings.resyncs.items())
     table.add_row(
         "resynchronisation",
-        f"{resync_kind(findings)} ({findings.sync_full} full, {findings.sync_partial} partial)",
+        f"{resync_kind(findings)} ({findings.sync_full} full, {findings.sync_partial} partial); "
+        f"as replica {by_replica}",
     )
+    table.add_row("stale reads", _stale_reads(findings.stale_read_ms))
+    table.add_row("two masters", f"{milliseconds(findings.split_brain_ms)} in all")
     if report.kept_in is not None:
         table.add_row("kept in", report.kept_in)
     return table
+
+
+def _stale_reads(stale_read_ms: Mapping[str, float]) -> str:
+    nodes = {name: value for name, value in stale_read_ms.items() if name != CLIENT}
+    parts = [f"through the client at most {milliseconds(stale_read_ms.get(CLIENT))} out of date"]
+    parts += [f"{name} {milliseconds(value)}" for name, value in sorted(nodes.items())]
+    return ", ".join(parts)
 
 
 def _criteria_table(criteria: Sequence[Criterion]) -> Table:

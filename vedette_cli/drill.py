@@ -14,13 +14,15 @@ import click
 import trio
 from rich.console import Console
 
+from drills.checkers import CLIENT
 from drills.lab import PlanError, PortBases, Topology
-from drills.report import Report, lost_beyond, render_report, to_json
+from drills.report import Report, render_report, to_json
 from drills.runtime.display import DrillDisplay
 from drills.runtime.lab import LabError
 from drills.runtime.runner import DrillError, DrillSettings, run_drill
 from drills.runtime.stopping import stopped_by_signals
 from drills.scenarios import NAMES, SCENARIOS
+from drills.verdict import lost_beyond
 from monitoring.drill_metrics import DrillOutcome, merge_outcome
 from vedette.runtime.durable_file import write_durably
 
@@ -65,6 +67,14 @@ def list_drills() -> None:
     help="Longest write outage that passes.  [default: down-after plus the scenario's allowance]",
 )
 @click.option(
+    "--max-demotion",
+    "demotion_ms",
+    type=click.IntRange(min=1),
+    metavar="MS",
+    help="Longest that an old master may take writes after its return.  [default: 1000, or 20000 "
+    "with a redis-sentinel]",
+)
+@click.option(
     "--json",
     "json_target",
     is_flag=False,
@@ -89,9 +99,11 @@ def run(
     down_after_ms: int,
     failover_timeout_ms: int,
     parallel_syncs: int,
+    is_tls: bool,
     writer_count: int,
     seed: int | None,
     outage_ms: int | None,
+    demotion_ms: int | None,
     json_target: str | None,
     metrics_path: Path | None,
     keep: bool,
@@ -116,6 +128,8 @@ def run(
         seed=random.randrange(2**32) if seed is None else seed,
         writer_count=writer_count,
         outage_ms=outage_ms,
+        demotion_ms=demotion_ms,
+        is_tls=is_tls,
     )
     display = DrillDisplay(Console(stderr=True))
     try:
@@ -155,6 +169,7 @@ def _write_metrics(report: Report, path: Path) -> None:
     """Put the outcome into a file that may have those of other drills."""
     findings = report.findings
     writes = findings.writes
+    stale_ms = findings.stale_read_ms.get(CLIENT)
     outage_ms = findings.outage.max_ms
     outcome = DrillOutcome(
         drill=report.scenario.name,
@@ -166,8 +181,8 @@ def _write_metrics(report: Report, path: Path) -> None:
         if writes is None
         else len(lost_beyond(findings, writes, report.budget.loss_window_ms)),
         duplicates=None if findings.counter is None else findings.counter.excess,
-        stale_read_s=None,
-        split_brain_s=None,
+        stale_read_s=None if stale_ms is None else stale_ms / 1000,
+        split_brain_s=findings.split_brain_ms / 1000,
         resyncs={"full": findings.sync_full, "partial": findings.sync_partial},
         seed=report.seed,
         version=report.version,

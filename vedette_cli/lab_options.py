@@ -92,5 +92,11 @@ def lab_options(command: CommandT) -> CommandT:
             metavar="N",
             help="Replicas that are reconfigured at a time.",
         ),
+        click.option(
+            "--tls",
+            "is_tls",
+            is_flag=True,
+            help="Connections over TLS, with certificates made for the purpose.",
+        ),
     ]
     return reduce(lambda decorated, option: option(decorated), reversed(options), command)

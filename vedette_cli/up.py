@@ -63,6 +63,7 @@ def up(
     down_after_ms: int,
     failover_timeout_ms: int,
     parallel_syncs: int,
+    is_tls: bool,
     port: int,
     sentinel_port: int,
     metrics_port: int,
@@ -92,6 +93,7 @@ def up(
                 topology,
                 ports,
                 directory=directory.absolute() if directory else None,
+                is_tls=is_tls,
                 console=console,
                 show_table=console.is_terminal and not no_table,
             )

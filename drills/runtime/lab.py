@@ -16,12 +16,15 @@ import trio
 
 from vedette.errors import VedetteError
 from vedette.runtime.background import open_background_nursery
+from vedette.runtime.connection import Connection, open_connection
 
-from ..lab import HOST, LabPlan
+from ..lab import HOST, LabPlan, ProcessPlan
 from ..live_table import ProcessState
 from ..observation import LabView, missing_knowledge, missing_links
+from .certificates import context_of
 from .observer import Observer
 from .processes import LabProcess, find_program, stop_processes
+from .proxy import FaultProxy
 
 START_TIMEOUT_S = 30.0
 #: How long each of the three groups may take to end by SIGTERM, and again by SIGKILL.
@@ -40,10 +43,30 @@ class MissingProgramError(LabError):
 class Lab:
     """The processes of a plan, and the observer that watches them."""
 
-    def __init__(self, plan: LabPlan, observer: Observer) -> None:
+    def __init__(self, plan: LabPlan, observe_interval_s: float) -> None:
         self.plan = plan
-        self.observer = observer
+        #: What connections to the processes are made with; None: they are plain.
+        self.tls_context = context_of(plan.tls)
+        self.observer = Observer(plan, observe_interval_s, self.tls_context)
+        #: What stands before each node, if links are to be interrupted.
+        self.proxies = {
+            node.name: FaultProxy(HOST, node.port, node.listen_port)
+            for node in plan.nodes
+            if node.port != node.listen_port
+        }
         self.processes = {process.name: LabProcess(process) for process in plan.processes}
+
+    @asynccontextmanager
+    async def connect(self, process: ProcessPlan) -> AsyncIterator[Connection]:
+        """Open a connection to a process itself, past any proxy.
+
+        Raises:
+            VedetteError: it cannot be reached, or is lost within the block.
+        """
+        async with open_connection(
+            process.direct_address, tls_context=self.tls_context
+        ) as connection:
+            yield connection
 
     @property
     def nodes(self) -> list[LabProcess]:
@@ -52,6 +75,12 @@ class Lab:
     @property
     def sentinels(self) -> list[LabProcess]:
         return [self.processes[process.name] for process in self.plan.sentinels]
+
+    def log_sizes(self) -> dict[str, int]:
+        """Return how much each process has written to its log, in bytes."""
+        return {
+            name: process.plan.log_path.stat().st_size for name, process in self.processes.items()
+        }
 
     def states(self) -> dict[str, ProcessState]:
         """Return whether each process runs, by name."""
@@ -120,9 +149,11 @@ async def open_lab(
         LabError: it did not come up; what was started has been stopped.
     """
     require_programs(plan)
-    lab = Lab(plan, Observer(plan, observe_interval_s))
+    lab = Lab(plan, observe_interval_s)
     try:
         async with open_background_nursery() as nursery:
+            for name, proxy in lab.proxies.items():
+                await nursery.start(proxy.run, name=f"proxy of {name}")
             nursery.start_soon(lab.observer.run, name="observer")
             await lab.start(report)
             yield lab

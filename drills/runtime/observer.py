@@ -8,6 +8,7 @@ again for ever; the tasks end only when they are cancelled.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable
 
@@ -39,8 +40,11 @@ _RETRY_INTERVAL_S = 0.05
 class Observer:
     """Watches every process of a plan; `view` is always the latest."""
 
-    def __init__(self, plan: LabPlan, interval_s: float) -> None:
+    def __init__(
+        self, plan: LabPlan, interval_s: float, tls_context: ssl.SSLContext | None = None
+    ) -> None:
         self.plan = plan
+        self._tls_context = tls_context
         self.view = LabView(plan)
         self._interval_s = interval_s
         self._listeners: list[Callable[[Observation], None]] = []
@@ -85,9 +89,10 @@ class Observer:
         while True:
             try:
                 async with open_connection(
-                    process.address,
+                    process.direct_address,
                     connect_timeout_s=_ANSWER_TIMEOUT_S,
                     reply_timeout_s=_ANSWER_TIMEOUT_S,
+                    tls_context=self._tls_context,
                 ) as connection:
                     while True:
                         self._publish(await _look(process, connection))
@@ -100,7 +105,9 @@ class Observer:
         while True:
             try:
                 async with open_connection(
-                    process.address, connect_timeout_s=_ANSWER_TIMEOUT_S
+                    process.direct_address,
+                    connect_timeout_s=_ANSWER_TIMEOUT_S,
+                    tls_context=self._tls_context,
                 ) as connection:
                     await connection.execute("PSUBSCRIBE", "*")
                     self._listening.add(process.name)

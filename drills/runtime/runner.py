@@ -1,9 +1,9 @@
 """Runs a drill: a laboratory, writers, the steps of a scenario, and what is read at the end.
 
-Tasks, all in one nursery that `run_drill` owns: the observer and the writers for the whole drill,
-one prober for each surviving node from the fault until it accepts a write, and the display. The
-steps run one after the other; a step that waits has a deadline, and passing it is no error but a
-finding, which the report judges.
+Tasks: the observer, the writers and the display for the whole drill; probes of reads until it
+comes to rest, and of writes to each surviving node from the fault on. The steps run one after the
+other; a step that waits has a deadline, and passing it is no error but a finding, which the report
+judges.
 """
 
 from __future__ import annotations
@@ -11,32 +11,66 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import assert_never
 
 import trio
 
 import vedette
 from ha_client import FailoverClient
 from vedette.errors import VedetteError
-from vedette.resp.exchange import ReplyError
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.connection import Connection, open_connection
+from vedette.runtime.connection import Connection
 
-from ..checkers import check_counter, check_set, measure_outage
-from ..faults import Fault, Order, Target
-from ..lab import MASTER_NAME, PortBases, ProcessPlan, Topology, plan_lab
+from ..checkers import (
+    check_counter,
+    check_set,
+    measure_outage,
+    measure_split_brain,
+    measure_staleness,
+)
+from ..faults import Fault, Order, Partition, Target
+from ..lab import (
+    MASTER_NAME,
+    Kind,
+    PortBases,
+    ProcessPlan,
+    Topology,
+    hand_out_kinds,
+    plan_lab,
+)
 from ..live_table import describe_start
 from ..observation import LabView, NodeView, missing_order, missing_rest
-from ..report import Budget, Findings, Report, judge
-from ..scenarios.scenario import AwaitFailover, AwaitRest, Inject, Load, Resume, Scenario
+from ..report import Report
+from ..resyncs import Resyncs, count_resyncs
+from ..scenarios.scenario import (
+    Again,
+    AwaitDemotion,
+    AwaitFailover,
+    AwaitRest,
+    Inject,
+    KillMajority,
+    Load,
+    RestoreSentinels,
+    Resume,
+    Scenario,
+    Step,
+)
 from ..timeline import NS_PER_MS, Timeline
+from ..verdict import Budget, Findings, judge
+from .certificates import make_certificates
 from .display import DrillDisplay
 from .lab import Lab, is_port_free, open_lab
+from .probing import Probes
 from .workload import COUNTER_KEY, KEY_PREFIX, Workload
 
 _OBSERVE_INTERVAL_S = 0.025
-_PROBE_INTERVAL_S = 0.005
+#: How long a node may take for a write and still count as taking writes meanwhile.
+_SPLIT_PATIENCE_NS = 500 * NS_PER_MS
+#: How long after its return an old master may take writes, by sentinels of ours and by any.
+_DEMOTION_MS = 1_000
+_REDIS_DEMOTION_MS = 20_000
 #: Before the fault every writer must have been acknowledged, and all sentinels be heard.
 _WARM_UP_TIMEOUT_S = 15.0
 _READ_TIMEOUT_S = 30.0
@@ -56,17 +90,32 @@ class DrillSettings:
     ports: PortBases
     seed: int
     writer_count: int
-    #: Overrides what the scenario allows, in milliseconds.
+    #: Override what is allowed, in milliseconds.
     outage_ms: int | None = None
+    demotion_ms: int | None = None
+    #: Whether all connections are to go over TLS.
+    is_tls: bool = False
 
     @property
     def budget(self) -> Budget:
-        allowed = self.topology.down_after_ms + self.scenario.outage_beyond_down_after_ms
+        scenario = self.scenario
+        allowed = (
+            scenario.outage_down_afters * self.topology.down_after_ms
+            + scenario.outage_beyond_down_after_ms
+        )
         return Budget(
             outage_ms=self.outage_ms or allowed,
-            loss_window_ms=self.scenario.loss_window_ms,
-            expects_failover=self.scenario.expects_failover,
+            loss_window_ms=scenario.loss_window_ms,
+            failovers=scenario.failovers,
+            has_minority_time=scenario.kills_majority,
+            demotion_ms=self._demotion_ms if scenario.awaits_demotion else None,
         )
+
+    @property
+    def _demotion_ms(self) -> int:
+        kinds = hand_out_kinds(self.topology.sentinels, self.topology.sentinel_count)
+        is_ours = all(kind is Kind.VEDETTE for kind in kinds)
+        return self.demotion_ms or (_DEMOTION_MS if is_ours else _REDIS_DEMOTION_MS)
 
 
 async def run_drill(
@@ -79,7 +128,9 @@ async def run_drill(
     Raises:
         PlanError, LabError, DrillError: it could not be run; no process is left.
     """
-    plan = plan_lab(settings.topology, directory, settings.ports, is_port_free)
+    tls = make_certificates(directory / "tls") if settings.is_tls else None
+    topology = replace(settings.topology, is_proxied=settings.scenario.needs_proxies)
+    plan = plan_lab(topology, directory, settings.ports, is_port_free, tls)
     async with open_lab(plan, observe_interval_s=_OBSERVE_INTERVAL_S, report=display.note) as lab:
         for line in describe_start(plan.processes, lab.states()):
             display.note(line)
@@ -118,8 +169,19 @@ class _Drill:
         self.end_ns = 0
         #: Views of the nodes at the moment of the fault.
         self.before: dict[str, NodeView] = {}
+        #: Whom the fault hit.
+        self.victim = ""
         #: Names of the processes that the fault ended for good.
         self.gone: set[str] = set()
+        #: The sentinels that were killed and are to be started again, and when they were.
+        self.killed_sentinels: list[str] = []
+        self.restored_ns: int | None = None
+        #: When the fault was undone, and whether the old master was seen to be no master after.
+        self.returned_ns: int | None = None
+        self.is_demoted = False
+        self.probes = Probes(lab.connect)
+        #: How long the logs were at the fault.
+        self._log_sizes: dict[str, int] = {}
         #: How long after the last write all was at rest; None if not, then what was missing.
         self.rest_ms: float | None = None
         self.not_at_rest: Sequence[str] = []
@@ -129,29 +191,48 @@ class _Drill:
         """Carry out all steps and return what was found."""
         sentinels = [process.address for process in self.plan.sentinels]
         async with (
-            FailoverClient(MASTER_NAME, sentinels) as client,
+            FailoverClient(MASTER_NAME, sentinels, tls_context=self.lab.tls_context) as client,
             open_background_nursery() as nursery,
         ):
             self.workload = Workload(
                 client, writer_count=self.settings.writer_count, seed=self.settings.seed
             )
             nursery.start_soon(self._run_writers, name="writers")
-            await self._warm_up()
-            for step in self.settings.scenario.steps:
-                match step:
-                    case Load(duration_ms=duration_ms, down_afters=down_afters):
-                        down_after_ms = self.settings.topology.down_after_ms
-                        await trio.sleep((duration_ms + down_afters * down_after_ms) / 1000)
-                    case Inject(fault=fault):
-                        await self._inject(fault, nursery)
-                    case AwaitFailover(timeout_ms=timeout_ms):
-                        await self._await_failover(timeout_ms)
-                    case Resume():
-                        self._resume()
-                    case AwaitRest(timeout_ms=timeout_ms):
-                        await self._await_rest(timeout_ms)
+            *steps, rest = self.settings.scenario.steps
+            assert isinstance(rest, AwaitRest)
+            async with open_background_nursery() as probing:
+                self.probes.start(probing, client, self.plan.nodes)
+                await self._warm_up()
+                for step in steps:
+                    await self._take(step, nursery, probing)
+            await self._await_rest(rest.timeout_ms)
             final = await self._read_final()
         return self._conclude(final)
+
+    async def _take(self, step: Step, nursery: trio.Nursery, probing: trio.Nursery) -> None:
+        """Carry out one step before the last; what probes is started in `probing`."""
+        match step:
+            case Load(duration_ms=duration_ms, down_afters=down_afters):
+                down_after_ms = self.settings.topology.down_after_ms
+                await trio.sleep((duration_ms + down_afters * down_after_ms) / 1000)
+            case Inject(fault=fault):
+                await self._inject(fault, nursery, probing)
+            case Again():
+                self._strike(self.settings.scenario.fault)
+            case KillMajority():
+                self._kill_majority()
+            case RestoreSentinels():
+                self._restore_sentinels()
+            case AwaitFailover(timeout_ms=timeout_ms):
+                await self._await_failover(timeout_ms)
+            case Resume():
+                self._resume()
+            case AwaitDemotion(timeout_ms=timeout_ms):
+                await self._await_demotion(timeout_ms)
+            case AwaitRest():
+                raise AssertionError("a drill comes to rest once, at its end")
+            case _:
+                assert_never(step)
 
     async def _run_writers(self) -> None:
         try:
@@ -170,7 +251,9 @@ class _Drill:
             raise DrillError(f"nothing was heard of {who} within {_WARM_UP_TIMEOUT_S:g} s")
         self.start_ns = time.monotonic_ns()
 
-    async def _inject(self, fault: Fault | Order, nursery: trio.Nursery) -> None:
+    async def _inject(
+        self, fault: Fault | Order | Partition, nursery: trio.Nursery, probing: trio.Nursery
+    ) -> None:
         masters = self.observer.view.masters()
         if len(masters) != 1:
             raise DrillError(f"{len(masters)} masters before the fault: {', '.join(masters)}")
@@ -180,67 +263,88 @@ class _Drill:
             if not replicas:
                 raise DrillError("there is no replica to hit")
             victim = replicas[0]
+        self.victim = victim
         if fault.ends_process:
             self.gone.add(victim)
+        self._log_sizes = self.lab.log_sizes()
         self.before = dict(self.observer.view.nodes)
         self.display.note(f"{fault.name} {victim} (pid {self.lab.processes[victim].pid})")
         # Between this clock reading and the signal nothing else runs.
         fault_ns = time.monotonic_ns()
-        if isinstance(fault, Fault):
-            self.lab.processes[victim].send_signal(fault.signal)
+        self._strike(fault)
         self.timeline = Timeline(self.plan, old_master=master, fault_ns=fault_ns)
         self.workload.mark(fault_ns)
         self.observer.add_listener(self.timeline.observe)
+        for process in self.plan.nodes:
+            if process.name not in self.gone:
+                self._probe(process, probing)
         if self.settings.scenario.expects_failover:
-            self._follow_failover(fault, victim, nursery)
+            nursery.start_soon(self._await_order, name="order")
+            nursery.start_soon(self._await_service, fault, name="service")
         nursery.start_soon(self.display.show_phases, self.timeline, name="display")
         if isinstance(fault, Order):
             await self._order(fault)
 
-    def _follow_failover(self, fault: Fault | Order, victim: str, nursery: trio.Nursery) -> None:
-        """Have every phase of the failover that is to come noted."""
-        for process in self.plan.nodes:
-            # A master that is well accepts writes all the time.
-            if process.name not in self.gone and (
-                isinstance(fault, Fault) or process.name != victim
-            ):
-                nursery.start_soon(self._probe, process, name=f"probe {process.name}")
-        nursery.start_soon(self._await_order, name="order")
-        nursery.start_soon(self._await_service, fault, name="service")
+    def _strike(self, fault: Fault | Order | Partition) -> None:
+        match fault:
+            case Fault():
+                self.lab.processes[self.victim].send_signal(fault.signal)
+            case Partition():
+                self.lab.proxies[self.victim].hold()
+            case Order():
+                pass  # given by a connection, once everything looks on
+
+    def _probe(self, process: ProcessPlan, probing: trio.Nursery) -> None:
+        def note_first(time_ns: int) -> None:
+            # A master that is well, or back, takes writes without having been promoted.
+            if process.name != self.timeline.old_master:
+                self.timeline.accepted_write(process.name, time_ns)
+
+        probing.start_soon(self.probes.write_to, process, note_first, name=f"probe {process.name}")
+
+    def _kill_majority(self) -> None:
+        sentinels = self.plan.sentinels
+        count = len(sentinels) - self.settings.topology.quorum + 1
+        self.killed_sentinels = [process.name for process in sentinels[:count]]
+        for name in self.killed_sentinels:
+            self.display.note(f"kill -9 {name}")
+            self.lab.processes[name].send_signal(signal.SIGKILL)
+
+    def _restore_sentinels(self) -> None:
+        # Before they are started: none of them can have voted earlier.
+        self.restored_ns = time.monotonic_ns()
+        for name in self.killed_sentinels:
+            self.display.note(f"start {name}")
+            self.lab.processes[name].start()
 
     async def _order(self, order: Order) -> None:
         """Tell a sentinel what an operator would."""
         process = self.plan.sentinels[0]
         try:
-            async with open_connection(process.address) as connection:
+            async with self.lab.connect(process) as connection:
                 await connection.execute("SENTINEL", *order.words)
         except VedetteError as error:
             raise DrillError(f"{process.name} refuses {order.name}: {error}") from error
 
     def _resume(self) -> None:
-        victim = self.timeline.old_master
-        self.display.note(f"SIGCONT {victim}")
-        self.lab.processes[victim].send_signal(signal.SIGCONT)
+        self.returned_ns = time.monotonic_ns()
+        if isinstance(self.settings.scenario.fault, Partition):
+            self.display.note(f"heal {self.victim}")
+            self.lab.proxies[self.victim].release()
+        else:
+            self.display.note(f"SIGCONT {self.victim}")
+            self.lab.processes[self.victim].send_signal(signal.SIGCONT)
 
-    async def _probe(self, process: ProcessPlan) -> None:
-        """Write to a node until it accepts a write."""
-        while True:
-            try:
-                async with open_connection(process.address) as connection:
-                    await self._probe_connected(process.name, connection)
-                    return
-            except VedetteError:  # it is down or was reset; what a probe is there to wait out
-                await trio.sleep(_PROBE_INTERVAL_S)
+    async def _await_demotion(self, timeout_ms: int) -> None:
+        def is_replica(view: LabView) -> bool:
+            # As of a look after it was back: one from before may lie there.
+            node = view.nodes[self.victim]
+            is_new = self.returned_ns is not None and node.time_ns > self.returned_ns
+            return is_new and node.is_reachable and not node.is_master
 
-    async def _probe_connected(self, name: str, connection: Connection) -> None:
-        while True:
-            try:
-                await connection.execute("SET", f"drill:probe:{name}", "1")
-            except ReplyError:  # still a replica
-                await trio.sleep(_PROBE_INTERVAL_S)
-            else:
-                self.timeline.accepted_write(name, time.monotonic_ns())
-                return
+        with trio.move_on_after(timeout_ms / 1000):
+            await self.observer.wait_for(is_replica)
+            self.is_demoted = True
 
     async def _await_failover(self, timeout_ms: int) -> None:
         old_address = self.observer.view.address_of(self.timeline.old_master)
@@ -262,7 +366,7 @@ class _Drill:
 
         self.timeline.converged(await self.observer.wait_for(is_in_order))
 
-    async def _await_service(self, fault: Fault | Order) -> None:
+    async def _await_service(self, fault: Fault | Order | Partition) -> None:
         if isinstance(fault, Order):
             # Until then the old master serves them, as ever.
             await self.observer.wait_for(lambda view: self.timeline.new_master is not None)
@@ -293,10 +397,10 @@ class _Drill:
         if len(masters) != 1:
             return None
         self.display.note(f"reading all keys from {masters[0]}")
-        address = self.observer.view.address_of(masters[0])
+        master = next(process for process in self.plan.nodes if process.name == masters[0])
         with trio.move_on_after(_READ_TIMEOUT_S):
             try:
-                async with open_connection(address) as connection:
+                async with self.lab.connect(master) as connection:
                     return await _read_keys(connection)
             except VedetteError as error:
                 self.display.note(f"{masters[0]} cannot be read: {error}")
@@ -344,7 +448,32 @@ class _Drill:
             rest_ms=self.rest_ms,
             not_at_rest=self.not_at_rest,
             events=timeline.events,
+            split_brain_ms=measure_split_brain(self.probes.taken, _SPLIT_PATIENCE_NS),
+            stale_read_ms=measure_staleness(self.probes.beats, self.probes.reads),
+            resyncs=self._resyncs(),
+            demoted_ms=self._demoted_ms(),
+            restored_ms=None
+            if self.restored_ns is None
+            else (self.restored_ns - timeline.fault_ns) / NS_PER_MS,
         )
+
+    def _resyncs(self) -> dict[str, Resyncs]:
+        """Return how each node that is left was synchronised since the fault."""
+        found = {}
+        for process in self.plan.nodes:
+            if process.name not in self.gone:
+                with process.log_path.open("rb") as log:
+                    log.seek(self._log_sizes[process.name])
+                    found[process.name] = count_resyncs(log.read().decode("utf-8", "replace"))
+        return found
+
+    def _demoted_ms(self) -> float | None:
+        """Return how long after its return the old master took writes; None: to the end."""
+        if not self.is_demoted or self.returned_ns is None:
+            return None
+        writes = self.probes.taken.get(self.timeline.old_master, [])
+        last_ns = writes[-1].completed_ns if writes else 0
+        return max(0, last_ns - self.returned_ns) / NS_PER_MS
 
 
 async def _read_keys(connection: Connection) -> dict[str, str]:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ..lab import PortBases, Topology, plan_lab
-from ..live_table import describe_change, describe_start, render_lab
+from ..live_table import describe_change, describe_start, describe_tls, render_lab
 from ..observation import (
     NodeSeen,
     NodeView,
@@ -24,6 +24,7 @@ from ..observation import (
     SentinelSeen,
     SentinelView,
 )
+from .certificates import make_certificates
 from .lab import Lab, is_port_free, open_lab
 from .stopping import stopped_by_signals
 
@@ -36,6 +37,7 @@ async def run_up(
     ports: PortBases,
     *,
     directory: Path | None,
+    is_tls: bool,
     console: Console,
     show_table: bool,
 ) -> None:
@@ -51,11 +53,14 @@ async def run_up(
         if directory is None
         else nullcontext(str(directory))
     ) as place:
-        plan = plan_lab(topology, Path(place), ports, is_port_free)
+        tls = make_certificates(Path(place) / "tls") if is_tls else None
+        plan = plan_lab(topology, Path(place), ports, is_port_free, tls)
         async with (
             stopped_by_signals(),
             open_lab(plan, observe_interval_s=_OBSERVE_INTERVAL_S, report=console.print) as lab,
         ):
+            if tls is not None:
+                console.print(describe_tls(tls, plan.nodes[0].port), soft_wrap=True)
             if show_table:
                 await _show_table(lab, console)
             else:

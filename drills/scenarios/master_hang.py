@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..faults import STOP_MASTER
-from .scenario import AwaitFailover, AwaitRest, Inject, Load, Resume, Scenario
+from .scenario import AwaitDemotion, AwaitFailover, AwaitRest, Inject, Load, Resume, Scenario
 
 MASTER_HANG = Scenario(
     name="master-hang",
@@ -21,6 +21,7 @@ MASTER_HANG = Scenario(
         Inject(STOP_MASTER),
         AwaitFailover(timeout_ms=30_000),
         Resume(),
+        AwaitDemotion(timeout_ms=30_000),
         Load(duration_ms=1000),
         AwaitRest(timeout_ms=30_000),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..faults import KILL_REPLICA
-from .scenario import AwaitRest, Inject, Load, Scenario
+from .scenario import AwaitRest, Failovers, Inject, Load, Scenario
 
 REPLICA_CRASH = Scenario(
     name="replica-crash",
@@ -21,5 +21,5 @@ REPLICA_CRASH = Scenario(
     ),
     outage_beyond_down_after_ms=0,
     loss_window_ms=None,
-    expects_failover=False,
+    failovers=Failovers.NONE,
 )

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..faults import Fault, Order
+from ..faults import Fault, Order, Partition
+
+
+class Failovers(enum.Enum):
+    """How often the master is to be replaced."""
+
+    ONE = "exactly one, to another node"
+    NONE = "none, nor an attempt at one"
+    ONE_AT_MOST = "at most one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,22 @@ class Inject:
     has one.
     """
 
-    fault: Fault | Order
+    fault: Fault | Order | Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Inject the same fault, which was undone, once more, into the same process."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillMajority:
+    """Kill so many sentinels that the others are no majority."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSentinels:
+    """Start the sentinels that were killed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +61,14 @@ class AwaitFailover:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Let a process that the fault has stopped go on (SIGCONT)."""
+    """Undo the fault: let a process that was stopped go on (SIGCONT), or heal its link."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitDemotion:
+    """Wait until the old master, which is back, is no master any more."""
+
+    timeout_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +78,17 @@ class AwaitRest:
     timeout_ms: int
 
 
-Step: TypeAlias = Load | Inject | AwaitFailover | Resume | AwaitRest
+Step: TypeAlias = (
+    Load
+    | Inject
+    | Again
+    | KillMajority
+    | RestoreSentinels
+    | AwaitFailover
+    | Resume
+    | AwaitDemotion
+    | AwaitRest
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +100,7 @@ class Scenario:
     summary: str
     #: What is done and what is expected, for people.
     description: str
+    #: The last one is `AwaitRest`.
     steps: tuple[Step, ...]
     #: Time that clients may be without writes beyond the sentinels' down-after.
     outage_beyond_down_after_ms: int
@@ -67,10 +109,27 @@ class Scenario:
     loss_window_ms: int | None
     #: Other names that people call it by.
     aliases: tuple[str, ...] = ()
-    #: Whether the master is to be replaced. Else nothing may change, and writers may be without an
-    #: OK for no longer than a down-after and `outage_beyond_down_after_ms`.
-    expects_failover: bool = True
+    failovers: Failovers = Failovers.ONE
+    #: How many down-afters clients may be without writes, before what is allowed beyond.
+    outage_down_afters: float = 1.0
+    #: Whether links are interrupted, for which proxies have to stand before the nodes.
+    needs_proxies: bool = False
 
     @property
-    def fault(self) -> Fault | Order:
+    def fault(self) -> Fault | Order | Partition:
         return next(step.fault for step in self.steps if isinstance(step, Inject))
+
+    @property
+    def expects_failover(self) -> bool:
+        """Whether the master is certainly to be replaced."""
+        return self.failovers is Failovers.ONE
+
+    @property
+    def kills_majority(self) -> bool:
+        """Whether there is a time in which nobody may be promoted."""
+        return any(isinstance(step, KillMajority) for step in self.steps)
+
+    @property
+    def awaits_demotion(self) -> bool:
+        """Whether the old master comes back as one."""
+        return any(isinstance(step, AwaitDemotion) for step in self.steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..faults import STOP_MASTER
-from .scenario import AwaitRest, Inject, Load, Resume, Scenario
+from .scenario import AwaitRest, Failovers, Inject, Load, Resume, Scenario
 
 SHORT_HANG = Scenario(
     name="short-hang",
@@ -24,5 +24,5 @@ SHORT_HANG = Scenario(
     ),
     outage_beyond_down_after_ms=1000,
     loss_window_ms=None,
-    expects_failover=False,
+    failovers=Failovers.NONE,
 )

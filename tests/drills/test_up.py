@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,19 @@ def test_a_killed_master_is_shown_and_ctrl_c_stops_the_rest(kind: str) -> None:
         assert up.wait() == 0
         assert not [name for name, pid in pids.items() if is_alive(pid)]
         assert "was killed" not in up.stdout, "a process did not end by SIGTERM in time"
+
+
+def test_over_tls_clients_need_the_certificates_that_are_shown(tmp_path: Path) -> None:
+    """And nobody is served without."""
+    require_redis("redis-cli")
+    with start_up("vedette", "--tls", "--dir", str(tmp_path)) as up:
+        up.lab_pids()
+        command = up.wait_for(r"over TLS: (redis-cli .*)$")[1].split()
+        run = partial(subprocess.run, capture_output=True, text=True, timeout=20, check=False)
+
+        assert run([*command, "ROLE"]).stdout.startswith("master")
+        assert "master" not in run(["redis-cli", *command[-2:], "ROLE"]).stdout
+        assert (tmp_path / "tls" / "process.key").stat().st_mode & 0o077 == 0
 
 
 def test_processes_die_with_their_parent(tmp_path: Path) -> None:

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drills.checkers import check_counter, check_set, measure_outage
+from drills.checkers import (
+    Beat,
+    Read,
+    TakenWrite,
+    check_counter,
+    check_set,
+    measure_outage,
+    measure_split_brain,
+    measure_staleness,
+)
 from drills.history import Operation, Outcome
 
 MS = 1_000_000
@@ -174,3 +183,43 @@ def test_without_writers_there_is_no_outage() -> None:
 
     assert outage.p50_ms is None
     assert outage.max_ms is None
+
+
+def test_a_read_is_as_stale_as_the_first_newer_version_is_old() -> None:
+    """What was acknowledged after it was asked, and what it saw early, make it no older."""
+    beats = [Beat(1, 10 * MS), Beat(2, 20 * MS), Beat(4, 40 * MS)]
+    reads = [
+        Read("fresh", 2, 30 * MS),
+        Read("fresh", 4, 35 * MS),
+        Read("fresh", 3, 39 * MS),
+        Read("behind", 1, 21 * MS),
+        Read("behind", 1, 29 * MS),
+        Read("behind", 2, 45 * MS),
+        Read("empty", 0, 25 * MS),
+    ]
+
+    assert measure_staleness(beats, reads) == {"fresh": 0.0, "behind": 9.0, "empty": 15.0}
+    assert measure_staleness([], [Read("x", 0, 5)]) == {"x": 0.0}
+
+
+def taken(*times_ms: int, took_ms: int = 1, broken_at: int | None = None) -> list[TakenWrite]:
+    return [
+        TakenWrite((at_ms - took_ms) * MS, at_ms * MS, at_ms not in (times_ms[0], broken_at))
+        for at_ms in times_ms
+    ]
+
+
+def test_two_masters_are_counted_for_as_long_as_both_take_writes() -> None:
+    """Three at a time count once; a pause of the probe itself is no refusal."""
+    both = {"a": taken(0, 50, 300), "b": taken(200, 250, 400)}
+    assert measure_split_brain(both, 100 * MS) == 100.0
+    assert measure_split_brain({**both, "c": taken(210, 290)}, 100 * MS) == 100.0
+    assert measure_split_brain({"a": taken(0, 100), "b": taken(100, 200)}, 100 * MS) == 0.0
+
+
+def test_a_node_that_refuses_or_stands_still_takes_no_writes_meanwhile() -> None:
+    """Between two acknowledgements with a refusal, or a long wait, it was no master."""
+    other = taken(0, 1000)
+    assert measure_split_brain({"a": taken(0, 900, broken_at=900), "b": other}, 100 * MS) == 0.0
+    assert measure_split_brain({"a": taken(0, 900, took_ms=500), "b": other}, 100 * MS) == 0.0
+    assert measure_split_brain({"a": taken(0, 900), "b": other}, 100 * MS) == 900.0

@@ -12,6 +12,7 @@ from drills.lab import (
     Part,
     PlanError,
     PortBases,
+    TlsFiles,
     Topology,
     hand_out_kinds,
     plan_lab,
@@ -107,11 +108,11 @@ def test_configuration_of_a_replica_and_a_sentinel() -> None:
     plan = make_plan(nodes="redis", sentinel_count=5, down_after_ms=700, metrics=None)
 
     assert plan.nodes[0].config_text == (
-        'bind 127.0.0.1\nport 6379\ndir "/lab dir/node-1"\nsave ""\nrepl-diskless-sync-delay 0\n'
+        'bind 127.0.0.1\ndir "/lab dir/node-1"\nport 6379\nsave ""\nrepl-diskless-sync-delay 0\n'
     )
     assert plan.nodes[2].config_text.endswith("replicaof 127.0.0.1 6379\n")
     assert plan.sentinels[4].config_text == (
-        'bind 127.0.0.1\nport 26383\ndir "/lab dir/sentinel-5"\n'
+        'bind 127.0.0.1\ndir "/lab dir/sentinel-5"\nport 26383\n'
         "sentinel monitor mymaster 127.0.0.1 6379 3\n"
         "sentinel down-after-milliseconds mymaster 700\n"
         "sentinel failover-timeout mymaster 10000\n"
@@ -129,3 +130,31 @@ def test_names_and_programs() -> None:
     ]
     assert plan.programs == ["redis-sentinel", "vedette-server"]
     assert plan.nodes[1].metrics_url == "http://127.0.0.1:9122/metrics"
+
+
+def test_behind_proxies_nodes_listen_elsewhere_than_they_are_known() -> None:
+    """Everybody is led through the proxies, replicas of the replicas' master included."""
+    plan = make_plan(is_proxied=True, metrics=None)
+    master, replica, _ = plan.nodes
+
+    assert [node.port for node in plan.nodes] == [6379, 6380, 6381]
+    assert [node.listen_port for node in plan.nodes] == [6382, 6383, 6384]
+    assert (replica.address.port, replica.direct_address.port) == (6380, 6383)
+    assert "\nport 6383\n" in replica.config_text
+    assert "replicaof 127.0.0.1 6379\nreplica-announce-port 6380\n" in replica.config_text
+    assert "replica-announce-port 6379\n" in master.config_text
+    assert "monitor mymaster 127.0.0.1 6379 2\n" in plan.sentinels[0].config_text
+
+
+def test_over_tls_no_plain_port_is_open() -> None:
+    """What is forgotten in a configuration would go on in the clear, and nobody would notice."""
+    files = TlsFiles(authority=Path("/a b/ca"), certificate=Path("/crt"), key=Path("/key"))
+    plan = plan_lab(
+        Topology(nodes="redis"), Path("/lab"), PortBases(metrics=None), lambda port: True, files
+    )
+
+    for process in plan.processes:
+        lines = process.config_text.splitlines()
+        assert {"port 0", f"tls-port {process.port}", "tls-replication yes"} <= {*lines}
+        assert 'tls-ca-cert-file "/a b/ca"' in lines
+    assert plan.tls is files

@@ -12,9 +12,12 @@ from drills.checkers import CounterVerdict, Outage, SetVerdict
 from drills.history import Operation, Outcome
 from drills.lab import PortBases, Topology, plan_lab
 from drills.observation import SentinelEvent
-from drills.report import Budget, Findings, Report, judge, render_report, resync_kind, to_json
+from drills.report import Report, render_report, resync_kind, to_json
+from drills.resyncs import Resyncs
 from drills.scenarios import SCENARIOS
+from drills.scenarios.scenario import Failovers
 from drills.timeline import PHASES, Phase
+from drills.verdict import Budget, Findings, judge
 from tests.support.drawing import draw
 
 MS = 1_000_000
@@ -52,6 +55,11 @@ GOOD = Findings(
             name="sentinel-3", channel="+sdown", payload="master m", time_ns=FAULT_NS + MS
         )
     ],
+    split_brain_ms=12.5,
+    stale_read_ms={"client": 3.0, "node-3": 41.0},
+    resyncs={"node-2": Resyncs(0, 0), "node-3": Resyncs(1, 2)},
+    demoted_ms=None,
+    restored_ms=None,
 )
 
 
@@ -149,12 +157,54 @@ CALM = replace(GOOD, new_master=None, leader=None, switched_to=[], elections=0, 
 )
 def test_where_nothing_was_to_change_nothing_may(findings: Findings, expected: list[str]) -> None:
     """An attempt is too much already; agreement on a new master is not waited for."""
-    budget = Budget(outage_ms=1000, loss_window_ms=None, expects_failover=False)
+    budget = Budget(outage_ms=1000, loss_window_ms=None, failovers=Failovers.NONE)
     if findings.outage is GOOD.outage:
         findings = replace(findings, outage=Outage(gap_ms={0: 80.0}, errors={}))
 
     failed = [each.name for each in judge(findings, budget) if not each.passed]
     assert failed == expected
+
+
+@pytest.mark.parametrize(("switch_count", "is_met"), [(0, True), (1, True), (2, False)])
+def test_a_master_that_flaps_may_be_replaced_once(switch_count: int, is_met: bool) -> None:
+    """Sentinels that flap with it are worse than one that is too quick."""
+    budget = Budget(outage_ms=5000, loss_window_ms=1000, failovers=Failovers.ONE_AT_MOST)
+    switched = [f"127.0.0.1:{6380 + number}" for number in range(switch_count)]
+
+    criteria = {each.name: each for each in judge(replace(GOOD, switched_to=switched), budget)}
+    assert criteria["failover"].passed is is_met
+    assert "agreement" not in criteria
+
+
+@pytest.mark.parametrize(
+    ("demoted_ms", "is_met"), [(0.0, True), (1000.0, True), (1000.5, False), (None, False)]
+)
+def test_an_old_master_has_to_step_down_in_time(demoted_ms: float | None, is_met: bool) -> None:
+    """What it takes after its return is lost."""
+    budget = replace(BUDGET, demotion_ms=1000)
+
+    criteria = judge(replace(GOOD, demoted_ms=demoted_ms), budget)
+    assert [each.passed for each in criteria if each.name == "demotion"] == [is_met]
+
+
+@pytest.mark.parametrize(
+    ("restored_ms", "accepted_ms", "is_met"),
+    [
+        (5000.0, {"node-2": 6000.0}, True),
+        (5000.0, {}, True),
+        (5000.0, {"node-2": 6000.0, "node-3": 4999.0}, False),
+        (None, {}, False),
+    ],
+)
+def test_nobody_may_be_promoted_without_a_majority(
+    restored_ms: float | None, accepted_ms: dict[str, float], is_met: bool
+) -> None:
+    """A drill in which the majority never came back has shown nothing."""
+    budget = replace(BUDGET, has_minority_time=True)
+    findings = replace(GOOD, restored_ms=restored_ms, accepted_ms=accepted_ms)
+
+    criteria = judge(findings, budget)
+    assert [each.passed for each in criteria if each.name == "majority"] == [is_met]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +242,18 @@ def test_the_json_document_survives_a_round_trip_and_holds_the_figures() -> None
     assert document["agreed_ms"] == {"sentinel-1": 1006.0}
     assert document["outage_ms"] == {"p50": 1900.0, "max": 2100.0, "by_writer": [1900.0, 2100.0]}
     assert document["topology"]["sentinels"]["sentinel-1"] == "vedette-sentinel"
-    assert document["resync"] == {"kind": "partial", "full": 0, "partial": 1}
+    assert document["resync"] == {
+        "kind": "partial",
+        "full": 0,
+        "partial": 1,
+        "by_replica": {
+            "node-2": {"full": 0, "partial": 0},
+            "node-3": {"full": 1, "partial": 2},
+        },
+    }
+    assert document["duplicates"] == 0
+    assert document["stale_read_ms"] == {"client": 3.0, "node-3": 41.0}
+    assert document["split_brain_ms"] == 12.5
     assert document["events"] == [
         {"after_ms": 1.0, "sentinel": "sentinel-3", "event": "+sdown", "payload": "master m"}
     ]
@@ -208,7 +269,19 @@ def test_unread_data_is_null_in_json_and_not_zero() -> None:
 @pytest.mark.parametrize(
     ("findings", "expected"),
     [
-        (GOOD, ["PASS", "node-1 -> node-2", "sentinel-3 (redis-sentinel)", "1004 ms", "partial"]),
+        (
+            GOOD,
+            [
+                "PASS",
+                "node-1 -> node-2",
+                "sentinel-3 (redis-sentinel)",
+                "1004 ms",
+                "partial",
+                "node-3: 1 full and 2 partial",
+                "at most 3 ms out of date",
+                "12 ms in all",
+            ],
+        ),
         (
             replace(GOOD, new_master=None, leader=None, switched_to=[], writes=None),
             ["FAIL", "node-1 -> none", "the data could not be read"],

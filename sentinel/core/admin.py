@@ -125,6 +125,7 @@ def on_options(machine: Machine, event: OptionsRequested) -> None:
     for node in master.nodes():
         detection.check_node(machine, node)
     for peer in master.peers.values():
+        peer.peer_link.shortest_down_after_ms = None
         detection.check_peer(machine, peer)
     if master.is_s_down:
         detection.check_quorum(machine, master)

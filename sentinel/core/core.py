@@ -352,6 +352,8 @@ def _fire(machine: Machine, timer: Timer) -> None:
     elif kind is TimerKind.PEER_LINK:
         peer_link = machine.state.peer_links[RunId(str(subject))]
         probes.on_link_timer(machine, links.peer_owner(peer_link))
+    elif kind is TimerKind.PEER_DOWN:
+        detection.check_peers(machine, machine.state.peer_links[RunId(str(subject))])
     elif kind in _OF_MASTER:
         _OF_MASTER[kind](machine, machine.state.masters[name])
     elif kind in _OF_NODE:
@@ -360,9 +362,6 @@ def _fire(machine: Machine, timer: Timer) -> None:
         assert node is not None
         _OF_NODE[kind](machine, node)
     else:
+        assert kind is TimerKind.PEER_HELLO
         peer = machine.state.masters[name].peers[RunId(str(subject))]
-        if kind is TimerKind.PEER_HELLO:
-            probes.on_peer_hello_timer(machine, peer)
-        else:
-            assert kind is TimerKind.PEER_DOWN
-            detection.check_peer(machine, peer)
+        probes.on_peer_hello_timer(machine, peer)

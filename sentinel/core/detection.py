@@ -17,7 +17,7 @@ from vedette.resp.exchange import Received, ReplyError
 from . import distrust, election, failover, guard, links, notices, opinions, probes, reconfiguration
 from .distrust import Disbelief
 from .machine import LinkOwner, Machine, Request, RequestKind
-from .model import FailoverState, Master, Node, PeerSentinel, Role
+from .model import FailoverState, Master, Node, PeerLink, PeerSentinel, Role
 from .timers import Timer, TimerKind
 from .timing import SUCCESSION_WAIT_MS
 
@@ -45,8 +45,7 @@ def on_pong(machine: Machine, owner: LinkOwner, reply: Received) -> None:
         _kill_script(machine, node)
     else:
         assert owner.peer_link is not None
-        for name in sorted(owner.peer_link.masters):
-            check_peer(machine, machine.state.masters[name].peers[owner.peer_link.run_id])
+        check_peers(machine, owner.peer_link)
     probes.schedule_ping(machine, owner)
 
 
@@ -66,22 +65,34 @@ def check_node(machine: Machine, node: Node) -> None:
         machine.timers.set_earlier(timer, deadline_ms)
 
 
+def check_peers(machine: Machine, peer_link: PeerLink) -> None:
+    """The same for a fellow sentinel, in the view of every master that it concerns.
+
+    While its PINGs are answered those are the views that hold it down; else all but those.
+    """
+    masters, down_for = machine.state.masters, peer_link.down_for
+    is_suspect = peer_link.link.suspect_since_ms is not None
+    for name in sorted(peer_link.masters - down_for if is_suspect else down_for):
+        check_peer(machine, masters[name].peers[peer_link.run_id])
+
+
 def check_peer(machine: Machine, peer: PeerSentinel) -> None:
-    """The same for a fellow sentinel; its being down only matters for counting and pacing."""
+    """One view of a fellow sentinel; its being down only matters for counting and pacing."""
     if machine.state.tilt_since_ms is not None:
         return
     suspect_since_ms = peer.link.suspect_since_ms
     if suspect_since_ms is None:
         if peer.is_s_down:
             peer.s_down_since_ms = None
+            peer.peer_link.down_for.discard(peer.name)
             notices.about_peer(machine, "-sdown", peer)
         return
     deadline_ms = suspect_since_ms + machine.master_of(peer).options.down_after_ms
     if deadline_ms > machine.now_ms:
-        timer = Timer(TimerKind.PEER_DOWN, peer.name, peer.run_id)
-        machine.timers.set_earlier(timer, deadline_ms)
+        machine.timers.set_earlier(Timer(TimerKind.PEER_DOWN, "", peer.run_id), deadline_ms)
     elif not peer.is_s_down:
         peer.s_down_since_ms = machine.now_ms
+        peer.peer_link.down_for.add(peer.name)
         notices.about_peer(machine, "+sdown", peer)
 
 

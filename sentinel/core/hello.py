@@ -56,8 +56,9 @@ def parse_hello(payload: bytes) -> Hello | None:
     return _parse(payload) if len(payload) <= _SIZE_MAX_BYTES else None
 
 
-# The same message comes through every node's channel and directly, and again two seconds later.
-@lru_cache(maxsize=2048)
+# The same message comes through every node's channel and directly, and again two seconds later: of
+# each fellow one for each master.
+@lru_cache(maxsize=8192)
 def _parse(payload: bytes) -> Hello | None:
     try:
         fields = payload.decode().split(",")

@@ -62,11 +62,14 @@ def down_after_ms(machine: Machine, owner: LinkOwner) -> int:
     masters = machine.state.masters
     if owner.node is not None:
         return masters[owner.node.name].options.down_after_ms
-    assert owner.peer_link is not None
-    return min(
-        (masters[name].options.down_after_ms for name in owner.peer_link.masters),
-        default=machine.state.periods.ping_period_ms,
-    )
+    peer_link = owner.peer_link
+    assert peer_link is not None
+    if peer_link.shortest_down_after_ms is None:
+        peer_link.shortest_down_after_ms = min(
+            (masters[name].options.down_after_ms for name in peer_link.masters),
+            default=machine.state.periods.ping_period_ms,
+        )
+    return peer_link.shortest_down_after_ms
 
 
 def open_node(machine: Machine, node: Node) -> None:
@@ -159,10 +162,8 @@ def suspect(machine: Machine, owner: LinkOwner) -> None:
         machine.timers.set_earlier(Timer(TimerKind.NODE_DOWN, node.name, node.address), deadline_ms)
         return
     assert owner.peer_link is not None
-    for name in sorted(owner.peer_link.masters):
-        deadline_ms = link.suspect_since_ms + masters[name].options.down_after_ms
-        timer = Timer(TimerKind.PEER_DOWN, name, owner.peer_link.run_id)
-        machine.timers.set_earlier(timer, deadline_ms)
+    timer = Timer(TimerKind.PEER_DOWN, "", owner.peer_link.run_id)
+    machine.timers.set_earlier(timer, link.suspect_since_ms + down_after_ms(machine, owner))
 
 
 def end_suspicion(machine: Machine, link: Link) -> None:
@@ -256,10 +257,12 @@ def close_node(machine: Machine, node: Node, *, forever: bool = False) -> None:
 def forget_peer(machine: Machine, peer: PeerSentinel) -> None:
     """Take a fellow sentinel out of one master's view; the last view closes the link."""
     del machine.master_of(peer).peers[peer.run_id]
-    for kind in (TimerKind.PEER_HELLO, TimerKind.PEER_DOWN):
-        machine.timers.cancel(Timer(kind, peer.name, peer.run_id))
+    machine.timers.cancel(Timer(TimerKind.PEER_HELLO, peer.name, peer.run_id))
     peer.peer_link.masters.discard(peer.name)
+    peer.peer_link.down_for.discard(peer.name)
+    peer.peer_link.shortest_down_after_ms = None
     if not peer.peer_link.masters:
+        machine.timers.cancel(Timer(TimerKind.PEER_DOWN, "", peer.run_id))
         close(machine, peer_owner(peer.peer_link), forever=True)
         del machine.state.peer_links[peer.run_id]
 

@@ -153,6 +153,11 @@ class PeerLink:
     awaited_until_ms: int = 0
     #: Names of the masters whose view holds this peer; the link ends with the last of them.
     masters: set[str] = field(default_factory=set)
+    #: Those of them that hold it down. Written by `detection.py`.
+    down_for: set[str] = field(default_factory=set)
+    #: The shortest down-after of these masters, None when it has to be worked out again: a thousand
+    #: of them are not to be asked for each PING.
+    shortest_down_after_ms: int | None = None
 
     @property
     def refcount(self) -> int:
@@ -503,6 +508,7 @@ def add_peer(state: SentinelState, master: Master, run_id: RunId, address: Addre
         peer_link = PeerLink(run_id, Link(LinkKind.PEER, address))
         state.peer_links[run_id] = peer_link
     peer_link.masters.add(master.name)
+    peer_link.shortest_down_after_ms = None
     peer = PeerSentinel(master.name, run_id, address, peer_link)
     master.peers[run_id] = peer
     return peer

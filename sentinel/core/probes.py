@@ -245,11 +245,17 @@ def _holds_strangers(master: Master) -> bool:
 
 
 def on_node_hello_timer(machine: Machine, node: Node) -> None:
-    """Repeat the hello to a node, if the last was answered."""
+    """Repeat the hello to a node, if the last was answered; in one packet with the next PING."""
     if node.is_hello_waiting:
         _schedule_node_hello(machine, node)
-    else:
-        send_hello_to_node(machine, node)
+        return
+    if node.link.is_up and node.link.ping_waiting_since_ms is None:
+        ping_ms = machine.timers.due_ms(links.command_owner(node).timer)
+        soon_ms = machine.now_ms + machine.state.periods.publish_period_ms // 4
+        if ping_ms is not None and machine.now_ms < ping_ms <= soon_ms:
+            machine.timers.set(Timer(TimerKind.NODE_HELLO, node.name, node.address), ping_ms)
+            return
+    send_hello_to_node(machine, node)
 
 
 def on_peer_hello_timer(machine: Machine, peer: PeerSentinel) -> None:

@@ -89,6 +89,11 @@ class Timers:
         """Whether `timer` is going to fire."""
         return timer in self._deadlines
 
+    def due_ms(self, timer: Timer) -> int | None:
+        """When `timer` is going to fire, None if it is not set."""
+        deadline = self._deadlines.get(timer)
+        return None if deadline is None else deadline[0]
+
     @property
     def next_ms(self) -> int | None:
         """The earliest deadline."""

@@ -5,7 +5,8 @@ that has something to tell (a link's, the pump's, the saver's): the machine is p
 microseconds, so there is nothing to wait for and no queue between. It is never entered twice: an
 event that an action gives rise to waits in the inbox until the step at hand is over.
 
-A task of its own only keeps the time: it wakes the machine when the machine asked to be woken.
+Two tasks of its own: one keeps the time, and wakes the machine when the machine asked to be woken;
+one writes the log, when those have been told who wait to act on what is logged.
 """
 
 from __future__ import annotations
@@ -109,6 +110,9 @@ class Driver:
         self._sleep = trio.CancelScope()
         #: How much this thread had computed when the sleep at hand began.
         self._cpu_s = time.thread_time()
+        #: What is announced and not logged yet, with its id; a task's turn later it is.
+        self._unlogged: deque[tuple[Publish, int | None]] = deque()
+        self._has_unlogged = trio.Event()
         #: Events published or logged since the start, by name: for metrics.
         self.event_counts: Counter[str] = Counter()
         #: What the work takes, for metrics as well.
@@ -233,10 +237,12 @@ class Driver:
                 nursery.start_soon(self.saver.run, name="save state")
                 nursery.start_soon(self._poller.run, name="links")
                 nursery.start_soon(self.scripts.run, name="scripts")
+                nursery.start_soon(self._keep_log, name="log")
                 self.handle(Started)
                 task_status.started()
                 await self._keep_time()
         finally:
+            self._write_log()
             for link in self._links.values():
                 link.close()
             self._poller.close()
@@ -302,6 +308,7 @@ class Driver:
                 assert self._nursery is not None
                 self._nursery.start_soon(self._follow_name, host, name=f"look up {host}")
             case Crash():
+                self._write_log()
                 log.warning("sentinel.crash_simulated")
                 os._exit(SIMULATED_CRASH_CODE)
             case _:
@@ -331,26 +338,42 @@ class Driver:
         self._end_batch()
 
     def _publish(self, action: Publish) -> None:
-        text = action.payload.decode("utf-8", "replace")
         event = action.event.decode("ascii", "replace")
         self.event_counts[event] += 1
         if event == "+tilt":
             late_s = trio.current_time() - self._sleep.deadline
             self.meter.on_tilt(late_s, busy_s=time.thread_time() - self._cpu_s)
         self._on_publish(action)
-        write = {
-            Level.DEBUG: log.debug,
-            Level.VERBOSE: log.debug,
-            Level.NOTICE: log.info,
-            Level.WARNING: log.warning,
-        }[action.level]
-        keys: dict[str, str | int] = {} if action.master is None else {"master": action.master}
+        event_id = None
         if action.level is not Level.DEBUG:
-            keys["event_id"] = self.events.append(action, time.time_ns() // 1_000_000)
-        write("sentinel.event", sentinel_event=event, payload=text, **keys)
-        if action.level is not Level.DEBUG and self._engine is not None:
-            self._engine.pubsub.publish(action.event, action.payload)
-            self._engine.wake(EVENTS_REASON)
+            event_id = self.events.append(action, time.time_ns() // 1_000_000)
+            if self._engine is not None:
+                self._engine.pubsub.publish(action.event, action.payload)
+                self._engine.wake(EVENTS_REASON)
+        self._unlogged.append((action, event_id))
+        self._has_unlogged.set()
+
+    async def _keep_log(self) -> None:
+        while True:
+            await self._has_unlogged.wait()
+            self._has_unlogged = trio.Event()
+            self._write_log()
+
+    def _write_log(self) -> None:
+        while self._unlogged:
+            action, event_id = self._unlogged.popleft()
+            write = {
+                Level.DEBUG: log.debug,
+                Level.VERBOSE: log.debug,
+                Level.NOTICE: log.info,
+                Level.WARNING: log.warning,
+            }[action.level]
+            keys: dict[str, str | int] = {} if action.master is None else {"master": action.master}
+            if event_id is not None:
+                keys["event_id"] = event_id
+            event = action.event.decode("ascii", "replace")
+            text = action.payload.decode("utf-8", "replace")
+            write("sentinel.event", sentinel_event=event, payload=text, **keys)
 
     def _announce_script(self, event: bytes, payload: bytes) -> None:
         """Publish an event about a script, which is the runtime's own."""

@@ -23,6 +23,7 @@ from tests.unit.sentinel.core.rig import (
     replica_info,
 )
 from vedette.resp.exchange import ReplyError
+from vedette.types import Address
 
 
 def quiet_rig() -> Rig:
@@ -150,6 +151,47 @@ def test_lost_fellow_is_down_by_each_masters_patience() -> None:
     rig.revive(PEER_ADDRESSES[PEER_A])
     rig.advance(100)
     assert rig.events() == ["+sdown", "-sdown"]
+
+
+def test_fellow_of_two_masters_is_lost_and_found_to_each_in_its_time() -> None:
+    """They share its connection, and one timer looks after all that it concerns."""
+    state = durable()
+    (one,) = state.masters
+    other = replace(
+        one,
+        name="other",
+        address=Address("10.0.0.9", 6379),
+        options=replace(OPTIONS, down_after_ms=3_000),
+    )
+    rig = Rig(replace(state, masters=(one, replace(other, replicas=()))))
+    rig.info[other.address] = master_info(run_id="o" * 40)
+    rig.advance(1_000)
+    rig.forget()
+    rig.kill(PEER_ADDRESSES[PEER_A])
+    began_ms = rig.now_ms
+
+    assert time_to(rig, "+sdown") == 1_000
+    assert rig.core.state.masters["other"].peers[PEER_A].s_down_since_ms is None
+    rig.advance(5_000)
+    assert rig.core.state.masters["other"].peers[PEER_A].s_down_since_ms == began_ms + 3_000
+    rig.revive(PEER_ADDRESSES[PEER_A])
+    rig.advance(1_000)
+    assert rig.events() == ["+sdown", "+sdown", "-sdown", "-sdown"]
+
+
+def test_hello_leaves_with_a_ping() -> None:
+    """One packet instead of two, to each of a thousand masters."""
+    rig = quiet_rig()
+    hellos = []
+    for _ in range(20_000):
+        rig.forget()
+        rig.advance(1)
+        sent = {command[0] for address, _, command in rig.sent if address == MASTER}
+        if b"PUBLISH" in sent:
+            hellos.append(b"PING" in sent)
+
+    assert 9 <= len(hellos) <= 11
+    assert all(hellos)
 
 
 def test_master_that_says_replica_for_long_is_down() -> None:

@@ -58,3 +58,14 @@ def test_moving_for_ever_takes_no_memory() -> None:
 
     assert len(timers._heap) < 200
     assert timers.pop_due(99_999) == ASK
+
+
+def test_deadline_can_be_looked_up() -> None:
+    """Without being taken out; the latest counts."""
+    timers = Timers()
+    timers.set(Timer(TimerKind.SAVE), 7)
+    timers.set(Timer(TimerKind.SAVE), 9)
+
+    assert timers.due_ms(Timer(TimerKind.SAVE)) == 9
+    assert timers.due_ms(Timer(TimerKind.TILT)) is None
+    assert timers.next_ms == 9

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import structlog
+import structlog.testing
 import trio
 import trio.testing
 
 from sentinel.config import World, read_config
 from sentinel.core import SentinelCore, initial_state
-from sentinel.core.actions import Action, Connect, Disconnect, Persist, Send
+from sentinel.core.actions import Action, Connect, Disconnect, Level, Persist, Publish, Send
 from sentinel.core.durable import DurableState, durable_state
 from sentinel.core.events import (
     Event,
@@ -253,3 +255,32 @@ async def test_host_names_are_looked_up_beside_the_machine(tmp_path: Path) -> No
             second = await receive.receive()
 
     assert (first, second) == ("127.0.0.1", None)
+
+
+async def test_log_is_written_once_everybody_has_been_told(tmp_path: Path) -> None:
+    """What fellows and clients wait for does not wait for a terminal or a disk; nothing is lost."""
+    notice = Publish(b"+odown", b"master m 10.0.0.1 6379", Level.WARNING, "m")
+
+    def respond(event: Event) -> list[Action]:
+        return [notice] if isinstance(event, HelloReceived) else []
+
+    core = ScriptedCore(respond)
+    with structlog.testing.capture_logs() as lines:
+        async with driving(core, tmp_path / "x") as driver:
+            driver.handle(lambda now_ms: HelloReceived(now_ms, b""))
+            told, logged = driver.events.last_id, len(lines)
+            await trio.testing.wait_all_tasks_blocked()
+            caught_up = [line["event_id"] for line in lines]
+            driver.handle(lambda now_ms: HelloReceived(now_ms, b""))
+
+    assert logged == 0
+    assert caught_up == [told]
+    assert [line["event_id"] for line in lines] == [told, told + 1]
+    assert lines[1] == {
+        "event": "sentinel.event",
+        "sentinel_event": "+odown",
+        "payload": "master m 10.0.0.1 6379",
+        "master": "m",
+        "event_id": told + 1,
+        "log_level": "warning",
+    }

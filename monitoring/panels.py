@@ -258,6 +258,29 @@ ROWS: Final = (
                 *_quantiles("vedette_config_persist_seconds", "instance", 0.5, 0.99),
                 unit="s",
             ),
+            _panel(
+                "Ping of each instance, in the mean",
+                "timeseries",
+                (
+                    "sum by (exported_instance, instance, kind)"
+                    f" (rate(vedette_instance_ping_rtt_seconds_sum{{{_OF_INSTANCE}}}[5m]))"
+                    " / sum by (exported_instance, instance, kind)"
+                    f" (rate(vedette_instance_ping_rtt_seconds_count{{{_OF_INSTANCE}}}[5m]))",
+                    "{{kind}} {{exported_instance}} by {{instance}}",
+                ),
+                unit="s",
+                width=12,
+            ),
+            _panel(
+                "Elections not won",
+                "timeseries",
+                (
+                    "sum by (result) (increase(vedette_elections_total"
+                    f'{{result!="won", {_OF_MASTER}}}[{_STEP}])) > 0',
+                    "{{result}}",
+                ),
+                width=12,
+            ),
         ),
     ),
     Row(
@@ -272,11 +295,7 @@ ROWS: Final = (
             _panel(
                 "Behind the master, in time",
                 "timeseries",
-                (
-                    f"vedette_replica_lag_bytes{{{_OF_INSTANCE}}}"
-                    " / on (job, instance) group_left () rate(redis_master_repl_offset[1m])",
-                    "{{slave_ip}}:{{slave_port}}",
-                ),
+                (f"vedette_replica_lag_seconds{{{_OF_INSTANCE}}}", "{{slave_ip}}:{{slave_port}}"),
                 unit="s",
             ),
             _panel(
@@ -298,6 +317,26 @@ ROWS: Final = (
                 ),
             ),
             _panel(
+                "Why they were full or partial",
+                "timeseries",
+                (
+                    "sum by (side, kind, reason)"
+                    f" (increase(vedette_resync_causes_total{{{_OF_INSTANCE}}}[{_STEP}])) > 0",
+                    "{{side}}: {{kind}}, {{reason}}",
+                ),
+            ),
+            _panel(
+                "Masters that take writes",
+                "state-timeline",
+                (f"vedette_master_writable{{{_OF_INSTANCE}}}", "{{instance}}"),
+            ),
+            _panel(
+                "fsync of the append-only file",
+                "timeseries",
+                *_quantiles("vedette_aof_fsync_seconds", "instance", 0.5, 0.99),
+                unit="s",
+            ),
+            _panel(
                 "Roles",
                 "state-timeline",
                 (f'vedette_node_role{{role="master", {_OF_INSTANCE}}}', "{{instance}}"),
@@ -309,6 +348,38 @@ ROWS: Final = (
                     f"sum by (reason)"
                     f" (rate(vedette_writes_rejected_total{{{_OF_INSTANCE}}}[1m])) > 0",
                     "{{reason}}",
+                ),
+            ),
+        ),
+    ),
+    Row(
+        title="Clients",
+        panels=(
+            _panel(
+                "Without a master",
+                "timeseries",
+                *_quantiles("vedette_client_failover_seconds", "client", 0.5, 0.99),
+                unit="s",
+            ),
+            _panel(
+                "Why the master was left",
+                "timeseries",
+                (
+                    f"sum by (client, reason)"
+                    f" (increase(vedette_client_reresolve_total[{_STEP}])) > 0",
+                    "{{client}} {{reason}}",
+                ),
+            ),
+            _panel(
+                "Unknown outcome, or no master in time",
+                "timeseries",
+                (
+                    f"sum by (client) (increase(vedette_client_unknown_outcome_total[{_STEP}]))",
+                    "{{client}} unknown",
+                ),
+                (
+                    f"sum by (client) (increase(vedette_client_unavailable_total[{_STEP}]))",
+                    "{{client}} unavailable",
                 ),
             ),
         ),
@@ -327,6 +398,21 @@ ROWS: Final = (
                 "Acknowledged writes lost",
                 "timeseries",
                 ("vedette_drill_lost_acknowledged_writes", "{{drill}}"),
+            ),
+            _panel(
+                "Two masters, and the oldest answer",
+                "timeseries",
+                ("vedette_drill_split_brain_seconds", "two masters {{drill}}"),
+                ("vedette_drill_stale_read_seconds_max", "out of date {{drill}}"),
+                unit="s",
+                width=12,
+            ),
+            _panel(
+                "Synchronisations, duplicates",
+                "timeseries",
+                ("vedette_drill_resyncs", "{{kind}} {{drill}}"),
+                ("vedette_drill_duplicate_applies", "applied twice {{drill}}"),
+                width=12,
             ),
         ),
     ),

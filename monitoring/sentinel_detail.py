@@ -73,6 +73,9 @@ class LastFailoverView(Protocol):
     def lost_bytes(self) -> int | None: ...
 
     @property
+    def discarded_bytes(self) -> int | None: ...
+
+    @property
     def pause_s(self) -> float | None: ...
 
 
@@ -203,6 +206,10 @@ LOST_BYTES: Final = _spec(
     "last_failover_lost_bytes",
     "What the new master lacked of the old one's stream in the last failover, estimated",
 )
+DISCARDED_BYTES: Final = _spec(
+    "last_failover_discarded_bytes",
+    "What the old master of the last failover had when it was back, and the new one had not",
+)
 PAUSE: Final = _spec(
     "last_failover_pause_seconds", "How long the last coordinated failover held writes back"
 )
@@ -230,6 +237,7 @@ SPECS: Final = (
     LAST_VOTES,
     LAST_NEEDED,
     LOST_BYTES,
+    DISCARDED_BYTES,
     PAUSE,
 )
 
@@ -286,5 +294,7 @@ def _add_last_failover(families: Families, name: str, last: LastFailoverView) ->
     families.add(LAST_NEEDED, last.needed_votes, name)
     if last.lost_bytes is not None:
         families.add(LOST_BYTES, last.lost_bytes, name)
+    if last.discarded_bytes is not None:
+        families.add(DISCARDED_BYTES, last.discarded_bytes, name)
     if last.pause_s is not None:
         families.add(PAUSE, last.pause_s, name)

@@ -74,6 +74,7 @@ class LastFailoverMetrics:
     votes: int
     needed_votes: int
     lost_bytes: int | None
+    discarded_bytes: int | None
     pause_s: float | None
 
 
@@ -278,6 +279,7 @@ def _last_failover(master: Master) -> LastFailoverMetrics | None:
                 votes=record.votes,
                 needed_votes=record.needed_votes,
                 lost_bytes=record.estimated_lost_bytes,
+                discarded_bytes=record.discarded_bytes,
                 pause_s=None if record.pause_ms is None else record.pause_ms / 1000,
             )
     return None

@@ -214,6 +214,7 @@ def _record_map(record: FailoverRecord, to_unix_ms: int) -> MapReply:
             "old-address": str(record.old_address),
             "new-address": _shown(record.new_address),
             "lost-bytes": record.estimated_lost_bytes,
+            "discarded-bytes": record.discarded_bytes,
             "pause-ms": record.pause_ms,
             "phases": map_of(
                 {

@@ -119,6 +119,9 @@ class FailoverRecord:
     phases: dict[Phase, int] = field(default_factory=dict)
     #: What of the old master's stream the new one did not have, estimated; None: not known.
     estimated_lost_bytes: int | None = None
+    #: What the old master had beyond that when it was back, by its own offset: the new master has
+    #: none of it. None: it has not come back, or not with its history.
+    discarded_bytes: int | None = None
     #: How long a coordinated switchover kept writes waiting; None: there was no pause.
     pause_ms: int | None = None
 

@@ -114,6 +114,19 @@ def estimate_lost_bytes(master: Master, promoted: Node) -> int | None:
     return max(max(known) - has_bytes, 0)
 
 
+def diverged_bytes(master: Master, node: Node) -> int | None:
+    """What a node has of the history before the master's beyond where the master left it.
+
+    None: it holds another history, or the master began none that is known.
+    """
+    new, old = master.node.dataset, node.dataset
+    if not new.replid2 or old.replid != new.replid2:
+        return None
+    if new.end_of_previous is None or old.offset is None:
+        return None
+    return max(old.offset - (new.end_of_previous - 1), 0)
+
+
 def _follows(master: Master, node: Node) -> bool:
     return node.role_reported is Role.REPLICA and node.dataset.replid == master.lineage.current
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from vedette.types import Address, RunId
 
-from . import links, notices, probes
+from . import lineage, links, notices, probes
 from .hosts import shown
 from .machine import Machine
 from .model import Failover, Master, Node, PeerSentinel, ReconfState, Role, new_node
@@ -76,9 +76,18 @@ def switch_master(
 
 
 def note_return(machine: Machine, master: Master, node: Node) -> None:
-    """A replica's INFO was read: say so if the old master has come back for good with it."""
+    """A replica's INFO was read: say so if the old master has come back for good with it.
+
+    Until it is synchronised its offset tells what is thrown away then.
+    """
+    if not node.is_missed:
+        return
+    record = master.history[-1] if master.history else None
+    diverged_bytes = lineage.diverged_bytes(master, node)
+    if record is not None and diverged_bytes is not None and record.old_address == node.address:
+        record.discarded_bytes = max(diverged_bytes, record.discarded_bytes or 0)
     follows = node.role_reported is Role.REPLICA and node.master_address == master.address
-    if node.is_missed and follows and node.is_master_link_up:
+    if follows and node.is_master_link_up:
         node.is_missed = False
         notices.about_node(machine, "+rejoined", node)
 

@@ -63,6 +63,26 @@ def test_return_of_the_old_master_is_announced_once_its_link_is_up() -> None:
     assert [each for each in rig.lines() if each.startswith("+rejoined")] == [line]
 
 
+@pytest.mark.parametrize(
+    ("old_replid", "old_offset", "discarded"),
+    [("a", 150, 51), ("a", 99, 0), ("c", 150, None)],
+)
+def test_what_the_old_master_had_for_itself_is_noted_when_it_is_back(
+    old_replid: str, old_offset: int, discarded: int | None
+) -> None:
+    """By its own offset, and where the new master's history left its own: bytes 1 to 99."""
+    rig = after_failover()
+    told = f"master_replid:{'b' * 40}\r\nmaster_replid2:{'a' * 40}\r\nsecond_repl_offset:100"
+    rig.info[REPLICA_1] += f"\r\n{told}".encode()
+    rig.advance(12_000)
+    fields = f"\r\nmaster_replid:{old_replid * 40}\r\nmaster_repl_offset:{old_offset}"
+    rig.info[MASTER] = master_info(run_id="x" * 40) + fields.encode()
+    rig.revive(MASTER)
+    rig.advance(300)
+
+    assert rig.master.history[-1].discarded_bytes == discarded
+
+
 @pytest.mark.parametrize("doubt", ["address", "vote", "silence"])
 def test_without_a_majoritys_word_it_takes_redis_eight_seconds(doubt: str) -> None:
     """Our configuration might be the stale one."""

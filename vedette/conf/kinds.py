@@ -44,6 +44,8 @@ class Kind(ABC, Generic[T]):
 
     #: The directive takes a list of words: CONFIG SET splits its one argument at spaces.
     takes_list: ClassVar[bool] = False
+    #: Of several lines in a file each stands for itself: one that says the default may be missing.
+    has_lines_apart: ClassVar[bool] = False
 
     @abstractmethod
     def parse(self, words: Sequence[str]) -> T:
@@ -154,6 +156,17 @@ class Memory(Kind[int]):
 
     def render(self, value: int) -> tuple[str, ...]:
         return (f"{-value}%" if value < 0 and self.allows_percent else str(value),)
+
+    def render_lines(self, value: int) -> list[tuple[str, ...]]:
+        return [self.render(value) if value < 0 else (_with_unit(value),)]
+
+
+def _with_unit(value: int) -> str:
+    """Return a size in the largest unit in which it is whole, as CONFIG REWRITE writes it."""
+    for unit in ("gb", "mb", "kb"):
+        if value and value % _UNITS[unit] == 0:
+            return f"{value // _UNITS[unit]}{unit}"
+    return str(value)
 
 
 def _in_range(value: int, low: int, high: int) -> int:
@@ -300,6 +313,7 @@ class BufferLimits(Kind[dict[ClientClass, BufferLimit]]):
     """
 
     takes_list: ClassVar[bool] = True
+    has_lines_apart: ClassVar[bool] = True
     _names: ClassVar[dict[str, ClientClass]] = {
         "normal": ClientClass.NORMAL,
         "slave": ClientClass.REPLICA,
@@ -336,16 +350,24 @@ class BufferLimits(Kind[dict[ClientClass, BufferLimit]]):
         return current | new
 
     def render(self, value: dict[ClientClass, BufferLimit]) -> tuple[str, ...]:
-        return tuple(word for which, limit in value.items() for word in _limit_words(which, limit))
+        return tuple(
+            word
+            for which, limit in value.items()
+            for word in (
+                which.value,
+                str(limit.hard_size_bytes),
+                str(limit.soft_size_bytes),
+                str(limit.soft_seconds),
+            )
+        )
 
     def render_lines(self, value: dict[ClientClass, BufferLimit]) -> list[tuple[str, ...]]:
-        return [_limit_words(which, limit) for which, limit in value.items()]
-
-
-def _limit_words(which: ClientClass, limit: BufferLimit) -> tuple[str, ...]:
-    return (
-        which.value,
-        str(limit.hard_size_bytes),
-        str(limit.soft_size_bytes),
-        str(limit.soft_seconds),
-    )
+        return [
+            (
+                which.name.lower(),
+                _with_unit(limit.hard_size_bytes),
+                _with_unit(limit.soft_size_bytes),
+                str(limit.soft_seconds),
+            )
+            for which, limit in value.items()
+        ]

@@ -272,10 +272,13 @@ class Settings:
             if Flag.NOT_REWRITTEN in directive.flags:
                 continue
             value = self._values[directive.name]
+            kind = directive.kind
             is_default = value == directive.default
-            for words in directive.kind.render_lines(value):
-                words = (directive.name, *words)
-                lines.append(ConfigLine((directive.name,), words, is_needed=not is_default))
+            implied = kind.render_lines(directive.default) if kind.has_lines_apart else []
+            for words in kind.render_lines(value):
+                is_needed = not is_default and words not in implied
+                line = (directive.name, *words)
+                lines.append(ConfigLine((directive.name,), line, is_needed=is_needed))
         return lines
 
     def key_of(self, words: Sequence[str]) -> tuple[str, ...] | None:

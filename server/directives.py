@@ -149,9 +149,9 @@ def _shutdown_flags(value: tuple[str, ...]) -> str | None:
     return None
 
 
-def _only(default: object, reason: str) -> Callable[[Any], str | None]:
-    """Return a validation that accepts nothing but `default`."""
-    return lambda value: None if value == default else reason
+def _only(*accepted: object, reason: str) -> Callable[[Any], str | None]:
+    """Return a validation that accepts nothing but `accepted`."""
+    return lambda value: None if value in accepted else reason
 
 
 # --- the network ---------------------------------------------------------------------------------
@@ -519,26 +519,32 @@ ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
         YesNo(),
         False,
         Flag.IMMUTABLE,
-        validate=_only(False, "this server has no cluster mode"),
+        validate=_only(False, reason="this server has no cluster mode"),
+    ),
+    Directive(
+        "locale-collate",
+        Text(),
+        "",
+        validate=_only("", "C", "POSIX", reason="text is ordered by its bytes, as in the locale C"),
     ),
     Directive(
         "tls-ciphersuites",
         Text(),
         "",
-        validate=_only("", "the cipher suites of TLS 1.3 cannot be chosen"),
+        validate=_only("", reason="the cipher suites of TLS 1.3 cannot be chosen"),
     ),
     Directive(
         "syslog-enabled",
         YesNo(),
         False,
         Flag.IMMUTABLE,
-        validate=_only(False, "this server does not log to syslog, use 'logfile'"),
+        validate=_only(False, reason="this server does not log to syslog, use 'logfile'"),
     ),
     Directive(
         "activedefrag",
         YesNo(),
         False,
-        validate=_only(False, "memory cannot be defragmented in this server"),
+        validate=_only(False, reason="memory cannot be defragmented in this server"),
     ),
 )
 

@@ -49,6 +49,7 @@ def test_defaults_are_those_of_redis() -> None:
         ("shutdown-on-sigterm save nosave", "SAVE and NOSAVE are not allowed at the same time"),
         ("shutdown-on-sigint now then", "argument(s) must be one of the following"),
         ("cluster-enabled yes", "no cluster mode"),
+        ("locale-collate de_DE.UTF-8", "ordered by its bytes"),
         ("tls-ciphersuites TLS_AES_128_GCM_SHA256", "cannot be chosen"),
         ("loadmodule /lib/x.so", "no modules"),
     ],

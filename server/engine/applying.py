@@ -32,9 +32,12 @@ def apply_stream(engine: ServerEngine, session: Session, commands: list[list[byt
     context = engine.context
     find = engine.plain_rows.get
     clock = engine.clock
+    sinks, woken, keyspace = engine.sinks, engine.woken, engine.keyspace
     count = calls = 0
     row = NO_ROW
     handler = None
+    least = most = 0
+    is_queueing = session.queued_commands is not None
     started = clock()
     for argv in commands:
         found = find(argv[0])
@@ -48,20 +51,23 @@ def apply_stream(engine: ServerEngine, session: Session, commands: list[list[byt
             row = found or NO_ROW
             # Without one: a subcommand, a name in mixed case, or MULTI, EXEC and their like.
             handler = None if row.flags & _UNUSUAL else row.handler
-        if (
-            handler is None
-            or session.queued_commands is not None
-            or not row.min_arguments <= len(argv) <= row.max_arguments
-        ):
+            least, most = row.min_arguments, row.max_arguments
+        if handler is None or is_queueing or not least <= len(argv) <= most:
             engine.run(session, [argv])
+            is_queueing = session.queued_commands is not None
             started = clock()
             continue
         try:
             handler(context, argv)
         except Exception as error:
             engine.note_failure(session, row, error)
-        if context.changes:
-            engine.after_write(session, row, argv)
+        if changes := context.changes:
+            if sinks or woken:
+                engine.after_write(session, row, argv)
+            else:  # what that does where nobody is to be told, without the cost of a call
+                context.changes = 0
+                context.effects = None
+                keyspace.dirty += changes
         calls += 1
     if calls:
         row.groups.append((calls, clock() - started))

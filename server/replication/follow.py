@@ -33,6 +33,7 @@ replicationCron, replicationSendAck`, checked against redis-server 7.0.15.
 from __future__ import annotations
 
 from enum import Enum
+from operator import itemgetter
 from typing import Final
 
 from vedette.errors import ProtocolError
@@ -52,7 +53,7 @@ from .events import (
 )
 from .feed import KEEPALIVE, KEEPALIVE_PERIOD_MS
 from .identity import REPLID_SIZE
-from .scanner import StreamScanner
+from .scanner import Scanned, StreamScanner
 
 ACK_PERIOD_MS: Final = 1000
 #: How long to wait before another attempt after one that failed. Redis tries on each tick of one
@@ -61,8 +62,9 @@ RETRY_DELAY_MS: Final = 200
 #: The same where the next attempt will hardly fare better, and costs the master a snapshot.
 UNUSABLE_RETRY_DELAY_MS: Final = 5000
 _MAX_LINE_BYTES: Final = 1024
-#: The sizes of the names that mean something to the machine itself.
-_SPECIAL_SIZES: Final = frozenset(map(len, (b"EXEC", b"MULTI", b"DISCARD", b"REPLCONF")))
+#: The names that mean something to the machine itself.
+_SPECIAL_NAMES: Final = frozenset((b"EXEC", b"MULTI", b"DISCARD", b"REPLCONF"))
+_NAME: Final = itemgetter(0)
 #: What a server answers to PSYNC FAILOVER that follows nobody.
 TARGET_IS_MASTER: Final = b"ERR PSYNC FAILOVER can't be sent to a master."
 
@@ -472,17 +474,30 @@ class Follow:
     def _stream(self, data: bytes) -> list[FollowEvent]:
         self._held += data
         try:
-            commands, sizes = self._scanner.scan(data)
+            scanned = self._scanner.scan(data)
         except ProtocolError as error:
             return self._fail(LinkFailure.BAD_PROTOCOL, str(error), keeps_position=False)
+        if self._transaction or any(
+            name.upper() in _SPECIAL_NAMES for name in set(map(_NAME, scanned.commands))
+        ):
+            ready, ready_size = self._sort_out(scanned)
+        else:  # most pieces of most streams
+            ready, ready_size = scanned.commands, scanned.size_bytes
+        if not ready_size:
+            return []
+        raw = bytes(self._held[:ready_size])
+        del self._held[:ready_size]
+        self.offset += ready_size
+        return [StreamPiece(ready, raw, self.offset)]
+
+    def _sort_out(self, scanned: Scanned) -> tuple[list[list[bytes]], int]:
+        """Return what is to be run now, and how many bytes it took: all but what is meant for this
+        machine, and transactions that are not over.
+        """
         ready: list[list[bytes]] = []
         ready_size = 0
-        for command, size in zip(commands, sizes, strict=True):
-            name = command[0]
-            if (
-                len(name) in _SPECIAL_SIZES
-            ):  # else it is none of them: most commands of most streams
-                name = name.upper()
+        for command, size in zip(scanned.commands, scanned.sizes, strict=True):
+            name = command[0].upper()
             if self._transaction:
                 self._transaction.append(command)
                 self._transaction_size += size
@@ -503,12 +518,7 @@ class Follow:
             else:
                 ready.append(command)
                 ready_size += size
-        if not ready_size:
-            return []
-        raw = bytes(self._held[:ready_size])
-        del self._held[:ready_size]
-        self.offset += ready_size
-        return [StreamPiece(ready, raw, self.offset)]
+        return ready, ready_size
 
     def _acknowledge(self, now_ms: int) -> None:
         self._next_ack_ms = now_ms + ACK_PERIOD_MS

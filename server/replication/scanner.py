@@ -12,16 +12,29 @@ A stream that is not RESP ends the link and forgets the position in it.
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Final
 
 import hiredis
 
 from vedette.errors import ProtocolError
+from vedette.resp.encode import encode_command
 
 _MAX_HEADER_BYTES: Final = 64 * 1024
 _MAX_ARGUMENTS: Final = 2**31 - 1
 #: A master may send larger values than its own `proto-max-bulk-len` allows clients (APPEND).
 _MAX_BULK_BYTES: Final = 2**40
+
+#: From so many bytes on it is worth it to look for the last command first.
+_LARGE_BYTES: Final = 2048
+#: Where a command begins behind another: after the first two of these bytes.
+_BOUNDARY: Final = b"\r\n*"
+_BOUNDARY_SIZE: Final = 2
+#: hiredis moves what it has not read yet with every kilobyte that it has.
+_FED_BYTES: Final = 8192
+#: A command that no master sends.
+_MARK: Final = [b"\0boundary\0"]
+_ENCODED_MARK: Final = encode_command(_MARK)
 
 #: hiredis allocates what a header claims, so it is kept from headers that claim very much. Where
 #: this matches inside a value, the slower path gives the same commands.
@@ -38,6 +51,39 @@ def encoded_size(command: list[bytes]) -> int:
         length = len(argument)
         size += length + (_OVERHEADS[length] if length < 1024 else 5 + len(str(length)))
     return size
+
+
+class Scanned:
+    """The commands that a piece of the stream completes, and how many bytes they took."""
+
+    __slots__ = ("_sizes", "commands", "size_bytes")
+
+    def __init__(self) -> None:
+        self.commands: list[list[bytes]] = []
+        #: The sum of `sizes`.
+        self.size_bytes = 0
+        #: How many bytes each took; 0 for those of the canonical size, whose size is seldom asked.
+        self._sizes: list[int] = []
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many bytes each of the commands took."""
+        return [
+            size or encoded_size(command)
+            for size, command in zip(self._sizes, self.commands, strict=True)
+        ]
+
+    def add(self, command: list[bytes], size_bytes: int) -> None:
+        """Add a command that took so many bytes."""
+        self.commands.append(command)
+        self._sizes.append(size_bytes)
+        self.size_bytes += size_bytes
+
+    def add_canonical(self, commands: list[list[bytes]], size_bytes: int) -> None:
+        """Add commands that took `size_bytes` together, each `encoded_size`."""
+        self.commands += commands
+        self._sizes += [0] * len(commands)
+        self.size_bytes += size_bytes
 
 
 class StreamScanner:
@@ -57,64 +103,90 @@ class StreamScanner:
         self._missing = 0
         self._value_size = -1
 
-    def scan(self, data: bytes) -> tuple[list[list[bytes]], list[int]]:
-        """Return the commands that `data` completes, and for each how many bytes it took.
+    def scan(self, data: bytes) -> Scanned:
+        """Return the commands that `data` completes.
 
         Raises:
             ProtocolError: the stream is corrupt; the scanner must not be used again.
         """
-        commands: list[list[bytes]] = []
-        sizes: list[int] = []
+        found = Scanned()
         if self._buffer or self._skipped:
             self._buffer += data
             # One command at a time: as soon as one ends where another begins, hiredis goes on.
-            while self._buffer and self._take_command(commands, sizes):
+            while self._buffer and self._take_command(found):
                 if not self._skipped and self._buffer[:1] == b"*":
                     data = bytes(self._buffer)
                     self._buffer.clear()
                     break
             else:
-                return commands, sizes
-        self._scan_whole(data, commands, sizes)
-        while self._buffer and self._take_command(commands, sizes):
+                return found
+        self._scan_whole(data, found)
+        while self._buffer and self._take_command(found):
             pass
-        return commands, sizes
+        return found
 
-    def _scan_whole(self, data: bytes, commands: list[list[bytes]], sizes: list[int]) -> None:
+    def _scan_whole(self, data: bytes, found: Scanned) -> None:
         """Parse the whole commands at the start of `data`; the rest goes to the buffer."""
-        reader = self._reader
         if data[:1] != b"*" or _LONG_HEADER.search(data) is not None:
             self._buffer += data
             return
+        if len(data) >= _LARGE_BYTES and self._scan_large(data, found):
+            return
+        reader = self._reader
         reader.feed(data)
-        count_before = len(commands)
         used = 0
-        is_clean = True
+        commands: list[list[bytes]] = []
         next_command = reader.gets
         join = b"".join
         try:
             while (command := next_command()) is not False:
                 join(command)  # raises TypeError unless the arguments are strings
-                if not command:
-                    is_clean = False
-                    break
-                size = encoded_size(command)
-                used += size
                 commands.append(command)
-                sizes.append(size)
+                used += encoded_size(command)
+            is_clean = all(commands)
         except (hiredis.HiredisError, TypeError):
             is_clean = False
         if is_clean and used == len(data):
+            found.add_canonical(commands, used)
             return
         self._reader = hiredis.Reader()
-        if data[used : used + 1] != b"*":
-            # An empty line, or what hiredis took for strings were others: read it all here.
-            del commands[count_before:]
-            del sizes[count_before:]
+        if is_clean and data[used : used + 1] == b"*":
+            found.add_canonical(commands, used)
+        else:
+            # An empty line, or what hiredis took for strings were others: it is all read here.
             used = 0
         self._buffer += data[used:]
 
-    def _take_command(self, commands: list[list[bytes]], sizes: list[int]) -> bool:
+    def _scan_large(self, data: bytes, found: Scanned) -> bool:
+        """Do as `_scan_whole` without reckoning what each command took; return whether that went.
+
+        The last command, whole or not, is left in the buffer. What looks like its beginning is one
+        if a mark in its place is read as a command; it may stand within a value, too.
+        """
+        end = data.rfind(_BOUNDARY) + _BOUNDARY_SIZE
+        reader = self._reader
+        commands: list[list[bytes]] = []
+        next_command = reader.gets
+        try:
+            for start in range(0, end, _FED_BYTES):
+                reader.feed(data[start : min(start + _FED_BYTES, end)])
+                while (command := next_command()) is not False:
+                    commands.append(command)
+            reader.feed(_ENCODED_MARK)
+            commands.append(next_command())
+            b"".join(chain.from_iterable(commands))  # raises TypeError unless all are strings
+            is_clean = commands.pop() == _MARK and all(commands)
+        except (hiredis.HiredisError, TypeError):
+            is_clean = False
+        argument_count = sum(map(len, commands)) if is_clean else 0
+        if not is_clean or data.count(b"\r\n$", 0, end) < argument_count:
+            self._reader = hiredis.Reader()
+            return False
+        found.add_canonical(commands, end)
+        self._buffer += data[end:]
+        return True
+
+    def _take_command(self, found: Scanned) -> bool:
         """Read one command or empty line from the buffer; return False when bytes are missing."""
         buffer = self._buffer
         if not self._missing:
@@ -133,8 +205,7 @@ class StreamScanner:
         while self._missing:
             if not self._take_argument():
                 return False
-        commands.append(self._arguments)
-        sizes.append(self._skipped)
+        found.add(self._arguments, self._skipped)
         self._arguments = []
         self._skipped = 0
         return True

@@ -10,7 +10,7 @@ Follows Redis' `blocked.c`, and `networking.c: pauseClients`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from ..cmdspec import CommandRow, Flag
@@ -213,6 +213,11 @@ class Waits(ABC):
                 acts, self.at_batch_end = self.at_batch_end, []
                 for act in acts:
                     act()
+
+    @property
+    def woken(self) -> Mapping[Reason, None]:
+        """The reasons whose waits are to be retried, now and later."""
+        return self._woken
 
     @property
     def has_woken(self) -> bool:

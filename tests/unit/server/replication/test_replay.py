@@ -56,7 +56,7 @@ def test_a_replay_of_the_stream_gives_the_same_dataset(seed: int) -> None:
     session.kind = ClientKind.MASTER
     scanner = StreamScanner()
     for start in range(0, len(stream), 1000):
-        commands, _ = scanner.scan(stream[start : start + 1000])
+        commands = scanner.scan(stream[start : start + 1000]).commands
         apply_stream(copy.engine, session, commands)
 
     assert copy.engine.error_replies == 0

@@ -20,15 +20,19 @@ def scan_in_pieces(stream: bytes, cuts: list[int]) -> tuple[list[list[bytes]], l
     sizes: list[int] = []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         if start < end:
-            more, more_sizes = scanner.scan(stream[start:end])
-            commands += more
-            sizes += more_sizes
+            found = scanner.scan(stream[start:end])
+            assert found.size_bytes == sum(found.sizes)
+            commands += found.commands
+            sizes += found.sizes
     return commands, sizes
 
 
 def random_command(rng: random.Random) -> list[bytes]:
     sizes = [0, 1, 9, 10, 99, 100, 1023, 1024, 5000]
-    return [b"X"] + [rng.randbytes(rng.choice(sizes)) for _ in range(rng.choice([0, 1, 2, 12]))]
+    values = [rng.randbytes(rng.choice(sizes)) for _ in range(rng.choice([0, 1, 2, 12]))]
+    # Such as could be taken for the end of a command and the beginning of another.
+    values += rng.choices([SET, PING, b"x\r\n*", b"\r\n*1\r\n$100000\r\n"], k=rng.choice([0, 0, 2]))
+    return [b"X", *values]
 
 
 def test_sizes_are_those_of_the_bytes() -> None:
@@ -65,7 +69,7 @@ def test_byte_by_byte_equals_all_at_once() -> None:
 
 def test_a_huge_argument_count_is_not_allocated() -> None:
     """A corrupt header must not take all memory: the command is awaited argument by argument."""
-    assert StreamScanner().scan(b"*2000000000\r\n$1\r\nx\r\n") == ([], [])
+    assert StreamScanner().scan(b"*2000000000\r\n$1\r\nx\r\n").commands == []
 
 
 @pytest.mark.parametrize(
@@ -99,8 +103,8 @@ def test_random_bytes_are_commands_or_a_protocol_error() -> None:
             data[rng.randrange(len(data))] = rng.choice(b"*$\r\n0123456789-x")
         scanner = StreamScanner()
         try:
-            commands, sizes = scanner.scan(bytes(data))
+            found = scanner.scan(bytes(data))
         except ProtocolError:
             continue
-        assert len(commands) == len(sizes)
-        assert sum(sizes) <= len(data), f"seed {seed}"
+        assert len(found.commands) == len(found.sizes)
+        assert found.size_bytes == sum(found.sizes) <= len(data), f"seed {seed}"

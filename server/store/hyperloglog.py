@@ -114,7 +114,7 @@ def add(data: bytes, elements: Sequence[bytes], *, sparse_max_bytes: int) -> tup
     Raises:
         CorruptHyperLogLogError: the runs make no sense.
     """
-    if not is_dense(data) and len(elements) == 1:
+    if len(elements) == 1:
         return _add_one(data, elements[0], sparse_max_bytes)
     raises = map(element_register, elements)
     changed_count = 0
@@ -143,15 +143,20 @@ def add(data: bytes, elements: Sequence[bytes], *, sparse_max_bytes: int) -> tup
 
 
 def _add_one(data: bytes, element: bytes, sparse_max_bytes: int) -> tuple[bytes, int]:
-    """Do as `add` with one element for a sparse one, whose runs are best left in one piece."""
+    """Do as `add` with one element, which often changes nothing: then nothing is copied either."""
     register, rank = element_register(element)
-    before = data[HEAD_SIZE:]
-    size_max = sparse_max_bytes - HEAD_SIZE
-    after = runs.raise_register(before, register, rank, size_max=size_max)
-    if after is before:
-        return data, 0
-    if after is not None:
-        return with_stale_count(data[:HEAD_SIZE] + after), 1
+    if is_dense(data):
+        _, shift, window = _window(data, register)
+        if window >> shift & 0x3F >= rank:
+            return data, 0
+    else:
+        before = data[HEAD_SIZE:]
+        size_max = sparse_max_bytes - HEAD_SIZE
+        after = runs.raise_register(before, register, rank, size_max=size_max)
+        if after is before:
+            return data, 0
+        if after is not None:
+            return with_stale_count(data[:HEAD_SIZE] + after), 1
     dense = bytearray(with_stale_count(to_dense(data)))
     _raise_dense(dense, register, rank)
     return bytes(dense), 1
@@ -159,11 +164,7 @@ def _add_one(data: bytes, element: bytes, sparse_max_bytes: int) -> tuple[bytes,
 
 def _raise_dense(dense: bytearray, register: int, rank: int) -> bool:
     """Raise `register` to `rank`; return whether it was lower."""
-    first_bit = register * 6
-    position = HEAD_SIZE + (first_bit >> 3)
-    shift = first_bit & 7
-    # The last register ends with the last byte, and needs none behind it.
-    window = int.from_bytes(dense[position : position + 2], "little")
+    position, shift, window = _window(dense, register)
     if window >> shift & 0x3F >= rank:
         return False
     window = window & ~(0x3F << shift) | rank << shift
@@ -171,6 +172,14 @@ def _raise_dense(dense: bytearray, register: int, rank: int) -> bool:
     if shift > 2:
         dense[position + 1] = window >> 8
     return True
+
+
+def _window(dense: bytes | bytearray, register: int) -> tuple[int, int, int]:
+    """Return where the bytes of a packed register begin, its first bit in them, and the bytes."""
+    first_bit = register * 6
+    position = HEAD_SIZE + (first_bit >> 3)
+    # The last register ends with the last byte, and needs none behind it.
+    return position, first_bit & 7, int.from_bytes(dense[position : position + 2], "little")
 
 
 def merge(data: bytes, registers: bytes, *, sparse_max_bytes: int) -> bytes:

@@ -153,11 +153,23 @@ class StreamClock:
 
 
 class ServerMeter:
-    """Counts and times what one server does."""
+    """Counts and times what one server does.
 
-    def __init__(self) -> None:
+    `full_reasons` are why a master may have to give a full synchronisation.
+    """
+
+    def __init__(self, full_reasons: Iterable[str] = ()) -> None:
         self.stream = StreamClock()
-        self._causes: Counter[tuple[str, str, str]] = Counter()
+        #: All that can occur is there from the start, so that the first one is seen as a rise.
+        self._causes = Counter(
+            {
+                (MASTER, PARTIAL, CONTINUED): 0,
+                **{(MASTER, FULL, reason): 0 for reason in full_reasons},
+                (REPLICA, PARTIAL, CONTINUED): 0,
+                (REPLICA, FULL, FIRST): 0,
+                (REPLICA, FULL, REFUSED): 0,
+            }
+        )
         self._durations = {
             pair: Histogram(RESYNC_BOUNDS)
             for pair in ((MASTER, FULL), (REPLICA, FULL), (REPLICA, PARTIAL))

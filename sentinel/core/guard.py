@@ -8,12 +8,13 @@ listen, is judged:
     known run ──new run id──> unjudged ──not loading any more──> sound: a restart like any other
                                  │ loading: asked again         └> lost its data (`+empty-restart`)
 
-Lost is what has no keys, or shares no history with the data it had and was not read from an
-append-only file (which keeps no id); from such a file, what has less than half the keys. But only
-while a replica still holds them. To *this* sentinel the master is then down at once; the quorum,
-the election and the choice of a replica are as ever, so one sentinel's error does nothing. Replicas
-that have copied the loss are no candidates, for their history is the empty one; those that have
-begun to and not thrown away theirs are. When none is left, what is there is taken for the truth.
+Lost is what shares no history with the data it had and was not read from an append-only file
+(which keeps no id); and else what has less than half the keys, if of the same history from an
+earlier time of it: an old snapshot. But only while a replica still holds them. To *this* sentinel
+the master is then down at once; the quorum, the election and the choice of a replica are as ever,
+so one sentinel's error does nothing. Replicas that have copied the loss are no candidates, for
+their history is the empty one; those that have begun to and not thrown away theirs are. When none
+is left, what is there is taken for the truth.
 
 Until the new run is judged a master that was down is not up again: else the failover under way
 would be given up for an empty one.
@@ -29,7 +30,7 @@ from .model import Master, Node, Role
 from .timers import Timer, TimerKind
 from .timing import JUDGE_AGAIN_MS
 
-#: From an append-only file not less than this share of the keys is expected.
+#: Not less than this share of the keys is expected of what may be the data of before.
 _SHRINKING_FACTOR: Final = 2
 
 
@@ -88,12 +89,12 @@ def _judge(machine: Machine, master: Master) -> None:
 
 def _has_lost(master: Master, node: Node, kept_count: int, kept_offset: int) -> bool:
     dataset = node.dataset
-    key_count = dataset.key_count or 0
+    has_shrunk = (dataset.key_count or 0) * _SHRINKING_FACTOR < kept_count
     if master.lineage.has(dataset):
         # Emptied and saved by an operator, the stream would have gone on.
-        return key_count == 0 and (dataset.offset or 0) < kept_offset
+        return has_shrunk and (dataset.offset or 0) < kept_offset
     if dataset.has_aof:
-        return key_count * _SHRINKING_FACTOR < kept_count
+        return has_shrunk
     return True
 
 

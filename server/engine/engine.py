@@ -26,6 +26,7 @@ from ..persistence.aof.log import AppendOnlyLog
 from ..persistence.background import BackgroundWork
 from ..persistence.load_status import LoadStatus
 from ..persistence.save_points import SaveStatus
+from ..replication.psync import FullSyncReason
 from ..replication.state import Replication
 from ..scripting import Scripting
 from ..scripting.audience import Audience
@@ -121,7 +122,7 @@ class ServerEngine(Observed):
         #: Sends keys to other servers; the runtime's, which sets it. None: keys cannot be sent.
         self.migrations: MigrationPort | None = None
         #: What takes time and has no place in INFO, for metrics.
-        self.meter = ServerMeter()
+        self.meter = ServerMeter(reason.value for reason in FullSyncReason)
         #: Whom tasks of the server, which no client has asked for, are taken to be done by.
         self.nobody = Session(0)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)

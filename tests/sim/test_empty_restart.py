@@ -60,6 +60,29 @@ def test_data_survive_nearly_always() -> None:
     assert survived >= 19
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kept_share", [0.0005, 0.4, 0.9])
+def test_master_that_comes_back_with_an_old_snapshot_has_lost_what_it_lacks(
+    seed: int, kept_share: float
+) -> None:
+    """It is of the same history, but of a past in which it had few keys; the replicas have all."""
+    cluster = started(40 + seed, Shape(nodes=4))
+    old = cluster.master
+    old.crash()
+    old.history.key_count = int(old.history.key_count * kept_share)
+    old.offsets.offset = int(old.offsets.offset * kept_share)
+    cluster.run_for(200)
+    old.restart()
+    cluster.run_for(3_000)
+
+    has_lost = kept_share < 0.5
+    assert (cluster.master is old) is not has_lost
+    assert cluster.judge.failovers == int(has_lost)
+    if has_lost:
+        assert data_survived(cluster)
+        assert cluster.run_until_agreed(20_000), cluster.disagreement()
+
+
 def test_history_says_why() -> None:
     """An operator who sees a failover of a master that answered wants a reason."""
     cluster = started(1)

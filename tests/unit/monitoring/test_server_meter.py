@@ -35,7 +35,7 @@ def samples_of(meter: ServerMeter, view: StreamView = IDLE, now_s: float = 0) ->
 
 def test_resynchronisations_are_counted_by_side_kind_and_reason() -> None:
     """A full one that a larger backlog would have spared is told from one that nothing could."""
-    meter = ServerMeter()
+    meter = ServerMeter(["too_old", "ahead"])
     meter.on_resync(MASTER, FULL, "too_old")
     meter.on_resync(MASTER, PARTIAL, "continued")
     meter.on_resync_ended(REPLICA, PARTIAL, 0.25)
@@ -45,6 +45,8 @@ def test_resynchronisations_are_counted_by_side_kind_and_reason() -> None:
     samples = samples_of(meter)
 
     assert samples["resync_causes_total{master,full,too_old}"] == 1
+    assert samples["resync_causes_total{master,full,ahead}"] == 0
+    assert samples["resync_causes_total{replica,full,first}"] == 0
     assert samples["resync_causes_total{master,partial,continued}"] == 1
     assert samples["resync_duration_seconds_count{replica,partial}"] == 1
     assert samples["resync_duration_seconds_sum{replica,partial}"] == 0.25

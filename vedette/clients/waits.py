@@ -65,7 +65,7 @@ class Waits(ABC):
         """Account for a wait of `session` that ends with an error."""
 
     @abstractmethod
-    def run(self, session: Session, requests: list[list[bytes]]) -> None:
+    def run(self, session: Session, requests: list[list[bytes]], data: bytes = b"") -> None:
         """Run requests that waited."""
 
     @abstractmethod

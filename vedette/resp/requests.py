@@ -64,12 +64,12 @@ class RequestParser:
         "_arguments_bytes",
         "_buffer",
         "_is_authenticated",
-        "_is_pipelining",
         "_is_strict",
         "_missing",
         "_reader",
         "_value_size",
         "buffered_bytes",
+        "is_pipelining",
         "max_bulk_bytes",
     )
 
@@ -78,8 +78,9 @@ class RequestParser:
         self._is_authenticated = True
         #: Whether the next bytes are the strict parser's in any case.
         self._is_strict = False
-        #: Whether the last data was several requests: the next is likely to be as well.
-        self._is_pipelining = False
+        #: Whether the last data was exactly several requests, each begun by the only `*` at the
+        #: start of a line. The next is likely to be such as well.
+        self.is_pipelining = False
         self._reader = hiredis.Reader()
         #: Bytes received that no request has been made of yet.
         self._buffer = bytearray()
@@ -108,7 +109,7 @@ class RequestParser:
         What clients that do not pipeline send, and so worth half a microsecond less than hiredis
         takes. A value with a line end in it makes another number of pieces, and no header fits.
         """
-        if self._is_strict or self._is_pipelining or len(data) >= _SINGLE_SIZE_LIMIT:
+        if self._is_strict or self.is_pipelining or len(data) >= _SINGLE_SIZE_LIMIT:
             return None
         pieces = data.split(b"\r\n")
         count = len(pieces)
@@ -134,6 +135,7 @@ class RequestParser:
         After an error the parser must not be used again; the requests before it are valid.
         Empty requests (`*0`, an empty line) are left out, as Redis ignores them.
         """
+        self.is_pipelining = False
         if data[:1] != b"*" and not self._is_strict:
             plain = _plain_lines(data)
             if plain is not None:
@@ -197,7 +199,7 @@ class RequestParser:
             requests: list[list[bytes]] | Literal[False] = reader.gets()
             # Raises TypeError unless every argument of every request is a bulk string.
             if requests is not False and not reader.has_data() and all(map(b"".join, requests)):
-                self._is_pipelining = len(requests) > 1
+                self.is_pipelining = len(requests) > 1
                 return requests
         except (hiredis.HiredisError, TypeError):
             pass  # looked at more closely by the caller

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from vedette.types import Address
+
 from .families import Families, Histogram, Kind, Spec
 from .sentinel_detail import MasterDetailView
 
@@ -120,15 +122,17 @@ class SentinelMeter:
         self._scripts: Counter[tuple[str, str]] = Counter()
         self._tilts: Counter[str] = Counter()
         #: By address; see `INSTANCES_MAX`.
-        self._instances: dict[str, _Instance] = {}
+        self._instances: dict[Address, _Instance] = {}
         #: Link -> the token of the PING that waits there, when it was sent, and to what.
         self._pings: dict[int, tuple[int, float, str, _Instance]] = {}
 
-    def on_ping_sent(self, link: int, token: int, kind: str, address: str, now_s: float) -> None:
+    def on_ping_sent(
+        self, link: int, token: int, kind: str, address: Address, now_s: float
+    ) -> None:
         """A PING went out; there is one at a time on a link."""
         self._pings[link] = token, now_s, kind, self._instance(address)
 
-    def _instance(self, address: str) -> _Instance:
+    def _instance(self, address: Address) -> _Instance:
         found = self._instances.get(address)
         if found is None:
             if len(self._instances) >= INSTANCES_MAX:
@@ -160,7 +164,7 @@ class SentinelMeter:
         """A script was run, or dropped: `SCRIPT_KINDS`, `SCRIPT_RESULTS`."""
         self._scripts[kind, result] += 1
 
-    def on_link_lost(self, kind: str, reason: str, address: str) -> None:
+    def on_link_lost(self, kind: str, reason: str, address: Address) -> None:
         """A connection failed, or was not made; `kind` and `reason` are the link's own words."""
         self._link_losses[kind, reason] += 1
         self._instance(address).losses += 1
@@ -197,7 +201,7 @@ class SentinelMeter:
         """Add what was counted of each instance that is known now."""
         for master in masters:
             for instance in master.instances:
-                found = self._instances.get(str(instance.address))
+                found = self._instances.get(instance.address)
                 if found is not None:
                     labels = (instance.name, instance.kind)
                     families.add_summary(INSTANCE_RTT, found.rtt_count, found.rtt_sum_s, *labels)

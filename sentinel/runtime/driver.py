@@ -192,7 +192,7 @@ class Driver:
                 self.meter.on_link_ended(link_id)
                 link = self._links.get(link_id)
                 if link is not None:
-                    self.meter.on_link_lost(link.kind.value, reason.value, str(link.address))
+                    self.meter.on_link_lost(link.kind.value, reason.value, link.address)
             case Persisted():
                 self.meter.on_saved(self.saver.last_save_s)
 
@@ -284,7 +284,7 @@ class Driver:
                     if commands[0] == (b"PING",):
                         kind = SENTINEL if link.kind is LinkKind.PEER else NODE
                         self.meter.on_ping_sent(
-                            link_id, token, kind, str(link.address), time.perf_counter()
+                            link_id, token, kind, link.address, time.perf_counter()
                         )
                     self._queued[link] = None
             case Connect():

@@ -12,6 +12,8 @@ from monitoring.sentinel_detail import MasterDetailView
 from monitoring.sentinel_meter import INSTANCES_MAX, NODE, SENTINEL, SentinelMeter
 from vedette.types import Address
 
+A, B = Address("a", 1), Address("b", 1)
+
 
 def samples_of(meter: SentinelMeter) -> dict[str, float]:
     families = Families()
@@ -27,7 +29,7 @@ def samples_of(meter: SentinelMeter) -> dict[str, float]:
 def test_ping_is_timed_until_its_own_reply() -> None:
     """Replies to other requests on the link say nothing about it."""
     meter = SentinelMeter()
-    meter.on_ping_sent(7, 1, NODE, "a:1", 10.0)
+    meter.on_ping_sent(7, 1, NODE, A, 10.0)
     meter.on_replies(7, 2, 10.1)
     meter.on_replies(8, 1, 10.2)
     meter.on_replies(7, 1, 10.25)
@@ -43,7 +45,7 @@ def test_ping_is_timed_until_its_own_reply() -> None:
 def test_ping_of_a_link_that_ended_is_never_answered() -> None:
     """Nor is it kept for ever."""
     meter = SentinelMeter()
-    meter.on_ping_sent(7, 1, SENTINEL, "a:1", 10.0)
+    meter.on_ping_sent(7, 1, SENTINEL, A, 10.0)
     meter.on_link_ended(7)
     meter.on_replies(7, 1, 10.1)
 
@@ -57,8 +59,8 @@ def test_delays_saves_and_losses_are_counted() -> None:
     for late_s in (-0.001, 0.5):
         meter.on_woken(late_s)
     meter.on_saved(0.02)
-    meter.on_link_lost("cmd", "refused", "a:1")
-    meter.on_link_lost("cmd", "refused", "a:1")
+    meter.on_link_lost("cmd", "refused", A)
+    meter.on_link_lost("cmd", "refused", A)
 
     samples = samples_of(meter)
 
@@ -72,9 +74,9 @@ def test_pings_that_fail_are_counted_by_reason() -> None:
     """What a node is too busy to answer, or refuses to, is no silence."""
     meter = SentinelMeter()
     for token, error in enumerate((None, "LOADING", "NOAUTH", "WEIRD")):
-        meter.on_ping_sent(7, token, NODE, "a:1", 1.0)
+        meter.on_ping_sent(7, token, NODE, A, 1.0)
         meter.on_replies(7, token, 1.1, error)
-    meter.on_ping_sent(8, 9, SENTINEL, "a:2", 1.0)
+    meter.on_ping_sent(8, 9, SENTINEL, B, 1.0)
     meter.on_link_ended(8)
 
     samples = samples_of(meter)
@@ -114,13 +116,13 @@ class Watched:
 def test_each_instance_has_its_own_round_trips_and_losses() -> None:
     """The one peer behind a slow link is lost in the sum of all; who is gone has no series."""
     meter = SentinelMeter()
-    for token, (address, took_s) in enumerate((("a:1", 0.5), ("a:1", 0.25), ("b:1", 0.01))):
+    for token, (address, took_s) in enumerate(((A, 0.5), (A, 0.25), (B, 0.01))):
         meter.on_ping_sent(7, token, NODE, address, 1.0)
         meter.on_replies(7, token, 1.0 + took_s)
-    meter.on_link_lost("cmd", "reset", "a:1")
+    meter.on_link_lost("cmd", "reset", A)
     families = Families()
 
-    watched = Watched([Instance("a:1", "replica", Address("a", 1))])
+    watched = Watched([Instance("a:1", "replica", A)])
     meter.add_instances(families, [cast("MasterDetailView", watched)])
 
     values = {s.name: s.value for metric in families.metrics() for s in metric.samples}
@@ -135,7 +137,7 @@ def test_addresses_that_come_and_go_are_not_kept_for_ever() -> None:
     """Containers get a new address with each start."""
     meter = SentinelMeter()
     for number in range(INSTANCES_MAX + 5):
-        meter.on_link_lost("cmd", "refused", f"a:{number}")
+        meter.on_link_lost("cmd", "refused", Address("a", number))
 
     assert len(meter._instances) <= INSTANCES_MAX
 

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.support.waiting import wait_until_async
 from vedette.conf.tls import TlsSettings
 from vedette.runtime.background import open_background_nursery
 from vedette.runtime.pump import Pump, open_listeners
-from vedette.runtime.tls import TlsError, client_context, secure, server_context
+from vedette.runtime.tls import TlsContexts, TlsError, client_context, secure, server_context
 
 PING = as_request("PING")
 PONG = b"+PONG\r\n"
@@ -175,3 +176,20 @@ def test_tickets_are_given_unless_sessions_are_not_to_be_cached(
 
     assert client.session is not None
     assert client.session.has_ticket is caching
+
+
+def test_ends_of_the_certificates_in_use_are_known(settings: TlsSettings, tmp_path: Path) -> None:
+    """Of new files when they are taken; a process that uses none has none that may expire."""
+    current = settings
+    contexts = TlsContexts(lambda: current, listens=lambda: True, connects=lambda: False)
+    before = contexts.expiries_s
+    until = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+    certificate = trustme.CA().issue_cert("127.0.0.1", not_after=until)
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "new"))
+    current = replace(settings, cert_file=str(tmp_path / "new"), key_file=str(tmp_path / "new"))
+    contexts.renew()
+    idle = TlsContexts(lambda: settings, listens=lambda: False, connects=lambda: False)
+
+    assert before.keys() == {"own", "authority"}
+    assert contexts.expiries_s == {**before, "own": until.timestamp()}
+    assert idle.expiries_s == {}

@@ -67,6 +67,7 @@ class LabProcess:
         Raises:
             FileNotFoundError: the program is not installed.
         """
+        assert not self.is_running, "it runs already"  # and what has ended is reaped
         program = find_program(self.plan)
         if program is None:
             raise FileNotFoundError(self.plan.program)

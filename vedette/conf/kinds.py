@@ -44,6 +44,8 @@ class Kind(ABC, Generic[T]):
 
     #: The directive takes a list of words: CONFIG SET splits its one argument at spaces.
     takes_list: ClassVar[bool] = False
+    #: Whether a line may have no value at all; `parse` then gets no words.
+    takes_none: ClassVar[bool] = False
     #: Of several lines in a file each stands for itself: one that says the default may be missing.
     has_lines_apart: ClassVar[bool] = False
 
@@ -257,12 +259,13 @@ class SavePoint:
 
 @dataclass(frozen=True, slots=True)
 class SavePoints(Kind[tuple[SavePoint, ...]]):
-    """The value of `save`: pairs of seconds and changes; `""` means none.
+    """The value of `save`: pairs of seconds and changes; `""` means none, and so does no value.
 
     At start-up the first line replaces the default, later lines add to it; CONFIG SET replaces all.
     """
 
     takes_list: ClassVar[bool] = True
+    takes_none: ClassVar[bool] = True
 
     def parse(self, words: Sequence[str]) -> tuple[SavePoint, ...]:
         if len(words) == 1 and not words[0]:

@@ -173,7 +173,7 @@ class Settings:
     def _load_one(self, directive: Directive[Any], statement: Statement) -> None:
         words: Sequence[str] = statement.values
         try:
-            if not words:
+            if not words and not directive.kind.takes_none:
                 raise BadValueError("wrong number of arguments")
             if directive.kind.takes_list and len(words) == 1 and words[0]:
                 words = split_words(words[0])

@@ -150,3 +150,10 @@ def test_serving_settings_follow_the_configuration() -> None:
     assert serving.output_limits is not None
     assert serving.output_limits["replica"] == (1024 * 1024, 1024, 9)
     assert serving.output_limits["normal"] == (0, 0, 0)
+
+
+def test_save_without_a_value_means_no_save_points() -> None:
+    """Redis takes such a line for `save ""`; no other directive may be without a value."""
+    assert load("save 60 1\nsave\n")[directives.SAVE] == ()
+    with pytest.raises(ConfigError, match="wrong number of arguments"):
+        load("logfile\n")

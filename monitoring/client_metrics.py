@@ -2,8 +2,9 @@
 
     collector = ClientCollector()
     prometheus_client.REGISTRY.register(collector)
-    async with FailoverClient(...) as client, collector.watching("orders", client):
-        ...
+    async with FailoverClient(...) as client:
+        with collector.watching("orders", client):
+            ...
 
 The clients count whether anybody asks or not, only when something went wrong, so a command costs
 the same with and without a collector. A scrape reads what is in memory. Counters are those of the
@@ -19,7 +20,7 @@ from typing import Final
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ha_client import ClientStatistics, FailoverClient, Leaving, RetryReason
+from ha_client import ClientClosed, ClientStatistics, FailoverClient, Leaving, RetryReason
 
 from .families import Families, Kind, Spec
 
@@ -112,7 +113,11 @@ class ClientCollector(Collector):
         """Return the metrics as of now."""
         families = Families()
         for name, client in self._clients.items():
-            add_client(families, name, client.statistics())
+            try:
+                statistics = client.statistics()
+            except ClientClosed:
+                continue  # its block ended before the watching: the others' scrape goes on
+            add_client(families, name, statistics)
         return families.metrics()
 
     def describe(self) -> Iterable[Metric]:

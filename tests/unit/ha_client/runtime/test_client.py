@@ -532,6 +532,23 @@ async def test_what_a_client_has_been_through_is_exposed() -> None:
     assert samples_of(registry) == {}
 
 
+async def test_a_client_that_is_closed_does_not_spoil_the_scrape_of_others() -> None:
+    """Blocks may end in any order."""
+    collector = ClientCollector()
+    registry = CollectorRegistry()
+    registry.register(collector)
+    async with scene() as it, it.client() as open_client:
+        async with it.client() as closed_client:
+            pass
+        with collector.watching("a", closed_client), collector.watching("b", open_client):
+            samples = samples_of(registry)
+            with pytest.raises(ValueError, match="named b is watched"):
+                collector.watching("b", closed_client).__enter__()
+
+    assert "vedette_client_has_master{b}" in samples
+    assert not any("{a" in name for name in samples)
+
+
 async def test_time_without_a_master_is_measured_from_the_first_command_that_lost_it() -> None:
     """Not from the last that was answered: an idle client misses nothing."""
     async with scene() as it, it.client(reply_timeout_s=0.2) as client:

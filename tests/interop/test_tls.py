@@ -75,6 +75,9 @@ def test_redis_cli_is_served_over_tls_if_its_certificate_is_signed(
         assert server.call("GET", "k") == b"v"
         assert len(redis_cli(certificates, tls_port, "GET", "big")) == len(BIG)
         assert "PONG" not in redis_cli(certificates, tls_port, "PING", has_own=False)
+        # Whoever debugs needs the bare socket, which this is not.
+        debugging = redis_cli(certificates, tls_port, "--ldb", "--eval", "/dev/null", "k")
+        assert "cannot be debugged over this connection" in debugging
 
         server.call("CONFIG", "SET", "tls-auth-clients", "no")
         assert redis_cli(certificates, tls_port, "PING", has_own=False) == "PONG"

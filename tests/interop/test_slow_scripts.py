@@ -20,6 +20,26 @@ def _is_busy(client: BlockingClient) -> bool:
     return False
 
 
+def test_who_was_heard_together_with_a_slow_script_is_answered_too() -> None:
+    """Received in the same batch, behind it: in order, before anything that comes later."""
+    with (
+        VedetteServer({"busy-reply-threshold": "50"}) as server,
+        BlockingClient(server.port) as runner,
+        BlockingClient(server.port) as other,
+    ):
+        server.stop_with_sigstop()
+        runner.send("EVAL", "while true do end", 0)
+        other.send("SET", "k", 1)
+        server.resume()
+
+        with pytest.raises(ReplyError, match="BUSY"):
+            other.receive()
+        assert other.call("SCRIPT", "KILL") == b"OK"
+        with pytest.raises(ReplyError, match="killed by user"):
+            runner.receive()
+        assert other.call("EXISTS", "k") == 0
+
+
 @pytest.mark.parametrize("is_function", [False, True], ids=["script", "function"])
 def test_others_are_answered_while_a_script_runs_and_can_kill_it(is_function: bool) -> None:
     """The pump serves their sockets from inside of the script."""

@@ -17,7 +17,7 @@ docs/performance.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from operator import length_hint
 from typing import Final
@@ -95,10 +95,11 @@ class Engine(Running):
 
     def receive(self, session: Session, data: bytes) -> None:
         """Run the requests that `data` completes; a protocol error is answered and closes."""
+        self.reads_processed += 1
         self.receive_all([(session, data)])
 
-    def receive_all(self, arrivals: Sequence[tuple[Session, bytes]]) -> None:
-        """Do as `receive` for each of `arrivals`, in order.
+    def receive_all(self, arrivals: Iterable[tuple[Session, bytes]]) -> None:
+        """Do as `receive` for each of `arrivals`, in order; whoever calls counts them as reads.
 
         A client that does not pipeline sends exactly one request, and mostly one with nothing
         unusual about it: those are run here. It is what `run` does, for one request of each of
@@ -156,7 +157,6 @@ class Engine(Running):
                 # What `note_unsent` does, without the cost of calling it.
                 session.is_in_unsent = True
                 clients.unsent.append(session)
-        self.reads_processed += len(arrivals)
         self.commands_processed += count
 
     def _receive_any(self, session: Session, data: bytes) -> None:

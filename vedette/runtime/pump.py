@@ -26,7 +26,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import trio
@@ -97,6 +97,8 @@ class Pump:
         self._tls_context: Callable[[], ssl.SSLContext] | None = None
         #: The accepted connections by their descriptors.
         self._connections: dict[int, tuple[Session, socket.socket]] = {}
+        #: What has been received in this batch, and not been run yet.
+        self._pending: Iterator[tuple[Session, bytes]] = iter(())
         #: Descriptors of the sessions that have a backlog, with the events we wait for.
         self._congested: dict[int, int] = {}
 
@@ -181,7 +183,9 @@ class Pump:
                 arrivals.append((session, data))
             else:
                 self.close(session)
-        self.engine.receive_all(arrivals)
+        self.engine.reads_processed += len(arrivals)
+        self._pending = iter(arrivals)
+        self.engine.receive_all(self._pending)
         self.settle()
         return True
 
@@ -222,6 +226,8 @@ class Pump:
         goes on; the engine answers most requests that it is busy.
         """
         self.engine.begin_batch(self._clock_ms())
+        # What was received in one batch with the request, and is behind it, comes first.
+        self.engine.receive_all(list(self._pending))
         for descriptor, mask in self._epoll.poll(0, BATCH_MAX_EVENTS):
             if descriptor != busy.file_descriptor:
                 self._serve_rare(descriptor, mask)

@@ -53,7 +53,9 @@ def run_many(seeds: range, bug: Bug | None, jobs: int | None) -> int:
     failed: list[Outcome] = []
     steps = failovers = slowest_ms = 0
     cpu_s = 0.0
+    count = 0
     for outcome in run_seeds(seeds, bug, jobs=jobs):
+        count += 1
         steps += outcome.steps
         failovers += outcome.failovers
         slowest_ms = max(slowest_ms, outcome.settled_ms)
@@ -62,6 +64,7 @@ def run_many(seeds: range, bug: Bug | None, jobs: int | None) -> int:
             failed.append(outcome)
             sys.stdout.write(f"FAILED {outcome.error}\n  {outcome.replay_command}\n")
             sys.stdout.flush()
+    assert count == len(seeds), f"only {count} seeds were run"
     elapsed_s = time.perf_counter() - began
     sys.stdout.write(
         f"{len(seeds)} seeds, {len(failed)} failed; {failovers} failovers, {steps} steps, "

@@ -42,7 +42,11 @@ class Outcome:
 
 
 def run_plan(plan: Plan, bug: Bug | None = None, *, keeps_trace: bool = True) -> Outcome:
-    """Run one plan to its end. Never raises for what the sentinels do wrong: see `error`."""
+    """Run one plan to its end. Never raises for what goes wrong in it: see `error`.
+
+    Whatever is raised fails the plan, and no other: a StopIteration would end the run of all seeds
+    as if it were complete.
+    """
     error: str | None = None
     settled_ms = 0
     began_s = time.process_time()
@@ -54,7 +58,7 @@ def run_plan(plan: Plan, bug: Bug | None = None, *, keeps_trace: bool = True) ->
             begun_ms = cluster.world.now_ms
             error = _settle(cluster)
             settled_ms = cluster.world.now_ms - begun_ms - CALM_MS
-        except AssertionError as broken:
+        except Exception as broken:
             error = f"{type(broken).__name__}: {broken}"
             cluster.world.note("judge", error)
     return Outcome(
@@ -82,7 +86,8 @@ def run_seeds(
     jobs = jobs or len(os.sched_getaffinity(0))
     tasks = [(seed, bug) for seed in seeds]
     if jobs == 1:
-        yield from map(_run_task, tasks)
+        for task in tasks:
+            yield _run_task(task)
         return
     # A fresh interpreter for each worker: the parent may have threads.
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:

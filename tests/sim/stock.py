@@ -480,9 +480,9 @@ class StockSentinel(Process):
         if not left or now_us - self.state_us > timeout_us:
             self._switch(target)
             return
-        under_way = [node for node in left if now_us - node.ordered_us < 10_000_000]
-        if len(under_way) < self.shape.parallel_syncs:
-            self._order(next(node for node in left if node not in under_way), target)
+        waiting = [node for node in left if now_us - node.ordered_us >= 10_000_000]
+        if waiting and len(left) - len(waiting) < self.shape.parallel_syncs:
+            self._order(waiting[0], target)
 
     def _become(self, state: str) -> None:
         self.state = state

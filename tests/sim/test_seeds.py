@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,15 @@ def test_failing_plan_is_shrunk_to_the_faults_that_it_takes() -> None:
     for fault in least.faults:
         others = tuple(other for other in least.faults if other is not fault)
         assert not fails(Plan(seed=least.seed, shape=least.shape, faults=others))
+
+
+def test_whatever_is_raised_fails_its_plan_and_no_other() -> None:
+    """One that ended the run would leave all seeds behind it unseen."""
+    unknown = Fault(at_ms=10, kind="no_such_fault", arguments=(), for_ms=0)
+    outcome = run_plan(replace(plan_of(1), faults=(unknown,)), keeps_trace=False)
+
+    assert outcome.error is not None
+    assert outcome.error.startswith("AttributeError: ")
 
 
 def test_plan_survives_its_file() -> None:

@@ -68,12 +68,12 @@ class Timers:
             self.set(timer, at_ms)
 
     def set_periodic(self, timer: Timer, at_ms: int, period_ms: int, now_ms: int) -> None:
-        """Let `timer` fire at `at_ms` or up to a sixteenth of its period before.
+        """Let `timer` fire at `at_ms` or up to an eighth of its period before.
 
         Such deadlines lie on a grid, so that what is due of a thousand masters comes in few
         wake-ups, and leaves in few packets. Finer grids contain the coarser ones: a power of two.
         """
-        grid_ms = 1 << max((period_ms >> 4).bit_length() - 1, 0)
+        grid_ms = 1 << max((period_ms >> 3).bit_length() - 1, 0)
         self.set(timer, max(at_ms - at_ms % grid_ms, now_ms + 1))
 
     def cancel(self, timer: Timer) -> None:

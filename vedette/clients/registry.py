@@ -56,6 +56,7 @@ class ClientRegistry:
     def remove(self, session: Session) -> None:
         """Take out a session whose connection is gone."""
         session.is_closed = True
+        session.recheck()
         self._by_id.pop(session.id, None)
 
     def by_id(self, client_id: int) -> Session | None:

@@ -249,6 +249,7 @@ class Session:
             or self.blocked is not None
             or self.is_deaf
             or self.is_close_requested
+            or self.is_closed
             or self.tracking is not None
             or (self.protocol == 2 and self.is_subscribed)
         )

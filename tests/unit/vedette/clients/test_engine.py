@@ -514,3 +514,16 @@ def test_lone_requests_are_run_and_accounted_for_as_pipelined_ones() -> None:
             other.rejected_calls,
             other.failed_calls,
         )
+
+
+def test_a_client_that_went_away_in_the_middle_of_a_batch_runs_nothing_more() -> None:
+    """A slow script serves others meanwhile, and a wait of nobody would take what others need."""
+    engine = KernelEngine()
+    gone, left = engine.client(), engine.client()
+    engine.disconnect(gone)
+
+    store = as_request("STORE", "k", "v")
+    engine.receive_all([(gone, store), (left, PING), (gone, store + PING)])
+
+    assert gone.outbox == []
+    assert engine.send(left, ("FETCH", "k")) == PONG + b"$-1\r\n"

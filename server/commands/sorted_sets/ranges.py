@@ -89,6 +89,8 @@ class _Query:
                 b"ERR syntax error, LIMIT is only supported in combination with either BYSCORE or"
                 b" BYLEX"
             )
+        if not self.kind:
+            self.offset = 0  # a LIMIT without an end is no LIMIT to Redis, wherever it begins
         if self.with_scores and self.kind == b"BYLEX":
             raise CommandError(
                 b"ERR syntax error, WITHSCORES not supported in combination with BYLEX"

@@ -200,3 +200,13 @@ def test_keys_behind_store_are_found_where_the_command_finds_them() -> None:
         ("g 0 0 1 m WITHDIST", [b"g"]),
     ):
         assert engine.call("COMMAND", "GETKEYS", "GEORADIUS", *words.split()) == keys
+
+
+def test_a_limit_without_an_end_means_nothing_among_ranks() -> None:
+    """Redis refuses LIMIT there by its count alone, and then does not look at it."""
+    engine = TestEngine()
+    engine.call("ZADD", "z", "1", "a", "2", "b", "3", "c")
+
+    assert engine.call("ZRANGE", "z", "0", "-1", "LIMIT", "1", "-1") == [b"a", b"b", b"c"]
+    assert engine.call("ZRANGE", "z", "0", "-1", "LIMIT", "-1", "-1") == [b"a", b"b", b"c"]
+    assert "LIMIT is only supported" in engine.error("ZRANGE", "z", "0", "-1", "LIMIT", "1", "1")

@@ -108,7 +108,10 @@ class Replication:
         self.settings = settings or ReplicationSettings()
         self.identity = Identity(new_replid())
         self.encoder = StreamEncoder()
-        self.backlog: Backlog | None = None
+        self._backlog: Backlog | None = None
+        #: Effects of the batch that the backlog does not have yet: one piece costs it as much as
+        #: one effect. Whoever asks for the backlog or the offset finds them there.
+        self._pending: list[bytes] = []
         #: The replicas by the id of their sessions, in order of arrival.
         self.feeds: dict[int, Feed] = {}
         #: What connections said through REPLCONF, by session id.
@@ -144,9 +147,19 @@ class Replication:
         return self.master is not None
 
     @property
+    def backlog(self) -> Backlog | None:
+        """The most recent part of the stream; None while nobody has asked for one."""
+        if self._pending:
+            pending, self._pending = self._pending, []
+            assert self._backlog is not None
+            self._backlog.append(b"".join(pending))
+        return self._backlog
+
+    @property
     def offset(self) -> int:
         """How many bytes the stream has (INFO's `master_repl_offset`)."""
-        return self._idle_offset if self.backlog is None else self.backlog.end_offset
+        backlog = self.backlog
+        return self._idle_offset if backlog is None else backlog.end_offset
 
     @property
     def is_link_up(self) -> bool:
@@ -155,11 +168,10 @@ class Replication:
 
     def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
         """Take the effects of one command or transaction of a master into the stream."""
-        assert self.backlog is not None
         if len(effects) == 1 and effects[0][0] == self.encoder.selected_database:
-            self.backlog.append(effects[0][1])
+            self._pending.append(effects[0][1])
         else:
-            self.backlog.append(self.encoder.encode_transaction(effects))
+            self._pending.append(self.encoder.encode_transaction(effects))
 
     def apply_raw(self, raw: bytes) -> None:
         """Take bytes of the master's stream, whose commands were applied, into the own backlog."""
@@ -168,7 +180,7 @@ class Replication:
 
     def _begin_backlog(self, start_offset: int) -> None:
         assert self.backlog is None
-        self.backlog = Backlog(
+        self._backlog = Backlog(
             max(1, self.settings.backlog_size_bytes),
             start_offset=start_offset,
             limit_bytes=self.settings.output_limit.hard_bytes,
@@ -179,7 +191,7 @@ class Replication:
         if self.backlog is not None:
             assert not self.feeds
             self._idle_offset = self.backlog.end_offset
-            self.backlog = None
+            self._backlog = None
             self._listen()
 
     def _listen(self) -> None:

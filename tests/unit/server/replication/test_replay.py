@@ -38,8 +38,6 @@ def test_a_replay_of_the_stream_gives_the_same_dataset(seed: int) -> None:
     replica_session = source.connect()
     replication = source.engine.replication
     assert replication.synchronise(replica_session, None, source.now_ms) is not None
-    backlog = replication.backlog
-    assert backlog is not None
     for _ in range(UNITS):
         for command in random_unit(rng):
             source.raw(*command)
@@ -47,6 +45,8 @@ def test_a_replay_of_the_stream_gives_the_same_dataset(seed: int) -> None:
         source.engine.on_tick(source.now_ms)
         source.engine.expire_waits()
     assert source.session.blocked is None
+    backlog = replication.backlog
+    assert backlog is not None
     stream = backlog.read(0, backlog.end_offset)
 
     copy = TestEngine(CONFIG, now_ms=source.now_ms)

@@ -468,3 +468,21 @@ def test_settings_that_change_take_effect_on_the_backlog() -> None:
     rig.state.apply_settings()
 
     assert rig.stream() == stream[-16:]
+
+
+def test_what_a_batch_wrote_is_in_the_stream_for_whoever_looks() -> None:
+    """It may stand beside the backlog until then; offsets and replicas must not notice."""
+    rig = Rig()
+    rig.state.synchronise(Session(7, address="10.0.0.9:1"), FULL, 0)
+    start = rig.state.offset
+    rig.state.append([(0, encode_command(SET))])
+    rig.state.append([(0, encode_command(SET)), (0, encode_command(SET))])
+
+    expected = rig.state.offset - start
+    backlog = rig.state.backlog
+
+    assert backlog is not None
+    assert expected == len(backlog.read(start, 1 << 20)) > 3 * len(encode_command(SET))
+    rig.state.append([(0, encode_command(SET))])
+    rig.state.become_replica(MASTER, 0)
+    assert rig.state.offset == start + expected + len(encode_command(SET))

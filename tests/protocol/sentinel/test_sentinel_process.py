@@ -48,6 +48,26 @@ def test_identity_epochs_and_settings_survive_a_crash(sentinel: VedetteSentinel)
     assert 'sentinel auth-pass mymaster "a \\"b\\""' in sentinel.config_path.read_text()
 
 
+def test_vote_alone_survives_a_crash_in_the_ledger(sentinel: VedetteSentinel) -> None:
+    """The file does not say it yet; after the next start, and after a stop, it does."""
+    port = int(sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[1])
+    ledger = sentinel.config_path.with_name(f"{sentinel.config_path.name}.ledger")
+    sentinel.call("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, 7, b"a" * 40)
+    sentinel.kill()
+
+    sentinel.start()
+    rival = sentinel.call("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, 7, b"b" * 40)
+    assert rival[1:] != [b"b" * 40, 7]
+    assert "sentinel leader-epoch mymaster 7\n" in sentinel.config_path.read_text()
+
+    vote = sentinel.call("SENTINEL", "IS-MASTER-DOWN-BY-ADDR", "127.0.0.1", port, 8, b"b" * 40)
+    assert vote[1:] == [b"b" * 40, 8]
+    assert ledger.exists()
+    assert sentinel.stop() == 0
+    assert "sentinel leader-epoch mymaster 8\n" in sentinel.config_path.read_text()
+    assert not ledger.exists()
+
+
 def test_vote_is_refused_when_it_cannot_be_saved(sentinel: VedetteSentinel) -> None:
     """Two leaders of one epoch begin with a vote that a restart forgets."""
     port = int(sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster")[1])

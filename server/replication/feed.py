@@ -196,6 +196,10 @@ def _integer(value: bytes) -> int:
     return int(value)
 
 
+#: More than any machine has.
+_UNLIMITED_BYTES: Final = 1 << 62
+
+
 @dataclass(frozen=True, slots=True)
 class OutputLimit:
     """`client-output-buffer-limit replica`: how far a replica may fall behind the stream.
@@ -207,6 +211,11 @@ class OutputLimit:
     hard_bytes: int = 256 * 1024 * 1024
     soft_bytes: int = 64 * 1024 * 1024
     soft_ms: int = 60_000
+
+    @property
+    def backlog_limit_bytes(self) -> int:
+        """How large the backlog may become for a replica that is behind."""
+        return self.hard_bytes or _UNLIMITED_BYTES
 
 
 @dataclass(slots=True)

@@ -183,7 +183,7 @@ class Replication:
         self._backlog = Backlog(
             max(1, self.settings.backlog_size_bytes),
             start_offset=start_offset,
-            limit_bytes=self.settings.output_limit.hard_bytes,
+            limit_bytes=self.settings.output_limit.backlog_limit_bytes,
         )
         self._listen()
 
@@ -205,7 +205,7 @@ class Replication:
     def apply_settings(self) -> None:
         """Make settings that changed take effect on what exists."""
         if self.backlog is not None:
-            self.backlog.limit_bytes = self.settings.output_limit.hard_bytes
+            self.backlog.limit_bytes = self.settings.output_limit.backlog_limit_bytes
             if self.backlog.size_bytes != self.settings.backlog_size_bytes:
                 self.backlog.resize(max(1, self.settings.backlog_size_bytes))
 

@@ -229,6 +229,24 @@ async def test_a_replica_that_reads_nothing_is_dropped_and_disturbs_nobody() -> 
         await stuck.close()
 
 
+async def test_without_a_limit_a_replica_may_fall_behind_as_far_as_it_does() -> None:
+    """Zeros mean no limit, and not that of the backlog: a long synchronisation would never end."""
+    config = "client-output-buffer-limit replica 0 0 0\nrepl-backlog-size 16kb"
+    async with serving(config) as server:
+        peer = await Peer.connect(server.port)
+        offset, _ = await peer.synchronise()  # and does not acknowledge, so nothing is sent yet
+        start = server.replication.offset
+        for number in range(50):
+            server.write(f"key{number}", b"x" * 50_000)
+
+        await peer.acknowledge(offset)
+
+        stream = await peer.take(server.replication.offset - start)
+        assert stream.count(b"x" * 50_000) == 50
+        assert [feed.state for feed in server.replication.feeds.values()] == [FeedState.ONLINE]
+        await peer.close()
+
+
 async def test_a_silent_replica_is_dropped_after_repl_timeout() -> None:
     """It is not there, whatever TCP says."""
     async with serving("repl-timeout 1") as server:

@@ -19,7 +19,6 @@ startBgsaveForReplication, rdbPipeReadHandler, updateSlavesWaitingBgsave`.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -431,8 +430,10 @@ class FeedServer:
             nonlocal file
             self._current = None
             if is_ok:
-                with contextlib.suppress(OSError):
+                try:
                     file = open(self._snapshot_path(), "rb")  # noqa: SIM115 (closed when sent)
+                except OSError as error:
+                    log.error("snapshot.not_sent", error=error.strerror)
             has_ended.set()
 
         offset = self._snapshot_offset()

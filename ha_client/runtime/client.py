@@ -404,7 +404,8 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
 
 
 def _age_s(at_ms: int | None) -> float | None:
-    return None if at_ms is None else trio.current_time() - at_ms / 1000
+    # The follower's times are rounded up to milliseconds.
+    return None if at_ms is None else max(0.0, trio.current_time() - at_ms / 1000)
 
 
 def _uncertain(

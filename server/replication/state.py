@@ -469,8 +469,9 @@ class Replication:
         if self.is_replica or self.backlog is None:
             return
         if self.feeds:
-            last_ms = self._last_ping_ms
-            is_due = last_ms is None or now_ms - last_ms >= self.settings.ping_period_ms
+            if self._last_ping_ms is None:  # not at once: a restart alone moves no offset
+                self._last_ping_ms = now_ms
+            is_due = now_ms - self._last_ping_ms >= self.settings.ping_period_ms
             if is_due and self.failover.state is FailoverState.NONE:
                 self._last_ping_ms = now_ms
                 self.backlog.append(PING)

@@ -48,7 +48,7 @@ _NEW_FILE: Final = (
 
 #: The file follows its ledger when nothing was saved for the first, and after the second at the
 #: latest; a failed attempt to is repeated after the third.
-_QUIET_S: Final = 0.25
+_QUIET_S: Final = 0.1
 _BEHIND_MAX_S: Final = 1.0
 _RETRY_S: Final = 1.0
 

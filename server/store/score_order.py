@@ -5,7 +5,7 @@ of an object for each comparison; members are looked at only where scores are th
 part of a chunk. Ranks come from a Fenwick tree (Fenwick, 1994) of the chunks' sizes, which is made
 when a rank is asked for and kept up to date only while ranks go on being asked for: a set that only
 takes scores need not pay for it. So every operation takes logarithmic time, and the memory for a
-pair is 16 bytes. Why not sortedcontainers: docs/adr/0031.
+pair is 16 bytes. Why not sortedcontainers: docs/adr/0034.
 """
 
 from __future__ import annotations

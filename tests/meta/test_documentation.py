@@ -106,3 +106,13 @@ def test_vedette_conf_mentions_every_directive_that_does_something() -> None:
     mentioned = set(re.findall(r"^(?:# )?([a-z][a-z0-9-]+)(?= )", text, re.M))
 
     assert {each.name for each in SERVER_EFFECTIVE} - NOT_IN_THE_FILE <= mentioned
+
+
+def test_decisions_have_numbers_of_their_own() -> None:
+    """Each record's file is numbered as its title is, and no number is given twice."""
+    files = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    numbers = [int(path.name[:4]) for path in files]
+    titles = [path.read_text().splitlines()[0] for path in files]
+
+    assert numbers == list(range(1, len(files) + 1))
+    assert [title.split(".")[0] for title in titles] == [f"# {number}" for number in numbers]

@@ -146,8 +146,10 @@ class FeedServer:
         replication = self.replication
         if replication.wants_acknowledgements:
             replication.flush_requests()
-        if self._connections and replication.offset != self._flushed_offset:
-            self._flushed_offset = replication.offset
+        # Asked in any case: so the backlog takes what the batch wrote, and nothing is kept beside it.
+        offset = replication.offset
+        if self._connections and offset != self._flushed_offset:
+            self._flushed_offset = offset
             for connection in list(self._connections.values()):
                 connection.flush_nowait()
 

@@ -247,6 +247,19 @@ async def test_without_a_limit_a_replica_may_fall_behind_as_far_as_it_does() -> 
         await peer.close()
 
 
+async def test_what_is_written_without_replicas_is_in_the_backlog_alone() -> None:
+    """It keeps so much and no more, whoever comes or does not come to ask for it."""
+    async with serving("repl-backlog-size 16kb") as server:
+        peer = await Peer.connect(server.port)
+        await peer.synchronise()
+        await peer.close()
+        await wait_for_replicas(server, 0)
+        for number in range(20):
+            server.write(f"key{number}", b"x" * 10_000)
+
+        assert server.replication._pending == []
+
+
 async def test_a_silent_replica_is_dropped_after_repl_timeout() -> None:
     """It is not there, whatever TCP says."""
     async with serving("repl-timeout 1") as server:

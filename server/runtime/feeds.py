@@ -146,7 +146,7 @@ class FeedServer:
         replication = self.replication
         if replication.wants_acknowledgements:
             replication.flush_requests()
-        # Asked in any case: so the backlog takes what the batch wrote, and nothing is kept beside it.
+        # Asked in any case: the backlog takes what the batch wrote, and nothing is kept beside it.
         offset = replication.offset
         if self._connections and offset != self._flushed_offset:
             self._flushed_offset = offset

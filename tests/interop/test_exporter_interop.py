@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.metrics import NOT_EXPOSED, documented_metrics, read_samples
+from tests.support.metrics import NOT_EXPOSED, documented_names, read_samples
 from tests.support.processes import (
     ServerProcess,
     VedetteSentinel,
@@ -179,13 +179,6 @@ def check_with_promtool(text: str) -> None:
     assert result.returncode == (3 if complaints else 0)  # 3: readable, with lint
 
 
-def documented(process: str) -> set[str]:
-    """Return the metrics that docs/metrics.md lists for one kind of process."""
-    return {
-        row.name.strip("`") for row in documented_metrics() if process in row.processes.split(", ")
-    }
-
-
 def test_a_group_of_ours_tells_of_its_synchronisation_and_waits(vedette_group: Group) -> None:
     """What INFO has no field for, from the processes' own endpoints."""
     group = vedette_group
@@ -197,7 +190,8 @@ def test_a_group_of_ours_tells_of_its_synchronisation_and_waits(vedette_group: G
     sentinel = scrape(group.metrics_port(group.sentinel))
 
     assert master.value("vedette_master_writable") == 1
-    assert master.value("vedette_resync_causes_total", side="master", kind="full") >= 1
+    asked = {"side": "master", "kind": "full", "reason": "requested"}
+    assert master.value("vedette_resync_causes_total", **asked) >= 1
     assert master.value("vedette_resync_duration_seconds_count", side="master") >= 1
     assert master.value("vedette_resync_bytes_total", side="master") > 0
     assert master.value("vedette_wait_seconds_count", command="wait") >= 1
@@ -233,7 +227,7 @@ def test_redis_has_all_the_metrics_that_redis_exporter_gives(
     # The exporter's own counters are at /metrics.
     missing -= answer.names | scrape(exporter.port).names
     assert missing == set()
-    assert answer.names <= documented("exporter")
+    assert answer.names <= documented_names("exporter")
 
 
 @pytest.mark.parametrize("role", ["master", "replica", "sentinel"])
@@ -377,7 +371,7 @@ def test_vedette_serves_what_the_exporter_would_say_of_it(
     slow_log = {name for name in asked.names if "slow" in name}
     assert asked.names - about_scraping - slow_log <= native.names
     assert {name for name in native.names if name.startswith("redis_")} <= asked.names
-    assert native.names <= documented("sentinel" if role == "sentinel" else "server")
+    assert native.names <= documented_names("sentinel" if role == "sentinel" else "server")
 
 
 def test_vedette_serves_metrics_only_when_told_to() -> None:

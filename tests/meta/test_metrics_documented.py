@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from monitoring import native, node_families
 from monitoring.catalogue import ALL_SPECS
-from monitoring.families import Kind, Spec
-from tests.support.metrics import documented_metrics
+from monitoring.families import Families, Kind, Spec
+from tests.support.engine import TestEngine
+from tests.support.metrics import documented_metrics, documented_names
+from vedette.info import parse_info
 
 
 def expected_cells(spec: Spec) -> tuple[str, str, str, str]:
@@ -25,10 +28,22 @@ def test_every_metric_is_documented_as_it_is_exposed() -> None:
 
 
 def test_no_metric_is_listed_twice_or_without_its_processes() -> None:
-    """That they are the right ones is seen where the processes run, in tests/interop."""
+    """That they are the right ones is seen below, and where the processes run, in tests/interop."""
     rows = documented_metrics()
 
     assert len({row.name for row in rows}) == len(rows)
     known = {"server", "sentinel", "exporter", "drill", "client"}
     for row in rows:
         assert set(row.processes.split(", ")) <= known, row.name
+
+
+def test_what_a_servers_info_tells_is_listed_as_the_servers_own() -> None:
+    """A field that INFO gains becomes a metric at once, and the page must say who serves it."""
+    info = parse_info(TestEngine("appendonly yes").call("INFO", "everything"))
+    families = Families()
+    node_families.add_node(families, info, now_s=1e9)
+    native.add_native(families, info)
+    served = {sample.name for metric in families.metrics() for sample in metric.samples}
+
+    assert "redis_connected_clients" in served
+    assert served <= documented_names("server")

@@ -7,7 +7,14 @@ from typing import Final, NamedTuple
 
 from tests.support.documents import ROOT, table_rows
 
-__all__ = ["NOT_EXPOSED", "DocumentedMetric", "Sample", "documented_metrics", "read_samples"]
+__all__ = [
+    "NOT_EXPOSED",
+    "DocumentedMetric",
+    "Sample",
+    "documented_metrics",
+    "documented_names",
+    "read_samples",
+]
 
 #: Names, types and labels in the answers of redis_exporter 1.45 about redis-server and
 #: redis-sentinel 7.0.15.
@@ -51,3 +58,10 @@ def documented_metrics() -> list[DocumentedMetric]:
     """Return every metric of the page, in its order."""
     rows = [row for row in table_rows(_PAGE.read_text()) if row[0] != "Metric"]
     return [DocumentedMetric(*row) for row in rows]
+
+
+def documented_names(process: str) -> set[str]:
+    """Return the names of the metrics that the page lists for one kind of process."""
+    return {
+        row.name.strip("`") for row in documented_metrics() if process in row.processes.split(", ")
+    }

@@ -8,7 +8,9 @@ one was completed. Without that a node may still be ours. It is not taken for a 
 1. it follows one of our nodes: an operator pointed it there, and it is about to become kin;
 2. it holds no keys, or none but what it was sent since it started seconds ago: it is new, or came
    back empty, and has nothing to lose; once taken in, its process is known;
-3. it came back from its own append-only file, which keeps no replication id: it had one when it was
+3. its history goes on from the one that it had when it was kin, as after a restart from a snapshot,
+   though nobody in office ever had that one;
+4. it came back from its own append-only file, which keeps no replication id: it had one when it was
    kin, holds about as many keys as then, and leads no strange replicas. A sentinel that was
    restarted itself does not know what the node was; then it is enough that it leads none and holds
    about as many keys as the master in office.
@@ -73,6 +75,9 @@ def is_stranger(master: Master, node: Node) -> bool:
     if node.run_id in lineage.run_ids or dataset.key_count is None or _has_nothing_to_lose(dataset):
         return False
     if node.role_reported is Role.REPLICA and is_ours(master, node.master_address):
+        return False
+    before = node.kin_dataset.replid
+    if before and before in (dataset.replid, dataset.replid2):
         return False
     return not _came_back(master, node)
 

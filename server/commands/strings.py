@@ -346,8 +346,10 @@ def _set_all(ctx: ServerContext, argv: list[bytes]) -> None:
     if ctx.db.expires:
         for key in keys:
             ctx.peek(key)
-    ctx.db.set_all(keys, argv[2::2])
-    if ctx.is_notifying:
-        for key in keys:
+    if ctx.is_notifying:  # each key's events before those of the next
+        for key, value in zip(keys, argv[2::2], strict=True):
+            ctx.db.set(key, value)
             ctx.notify(_STRING, b"set", key)
+    else:
+        ctx.db.set_all(keys, argv[2::2])
     ctx.changes = len(argv) // 2

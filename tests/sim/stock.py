@@ -352,6 +352,11 @@ class StockSentinel(Process):
     def _switch(self, address: Address) -> None:
         """Adopt another address; everything about the old master is forgotten."""
         self.world.note(self.label, f"+switch-master to {address} in {self.config_epoch}")
+        is_own = self.promoted is not None and self.promoted.address == address
+        if is_own and self.config_epoch != self.failover_epoch:
+            # Redis' fault: a newer configuration that names the master it is just replacing changes
+            # nothing but the epoch, so that in the end it names its own choice in another's epoch.
+            self.judge.forced.add((self.name, self.config_epoch))
         self.judge.record_configuration(self.name, self.config_epoch, address)
         nodes = {node.address: node for node in self._nodes()}
         self.master = nodes.pop(address, None) or _Instance(address, ponged_us=self._now_us)

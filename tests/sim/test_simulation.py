@@ -169,7 +169,8 @@ def test_masters_that_die_together_are_replaced_in_one_round() -> None:
     for address in masters.values():
         world.processes[address].crash()
 
-    world.run_until(world.now_us + 1_200_000)
+    # Down-after, up to a period of PINGs before the first that nobody answers, and 150 ms.
+    world.run_until(world.now_us + 1_250_000)
 
     for sentinel in sentinels:
         views = sentinel.core.state.masters.values()

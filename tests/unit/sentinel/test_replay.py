@@ -46,7 +46,8 @@ def test_replay_announces_what_was_announced() -> None:
     assert start == f"start of {'0' * 40}"
     assert [line.split(maxsplit=1)[1] for line in lines] == rig.lines()
     sdown = next(line for line in lines if "+sdown" in line)
-    assert sdown.split()[0] == "2.000"
+    # Down-after (1 s) behind the last PING before the death, which nobody answered.
+    assert 1.9 <= float(sdown.split()[0]) <= 2.0
 
 
 def test_everything_can_be_shown_but_passwords() -> None:

@@ -75,8 +75,8 @@ class Judge:
         self.votes: dict[tuple[RunId, str, int], RunId] = {}
         self.leaders: dict[tuple[str, int], RunId] = {}
         self.configurations: dict[tuple[str, int], Address] = {}
-        #: Epochs that may stand for two masters: taken by FAILOVER, which asks nobody, or by a stock
-        #: sentinel in which a known fault of Redis has shown.
+        #: Epochs that may stand for two masters: taken by FAILOVER, which asks nobody, or by a
+        #: stock sentinel in which a known fault of Redis has shown.
         self.forced: set[tuple[str, int]] = set()
         #: Whether a candidacy must have a cause (a test may order one).
         self.wants_reasons = True

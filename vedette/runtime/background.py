@@ -14,6 +14,8 @@ async def open_background_nursery() -> AsyncIterator[trio.Nursery]:
 
     A lone exception leaves as itself, not inside a group: a body that raises `KeyError` is seen to
     raise `KeyError`, though tasks ran beside it. If a background task fails, the body is cancelled.
+    Nor is it in a group with the cancellation of the surroundings, if that came at the same time:
+    the next checkpoint hears of it.
     """
     try:
         async with trio.open_nursery() as nursery:
@@ -22,9 +24,11 @@ async def open_background_nursery() -> AsyncIterator[trio.Nursery]:
             finally:
                 nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        if len(group.exceptions) != 1:
+        _, errors = group.split(trio.Cancelled)
+        found = errors or group
+        if len(found.exceptions) != 1:
             raise
-        error = group.exceptions[0]
+        error = found.exceptions[0]
     else:
         return
     raise error  # outside the handler, so that the group does not become its context

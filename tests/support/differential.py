@@ -115,7 +115,7 @@ def check_same_replies(
     port: int,
     protocol: int,
     sequences: st.SearchStrategy[list[Command]],
-    count: int = 800,
+    count: int = 500,
     *,
     config: str = "",
 ) -> None:
@@ -189,7 +189,7 @@ def check_same_streams(
     port: int,
     replica: Replica,
     sequences: st.SearchStrategy[list[Command]],
-    count: int = 800,
+    count: int = 500,
     *,
     config: str = "",
 ) -> None:

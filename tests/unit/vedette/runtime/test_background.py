@@ -10,11 +10,15 @@ from vedette.runtime.background import open_background_nursery
 
 async def test_a_lone_error_leaves_as_itself() -> None:
     """Though a task ran beside the block, and was cancelled for it."""
-    with pytest.raises(KeyError):
+
+    async def fail_beside_a_task() -> None:
         async with open_background_nursery() as nursery:
             nursery.start_soon(trio.sleep_forever)
             await trio.lowlevel.checkpoint()
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await fail_beside_a_task()
 
 
 async def test_an_error_leaves_as_itself_also_when_everything_is_cancelled_meanwhile() -> None:

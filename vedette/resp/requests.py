@@ -188,8 +188,10 @@ class RequestParser:
     def _parse_whole(self, data: bytes) -> list[list[bytes]] | None:
         """Return the requests that `data` exactly is, or None if it may be anything else.
 
-        hiredis gives all of them as one array, with no Python code run for each: 0.1 us less a
-        request. Their number is a guess: a value may hold what looks like a header.
+        hiredis gives all of them as one array, with no Python code run for each, which is a little
+        less work; above all it shows that nothing but these requests came, so that the engine can
+        tell of them with the bytes that they are. Their number is a guess: a value may hold what
+        looks like a header.
         """
         if data[-2:] != b"\r\n":
             return None  # surely in pieces

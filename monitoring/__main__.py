@@ -11,7 +11,7 @@ import trio
 
 from vedette.errors import VedetteError
 from vedette.log import LEVELS, configure_logging
-from vedette.runtime.pump import open_listeners
+from vedette.runtime.listening import open_listeners
 from vedette.runtime.tls import TlsError
 from vedette.types import Address
 

@@ -34,23 +34,24 @@ from vedette.acl.directives import (
     user_lines,
 )
 from vedette.clients import ServingSettings, Session
+from vedette.clients.output_limits import limits_by_kind
 from vedette.cmdspec import CommandRow
 from vedette.conf import Settings
-from vedette.conf.kinds import BufferLimit, ClientClass
 from vedette.conf.tls import TLS_PORT, TLS_REPLICATION, tls_settings
 from vedette.errors import VedetteError
 from vedette.log import Syslog, configure_logging
 from vedette.runtime.acl_file import DiskAclFile
+from vedette.runtime.listening import open_listeners
 from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.orphans import keep_reaping
 from vedette.runtime.process import (
     Supervisor,
     allow_clients,
-    close_idle_clients,
     stop_signals,
     tell_supervisor,
+    watch_clients,
 )
-from vedette.runtime.pump import Pump, open_listeners
+from vedette.runtime.pump import Pump
 from vedette.runtime.tls import TlsContexts
 from vedette.types import RunId
 
@@ -235,6 +236,7 @@ class _Sentinel:
             max_clients=lambda: self._settings.value_of(directives.MAX_CLIENTS),
             refusal=self._refusal,
             tcp_keepalive_s=lambda: self._settings.value_of(directives.TCP_KEEPALIVE),
+            tls_context=self._tls.for_server,
         )
         self.driver.attach(self.engine, self.pump.settle)
 
@@ -266,9 +268,7 @@ class _Sentinel:
             await nursery.start(self._watch_signals, name="signals")
             # Whoever connected early waits in the listeners' queue until the machine can answer.
             await nursery.start(self.driver.run, name="machine")
-            await nursery.start(
-                self.pump.serve, listeners, tls_listeners, self._tls.for_server, name="client port"
-            )
+            await nursery.start(self.pump.serve, listeners, tls_listeners, name="client port")
             if os.getpid() == 1:
                 nursery.start_soon(keep_reaping, self.driver.scripts.process_ids, name="orphans")
             if metrics_listeners:
@@ -276,15 +276,15 @@ class _Sentinel:
                     serve_metrics, metrics_listeners, self._metrics, name="metrics port"
                 )
             nursery.start_soon(
-                close_idle_clients,
+                watch_clients,
                 self.pump,
                 lambda: self._settings.value_of(directives.TIMEOUT),
-                name="idle clients",
+                name="idle and slow clients",
             )
             tell("READY=1")
             await self._stop.wait()
             tell("STOPPING=1")
-            self.pump.stop_accepting()
+            self.pump.acceptor.stop()
             nursery.cancel_scope.cancel()
         log.info("sentinel.stopped")
 
@@ -367,16 +367,11 @@ class _Sentinel:
 
     def _serving_settings(self) -> ServingSettings:
         settings = self._settings
-        limits = settings.value_of(directives.OUTPUT_LIMITS)
         return ServingSettings(
             mode="sentinel",
             query_buffer_limit_bytes=settings.value_of(directives.QUERY_LIMIT),
             max_bulk_bytes=settings.value_of(directives.BULK_LIMIT),
-            output_limits={
-                "normal": _limit(limits[ClientClass.NORMAL]),
-                "replica": _limit(limits[ClientClass.REPLICA]),
-                "pubsub": _limit(limits[ClientClass.PUBSUB]),
-            },
+            output_limits=limits_by_kind(settings.value_of(directives.OUTPUT_LIMITS)),
         )
 
     def _surroundings(self, config: SentinelConfig) -> Surroundings:
@@ -433,10 +428,6 @@ class _Sentinel:
             children_cpu_user_s=children.ru_utime,
             children_cpu_system_s=children.ru_stime,
         )
-
-
-def _limit(limit: BufferLimit) -> tuple[int, int, int]:
-    return (limit.hard_size_bytes, limit.soft_size_bytes, limit.soft_seconds)
 
 
 def _log_crash(session: Session, row: CommandRow, error: Exception) -> None:

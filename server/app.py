@@ -29,7 +29,7 @@ from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
 from vedette.conf.tls import TLS_DIRECTIVES, TLS_PORT, TLS_REPLICATION, tls_settings
 from vedette.log import configure_logging
-from vedette.runtime.process import allow_clients, close_idle_clients, stop_signals
+from vedette.runtime.process import allow_clients, stop_signals, watch_clients
 from vedette.runtime.pump import Pump
 from vedette.runtime.tls import TlsContexts, TlsError
 
@@ -76,7 +76,7 @@ async def run_server(configuration: Configuration) -> None:
         listeners.open()
         metrics = MetricsServing(configuration, listeners, server.metrics)
         stack.callback(metrics.close)
-        listeners.follow_changes(server.pump)
+        listeners.follow_changes(server.pump.acceptor)
         await server.run(listeners, metrics)
 
 
@@ -114,6 +114,7 @@ class _Server:
             before_send=self._after_batch,
             persist=lambda: self._aof.flush(),
             tcp_keepalive_s=lambda: configuration[directives.TCP_KEEPALIVE],
+            tls_context=self._tls.for_server,
         )
         self.engine.scripting.on_slow = lambda run: self.pump.serve_besides(run.caller)
         self.engine.scripting.on_log = _log_script
@@ -167,13 +168,7 @@ class _Server:
             )
             # Nobody may see the dataset before it is loaded, least of all a replica.
             self.engine.begin_loading(wall_clock_ms())
-            await nursery.start(
-                self.pump.serve,
-                listeners.plain,
-                listeners.tls,
-                self._tls.for_server,
-                name="clients",
-            )
+            await nursery.start(self.pump.serve, listeners.plain, listeners.tls, name="clients")
             await nursery.start(metrics.run, name="metrics")
             master = configuration[directives.REPLICA_OF]
             if master is not None:
@@ -201,14 +196,14 @@ class _Server:
         nursery.start_soon(self._tick, name="timers")
         nursery.start_soon(self._reclaim, name="memory")
         nursery.start_soon(
-            close_idle_clients,
+            watch_clients,
             self.pump,
             lambda: configuration[directives.TIMEOUT],
-            name="idle clients",
+            name="idle and slow clients",
         )
         log.info("server.ready", keys=sum(map(len, self.engine.keyspace.databases)))
         await self._stop.wait()
-        self.pump.stop_accepting()
+        self.pump.acceptor.stop()
 
     async def _load(self) -> None:
         """Load the dataset, answering LOADING meanwhile.

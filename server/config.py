@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from vedette.acl.directives import USER, key_of_user
 from vedette.clients import ServingSettings
+from vedette.clients.output_limits import limits_by_kind
 from vedette.conf import (
     Change,
     ConfigLine,
@@ -22,7 +23,6 @@ from vedette.conf import (
     config_set_failed,
     rewrite_text,
 )
-from vedette.conf.kinds import ClientClass
 from vedette.errors import VedetteError
 
 from . import directives
@@ -142,8 +142,4 @@ def apply_to_serving(configuration: Configuration, serving: ServingSettings) -> 
     """Write what the serving of connections depends on into its settings."""
     serving.query_buffer_limit_bytes = configuration[directives.QUERY_LIMIT]
     serving.max_bulk_bytes = configuration[directives.BULK_LIMIT]
-    limits = {}
-    for client_class, limit in configuration[directives.OUTPUT_LIMITS].items():
-        name = "replica" if client_class is ClientClass.REPLICA else client_class.value
-        limits[name] = (limit.hard_size_bytes, limit.soft_size_bytes, limit.soft_seconds)
-    serving.output_limits = limits
+    serving.output_limits = limits_by_kind(configuration[directives.OUTPUT_LIMITS])

@@ -12,7 +12,7 @@ import trio
 
 from monitoring.targets import Target
 from vedette.resp.exchange import Received
-from vedette.runtime.connection import open_connection
+from vedette.runtime.connecting import open_connection
 
 #: A silent node costs the sentinel some seconds.
 TIME_LIMIT_S = 60.0

@@ -16,7 +16,8 @@ import trio
 
 from vedette.errors import VedetteError
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.connection import Connection, open_connection
+from vedette.runtime.connecting import open_connection
+from vedette.runtime.connection import Connection
 
 from ..lab import HOST, LabPlan, ProcessPlan
 from ..live_table import ProcessState

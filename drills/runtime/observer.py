@@ -16,7 +16,8 @@ import trio
 
 from vedette.errors import VedetteError
 from vedette.info import parse_info
-from vedette.runtime.connection import Connection, open_connection
+from vedette.runtime.connecting import open_connection
+from vedette.runtime.connection import Connection
 
 from ..lab import MASTER_NAME, LabPlan, Part, ProcessPlan
 from ..observation import (

@@ -15,7 +15,8 @@ import trio
 
 from vedette.errors import ProtocolError
 from vedette.resp.exchange import ReplyError
-from vedette.runtime.connection import ConnectFailed, Connection, ConnectionLost, open_connection
+from vedette.runtime.connecting import ConnectFailed, open_connection
+from vedette.runtime.connection import Connection, ConnectionLost
 from vedette.types import Address
 
 from ..core.answers import read_role

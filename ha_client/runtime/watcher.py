@@ -16,7 +16,8 @@ import trio
 from vedette.errors import ProtocolError
 from vedette.resp.exchange import Received, ReplyError
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.connection import ConnectFailed, Connection, ConnectionLost, open_connection
+from vedette.runtime.connecting import ConnectFailed, open_connection
+from vedette.runtime.connection import Connection, ConnectionLost
 from vedette.types import Address
 
 from ..core.answers import (

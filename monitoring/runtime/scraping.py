@@ -14,7 +14,8 @@ import trio
 from vedette.errors import VedetteError
 from vedette.info import parse_info
 from vedette.resp.exchange import Received, ReplyError
-from vedette.runtime.connection import Connection, open_connection
+from vedette.runtime.connecting import open_connection
+from vedette.runtime.connection import Connection
 from vedette.runtime.tls import TlsError
 
 from ..families import Families

@@ -79,8 +79,8 @@ class ClientEviction:
         kind = session.kind
         if kind not in (ClientKind.NORMAL, ClientKind.PUBSUB):
             return False
-        limits = (self._engine.settings.output_limits or {}).get(kind.value)
-        if not limits or not limits[0]:
+        limit = self._engine.settings.output_limits.get(kind)
+        if limit is None or not limit.hard_size_bytes:
             return True
         # One that owes more than it may is about to be closed for that, and nobody in its place.
-        return sum(map(len, session.outbox)) + session.unsent_bytes <= limits[0]
+        return sum(map(len, session.outbox)) + session.unsent_bytes < limit.hard_size_bytes

@@ -14,7 +14,8 @@ import structlog
 
 from vedette.conf.tls import TLS_PORT
 from vedette.errors import VedetteError
-from vedette.runtime.pump import Pump, open_listeners, open_unix_listener
+from vedette.runtime.accepting import Acceptor
+from vedette.runtime.listening import open_listeners, open_unix_listener
 
 from .. import directives
 from ..config import ChangeRefused, Configuration
@@ -75,10 +76,10 @@ class Listeners:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._configuration[directives.UNIX_SOCKET])
 
-    def follow_changes(self, pump: Pump) -> None:
-        """Have CONFIG SET of `port` and `bind` take effect; `pump` serves the sockets."""
-        self._configuration.on_change(lambda: self._move_port(pump), directives.PORT)
-        self._configuration.on_change(lambda: self._move_hosts(pump), directives.BIND)
+    def follow_changes(self, acceptor: Acceptor) -> None:
+        """Have CONFIG SET of `port` and `bind` take effect; `acceptor` has the sockets."""
+        self._configuration.on_change(lambda: self._move_port(acceptor), directives.PORT)
+        self._configuration.on_change(lambda: self._move_hosts(acceptor), directives.BIND)
 
     def listen_for_metrics(self, port: int) -> list[socket.socket]:
         """Return listening sockets for `port`, which the caller closes.
@@ -88,7 +89,7 @@ class Listeners:
         """
         return self._listen(self._hosts, port)
 
-    def _move_port(self, pump: Pump) -> None:
+    def _move_port(self, acceptor: Acceptor) -> None:
         port = self._configuration[directives.PORT]
         if port == self._port:
             return
@@ -98,26 +99,26 @@ class Listeners:
             log.warning("server.port_not_changed", error=str(error))
             reason = "Unable to listen on this port. Check server logs."
             raise ChangeRefused(reason) from error
-        self._replace_tcp(pump, listeners)
+        self._replace_tcp(acceptor, listeners)
         self._port = port
 
-    def _move_hosts(self, pump: Pump) -> None:
+    def _move_hosts(self, acceptor: Acceptor) -> None:
         hosts = self._configuration[directives.BIND]
         if hosts == self._hosts:
             return
         # The ports are the same, so the old sockets have to go before the new ones are opened.
         tls_port = self._configuration[TLS_PORT]
-        self._replace_tcp(pump, [])
-        pump.drop_listeners(self.tls)
+        self._replace_tcp(acceptor, [])
+        acceptor.drop(self.tls)
         try:
-            self._reopen(pump, hosts, tls_port)
+            self._reopen(acceptor, hosts, tls_port)
         except ListenError as error:
             log.warning("server.addresses_not_changed", error=str(error))
-            self._reopen(pump, self._hosts, tls_port)
+            self._reopen(acceptor, self._hosts, tls_port)
             raise ChangeRefused("Failed to bind to specified addresses.") from error
         self._hosts = hosts
 
-    def _reopen(self, pump: Pump, hosts: Sequence[str], tls_port: int) -> None:
+    def _reopen(self, acceptor: Acceptor, hosts: Sequence[str], tls_port: int) -> None:
         tcp = self._listen(hosts, self._port) if self._port else []
         try:
             tls = self._listen(hosts, tls_port) if tls_port else []
@@ -125,14 +126,14 @@ class Listeners:
             for listener in tcp:
                 listener.close()
             raise
-        self._replace_tcp(pump, tcp)
+        self._replace_tcp(acceptor, tcp)
         self.tls = tls
-        pump.add_tls_listeners(tls)
+        acceptor.add(tls, is_tls=True)
 
-    def _replace_tcp(self, pump: Pump, listeners: list[socket.socket]) -> None:
-        pump.drop_listeners(self._tcp)
+    def _replace_tcp(self, acceptor: Acceptor, listeners: list[socket.socket]) -> None:
+        acceptor.drop(self._tcp)
         self._tcp = listeners
-        pump.add_listeners(listeners)
+        acceptor.add(listeners)
 
     def _listen(self, hosts: Sequence[str], port: int) -> list[socket.socket]:
         try:

@@ -31,7 +31,8 @@ from tests.support.engine import FakeHost
 from vedette.conf import parse_text
 from vedette.resp.encode import encode_command
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.pump import Pump, open_listeners
+from vedette.runtime.listening import open_listeners
+from vedette.runtime.pump import Pump
 
 __all__ = ["InProcessServer", "Peer", "listening", "serving"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..conf import BufferLimit
 from ..resp.replies import Reply
-from .session import Session
+from .session import ClientKind, Session
 
 if TYPE_CHECKING:
     from ..acl import AccessControl
@@ -25,8 +27,8 @@ class ServingSettings:
     query_buffer_limit_bytes: int = 1024 * 1024 * 1024
     #: proto-max-bulk-len.
     max_bulk_bytes: int = 512 * 1024 * 1024
-    #: (hard bytes, soft bytes, soft seconds) by client class; 0 switches a limit off.
-    output_limits: dict[str, tuple[int, int, int]] | None = None
+    #: See `output_limits.py`; kinds that are missing have none.
+    output_limits: Mapping[ClientKind, BufferLimit] = field(default_factory=dict)
 
 
 class Context:

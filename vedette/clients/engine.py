@@ -75,6 +75,7 @@ class Engine(Running):
             now_ms=now_ms,
             file_descriptor=file_descriptor,
         )
+        session.parser.max_bulk_bytes = self.settings.max_bulk_bytes
         self.gate.take_default_user(session)
         return session
 

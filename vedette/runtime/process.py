@@ -1,4 +1,4 @@
-"""What every long-running program does with its process: daemon, pid file, limits, idle clients."""
+"""What every long-running program does with its process: daemon, pid file, limits, watching."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ log = structlog.get_logger()
 #: Descriptors kept for everything but clients: files, listeners, links. Redis keeps as many.
 RESERVED_DESCRIPTORS = 32
 
-#: How often clients that have been idle too long are looked for.
-_IDLE_CHECK_S = 1.0
+#: How often clients that have been idle or slow for too long are looked for.
+_CHECK_S = 1.0
 
 
 def become_daemon() -> bool:
@@ -137,18 +137,8 @@ def allow_clients(count: int) -> int:
     return min(count, max(1, soft - RESERVED_DESCRIPTORS))
 
 
-async def close_idle_clients(pump: Pump, timeout_s: Callable[[], int]) -> None:
-    """Close, for ever, clients that have sent nothing for `timeout_s()` seconds (0: never).
-
-    Subscribers and clients that wait may be silent, and so may masters and replicas.
-    """
+async def watch_clients(pump: Pump, timeout_s: Callable[[], int]) -> None:
+    """Close, for ever, clients that read or send nothing for too long: see `Pump.close_overdue`."""
     while True:
-        await trio.sleep(_IDLE_CHECK_S)
-        timeout_ms = timeout_s() * 1000
-        if not timeout_ms:
-            continue
-        now_ms = pump.engine.context.now_ms
-        for session in pump.engine.clients:
-            if session.may_be_idle or now_ms - session.last_interaction_ms <= timeout_ms:
-                continue
-            pump.close(session)
+        await trio.sleep(_CHECK_S)
+        pump.close_overdue(timeout_s())

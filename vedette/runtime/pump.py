@@ -19,21 +19,19 @@ engine until those are taken, and go on in a later batch, so that others have th
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
 import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import trio
 
 from ..clients.engine import Engine
+from ..clients.output_limits import is_over_limit
 from ..clients.session import Session
-from .tls import accept_tls
+from .accepting import Accepted, Acceptor
 
 #: What one receive takes at most; Redis reads as much at a time.
 RECEIVE_BYTES: Final = 16 * 1024
@@ -46,8 +44,6 @@ BATCH_MAX_EVENTS: Final = 512
 #: How long batch may follow batch before other tasks have their turn. To go through trio between
 #: any two costs as much as five commands.
 TURN_S: Final = 0.003
-#: Connections accepted in a row.
-ACCEPT_MAX: Final = 128
 
 MAXCLIENTS_REFUSAL: Final = b"-ERR max number of clients reached\r\n"
 
@@ -63,12 +59,13 @@ def _wall_clock_ms() -> int:
 
 
 class Pump:
-    """Serves the clients of `engine` on `listeners`.
+    """Serves the clients of `engine`, whom `acceptor` lets in.
 
     `before_send()` runs once a batch, after its commands and before their replies leave; it is to
     make durable what must be. `persist()` does that alone, for `serve_besides`.
     `refusal(host)` may give bytes with which a new connection is turned away (protected mode); the
-    host of one over a Unix socket is empty.
+    host of one over a Unix socket is empty. `tls_context()` is asked for each connection of a
+    listener with TLS.
     The pump owns accepted sockets and closes them; the listeners stay their opener's.
     """
 
@@ -81,6 +78,7 @@ class Pump:
         before_send: Callable[[], None] = lambda: None,
         persist: Callable[[], None] = lambda: None,
         tcp_keepalive_s: Callable[[], int] = lambda: 300,
+        tls_context: Callable[[], ssl.SSLContext] | None = None,
         clock_ms: Callable[[], int] = _wall_clock_ms,
     ) -> None:
         self.engine = engine
@@ -88,13 +86,15 @@ class Pump:
         self._refusal = refusal
         self._before_send = before_send
         self._persist = persist
-        self._tcp_keepalive_s = tcp_keepalive_s
         self._clock_ms = clock_ms
         self._epoll = select.epoll()
-        self._listeners: dict[int, socket.socket] = {}
-        #: Which of the listeners speak TLS, and by what context.
-        self._tls_contexts: dict[int, Callable[[], ssl.SSLContext]] = {}
-        self._tls_context: Callable[[], ssl.SSLContext] | None = None
+        #: The listeners, which may come and go.
+        self.acceptor = Acceptor(
+            self._epoll,
+            refusal=self._refuse,
+            tcp_keepalive_s=tcp_keepalive_s,
+            tls_context=tls_context,
+        )
         #: The accepted connections by their descriptors.
         self._connections: dict[int, tuple[Session, socket.socket]] = {}
         #: What has been received in this batch, and not been run yet.
@@ -106,17 +106,12 @@ class Pump:
         self,
         listeners: Sequence[socket.socket],
         tls_listeners: Sequence[socket.socket] = (),
-        tls_context: Callable[[], ssl.SSLContext] | None = None,
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until cancelled; then send what sockets take at once, and close them all.
-
-        `tls_context()` is asked for each connection of `tls_listeners`.
-        """
-        self._tls_context = tls_context
-        self.add_listeners(listeners)
-        self.add_tls_listeners(tls_listeners)
+        """Serve until cancelled; then send what sockets take at once, and close them all."""
+        self.acceptor.add(listeners)
+        self.acceptor.add(tls_listeners, is_tls=True)
         task_status.started()
         try:
             while True:
@@ -128,38 +123,8 @@ class Pump:
             self.settle()
             for session in self.engine.clients:
                 self.close(session)
-            for descriptor in self._listeners:
-                self._epoll.unregister(descriptor)
+            self.acceptor.stop()
             self._epoll.close()
-
-    def add_listeners(self, listeners: Iterable[socket.socket]) -> None:
-        """Accept connections on these, too."""
-        for listener in listeners:
-            listener.setblocking(False)
-            self._listeners[listener.fileno()] = listener
-            self._epoll.register(listener.fileno(), _READ)
-
-    def add_tls_listeners(self, listeners: Iterable[socket.socket]) -> None:
-        """Accept connections over TLS on these, too."""
-        for listener in listeners:
-            assert self._tls_context is not None
-            self._tls_contexts[listener.fileno()] = self._tls_context
-            self.add_listeners([listener])
-
-    def drop_listeners(self, listeners: Iterable[socket.socket]) -> None:
-        """Close some of the listeners; the connections that came by them go on."""
-        for listener in listeners:
-            descriptor = listener.fileno()
-            self._tls_contexts.pop(descriptor, None)
-            if self._listeners.pop(descriptor, None) is not None:
-                self._epoll.unregister(descriptor)
-            listener.close()
-
-    def stop_accepting(self) -> None:
-        """Take the listeners out; the connections there are go on."""
-        for descriptor in self._listeners:
-            self._epoll.unregister(descriptor)
-        self._listeners.clear()
 
     def serve_ready(self) -> bool:
         """Serve one batch of what is ready; return False if that was nothing."""
@@ -192,8 +157,8 @@ class Pump:
     def _serve_rare(self, descriptor: int, mask: int) -> None:
         """Serve a listener, or a connection of which there is more to say than that it has data."""
         if descriptor not in self._connections:
-            if descriptor in self._listeners:
-                self._accept(self._listeners[descriptor])
+            for accepted in self.acceptor.accept(descriptor):
+                self._open(accepted)
             return
         session, connection = self._connections[descriptor]
         if mask & _WRITE:
@@ -289,6 +254,26 @@ class Pump:
         session.drop_output()
         self.engine.disconnect(session)
 
+    def close_overdue(self, timeout_s: int) -> None:
+        """Close clients that owe us the reading of too much for too long, and those that are idle.
+
+        The former are looked at as well when something is added; this is for those that nothing is
+        sent to any more, or whose limits have changed. Idle are those that have sent nothing for
+        `timeout_s` (0: nobody is), unless they may: subscribers, who waits, masters and replicas.
+        Follows Redis 7.0 `server.c: clientsCron`.
+        """
+        self.engine.begin_batch(self._clock_ms())
+        for descriptor in list(self._congested):
+            session, _ = self._connections[descriptor]
+            if self._is_over_limit(session):
+                self.close(session)
+        if not timeout_s:
+            return
+        heard_before_ms = self.engine.context.now_ms - timeout_s * 1000
+        for session in self.engine.clients:
+            if session.last_interaction_ms < heard_before_ms and not session.may_be_idle:
+                self.close(session)
+
     def _serves(self, session: Session) -> bool:
         """Return whether `session` is there, and not another's to serve."""
         return self._connections.get(session.file_descriptor, _NO_CONNECTION)[0] is session
@@ -302,70 +287,31 @@ class Pump:
         self._congested.pop(descriptor, None)
         return self._connections.pop(descriptor)[1]
 
-    # --- accepting -------------------------------------------------------------------------------
+    # --- new connections -------------------------------------------------------------------------
 
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPT_MAX):
-            try:
-                connection, peer = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    return  # level-triggered: tried again in the next batch, when one may be free
-                if error.errno in (errno.ECONNABORTED, errno.EPROTO, errno.EINTR):
-                    continue
-                raise
-            self._welcome(connection, peer, self._tls_contexts.get(listener.fileno()))
+    def _refuse(self, host: str) -> bytes | None:
+        """Return with what to turn a new connection from `host` away, after counting it; or None.
 
-    def _welcome(
-        self,
-        connection: socket.socket,
-        peer: tuple[str, int] | str,
-        tls_context: Callable[[], ssl.SSLContext] | None,
-    ) -> None:
-        refusal = self._refusal("" if isinstance(peer, str) else peer[0])
+        Asked while one batch of connections is let in, so that each counts for the next.
+        """
+        refusal = self._refusal(host)
         if refusal is None and len(self.engine.clients) >= self._max_clients():
             refusal = MAXCLIENTS_REFUSAL
-        connection.setblocking(False)
         if refusal is not None:
             self.engine.clients.rejected_count += 1
-            if tls_context is None:  # else the words would have to wait for a handshake
-                with contextlib.suppress(OSError):  # told if its buffer takes it; closed anyway
-                    connection.send(refusal)
-            connection.close()
-            return
-        is_unix_socket = connection.family == socket.AF_UNIX
-        if not is_unix_socket:
-            self._set_up_tcp(connection)
-        local_address = _format_peer(connection.getsockname())
-        if tls_context is not None:
-            try:
-                connection = accept_tls(connection, tls_context())
-            except OSError:  # gone already
-                connection.close()
-                return
-        descriptor = connection.fileno()
+        return refusal
+
+    def _open(self, accepted: Accepted) -> None:
+        descriptor = accepted.connection.fileno()
         session = self.engine.open_client(
-            address=local_address if is_unix_socket else _format_peer(peer),
-            local_address=local_address,
+            address=accepted.address,
+            local_address=accepted.local_address,
             now_ms=self.engine.context.now_ms,
             file_descriptor=descriptor,
         )
-        session.is_unix_socket = is_unix_socket
-        session.parser.max_bulk_bytes = self.engine.settings.max_bulk_bytes
-        self._connections[descriptor] = (session, connection)
+        session.is_unix_socket = accepted.is_unix_socket
+        self._connections[descriptor] = (session, accepted.connection)
         self._epoll.register(descriptor, _READ)
-
-    def _set_up_tcp(self, connection: socket.socket) -> None:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        keepalive_s = self._tcp_keepalive_s()
-        if keepalive_s:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
-            interval_s = max(1, keepalive_s // 3)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval_s)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
     # --- receiving and sending -------------------------------------------------------------------
 
@@ -382,6 +328,10 @@ class Pump:
             self.close(session)
         else:
             self._await_events(session)
+
+    def _is_over_limit(self, session: Session) -> bool:
+        engine = self.engine
+        return is_over_limit(session, engine.settings.output_limits, engine.context.now_ms)
 
     def _send_backlog(self, descriptor: int, session: Session) -> None:
         """Offer a part of the backlog to a socket that takes more; with none left, go on."""
@@ -428,83 +378,3 @@ class Pump:
         if self._congested.get(descriptor) != events:
             self._congested[descriptor] = events
             self._epoll.modify(descriptor, events)
-
-    def _is_over_limit(self, session: Session) -> bool:
-        limits = (self.engine.settings.output_limits or {}).get(session.kind.value)
-        if limits is None:
-            return False
-        hard_bytes, soft_bytes, soft_s = limits
-        if hard_bytes and session.unsent_bytes > hard_bytes:
-            return True
-        if not soft_bytes or session.unsent_bytes <= soft_bytes:
-            session.soft_limit_since_ms = None
-            return False
-        now_ms = self.engine.context.now_ms
-        if session.soft_limit_since_ms is None:
-            session.soft_limit_since_ms = now_ms
-        return now_ms - session.soft_limit_since_ms > soft_s * 1000
-
-
-def _format_peer(address: tuple[str, int] | str) -> str:
-    if isinstance(address, str):
-        return f"{address}:0"  # the path of a Unix socket
-    host, port = address[0], address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def open_listeners(hosts: Sequence[str], port: int, backlog: int) -> list[socket.socket]:
-    """Return listening sockets for `port` on each of `hosts`.
-
-    `*` is every IPv4 address, `::*` every IPv6 one; a host with a leading `-` may be missing from
-    this machine (Redis' `bind` rules). The caller closes them.
-
-    Raises:
-        OSError: a required address cannot be bound; those opened before it are closed.
-    """
-    listeners: list[socket.socket] = []
-    try:
-        for name in hosts:
-            host = name.removeprefix("-")
-            host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            listener = socket.socket(family, socket.SOCK_STREAM)
-            try:
-                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listener.bind((host, port))
-                listener.listen(backlog)
-            except OSError as error:
-                listener.close()
-                is_missing = error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-                if name.startswith("-") and is_missing:
-                    continue
-                raise
-            listeners.append(listener)
-    except BaseException:
-        for listener in listeners:
-            listener.close()
-        raise
-    return listeners
-
-
-def open_unix_listener(path: str, *, mode: int, backlog: int) -> socket.socket:
-    """Return a Unix socket that listens at `path`, in place of whatever is there.
-
-    `mode` is its permissions, 0: as the process makes files. The caller closes it.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(path)
-        if mode:
-            os.chmod(path, mode)
-        listener.listen(backlog)
-    except BaseException:
-        listener.close()
-        raise
-    return listener

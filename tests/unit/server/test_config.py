@@ -6,8 +6,8 @@ import pytest
 
 from server import directives
 from server.config import ChangeRefused, Configuration, apply_to_serving, load_configuration
-from vedette.clients import ServingSettings
-from vedette.conf import SavePoint, parse_text
+from vedette.clients import ClientKind, ServingSettings
+from vedette.conf import BufferLimit, SavePoint, parse_text
 from vedette.errors import CommandError, ConfigError
 from vedette.types import Address
 
@@ -147,9 +147,8 @@ def test_serving_settings_follow_the_configuration() -> None:
     apply_to_serving(configuration, serving)
 
     assert serving.max_bulk_bytes == 2 * 1024 * 1024
-    assert serving.output_limits is not None
-    assert serving.output_limits["replica"] == (1024 * 1024, 1024, 9)
-    assert serving.output_limits["normal"] == (0, 0, 0)
+    assert serving.output_limits[ClientKind.REPLICA] == BufferLimit(1024 * 1024, 1024, 9)
+    assert serving.output_limits[ClientKind.NORMAL] == BufferLimit(0, 0, 0)
 
 
 def test_save_without_a_value_means_no_save_points() -> None:

@@ -13,8 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from vedette.runtime.listening import open_listeners
 from vedette.runtime.metrics_endpoint import serve_metrics
-from vedette.runtime.pump import open_listeners
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 

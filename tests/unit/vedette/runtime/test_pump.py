@@ -14,9 +14,11 @@ import trio.testing
 
 from tests.support.kernel import START_MS, KernelEngine, as_request
 from tests.support.waiting import wait_until_async
-from vedette.clients import Session
+from vedette.clients import ClientKind, Session
+from vedette.conf import BufferLimit
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.pump import PAUSE_READING_BYTES, Pump, open_listeners
+from vedette.runtime.listening import open_listeners
+from vedette.runtime.pump import PAUSE_READING_BYTES, Pump
 
 PING = as_request("PING")
 PONG = b"+PONG\r\n"
@@ -308,7 +310,7 @@ async def test_a_slow_reader_is_bounded_and_disturbs_nobody() -> None:
 async def test_a_subscriber_that_does_not_read_is_given_up() -> None:
     """Publishers must not pay for it; the others get every message."""
     async with serving() as served:
-        served.engine.settings.output_limits = {"pubsub": (1_000_000, 0, 0)}
+        served.engine.settings.output_limits = {ClientKind.PUBSUB: BufferLimit(1_000_000, 0, 0)}
         slow, good = await served.connect(), await served.connect()
         for peer in (slow, good):
             await peer.ask(
@@ -331,7 +333,8 @@ async def test_a_subscriber_may_lag_for_a_while_only() -> None:
     """The soft limit: so many bytes for so many seconds."""
     now_ms = START_MS
     async with serving(clock_ms=lambda: now_ms) as served:
-        served.engine.settings.output_limits = {"pubsub": (0, 100_000, 60)}
+        limit = BufferLimit(0, 100_000, 60)
+        served.engine.settings.output_limits = {ClientKind.PUBSUB: limit}
         slow = await served.connect()
         await slow.ask(as_request("SUBSCRIBE", "c"), 10)
 
@@ -350,6 +353,47 @@ async def test_a_subscriber_may_lag_for_a_while_only() -> None:
         now_ms += 1
         publish()
         assert session.is_closed
+
+
+async def test_the_soft_limit_ends_also_when_nothing_is_added() -> None:
+    """Else a client that never reads would be held for as long as nobody publishes anything."""
+    now_ms = START_MS
+    async with serving(clock_ms=lambda: now_ms) as served:
+        served.engine.settings.output_limits = {ClientKind.NORMAL: BufferLimit(0, 100_000, 60)}
+        slow = await served.connect()
+        assert await slow.is_served()
+        session = served.session()
+        while session.soft_limit_since_ms is None:
+            session.outbox.append(b"x" * 100_000)
+            served.engine.clients.note_unsent(session)
+            served.pump.settle()
+        now_ms += 60_000
+        served.pump.close_overdue(0)
+        assert not session.is_closed
+
+        now_ms += 1
+        served.pump.close_overdue(0)
+        assert session.is_closed
+
+
+async def test_who_is_silent_for_too_long_is_closed() -> None:
+    """But not who waits or listens: those have a reason."""
+    now_ms = START_MS
+    async with serving(clock_ms=lambda: now_ms) as served:
+        silent, waiting, listening = [await served.connect() for _ in range(3)]
+        assert await silent.is_served()
+        await waiting.stream.send_all(as_request("HOLD"))
+        await listening.ask(as_request("SUBSCRIBE", "c"), 10)
+        await wait_until_async(lambda: list(served.engine.blocked_sessions()))
+        now_ms += 5_000
+        served.pump.close_overdue(5)
+        served.pump.close_overdue(0)
+        assert len(served.engine.clients) == 3
+
+        now_ms += 1
+        served.pump.close_overdue(5)
+        assert await silent.read_all() == b""
+        assert len(served.engine.clients) == 2
 
 
 async def test_waiting_for_a_slow_reader_takes_no_processor_time() -> None:
@@ -431,7 +475,7 @@ async def test_the_connections_there_go_on_when_no_more_are_accepted() -> None:
     async with serving() as served:
         peer = await served.connect()
         assert await peer.is_served()
-        served.pump.stop_accepting()
+        served.pump.acceptor.stop()
         await (await served.connect()).stream.send_all(
             PING
         )  # the kernel takes it, nobody serves it
@@ -504,34 +548,3 @@ async def test_a_detached_socket_is_the_callers() -> None:
             assert sock.recv(100) == PING
         served.engine.disconnect(session)
         assert await (await served.connect()).is_served()
-
-
-# --- listeners -----------------------------------------------------------------------------------
-
-
-def test_a_missing_address_may_be_optional() -> None:
-    """`bind -::1` on a machine without IPv6; 192.0.2.1 is nobody's address."""
-    listeners = open_listeners(["127.0.0.1", "-192.0.2.1"], 0, 10)
-
-    assert [listener.getsockname()[0] for listener in listeners] == ["127.0.0.1"]
-    for listener in listeners:
-        listener.close()
-
-
-def test_an_address_that_cannot_be_bound_leaves_none_bound() -> None:
-    """A server that cannot listen where it should does not half start."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(OSError, match="in use"):
-            open_listeners(["127.0.0.2", "127.0.0.1"], port, 10)
-        again = open_listeners(["127.0.0.2"], port, 10)
-
-    assert again[0].getsockname() == ("127.0.0.2", port)
-    again[0].close()
-
-
-def test_a_star_is_every_address() -> None:
-    """Of IPv4; `::*` would be IPv6's."""
-    [listener] = open_listeners(["*"], 0, 10)
-    with listener:
-        assert listener.getsockname()[0] == "0.0.0.0"

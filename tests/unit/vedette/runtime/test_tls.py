@@ -17,7 +17,8 @@ from tests.support.kernel import START_MS, KernelEngine, as_request
 from tests.support.waiting import wait_until_async
 from vedette.conf.tls import TlsSettings
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.pump import Pump, open_listeners
+from vedette.runtime.listening import open_listeners
+from vedette.runtime.pump import Pump
 from vedette.runtime.tls import TlsContexts, TlsError, client_context, secure, server_context
 
 PING = as_request("PING")
@@ -44,12 +45,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> TlsSettings:
 async def serving(settings: TlsSettings) -> AsyncIterator[tuple[KernelEngine, int]]:
     """Serve an engine over TLS until the body ends; yield it and its port."""
     engine = KernelEngine()
-    pump = Pump(engine, clock_ms=lambda: START_MS)
     context = server_context(settings)
+    pump = Pump(engine, clock_ms=lambda: START_MS, tls_context=lambda: context)
     [listener] = open_listeners(["127.0.0.1"], 0, 100)
     with listener, trio.fail_after(20):
         async with open_background_nursery() as nursery:
-            await nursery.start(pump.serve, [], [listener], lambda: context)
+            await nursery.start(pump.serve, [], [listener])
             yield engine, listener.getsockname()[1]
 
 

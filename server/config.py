@@ -1,7 +1,7 @@
 """The server's configuration: reading it at start, changing it while running, writing it back.
 
 `Configuration` holds the values in force and knows who is to be told of a change; what a directive
-does is for those hooks. The directives are in `directives.py`. Reads no file itself. Follows Redis
+does is for those hooks. The directives are in `directives/`. Reads no file itself. Follows Redis
 7.0 `config.c`: a CONFIG SET of several directives takes effect as a whole or not at all.
 """
 

@@ -10,6 +10,7 @@ import pytest
 import sentinel.directives
 import server.directives
 from server.config import load_configuration
+from server.directives.inert import ONLY_DEFAULT, WITHOUT_EFFECT
 from tests.support.documents import (
     COMMANDS_PAGE,
     DIRECTIVES_PAGE,
@@ -20,12 +21,8 @@ from tests.support.documents import (
 )
 from vedette.conf import Directive, parse_text
 
-SERVER_ONLY_DEFAULT = server.directives.ONLY_DEFAULT
-SERVER_WITHOUT_EFFECT = server.directives.WITHOUT_EFFECT
 SERVER_EFFECTIVE = [
-    each
-    for each in server.directives.TABLE.directives
-    if each not in SERVER_ONLY_DEFAULT + SERVER_WITHOUT_EFFECT
+    each for each in server.directives.TABLE.directives if each not in ONLY_DEFAULT + WITHOUT_EFFECT
 ]
 
 #: Set by their own directives only, or not something a file should show as if it were usual.
@@ -58,8 +55,8 @@ def expected_cells(directive: Directive[Any]) -> tuple[str, str]:
     ("title", "directives"),
     [
         ("vedette.conf: directives that do something", SERVER_EFFECTIVE),
-        ("vedette.conf: directives accepted without effect", SERVER_WITHOUT_EFFECT),
-        ("vedette.conf: directives accepted with their default only", SERVER_ONLY_DEFAULT),
+        ("vedette.conf: directives accepted without effect", WITHOUT_EFFECT),
+        ("vedette.conf: directives accepted with their default only", ONLY_DEFAULT),
     ],
 )
 def test_every_directive_of_the_server_is_described(

@@ -1,0 +1,91 @@
+"""Directives that are known and change nothing.
+
+`WITHOUT_EFFECT` are accepted so that a file written for Redis starts a server as it is; each tunes
+something that is absent or works otherwise here. `ONLY_DEFAULT` would promise a feature that is not
+there, so nothing but their default is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from vedette.conf import Choice, Directive, Flag, Integer, Text, WordList, YesNo
+from vedette.conf.tls import TLS_WITHOUT_EFFECT
+
+from .kinds import ANY_INTEGER, UINT_MAX
+
+
+def _only(*accepted: object, reason: str) -> Callable[[Any], str | None]:
+    """Return a validation that accepts nothing but `accepted`."""
+    return lambda value: None if value in accepted else reason
+
+
+#: Accepted and kept, and without effect.
+WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
+    Directive("supervised", Choice("no", "auto", "systemd", "upstart"), "no", Flag.IMMUTABLE),
+    Directive("always-show-logo", YesNo(), False, Flag.IMMUTABLE),
+    Directive("set-proc-title", YesNo(), True, Flag.IMMUTABLE),
+    Directive("proc-title-template", Text(), "{title} {listen-addr} {server-mode}"),
+    Directive("syslog-ident", Text(), "redis", Flag.IMMUTABLE),
+    Directive("syslog-facility", Text(), "local0", Flag.IMMUTABLE),
+    Directive("crash-log-enabled", YesNo(), True),
+    Directive("crash-memcheck-enabled", YesNo(), True),
+    Directive("ignore-warnings", Text(), ""),
+    Directive("disable-thp", YesNo(), True, Flag.IMMUTABLE),
+    Directive("oom-score-adj", Choice("no", "yes", "relative", "absolute"), "no"),
+    Directive("oom-score-adj-values", WordList(3), ("0", "200", "800")),
+    Directive("io-threads", Integer(1, 128), 1, Flag.IMMUTABLE),
+    Directive("io-threads-do-reads", YesNo(), False, Flag.IMMUTABLE),
+    Directive("jemalloc-bg-thread", YesNo(), True),
+    Directive("activerehashing", YesNo(), True),
+    Directive("dynamic-hz", YesNo(), True),
+    Directive("active-expire-effort", Integer(1, 10), 1),
+    Directive("socket-mark-id", Integer(0, UINT_MAX), 0, Flag.IMMUTABLE),
+    Directive("rdb-save-incremental-fsync", YesNo(), True),
+    Directive("aof-rewrite-incremental-fsync", YesNo(), True),
+    Directive("sanitize-dump-payload", Choice("no", "yes", "clients"), "no"),
+    Directive("repl-disable-tcp-nodelay", YesNo(), False),
+    Directive(
+        "propagation-error-behavior", Choice("ignore", "panic", "panic-on-replicas"), "ignore"
+    ),
+    Directive("list-max-listpack-size", ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
+    Directive("list-compress-depth", Integer(), 0),
+    *TLS_WITHOUT_EFFECT,
+)
+
+#: Known, and refused with any value that would switch the feature on.
+ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
+    Directive(
+        "cluster-enabled",
+        YesNo(),
+        False,
+        Flag.IMMUTABLE,
+        validate=_only(False, reason="this server has no cluster mode"),
+    ),
+    Directive(
+        "locale-collate",
+        Text(),
+        "",
+        validate=_only("", "C", "POSIX", reason="text is ordered by its bytes, as in the locale C"),
+    ),
+    Directive(
+        "tls-ciphersuites",
+        Text(),
+        "",
+        validate=_only("", reason="the cipher suites of TLS 1.3 cannot be chosen"),
+    ),
+    Directive(
+        "syslog-enabled",
+        YesNo(),
+        False,
+        Flag.IMMUTABLE,
+        validate=_only(False, reason="this server does not log to syslog, use 'logfile'"),
+    ),
+    Directive(
+        "activedefrag",
+        YesNo(),
+        False,
+        validate=_only(False, reason="memory cannot be defragmented in this server"),
+    ),
+)

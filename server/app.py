@@ -168,11 +168,12 @@ class _Server:
             )
             # Nobody may see the dataset before it is loaded, least of all a replica.
             self.engine.begin_loading(wall_clock_ms())
-            await nursery.start(self.pump.serve, listeners.plain, listeners.tls, name="clients")
-            await nursery.start(metrics.run, name="metrics")
+            # Nor may it be taken for a master: a sentinel would demote it, a client write to it.
             master = configuration[directives.REPLICA_OF]
             if master is not None:
                 start_following(self.engine, master, wall_clock_ms(), is_starting=True)
+            await nursery.start(self.pump.serve, listeners.plain, listeners.tls, name="clients")
+            await nursery.start(metrics.run, name="metrics")
             with self._loading:
                 await self._load()
             is_loaded = not self._loading.cancelled_caught

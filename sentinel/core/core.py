@@ -242,7 +242,7 @@ def _on_replies(machine: Machine, event: RepliesReceived) -> None:
             links.on_set_up(machine, owner, event.replies)
             if owner.link.kind is LinkKind.PUBSUB and owner.node is not None and owner.link.is_up:
                 # Whoever subscribes last is heard by all, and they introduce themselves to it.
-                probes.send_hello_to_node(machine, owner.node)
+                probes.introduce_to_node(machine, owner.node)
         case (
             RequestKind.HELLO
             | RequestKind.REWRITE

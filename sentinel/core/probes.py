@@ -35,11 +35,11 @@ def on_link_up(machine: Machine, owner: LinkOwner) -> None:
     if owner.node is not None:
         info_now(machine, owner.node)
         if owner.node.pubsub.is_up:
-            send_hello_to_node(machine, owner.node)
+            introduce_to_node(machine, owner.node)
         return
     assert owner.peer_link is not None
     for name in sorted(owner.peer_link.masters):
-        send_hello_to_peer(machine, machine.state.masters[name].peers[owner.peer_link.run_id])
+        introduce_to_peer(machine, machine.state.masters[name].peers[owner.peer_link.run_id])
 
 
 def on_link_timer(machine: Machine, owner: LinkOwner) -> None:
@@ -211,17 +211,10 @@ def hello_now(machine: Machine, master: Master) -> None:
     Redis-sentinels are told a little later if their down-after is short, and so are the nodes,
     through which they would hear of it.
     """
-    holds = _holds_strangers(master)
     for peer in list(master.peers.values()):
-        if holds and not peer.peer_link.is_vedette:
-            _schedule_peer_hello(machine, peer, STRANGERS_HOLD_MS)
-        else:
-            send_hello_to_peer(machine, peer)
+        introduce_to_peer(machine, peer)
     for node in list(master.nodes()):
-        if holds:
-            _schedule_node_hello(machine, node, STRANGERS_HOLD_MS)
-        else:
-            send_hello_to_node(machine, node)
+        introduce_to_node(machine, node)
 
 
 def relay_hello(machine: Machine, master: Master, teller: RunId) -> None:
@@ -229,14 +222,39 @@ def relay_hello(machine: Machine, master: Master, teller: RunId) -> None:
 
     It tells them too, and everybody's nodes as well; this is for those whom it cannot reach.
     """
-    holds = _holds_strangers(master)
+    held_ms = _held_ms(machine, master)
     for peer in master.peers.values():
         if peer.run_id != teller:
-            is_held = holds and not peer.peer_link.is_vedette
-            _schedule_peer_hello(machine, peer, STRANGERS_HOLD_MS if is_held else RELAY_MS)
-    if holds:
+            is_held = held_ms > 0 and not peer.peer_link.is_vedette
+            _schedule_peer_hello(machine, peer, held_ms if is_held else RELAY_MS)
+    if held_ms > 0:
         for node in master.nodes():
-            _schedule_node_hello(machine, node, STRANGERS_HOLD_MS)
+            _schedule_node_hello(machine, node, held_ms)
+
+
+def introduce_to_peer(machine: Machine, peer: PeerSentinel) -> None:
+    """Say hello to a fellow sentinel at once, or when the news may be told to such as it is."""
+    held_ms = _held_ms(machine, machine.master_of(peer))
+    if held_ms > 0 and not peer.peer_link.is_vedette:
+        _schedule_peer_hello(machine, peer, held_ms)
+    else:
+        send_hello_to_peer(machine, peer)
+
+
+def introduce_to_node(machine: Machine, node: Node) -> None:
+    """Say hello through a node at once, or when the news may be told to all who listen there."""
+    held_ms = _held_ms(machine, machine.master_of(node))
+    if held_ms > 0:
+        _schedule_node_hello(machine, node, held_ms)
+    else:
+        send_hello_to_node(machine, node)
+
+
+def _held_ms(machine: Machine, master: Master) -> int:
+    """For how long yet redis-sentinels are not to hear of the last switch; see `timing.py`."""
+    if not _holds_strangers(master):
+        return 0
+    return max(0, master.switched_ms + STRANGERS_HOLD_MS - machine.now_ms)
 
 
 def _holds_strangers(master: Master) -> bool:

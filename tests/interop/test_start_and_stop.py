@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -279,6 +280,34 @@ def test_fault_on_standard_input_is_reported(tmp_path: Path) -> None:
 
     assert ended.returncode == 1
     assert "at line 2 of standard input\n>>> 'foo bar'\n" in ended.stderr
+
+
+# --- what is served from the first moment ---------------------------------------------------------
+
+
+def test_a_replica_is_one_to_whoever_asks_first(tmp_path: Path) -> None:
+    """Taken for a master, if only for a moment, it would be demoted, or written to."""
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
+    options += ["--replicaof", f"127.0.0.1 {free_port()}"]
+    with subprocess.Popen([console_script("vedette-server"), *options]) as process:
+        try:
+            with connect_at_once(port) as client:
+                reply: bytes = client.call("INFO", "replication")
+        finally:
+            process.kill()
+
+    assert b"role:slave" in reply
+
+
+def connect_at_once(port: int) -> BlockingClient:
+    """Connect as soon as the port is bound, which is before anybody is served there."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return BlockingClient(port)
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
 
 
 # --- stopping -------------------------------------------------------------------------------------

@@ -243,6 +243,26 @@ def test_redis_sentinels_with_a_short_down_after_hear_of_a_switch_later() -> Non
     assert heard(REPLICA_1)
 
 
+def test_redis_sentinels_do_not_hear_of_a_switch_through_a_connection_made_anew() -> None:
+    """A promotion cuts all who are subscribed at that node; ours stands again within a moment."""
+    stranger = PEER_ADDRESSES[PEER_A]
+    rig = Rig(is_started=False)
+    rig.strangers.add(stranger)
+    rig.step(Started(rig.now_ms))
+    rig.advance(1_000)
+    rig.forget()
+    rig.hello(PEER_B, epoch=1, master=REPLICA_1, config_epoch=1)
+    news = f"{REPLICA_1.host},{REPLICA_1.port},1".encode()
+
+    for address in (stranger, REPLICA_1, REPLICA_2):
+        rig.break_links(address)
+    rig.advance(STRANGERS_HOLD_MS - 50)
+
+    told = [line for address in rig.info for line in rig.commands_to(address) if news in line]
+    assert told == []
+    assert not any(news in line for line in rig.commands_to(stranger))
+
+
 def test_news_of_a_fellow_are_repeated_to_the_others_a_moment_later() -> None:
     """It tells them itself, at once: this is for whom it cannot reach."""
     rig = Rig()

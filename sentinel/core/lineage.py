@@ -87,6 +87,19 @@ def is_ours(master: Master, address: Address | None) -> bool:
     return address is not None and master.find_node(address) is not None
 
 
+def seems_ours(master: Master, node: Node) -> bool:
+    """Whether a replica is one of ours as far as whom it follows tells, it or one of its history.
+
+    For who knows no lineage. An address may lead astray, by a resolver's fault; ids do not.
+    """
+    replid = node.dataset.replid
+    return any(
+        other is node or (replid != "" and other.dataset.replid == replid)
+        for other in master.replicas.values()
+        if is_ours(master, other.master_address)
+    )
+
+
 def may_be_ordered(master: Master, node: Node) -> bool:
     """Whether a node may be told whom to follow: not before we know who answers there now."""
     link = node.link

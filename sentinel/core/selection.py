@@ -159,7 +159,7 @@ def _rank(master: Master, node: Node) -> tuple[int, bool, bool, bool, int, int, 
         role_rank,
         node.dataset.is_syncing,  # may throw its data away before the order comes
         not lineage.is_level(master, node.dataset),
-        not master.lineage.current and not lineage.is_ours(master, node.master_address),
+        not master.lineage.current and not lineage.seems_ours(master, node),
         node.priority,
         -node.repl_offset,
         not node.run_id,

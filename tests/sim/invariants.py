@@ -75,9 +75,11 @@ class Judge:
         self.votes: dict[tuple[RunId, str, int], RunId] = {}
         self.leaders: dict[tuple[str, int], RunId] = {}
         self.configurations: dict[tuple[str, int], Address] = {}
-        #: Epochs that may stand for two masters: taken by FAILOVER, which asks nobody, or by a
-        #: stock sentinel in which a known fault of Redis has shown.
-        self.forced: set[tuple[str, int]] = set()
+        #: Epochs taken by FAILOVER, which asks nobody.
+        self.ordered: set[tuple[str, int]] = set()
+        #: Epochs that may stand for two leaders and two masters: those ordered, and those in which
+        #: a known fault of Redis has shown at a stock sentinel.
+        self.ambiguous: set[tuple[str, int]] = set()
         #: Whether a candidacy must have a cause (a test may order one).
         self.wants_reasons = True
         self.steps = 0
@@ -138,7 +140,7 @@ class Judge:
             case VoteRequested():
                 self._note_vote_request(sentinel, memory, event)
             case FailoverRequested():
-                self._note_forced(sentinel, event)
+                self._note_ordered(sentinel, event)
             case OptionsRequested():
                 before = self._quorums.get(sentinel.run_id, self.quorum)
                 self._quorums[sentinel.run_id] = min(before, event.options.quorum)
@@ -247,7 +249,7 @@ class Judge:
         _require(bool(leading), f"{sentinel.label} promotes without a failover")
         for master in leading:
             epoch = master.failover.epoch
-            if (master.name, epoch) in self.forced:
+            if (master.name, epoch) in self.ordered:
                 continue
             votes = sum(
                 candidate == sentinel.run_id and (name, voted) == (master.name, epoch)
@@ -308,14 +310,16 @@ class Judge:
         key = name, epoch
         before = self.leaders.setdefault(key, leader)
         _require(
-            before == leader or key in self.forced,
+            before == leader or key in self.ambiguous,
             f"two leaders in {key}: {before[:8]} and {leader[:8]}",
         )
 
-    def _note_forced(self, sentinel: SimSentinel, event: FailoverRequested) -> None:
+    def _note_ordered(self, sentinel: SimSentinel, event: FailoverRequested) -> None:
         master = sentinel.core.state.masters[event.name]
         if master.failover.is_forced:
-            self.forced.add((master.name, master.failover.epoch))
+            key = master.name, master.failover.epoch
+            self.ordered.add(key)
+            self.ambiguous.add(key)
 
     # -- grounds for what is done ----------------------------------------------------------------
 
@@ -438,7 +442,7 @@ class Judge:
     def record_configuration(self, name: str, epoch: int, address: Address) -> None:
         """A sentinel holds this configuration, of whatever kind it is."""
         key = name, epoch
-        if epoch == 0 or key in self.forced:
+        if epoch == 0 or key in self.ambiguous:
             return
         before = self.configurations.setdefault(key, address)
         _require(before == address, f"config epoch {key} means {before} and {address}")

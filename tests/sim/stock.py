@@ -356,7 +356,7 @@ class StockSentinel(Process):
         if is_own and self.config_epoch != self.failover_epoch:
             # Redis' fault: a newer configuration that names the master it is just replacing changes
             # nothing but the epoch, so that in the end it names its own choice in another's epoch.
-            self.judge.forced.add((self.name, self.config_epoch))
+            self.judge.ambiguous.add((self.name, self.config_epoch))
         self.judge.record_configuration(self.name, self.config_epoch, address)
         nodes = {node.address: node for node in self._nodes()}
         self.master = nodes.pop(address, None) or _Instance(address, ponged_us=self._now_us)
@@ -446,6 +446,10 @@ class StockSentinel(Process):
         )
         is_own = (self.leader, self.leader_epoch) == (self.run_id, self.failover_epoch)
         if votes + is_own >= self._needed():
+            if self.current_epoch != self.failover_epoch:
+                # Redis' fault: it counts the votes of another epoch than it stands in, for it asks
+                # in the newest that it has heard of. So there can be a second leader in its own.
+                self.judge.ambiguous.add((self.name, self.failover_epoch))
             self.judge.record_leader(self.run_id, self.name, self.failover_epoch)
             self._promote()
         elif self._now_us - self.started_us > min(_ELECTION_US, timeout_us):

@@ -223,3 +223,16 @@ def test_without_known_lineage_who_follows_another_master_comes_last() -> None:
     assert not master.lineage.current
 
     assert candidates(master, NOW_MS) == [ours, stranger]
+
+
+def test_without_known_lineage_the_same_history_makes_up_for_whom_a_replica_follows() -> None:
+    """It has more of what the other has some of; its master's address may be a resolver's fault."""
+    master = a_master()
+    astray, ours = add_replica(master, 2), add_replica(master, 3)
+    for node in (astray, ours):
+        node.dataset = Dataset(replid=OURS)
+    astray.master_address = Address("10.9.9.9", 6379)
+    astray.repl_offset = 10_000
+    ours.master_address = master.address
+
+    assert candidates(master, NOW_MS) == [astray, ours]

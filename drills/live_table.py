@@ -7,11 +7,11 @@ change between two views into one plain line for where no table can be drawn.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +29,9 @@ from .observation import (
 NS_PER_S = 1_000_000_000
 #: Lines of a picture that are not events.
 _FRAME_LINES = 12
+#: What rich puts between two columns, and on both sides of a table together.
+_GAP = 3
+_EDGES = 2
 _FEWEST_EVENTS = 3
 _MOST_EVENTS = 15
 
@@ -57,19 +60,56 @@ class ProcessState:
         return self.pid is not None and self.exit_code is None
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of the tables of nodes and sentinels."""
+
+    header: str
+    #: Where there is no room for all columns, those with the highest rank go first; 0 never does.
+    rank: int = 0
+    is_number: bool = False
+
+
+_NODE_COLUMNS = (
+    _Column("node"),
+    _Column("kind", rank=3),
+    _Column("port"),
+    _Column("process"),
+    _Column("role"),
+    _Column("link", rank=1),
+    _Column("offset", rank=2, is_number=True),
+    _Column("behind", is_number=True),
+    _Column("metrics", rank=4),
+)
+_SENTINEL_COLUMNS = (
+    _Column("sentinel"),
+    _Column("kind", rank=5),
+    _Column("port", rank=4),
+    _Column("process"),
+    _Column("master is"),
+    _Column("state"),
+    _Column("epoch", rank=1, is_number=True),
+    _Column("replicas", rank=3, is_number=True),
+    _Column("others", rank=2, is_number=True),
+    _Column("metrics", rank=6),
+)
+
+
 def render_lab(
-    view: LabView, states: Mapping[str, ProcessState], *, start_ns: int, height: int
+    view: LabView, states: Mapping[str, ProcessState], *, start_ns: int, width: int, height: int
 ) -> RenderableType:
-    """Return the whole picture for `height` lines; event times count from `start_ns`."""
+    """Return the whole picture for a terminal of that size; event times count from `start_ns`."""
     spare = height - _FRAME_LINES - len(view.plan.processes)
     event_count = max(_FEWEST_EVENTS, min(_MOST_EVENTS, spare))
     return Group(
-        _node_table(view, states),
-        _sentinel_table(view, states),
+        _node_table(view, states, width),
+        _sentinel_table(view, states, width),
         _event_table(list(view.events)[-event_count:], start_ns),
         Text(
-            f"Ctrl-C stops everything; kill -9 a pid above and watch. Metrics: http://{HOST}:...",
+            f"Ctrl-C stops all of it; kill -9 a pid and watch. Metrics: http://{HOST}:...",
             style="dim",
+            no_wrap=True,
+            overflow="ellipsis",
         ),
     )
 
@@ -121,33 +161,29 @@ def _say_sentinel(view: SentinelView) -> str:
     return f"says the master is {view.master}, configuration epoch {view.config_epoch}"
 
 
-def _node_table(view: LabView, states: Mapping[str, ProcessState]) -> Table:
-    table = _new_table("Nodes", "node", "kind", "port", "process", "role", "link")
-    for column in ("offset", "behind"):
-        table.add_column(column, justify="right")
-    table.add_column("metrics")
+def _node_table(view: LabView, states: Mapping[str, ProcessState], width: int) -> Table:
     reported = {
         address: lag for name in view.masters() for address, lag in view.nodes[name].lag_s.items()
     }
     newest = max((view.nodes[name].offset for name in view.masters()), default=0)
+    rows = []
     for process in view.plan.nodes:
         node = view.nodes[process.name]
-        table.add_row(
-            *_process_cells(process, states[process.name]),
-            _role_cell(node),
-            _link_cell(node),
-            str(node.offset) if node.is_reachable else "-",
-            _lag_cell(node, newest, reported.get(process.address)),
-            _metrics_cell(process),
+        rows.append(
+            [
+                *_process_cells(process, states[process.name]),
+                _role_cell(node),
+                _link_cell(node),
+                Text(str(node.offset) if node.is_reachable else "-"),
+                _lag_cell(node, newest, reported.get(process.address)),
+                _metrics_cell(process),
+            ]
         )
-    return table
+    return _fitting_table("Nodes", _NODE_COLUMNS, rows, width)
 
 
-def _sentinel_table(view: LabView, states: Mapping[str, ProcessState]) -> Table:
-    table = _new_table("Sentinels", "sentinel", "kind", "port", "process", "master is", "state")
-    for column in ("epoch", "replicas", "others"):
-        table.add_column(column, justify="right")
-    table.add_column("metrics")
+def _sentinel_table(view: LabView, states: Mapping[str, ProcessState], width: int) -> Table:
+    rows = []
     for process in view.plan.sentinels:
         sentinel = view.sentinels[process.name]
         seen = [
@@ -157,12 +193,14 @@ def _sentinel_table(view: LabView, states: Mapping[str, ProcessState]) -> Table:
             Text(str(sentinel.replica_count)),
             Text(str(sentinel.other_sentinel_count)),
         ]
-        table.add_row(
-            *_process_cells(process, states[process.name]),
-            *(seen if sentinel.is_reachable else [Text("-", style="dim")] * len(seen)),
-            _metrics_cell(process),
+        rows.append(
+            [
+                *_process_cells(process, states[process.name]),
+                *(seen if sentinel.is_reachable else [Text("-", style="dim")] * len(seen)),
+                _metrics_cell(process),
+            ]
         )
-    return table
+    return _fitting_table("Sentinels", _SENTINEL_COLUMNS, rows, width)
 
 
 def _event_table(events: list[SentinelEvent], start_ns: int) -> Table:
@@ -187,10 +225,26 @@ def _event_table(events: list[SentinelEvent], start_ns: int) -> Table:
     return table
 
 
-def _new_table(title: str, *columns: str) -> Table:
+def _fitting_table(
+    title: str, columns: Sequence[_Column], rows: Sequence[Sequence[Text]], width: int
+) -> Table:
+    """Return a table of those columns for which `width` has room."""
+    needed = [
+        max(len(column.header), *(row[index].cell_len for row in rows))
+        for index, column in enumerate(columns)
+    ]
+    shown = list(range(len(columns)))
+    while sum(needed[index] + _GAP for index in shown) > width + _GAP - _EDGES:
+        dispensable = max(shown, key=lambda index: columns[index].rank)
+        if not columns[dispensable].rank:
+            break
+        shown.remove(dispensable)
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
+    for index in shown:
+        justify: JustifyMethod = "right" if columns[index].is_number else "left"
+        table.add_column(columns[index].header, no_wrap=True, justify=justify)
+    for row in rows:
+        table.add_row(*(row[index] for index in shown))
     return table
 
 
@@ -217,12 +271,12 @@ def _link_cell(node: NodeView) -> Text:
     return Text("up") if node.link_is_up else Text("down", style="bold red")
 
 
-def _lag_cell(node: NodeView, newest_offset: int, reported_s: int | None) -> str:
+def _lag_cell(node: NodeView, newest_offset: int, reported_s: int | None) -> Text:
     """Return how far a replica is behind its master: bytes, and seconds as the master counts."""
     if not node.is_reachable or node.is_master:
-        return "-"
+        return Text("-")
     seconds = "" if reported_s is None else f", {reported_s} s"
-    return f"{max(0, newest_offset - node.offset)} B{seconds}"
+    return Text(f"{max(0, newest_offset - node.offset)} B{seconds}")
 
 
 def _flags_cell(sentinel: SentinelView) -> Text:
@@ -230,9 +284,9 @@ def _flags_cell(sentinel: SentinelView) -> Text:
     return Text(flags, style="green" if flags == "ok" else "bold red")
 
 
-def _metrics_cell(process: ProcessPlan) -> str:
+def _metrics_cell(process: ProcessPlan) -> Text:
     """Return the part of the metrics' address that differs from process to process."""
-    return "-" if process.metrics_port is None else f":{process.metrics_port}/metrics"
+    return Text("-" if process.metrics_port is None else f":{process.metrics_port}/metrics")
 
 
 def _seconds(time_ns: int, start_ns: int) -> str:

@@ -27,6 +27,8 @@ class NodeView:
 
     time_ns: int
     is_reachable: bool = False
+    #: Whose answer it is, by INFO; 0: unknown.
+    process_id: int = 0
     #: `master`, `slave`, or empty.
     role: str = ""
     #: Whom a replica follows.
@@ -50,6 +52,8 @@ class SentinelView:
 
     time_ns: int
     is_reachable: bool = False
+    #: Whose answer it is, by INFO; 0: unknown.
+    process_id: int = 0
     #: Whom it tells clients to use.
     master: Address | None = None
     flags: frozenset[str] = frozenset()
@@ -162,6 +166,19 @@ class LabView:
 
     def address_of(self, name: str) -> Address:
         return next(process.address for process in self.plan.processes if process.name == name)
+
+
+def strangers(view: LabView, process_ids: Mapping[str, int | None]) -> list[str]:
+    """Return, in words, which of the named processes' ports others answer at.
+
+    Two laboratories that start at the same time may have found the same ports free.
+    """
+    views: dict[str, NodeView | SentinelView] = {**view.nodes, **view.sentinels}
+    return [
+        f"another program (pid {views[name].process_id}) answers at the port of {name}"
+        for name, process_id in process_ids.items()
+        if views[name].process_id not in (0, process_id)
+    ]
 
 
 def missing_links(view: LabView) -> list[str]:

@@ -39,7 +39,15 @@ The user needs the commands REPLCONF, PSYNC and SYNC. To restore, see docs/persi
 @click.argument("target")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--user", default="", help="User to log in as.")
-@click.option("--timeout", "timeout_s", default=60, show_default=True, help="Seconds of silence.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="Silence after which it is given up.",
+)
 @click.option("--tls", is_flag=True, help="Connect over TLS.")
 @click.option("--cacert", default="", metavar="FILE", help="The authority that is trusted.")
 @click.option("--cert", default="", metavar="FILE", help="Certificate to show.")

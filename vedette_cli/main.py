@@ -11,6 +11,8 @@ from typing import cast
 
 import click
 
+from .version import version_text
+
 #: Name of each subcommand, its line in the help, and where its click command is defined.
 SUBCOMMANDS = {
     "server": ("Run a server, as redis-server is run.", "vedette_cli.programs:server"),
@@ -44,6 +46,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version_text(), "-v", "--version", message="%(version)s")
 def cli() -> None:
     """High availability for servers that speak Redis' protocol."""
 

@@ -11,11 +11,16 @@ from collections.abc import Iterator, Sequence
 import trio
 
 from monitoring.targets import Target
-from vedette.resp.exchange import Received
+from vedette.errors import VedetteError
+from vedette.resp.exchange import Received, ReplyError
 from vedette.runtime.connecting import open_connection
 
 #: A silent node costs the sentinel some seconds.
 TIME_LIMIT_S = 60.0
+
+
+class NotOursError(VedetteError):
+    """The sentinel is another program's, which has no SENTINEL DOCTOR."""
 
 
 async def findings_of(target: Target, tls_context: ssl.SSLContext | None) -> dict[str, Received]:
@@ -25,6 +30,7 @@ async def findings_of(target: Target, tls_context: ssl.SSLContext | None) -> dic
 
     Raises:
         ConnectFailed, ConnectionLost, ReplyError: it cannot be asked.
+        NotOursError: it is none of Vedette's.
         trio.TooSlowError: it does not answer.
     """
     with trio.fail_after(TIME_LIMIT_S):
@@ -36,12 +42,20 @@ async def findings_of(target: Target, tls_context: ssl.SSLContext | None) -> dic
         ) as connection:
             masters = await connection.execute("SENTINEL", "MASTERS")
             names = [entry[1] for entry in masters]
-            return {
-                name.decode("utf-8", "replace"): await connection.execute(
-                    "SENTINEL", "DOCTOR", name
-                )
-                for name in names
-            }
+            try:
+                return {
+                    name.decode("utf-8", "replace"): await connection.execute(
+                        "SENTINEL", "DOCTOR", name
+                    )
+                    for name in names
+                }
+            except ReplyError as error:
+                if "unknown subcommand" in error.text.lower():
+                    raise NotOursError(
+                        f"{target.address} is no sentinel of Vedette: it does not know SENTINEL "
+                        "DOCTOR; `redis-cli SENTINEL CKQUORUM` says whether a failover is possible"
+                    ) from error
+                raise
 
 
 def lines_of(findings: Sequence[Sequence[bytes]]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from .lab_options import EXIT_FAILED, EXIT_UNABLE, lab_options
     type=click.IntRange(1, 65535),
     default=NODE_PORT,
     show_default=True,
+    metavar="PORT",
     help="Port of the master; the replicas and whatever is taken push it upwards.",
 )
 @click.option(
@@ -30,6 +31,7 @@ from .lab_options import EXIT_FAILED, EXIT_UNABLE, lab_options
     type=click.IntRange(1, 65535),
     default=SENTINEL_PORT,
     show_default=True,
+    metavar="PORT",
     help="Port of the first sentinel.",
 )
 @click.option(
@@ -37,6 +39,7 @@ from .lab_options import EXIT_FAILED, EXIT_UNABLE, lab_options
     type=click.IntRange(0, 65535),
     default=METRICS_PORT,
     show_default=True,
+    metavar="PORT",
     help="Port of the first /metrics of our own programs; 0 switches metrics off.",
 )
 @click.option(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vedette.conf.tls import TlsSettings
 from vedette.runtime.tls import client_context
 
 from ..lab import HOST, PlanError, TlsFiles
 
+if TYPE_CHECKING:
+    import trustme
+
 
 def make_certificates(directory: Path) -> TlsFiles:
     """Write an authority, a certificate that it has signed, and its key, into `directory`.
 
     Raises:
-        PlanError: the library that makes them is not installed.
+        PlanError: the library that makes them is not installed, or they cannot be written.
     """
     try:
         import trustme  # optional: nothing else needs it, see docs/adr/0033
@@ -23,13 +27,19 @@ def make_certificates(directory: Path) -> TlsFiles:
         raise PlanError(
             "--tls makes certificates with trustme: pip install 'vedette[certificates]'"
         ) from error
+    try:
+        return _write_certificates(trustme.CA(), directory)
+    except OSError as error:
+        raise PlanError(f"cannot write to {directory}: {error.strerror}") from error
+
+
+def _write_certificates(authority: trustme.CA, directory: Path) -> TlsFiles:
     directory.mkdir(parents=True, exist_ok=True)
     files = TlsFiles(
         authority=directory / "ca.crt",
         certificate=directory / "process.crt",
         key=directory / "process.key",
     )
-    authority = trustme.CA()
     certificate = authority.issue_cert(HOST, "localhost")
     authority.cert_pem.write_to_path(str(files.authority))
     files.certificate.write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))

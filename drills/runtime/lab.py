@@ -21,7 +21,7 @@ from vedette.runtime.connection import Connection
 
 from ..lab import HOST, LabPlan, ProcessPlan
 from ..live_table import ProcessState
-from ..observation import LabView, missing_knowledge, missing_links
+from ..observation import LabView, missing_knowledge, missing_links, strangers
 from .certificates import context_of
 from .observer import Observer
 from .processes import LabProcess, find_program, stop_processes
@@ -94,11 +94,11 @@ class Lab:
         """Start all processes in order and wait until the laboratory is whole.
 
         Raises:
-            LabError: a process ended, or something was still missing after the time allowed.
+            LabError: its files could not be written, a process ended, or something was still
+                missing after the time allowed.
         """
         for process in self.plan.processes:
-            process.directory.mkdir(parents=True, exist_ok=True)
-            process.config_path.write_text(process.config_text)
+            _write_configuration(process)
         report("starting the master and its replicas")
         await self._start(self.nodes, missing_links)
         report("starting the sentinels")
@@ -124,7 +124,8 @@ class Lab:
             for process in processes:
                 if not process.is_running:
                     raise LabError(_describe_end(process))
-            lacking = missing(view)
+            process_ids = {process.plan.name: process.pid for process in processes}
+            lacking = strangers(view, process_ids) or missing(view)
             seen = "; ".join(lacking)
             return not lacking
 
@@ -189,6 +190,14 @@ def is_port_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _write_configuration(process: ProcessPlan) -> None:
+    try:
+        process.directory.mkdir(parents=True, exist_ok=True)
+        process.config_path.write_text(process.config_text)
+    except OSError as error:
+        raise LabError(f"cannot write {process.config_path}: {error.strerror}") from error
 
 
 def _describe_end(process: LabProcess) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import trio
 
@@ -95,8 +96,9 @@ class Observer:
                     reply_timeout_s=_ANSWER_TIMEOUT_S,
                     tls_context=self._tls_context,
                 ) as connection:
+                    process_id = await _process_id_of(connection)
                     while True:
-                        self._publish(await _look(process, connection))
+                        self._publish(await _look(process, connection, process_id))
                         await trio.sleep(self._interval_s)
             except VedetteError:  # it is down, frozen, loading, or does not know the master yet
                 self._publish(_unreachable(process))
@@ -131,8 +133,12 @@ class Observer:
         )
 
 
-async def _look(process: ProcessPlan, connection: Connection) -> Observation:
-    """Ask a process for its state.
+async def _process_id_of(connection: Connection) -> int:
+    return int(parse_info(await connection.execute("INFO", "server")).get("process_id", "0"))
+
+
+async def _look(process: ProcessPlan, connection: Connection, process_id: int) -> Observation:
+    """Ask a process for its state; `process_id` is its own, as it said.
 
     Raises:
         VedetteError: it refused, or broke the connection.
@@ -145,9 +151,11 @@ async def _look(process: ProcessPlan, connection: Connection) -> Observation:
             if isinstance(reply, VedetteError):
                 raise reply
         fields = parse_info(replication) | parse_info(stats)
-        return NodeSeen(name=process.name, view=read_node_info(fields, time.monotonic_ns()))
+        node = replace(read_node_info(fields, time.monotonic_ns()), process_id=process_id)
+        return NodeSeen(name=process.name, view=node)
     master = await connection.execute("SENTINEL", "MASTER", MASTER_NAME)
-    return SentinelSeen(name=process.name, view=read_sentinel_master(master, time.monotonic_ns()))
+    sentinel = read_sentinel_master(master, time.monotonic_ns())
+    return SentinelSeen(name=process.name, view=replace(sentinel, process_id=process_id))
 
 
 def _unreachable(process: ProcessPlan) -> Observation:

@@ -75,6 +75,7 @@ async def _show_table(lab: Lab, console: Console) -> None:
                 lab.observer.view,
                 lab.states(),
                 start_ns=start_ns,
+                width=console.width,
                 height=console.height,
             )
             live.update(picture, refresh=True)

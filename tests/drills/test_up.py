@@ -10,8 +10,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import trio
 
-from tests.support.processes import free_port
+from drills.lab import PortBases, Topology, plan_lab
+from drills.runtime.lab import LabError, open_lab
+from tests.support.processes import VedetteServer, free_port
 from tests.support.programs import RunningProgram, is_alive
 from tests.support.redis import require_redis
 from tests.support.waiting import wait_until
@@ -81,6 +84,29 @@ def test_a_process_that_does_not_start_is_reported_with_its_output() -> None:
         assert up.wait() == 1
         assert re.search(r"sentinel-\d \(redis-sentinel, port \d+\) ended with code 1", up.stderr)
         assert "its last output" in up.stderr
+
+
+async def test_a_port_that_another_takes_meanwhile_is_no_node_of_ours(tmp_path: Path) -> None:
+    """What answered there was once taken for the master that had not even started."""
+    with VedetteServer() as other:
+        ports = PortBases(node=other.port, sentinel=free_port(), metrics=None)
+        topology = Topology(replica_count=0, sentinel_count=1)
+        plan = plan_lab(topology, tmp_path, ports, lambda port: True)
+
+        with trio.fail_after(60), pytest.raises(LabError) as caught:
+            async with open_lab(plan, observe_interval_s=0.05):
+                raise AssertionError("it took a stranger for its master")
+
+    assert f"node-1 (vedette-server, port {other.port}) ended with code 1" in str(caught.value)
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with start_up("vedette", "--dir", str(tmp_path / "file" / "lab")) as up:
+        assert up.wait() == 1
+        assert up.stderr == (
+            f"vedette up: cannot write {tmp_path}/file/lab/node-1/node.conf: Not a directory\n"
+        )
 
 
 def test_missing_programs_are_named_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from sentinel.doctor import Facts
 from sentinel.runtime.examination import Patient, examine
 from sentinel.sources import Sources
 from tests.support.processes import VedetteSentinel, free_port, watching
-from tests.support.redis import RedisServer
+from tests.support.redis import RedisSentinel, RedisServer
 from vedette.types import Address, RunId
 from vedette_cli.main import cli
 
@@ -90,3 +90,16 @@ def test_command_line_shows_a_sentinels_own_diagnosis() -> None:
     assert result.exit_code == 1
     assert gone.output.startswith("Error: cannot connect to 127.0.0.1:")
     assert gone.exit_code == 1
+
+
+def test_command_line_says_that_a_redis_sentinel_has_no_doctor() -> None:
+    with (
+        RedisServer() as master,
+        RedisSentinel(extra_lines=watching(master.port, quorum=1)) as asked,
+    ):
+        result = CliRunner().invoke(cli, ["doctor", "--sentinel", f"127.0.0.1:{asked.port}"])
+
+    assert result.exit_code == 1
+    assert result.output.startswith(
+        f"Error: 127.0.0.1:{asked.port} is no sentinel of Vedette: it does not know SENTINEL DOCTOR"
+    )

@@ -42,9 +42,12 @@ def make_view() -> LabView:
     return LabView(plan_lab(topology, Path("/lab"), PortBases(), lambda port: True))
 
 
-def draw_lab(view: LabView, height: int = 50) -> str:
-    states = {process.name: ProcessState(100, None) for process in view.plan.processes}
-    return draw(render_lab(view, states, start_ns=5 * S, height=height), width=150)
+def draw_lab(
+    view: LabView, height: int = 50, width: int = 150, *, exit_code: int | None = None
+) -> str:
+    states = {process.name: ProcessState(31000, exit_code) for process in view.plan.processes}
+    picture = render_lab(view, states, start_ns=5 * S, width=width, height=height)
+    return draw(picture, width=width)
 
 
 def test_roles_offsets_lag_and_what_sentinels_say_are_drawn() -> None:
@@ -87,9 +90,60 @@ def test_roles_offsets_lag_and_what_sentinels_say_are_drawn() -> None:
     text = draw_lab(view)
 
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line.strip()}
-    assert lines["node-1"][4:8] == ["100", "master", "-", "500"]
+    assert lines["node-1"][4:8] == ["31000", "master", "-", "500"]
     assert "replica of 6379 up 460 40 B, 1 s :9122/metrics" in " ".join(lines["node-2"])
     assert "127.0.0.1:6379 s_down 17 0 0 -" in " ".join(lines["sentinel-1"])
+
+
+def draw_whole(width: int, *, exit_code: int | None = None) -> str:
+    view = make_view()
+    for name in view.nodes:
+        node = NodeView(
+            time_ns=1,
+            is_reachable=True,
+            role="slave",
+            master=MASTER,
+            link_is_up=True,
+            offset=12345,
+        )
+        view.observe(NodeSeen(name=name, view=node))
+    sentinel = SentinelView(
+        time_ns=1, is_reachable=True, master=MASTER, flags=frozenset(["master"]), config_epoch=3
+    )
+    view.observe(SentinelSeen(name="sentinel-1", view=sentinel))
+    return draw_lab(view, width=width, exit_code=exit_code)
+
+
+@pytest.mark.parametrize(
+    ("width", "exit_code", "node_columns", "sentinel_columns"),
+    [
+        (120, -9, "kind port process role link offset behind metrics",
+         "kind port process master is state epoch replicas others metrics"),
+        (100, None, "kind port process role link offset behind metrics",
+         "kind port process master is state epoch replicas others"),
+        (80, None, "kind port process role link offset behind",
+         "process master is state epoch replicas others"),
+        (80, -9, "port process role link offset behind", "process master is state epoch others"),
+        (70, -9, "port process role link behind", "process master is state epoch"),
+    ],
+)  # fmt: skip
+def test_what_has_no_room_is_left_out_column_by_column(
+    width: int, exit_code: int | None, node_columns: str, sentinel_columns: str
+) -> None:
+    """80 columns are what a terminal has at first; squeezed, every column became `…`."""
+    text = draw_whole(width, exit_code=exit_code)
+
+    lines = [" ".join(line.split()) for line in text.splitlines() if line]
+    assert f"node {node_columns}" in lines
+    assert f"sentinel {sentinel_columns}" in lines
+    assert "…" not in text.partition("Last events")[0]
+
+
+def test_a_tiny_terminal_gets_a_cut_table_and_no_wrapped_one() -> None:
+    text = draw_whole(30)
+
+    assert all(len(line) <= 30 for line in text.splitlines())
+    assert len(text.splitlines()) < 20
 
 
 def test_an_unreachable_node_shows_no_stale_figures() -> None:

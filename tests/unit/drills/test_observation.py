@@ -20,6 +20,7 @@ from drills.observation import (
     missing_rest,
     read_node_info,
     read_sentinel_master,
+    strangers,
 )
 from vedette.info import parse_info
 from vedette.types import Address
@@ -227,3 +228,15 @@ def test_only_the_last_events_are_kept() -> None:
 
     assert len(view.events) == 200
     assert view.events[-1].payload == "999"
+
+
+def test_who_answers_at_a_port_without_being_the_process_is_a_stranger() -> None:
+    """Two laboratories that start at once may both hold the same ports to be free."""
+    view = make_whole_lab()
+    node = view.nodes["node-1"]
+    view.observe(NodeSeen(name="node-1", view=replace(node, process_id=7)))
+
+    assert strangers(view, {"node-1": 7, "node-2": 8}) == []
+    assert strangers(view, {"node-1": 9}) == [
+        "another program (pid 7) answers at the port of node-1"
+    ]

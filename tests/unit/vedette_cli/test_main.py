@@ -51,8 +51,9 @@ def test_unknown_subcommands_are_refused() -> None:
     assert "No such command 'serve'" in result.output
 
 
-def test_version_names_ours_and_redis() -> None:
-    result = CliRunner().invoke(cli, ["version"])
+@pytest.mark.parametrize("words", [["version"], ["--version"], ["-v"]])
+def test_version_names_ours_and_redis(words: list[str]) -> None:
+    result = CliRunner().invoke(cli, words)
 
     assert result.exit_code == 0
     assert result.output.startswith(f"vedette {__version__} (Redis 7.")

@@ -30,7 +30,7 @@ from ..resp.replies import RawReply, Reply
 from .blocking import Block
 from .context import Context, ServingSettings
 from .running import NO_ROW, Running
-from .session import Session
+from .session import RECEIVE_BYTES, RECEIVE_MAX_BYTES, Session
 
 #: Once the large replies of one run add up to so much, a client's further requests wait until it
 #: has taken them.
@@ -164,12 +164,19 @@ class Engine(Running):
         """Run whatever requests `data` completes, or keep them for after a wait."""
         if session.is_closed:  # by what an earlier client of the batch has sent
             return
-        requests, error = session.parser.parse(data)
+        parser = session.parser
+        requests, error = parser.parse(data)
+        missing_bytes = parser.missing_bytes
+        session.receive_bytes = (
+            RECEIVE_BYTES
+            if missing_bytes <= RECEIVE_BYTES
+            else min(missing_bytes, RECEIVE_MAX_BYTES)
+        )
         if session.waiting_requests or session.blocked is not None:
             session.waiting_requests += requests
             session.waiting_bytes += len(data)
         elif requests:
-            self.run(session, requests, data if session.parser.is_pipelining else b"")
+            self.run(session, requests, data if parser.is_pipelining else b"")
         if error is not None and not session.is_close_requested:
             # A byte that the client sent may be named in it, and goes back as it came.
             text = str(error).encode("latin-1")
@@ -177,7 +184,7 @@ class Engine(Running):
             self.clients.request_close(session)
         elif not requests or session.waiting_bytes:
             # Looked at only when nothing was run: a request in pieces, or one behind a wait.
-            held_bytes = session.parser.buffered_bytes + session.waiting_bytes
+            held_bytes = parser.buffered_bytes + session.waiting_bytes
             if held_bytes > self.settings.query_buffer_limit_bytes:
                 self.clients.request_close(session, is_abrupt=True)
         if session.outbox and not session.is_in_unsent:

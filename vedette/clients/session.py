@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from .blocking import Block
 
 
+#: What one receive takes; Redis reads as much at a time. More only of a large value, of which it is
+#: known how much is to come.
+RECEIVE_BYTES: Final = 16 * 1024
+RECEIVE_MAX_BYTES: Final = 256 * 1024
+
 #: Shown as the user of a connection that is none's: it may do everything.
 NOBODY: Final = b"(superuser)"
 
@@ -103,6 +108,7 @@ class Session:
         "patterns",
         "protocol",
         "queued_commands",
+        "receive_bytes",
         "reply_mode",
         "shard_channels",
         "soft_limit_since_ms",
@@ -144,6 +150,8 @@ class Session:
         self.protocol = 2
         self.database_index = 0
         self.parser = RequestParser()
+        #: How much is to be received at once; see `RECEIVE_BYTES`.
+        self.receive_bytes = RECEIVE_BYTES
         self.is_authenticated = is_authenticated
         self.parser.is_authenticated = is_authenticated
 

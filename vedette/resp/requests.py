@@ -36,6 +36,9 @@ _find_long_header: Final = re.compile(rb"\*\d{4}").search
 #: A header of other types for which it would do so too.
 _find_other_header: Final = re.compile(rb"\n[~%>|]\d").search
 
+#: Data in which stars are so far from each other is searched for headers star by star.
+_STAR_DISTANCE_BYTES: Final = 256
+
 #: Fed behind everything: if it comes back as itself, the data before it was whole requests. Else
 #: it was taken for a part of an unfinished one (and that request is not taken over). A cached
 #: small integer, so that the comparison is one of identity.
@@ -71,6 +74,7 @@ class RequestParser:
         "buffered_bytes",
         "is_pipelining",
         "max_bulk_bytes",
+        "missing_bytes",
     )
 
     def __init__(self, *, max_bulk_bytes: int = 512 * 1024 * 1024) -> None:
@@ -92,6 +96,8 @@ class RequestParser:
         self._value_size = -1
         #: How much is held of requests that are not complete.
         self.buffered_bytes = 0
+        #: How much has to come before the value in progress is complete; 0: there is none.
+        self.missing_bytes = 0
 
     @property
     def is_authenticated(self) -> bool:
@@ -136,11 +142,34 @@ class RequestParser:
         Empty requests (`*0`, an empty line) are left out, as Redis ignores them.
         """
         self.is_pipelining = False
-        if data[:1] != b"*" and not self._is_strict:
+        if not self._is_strict:
+            return self._parse_fresh(data)
+        self._buffer += data
+        if not self._is_authenticated:
+            return self._parse_strictly()
+        # Only the request in progress takes the slow way; with luck whole ones come behind it.
+        requests, error = self._parse_strictly(is_for_one=True)
+        if self._is_strict or error is not None or not self._buffer:
+            return requests, error
+        if self._buffer.find(b"\r\n*") < 0:  # another one at most
+            more, error = self._parse_strictly()
+        else:
+            rest = bytes(self._buffer)
+            self._buffer.clear()
+            more, error = self._parse_fresh(rest)
+            self.is_pipelining = False  # what was received is more than these
+        return requests + more, error
+
+    def _parse_fresh(self, data: bytes) -> tuple[list[list[bytes]], ProtocolError | None]:
+        """Do as `parse` with data at whose start no request is in progress."""
+        if data[:1] != b"*":
             plain = _plain_lines(data)
             if plain is not None:
                 return plain, None
-        if self._is_strict or data[:1] != b"*" or _find_long_header(data) is not None:
+            self._buffer += data
+            return self._parse_strictly()
+        count = _count_headers(data)
+        if not count:
             self._buffer += data
             return self._parse_strictly()
         if (
@@ -159,7 +188,9 @@ class RequestParser:
                 return checked, None
             self._buffer += data
             return self._parse_strictly()
-        whole = self._parse_whole(data)
+        if data[-2:] != b"\r\n":
+            return self._parse_piece(data, count)
+        whole = self._parse_whole(data, count)
         if whole is not None:
             return whole, None
         reader = self._reader
@@ -185,19 +216,31 @@ class RequestParser:
             pass  # the strict parser below words the error
         return self._resume_strictly(requests, data)
 
-    def _parse_whole(self, data: bytes) -> list[list[bytes]] | None:
+    def _parse_piece(
+        self, data: bytes, count: int
+    ) -> tuple[list[list[bytes]], ProtocolError | None]:
+        """Do as `parse` with data that ends in the midst of a request: the last of a long pipeline.
+
+        All before it are whole, unless a value that holds what looks like a header is cut.
+        """
+        cut = data.rfind(b"\r\n*") + 2
+        whole = self._parse_whole(data[:cut], count - 1) if count > 1 else None
+        self.is_pipelining = False  # what was received is more than these
+        self._buffer += data if whole is None else data[cut:]
+        more, error = self._parse_strictly()
+        return (whole or []) + more, error
+
+    def _parse_whole(self, data: bytes, count: int) -> list[list[bytes]] | None:
         """Return the requests that `data` exactly is, or None if it may be anything else.
 
         hiredis gives all of them as one array, with no Python code run for each, which is a little
         less work; above all it shows that nothing but these requests came, so that the engine can
-        tell of them with the bytes that they are. Their number is a guess: a value may hold what
-        looks like a header.
+        tell of them with the bytes that they are. Their number, `count`, is a guess: a value may
+        hold what looks like a header.
         """
-        if data[-2:] != b"\r\n":
-            return None  # surely in pieces
         reader = self._reader
         try:
-            reader.feed(b"*%d\r\n%b" % (data.count(b"\r\n*") + 1, data))
+            reader.feed(b"*%d\r\n%b" % (count, data))
             requests: list[list[bytes]] | Literal[False] = reader.gets()
             # Raises TypeError unless every argument of every request is a bulk string.
             if requests is not False and not reader.has_data() and all(map(b"".join, requests)):
@@ -231,12 +274,15 @@ class RequestParser:
         more, error = self._parse_strictly()
         return whole + more, error
 
-    def _parse_strictly(self) -> tuple[list[list[bytes]], ProtocolError | None]:
+    def _parse_strictly(
+        self, *, is_for_one: bool = False
+    ) -> tuple[list[list[bytes]], ProtocolError | None]:
+        """Parse what is in the buffer, or only up to the end of the first request in it."""
         requests: list[list[bytes]] = []
         position = 0
         buffer = self._buffer
         try:
-            while position < len(buffer):
+            while position < len(buffer) and not (is_for_one and requests):
                 if self._missing:
                     position = self._take_arguments(position)
                     if self._missing:
@@ -266,7 +312,11 @@ class RequestParser:
         finally:
             del buffer[:position]
             self.buffered_bytes = len(buffer) + self._arguments_bytes
-            self._is_strict = bool(buffer or self._missing or not self._is_authenticated)
+            # Not what is left behind the one request: that is looked at afresh.
+            is_begun = bool(buffer) and not (is_for_one and requests)
+            self._is_strict = bool(is_begun or self._missing or not self._is_authenticated)
+            size = self._value_size
+            self.missing_bytes = max(0, size + 2 - len(buffer)) if size >= 0 else 0
         return requests, None
 
     def _line_end(self, position: int, too_big: bytes) -> int:
@@ -304,7 +354,8 @@ class RequestParser:
             end = position + self._value_size
             if len(buffer) < end + 2:
                 break
-            self._arguments.append(bytes(buffer[position:end]))
+            with memoryview(buffer) as view:  # else it would be copied twice
+                self._arguments.append(bytes(view[position:end]))
             self._arguments_bytes += self._value_size
             position = end + 2
             self._missing -= 1
@@ -351,6 +402,24 @@ def _parse_checked(data: bytes) -> list[list[bytes]] | None:
     except (hiredis.HiredisError, TypeError):
         return None
     return [request for request in requests if request]
+
+
+def _count_headers(data: bytes) -> int:
+    """Return how many lines of `data`, which begins with `*`, do; 0: a header may be too long.
+
+    Where large values leave few stars it is the faster to go from one to the next.
+    """
+    if data.find(b"*", 1, _STAR_DISTANCE_BYTES) < 0:
+        count = 1
+        star = 0
+        for _ in range(len(data) // _STAR_DISTANCE_BYTES + 1):
+            if _find_long_header(data, star, star + 5) is not None:
+                return 0
+            star = data.find(b"*", star + 1)
+            if star < 0:
+                return count
+            count += data[star - 2 : star] == b"\r\n"
+    return 0 if _find_long_header(data) is not None else data.count(b"\r\n*") + 1
 
 
 def _plain_lines(data: bytes) -> list[list[bytes]] | None:

@@ -33,8 +33,6 @@ from ..clients.output_limits import is_over_limit
 from ..clients.session import Session
 from .accepting import Accepted, Acceptor
 
-#: What one receive takes at most; Redis reads as much at a time.
-RECEIVE_BYTES: Final = 16 * 1024
 #: While a client owes us the reading of so much, its requests are left in the kernel.
 PAUSE_READING_BYTES: Final = 4 * 1024 * 1024
 #: What one send of a backlog offers at most.
@@ -140,7 +138,7 @@ class Pump:
                 continue
             session, connection = connections[descriptor]
             try:
-                data = connection.recv(RECEIVE_BYTES)
+                data = connection.recv(session.receive_bytes)
             except OSError as error:
                 self._on_receive_error(session, error)
                 continue
@@ -166,7 +164,7 @@ class Pump:
         if not mask & ~_WRITE or session.is_closed:
             return
         try:
-            data = connection.recv(RECEIVE_BYTES)
+            data = connection.recv(session.receive_bytes)
         except OSError as error:
             self._on_receive_error(session, error)
             return

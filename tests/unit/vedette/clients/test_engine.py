@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.kernel import KernelEngine, as_request
 from vedette.clients import ClientKind, Session
+from vedette.clients.session import RECEIVE_MAX_BYTES
 from vedette.cmdspec import CommandRow
 
 PONG = b"+PONG\r\n"
@@ -52,6 +53,22 @@ def test_a_request_that_arrives_in_pieces_runs_once_whole() -> None:
         len(PING) - 1,
         len(data) - 1,
     ]
+
+
+def test_the_rest_of_a_large_value_is_received_in_large_pieces() -> None:
+    """A system call for every 16 KB cost more than all else; the size bounds what is asked for."""
+    engine = KernelEngine()
+    client = engine.client()
+    small = client.receive_bytes
+    data = as_request("STORE", "k", b"v" * 100_000)
+
+    engine.arrive(client, data[:small])
+    assert client.receive_bytes == len(data) - small
+    assert engine.arrive(client, data[small:] + PING) == b"+OK\r\n" + PONG
+    assert client.receive_bytes == small
+
+    engine.arrive(client, b"*1\r\n$500000000\r\n")
+    assert client.receive_bytes == RECEIVE_MAX_BYTES
 
 
 def test_a_protocol_error_is_answered_after_what_came_before_and_closes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import timeit
 from collections.abc import Iterable
 from itertools import pairwise
 
@@ -189,6 +190,73 @@ def test_many_small_arguments_take_time_in_proportion() -> None:
 
     assert [len(request) for request in found] == [count]
     assert time.perf_counter() - started < 5
+
+
+#: A long pipeline of values small and large, some with what looks like headers in them.
+PIPELINE = [
+    [b"SET", b"key:%d" % number, value * (1 + number % 3)]
+    for number in range(200)
+    for value in (b"x", b"y" * 300, b"z" * 3000, b"*" * 40, b"a\r\n*1\r\n", b"*12345" + b"w" * 600)
+]
+
+
+@pytest.mark.parametrize("piece_bytes", [97, 1448, 4096, 16384, 100_000])
+@pytest.mark.parametrize(
+    "kinds", [slice(0, None, 6), slice(1, None, 6), slice(2, None, 6), slice(None)]
+)
+def test_a_long_pipeline_comes_out_whole(kinds: slice, piece_bytes: int) -> None:
+    """As clients that load data send it; the kernel cuts it wherever a buffer ends."""
+    expected = PIPELINE[kinds][:300]
+    data = b"".join(map(encode_command, expected))
+
+    check_parses([data[at : at + piece_bytes] for at in range(0, len(data), piece_bytes)], expected)
+
+
+def test_a_header_too_long_behind_large_values_is_not_for_hiredis() -> None:
+    """It would allocate for two billion arguments before one has come."""
+    request = encode_command([b"SET", b"k", b"v" * 5000])
+    parser = RequestParser()
+
+    assert parser.parse(request + b"*2147483647\r\n") == ([[b"SET", b"k", b"v" * 5000]], None)
+    assert parser.parse(b"$1\r\nx\r\n" * 2) == ([], None)
+    assert parser.buffered_bytes == 2
+
+
+def seconds_to_parse(data: bytes, piece_bytes: int) -> float:
+    """Return the least of several tries."""
+    pieces = [data[at : at + piece_bytes] for at in range(0, len(data), piece_bytes)]
+
+    def parse_all() -> None:
+        parser = RequestParser()
+        for piece in pieces:
+            parser.parse(piece)
+
+    return min(timeit.repeat(parse_all, number=1, repeat=7))
+
+
+def test_a_pipeline_in_pieces_costs_little_more_than_one_in_whole_requests() -> None:
+    """Only the request that was cut takes the slow way: it was fifteen times as much."""
+    request = encode_command([b"SET", b"key:000000012", b"xxx"])
+    data = request * 8000
+    whole = len(request) * 400
+
+    assert seconds_to_parse(data, whole - 5) < 5 * seconds_to_parse(data, whole)
+
+
+def test_how_much_of_a_value_is_missing_is_known() -> None:
+    """So that it can be received at once."""
+    parser = RequestParser()
+    parser.parse(PING)
+    assert parser.missing_bytes == 0
+
+    parser.parse(PING + b"*2\r\n$4\r\nECHO\r\n$100000\r\n" + b"x" * 10)
+    assert parser.missing_bytes == 100_000 + 2 - 10
+
+    parser.parse(b"x" * 99_990)
+    assert parser.missing_bytes == 2
+
+    parser.parse(b"\r\n")
+    assert parser.missing_bytes == 0
 
 
 @given(st.lists(requests, max_size=6), st.lists(st.integers(min_value=0)))

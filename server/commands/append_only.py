@@ -48,7 +48,7 @@ def bgrewriteaof(ctx: ServerContext, argv: list[bytes]) -> Reply:
 @command(
     "WAITAOF",
     arity=4,
-    flags=Flag.BLOCKING,
+    flags=Flag.NOSCRIPT,
     group="generic",
     since="7.2.0",
     summary="Waits until the writes so far are on the disk, here and on that many replicas.",
@@ -60,7 +60,7 @@ def waitaof(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
     replication, aof = ctx.engine.replication, ctx.engine.aof
     local_count = parse_integer(argv[1])
     if not 0 <= local_count <= 1:
-        raise CommandError(b"ERR value is out of range, must be between 0 and 1")
+        raise CommandError(b"ERR value is out of range, value must between 0 and 1")
     replica_count = parse_integer(argv[2])
     if replica_count < 0:
         raise CommandError(b"ERR value is out of range, must be positive")

@@ -274,4 +274,4 @@ def function_restore(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Describes the subcommands.",
 )
 def function_help(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    return help_reply(ctx, "function")
+    return help_reply(ctx, "FUNCTION")

@@ -13,8 +13,10 @@ from typing import Final, TypeAlias
 
 from vedette import REDIS_VERSION, __version__
 from vedette.clients import info_sections
+from vedette.conf.tls import TLS_PORT
 
 from .. import directives
+from ..config import Configuration
 from ..engine import ServerContext
 from ..persistence.aof.log import AofState
 from ..replication import report
@@ -72,7 +74,23 @@ def server(ctx: ServerContext) -> Fields:
         "config_file": configuration.path,
         "io_threads_active": 0,
         **_shutdown_fields(ctx),
+        **_listener_fields(configuration),
     }
+
+
+def _listener_fields(configuration: Configuration) -> Fields:
+    """Return where the server listens, as Redis 7.2 says it; the number tells the kind."""
+    hosts = "".join(f",bind={host}" for host in configuration[directives.BIND])
+    port, tls_port = configuration[directives.PORT], configuration[TLS_PORT]
+    path = configuration[directives.UNIX_SOCKET]
+    fields = {}
+    if port:
+        fields["listener0"] = f"name=tcp{hosts},port={port}"
+    if path:
+        fields["listener1"] = f"name=unix,bind={path}"
+    if tls_port:
+        fields["listener2"] = f"name=tls{hosts},port={tls_port}"
+    return fields
 
 
 def _shutdown_fields(ctx: ServerContext) -> Fields:

@@ -217,4 +217,4 @@ def script_debug(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Describes the subcommands.",
 )
 def script_help(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    return help_reply(ctx, "script")
+    return help_reply(ctx, "SCRIPT")

@@ -328,6 +328,7 @@ class ServerEngine(Observed):
         kept = (context.session, context.now_ms, context.changes, context.effects)
         unit, self._transaction = self._transaction, None
         restricted, self._restricted = self._restricted, []
+        after_reply, self.after_reply = self.after_reply, []
         context.changes = 0
         context.effects = None
         try:
@@ -335,6 +336,7 @@ class ServerEngine(Observed):
         finally:
             self._transaction = unit
             self._restricted = restricted
+            self.after_reply = after_reply
             session, context.now_ms, context.changes, context.effects = kept
             self.enter(session)
 

@@ -182,7 +182,7 @@ def test_waitaof_says_what_is_on_which_disk() -> None:
         assert master.call("WAITAOF", "1", "1", "5000") == [1, 1]
         assert master.call("WAITAOF", "1", "2", "100") == [1, 1]
         for words, text in (
-            (("2", "0", "0"), "ERR value is out of range, must be between 0 and 1"),
+            (("2", "0", "0"), "ERR value is out of range, value must between 0 and 1"),
             (("x", "0", "0"), "ERR value is not an integer or out of range"),
             (("0", "-1", "0"), "ERR value is out of range, must be positive"),
             (("0", "0", "-1"), "ERR timeout is negative"),

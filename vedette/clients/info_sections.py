@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def clients_fields(engine: Engine, max_clients: int) -> dict[str, object]:
     """Return the section `clients`; replicas do not count as connected clients."""
     sessions = list(engine.clients)
+    awaited_keys, awaited_losses = engine.count_awaited_keys()
     return {
         "connected_clients": sum(session.kind is not ClientKind.REPLICA for session in sessions),
         "cluster_connections": 0,
@@ -38,6 +39,8 @@ def clients_fields(engine: Engine, max_clients: int) -> dict[str, object]:
             session.blocked is not None and session.blocked.deadline_ms is not None
             for session in sessions
         ),
+        "total_blocking_keys": awaited_keys,
+        "total_blocking_keys_on_nokey": awaited_losses,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from ..glob import matches_glob
 from ..resp.encode import encode_reply
@@ -14,11 +15,17 @@ class PubSub:
     """Subscriptions of one server's clients.
 
     `on_delivery(session)` is called for each session that got bytes into its outbox, so that
-    whoever sends learns of them.
+    whoever sends learns of them. `put_off(session, act)` has `act` done later and returns True if
+    `session` runs a command: what that makes it hear comes behind the reply, as by Redis 7.2.
     """
 
-    def __init__(self, on_delivery: Callable[[Session], None]) -> None:
+    def __init__(
+        self,
+        on_delivery: Callable[[Session], None],
+        put_off: Callable[[Session, Callable[[], None]], bool] = lambda session, act: False,
+    ) -> None:
         self._on_delivery = on_delivery
+        self._put_off = put_off
         self._by_channel: dict[bytes, dict[Session, None]] = {}
         self._by_pattern: dict[bytes, dict[Session, None]] = {}
         self._by_shard_channel: dict[bytes, dict[Session, None]] = {}
@@ -107,14 +114,20 @@ class PubSub:
         count = 0
         for session in sessions:
             count += 1
-            if session.is_close_requested:
-                continue
             data = encoded.get(session.protocol)
             if data is None:
                 data = encoded[session.protocol] = encode_reply(PushReply(items), session.protocol)
+            # In RESP2 whoever is subscribed can run nothing that would be heard by anyone.
+            if session.protocol == 2 or not self._put_off(
+                session, partial(self._send, session, data)
+            ):
+                self._send(session, data)
+        return count
+
+    def _send(self, session: Session, data: bytes) -> None:
+        if not session.is_close_requested:
             session.outbox.append(data)
             self._on_delivery(session)
-        return count
 
     @staticmethod
     def _add(

@@ -63,7 +63,7 @@ class Running(Waits):
         self.table = table
         self.settings = settings or ServingSettings()
         self.clients = ClientRegistry()
-        self.pubsub = PubSub(self.clients.note_unsent)
+        self.pubsub = PubSub(self.clients.note_unsent, self._put_off_if_running)
         self.access = AccessControl(table)
         self.gate = Gate(self.access, self.clients)
         self.context = self.make_context()
@@ -307,6 +307,13 @@ class Running(Waits):
             session.end_caching()
         session.end_reply()
         return NO_REPLY if is_silent else reply
+
+    def _put_off_if_running(self, session: Session, act: Callable[[], None]) -> bool:
+        """Have `act` done behind the reply of the command that runs if it is of `session`."""
+        if session.id != self.context.session.id:
+            return False
+        self.after_reply.append(act)
+        return True
 
     def finish_reply(self) -> None:
         acts, self.after_reply = self.after_reply, []

@@ -259,7 +259,7 @@ class Session:
             or self.is_close_requested
             or self.is_closed
             or self.tracking is not None
-            or (self.protocol == 2 and self.is_subscribed)
+            or self.is_subscribed
         )
 
     def end_transaction(self) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 from ..cmdspec import CommandRow, Flag
 from ..resp.replies import NO_REPLY, ErrorReply, Reply
-from .blocking import WAITING, Block, PausePurpose, Reason, Waiting
+from .blocking import WAITING, Block, KeyLoss, PausePurpose, Reason, Waiting
 from .context import Context
 from .registry import ClientRegistry
 from .session import ClientKind, Session
@@ -190,6 +190,12 @@ class Waits(ABC):
         waits = self._blocked.values()
         return list(dict.fromkeys(session for sessions in waits for session in sessions))
 
+    def count_awaited_keys(self) -> tuple[int, int]:
+        """Return how many keys are waited for, and of how many it is also waited for the loss."""
+        keys = sum(isinstance(reason, tuple) for reason in self._blocked)
+        losses = sum(isinstance(reason, KeyLoss) for reason in self._blocked)
+        return keys, losses
+
     def is_awaited(self, reason: Reason) -> bool:
         """Return whether any session waits for `reason`."""
         return reason in self._blocked
@@ -213,6 +219,7 @@ class Waits(ABC):
                 acts, self.at_batch_end = self.at_batch_end, []
                 for act in acts:
                     act()
+        self.finish_reply()  # what happened outside of commands has no reply to wait for
 
     @property
     def woken(self) -> Mapping[Reason, None]:

@@ -69,11 +69,11 @@ def test_libraries_tell_their_names() -> None:
         client,
         ("CLIENT", "SETINFO", "LIB-NAME", "redis-py"),
         ("CLIENT", "SETINFO", "lib-ver", "5.0"),
-        ("CLIENT", "SETINFO", "lib-name", "a b"),
+        ("CLIENT", "SETINFO", "Lib-Name", "a b"),
         ("CLIENT", "SETINFO", "x", "y"),
     ) == (
         OK * 2
-        + b"-ERR lib-name cannot contain spaces, newlines or special characters.\r\n"
+        + b"-ERR Lib-Name cannot contain spaces, newlines or special characters.\r\n"
         + b"-ERR Unrecognized option 'x'\r\n"
     )
     [line] = parse_lines(engine.send(client, ("CLIENT", "INFO")))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.engine import TestEngine
 from tests.support.kernel import KernelEngine
+from vedette.resp.encode import encode_command
 
 PONG = b"+PONG\r\n"
+QUEUED = b"+QUEUED\r\n"
+MESSAGE = b">3\r\n$7\r\nmessage\r\n$3\r\nown\r\n$1\r\nm\r\n"
 
 
 def confirmation(verb: str, name: str | None, count: int, mark: bytes = b"*") -> bytes:
@@ -82,6 +87,7 @@ def test_confirmations_and_messages_come_through_silence() -> None:
         confirmation("subscribe", "a", 1, b">")
     )
     engine.pubsub.publish(b"a", b"x")
+    engine.end_batch()
     assert engine.sent_to(client) == b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"
 
 
@@ -115,15 +121,31 @@ def test_publish_delivers_counts_and_propagates() -> None:
     assert server.engine.keyspace.dirty == 0
 
 
-def test_publish_to_oneself_comes_before_its_reply() -> None:
-    """As in Redis 7.0; only RESP3 clients can see it."""
-    server = TestEngine()
-    server.raw("HELLO", "3")
-    server.raw("SUBSCRIBE", "a")
+SCRIPT = 'redis.call("PUBLISH", KEYS[1], "m") return "done"'
 
-    assert server.raw("PUBLISH", "a", "m") == (
-        b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nm\r\n:1\r\n"
-    )
+
+@pytest.mark.parametrize(
+    ("requests", "replies"),
+    [
+        ([("PUBLISH", "own", "m"), ("PING",)], [b":1\r\n", MESSAGE, PONG]),
+        (
+            [("MULTI",), ("PUBLISH", "own", "m"), ("PING",), ("EXEC",)],
+            [b"+OK\r\n", QUEUED, QUEUED, b"*2\r\n:1\r\n+PONG\r\n", MESSAGE],
+        ),
+        ([("EVAL", SCRIPT, 1, "own"), ("PING",)], [b"$4\r\ndone\r\n", MESSAGE, PONG]),
+    ],
+)
+def test_ones_own_message_comes_behind_the_reply(
+    requests: list[tuple[str | int, ...]], replies: list[bytes]
+) -> None:
+    """As by Redis 7.2: amid an array it would be taken for an element."""
+    server = TestEngine()
+    session = server.connect()
+    server.raw("HELLO", 3, session=session)
+    server.raw("SUBSCRIBE", "own", session=session)
+
+    sent = b"".join(encode_command([str(word).encode() for word in words]) for words in requests)
+    assert server.send(sent, session) == b"".join(replies)
 
 
 def test_pubsub_tells_who_listens() -> None:

@@ -94,12 +94,13 @@ def client_getname(ctx: Context, argv: list[bytes]) -> Reply:
     since="7.2.0",
     summary="Tells which client library this connection is made by.",
     complexity="O(1)",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
 )
 def client_setinfo(ctx: Context, argv: list[bytes]) -> Reply:
     attribute = argv[2].lower()
     if attribute not in (b"lib-name", b"lib-ver"):
         raise CommandError(b"ERR Unrecognized option '%b'" % argv[2])
-    error = b"ERR %b cannot contain spaces, newlines or special characters." % attribute
+    error = b"ERR %b cannot contain spaces, newlines or special characters." % argv[2]
     value = check_name(argv[3], error)
     if attribute == b"lib-name":
         ctx.session.library_name = value

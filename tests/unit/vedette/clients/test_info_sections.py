@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.support.kernel import START_MS, KernelEngine
-from vedette.clients import ClientKind, info_sections
+from vedette.clients import WAITING, Block, ClientKind, info_sections
+from vedette.clients.blocking import KeyLoss
 from vedette.clients.rates import Rates, Totals
 
 
@@ -22,6 +23,19 @@ def test_clients_are_counted_by_what_they_are_at() -> None:
     assert fields["blocked_clients"] == 2
     assert fields["clients_in_timeout_table"] == 1
     assert fields["client_recent_max_input_buffer"] == 3
+
+
+def test_awaited_keys_are_counted_once() -> None:
+    """Whoever waits for one; and apart those of which the loss is waited for too, as by 7.2."""
+    engine = KernelEngine()
+    loss = KeyLoss(0, b"stream")
+    for reasons in (((0, b"list"),), ((0, b"list"), (0, b"stream"), loss), ("wait",)):
+        engine.block(engine.client(), Block(reasons, lambda now_ms: WAITING), [])
+
+    fields = info_sections.clients_fields(engine, 100)
+
+    assert fields["total_blocking_keys"] == 2
+    assert fields["total_blocking_keys_on_nokey"] == 1
 
 
 def test_traffic_is_counted_from_the_engine() -> None:

@@ -13,12 +13,10 @@ Theory of operation. One `Follow` is one connection, from the attempt to its end
 - What the master answers to PSYNC decides. `+CONTINUE`: the stream goes on at the offset asked for.
   `+FULLRESYNC <id> <offset>`: a snapshot follows. Another error than a passing one: the
   master is too old for PSYNC and gets SYNC.
-- A snapshot of announced size (`$<n>`) or ended by a mark (`$EOF:<mark>`) is passed on in pieces.
-  While it is loaded, what arrives is kept, and the stream begins when the owner says that it is
-  loaded.
-- In STREAMING, commands come out with the raw bytes they took, both up to the same offset. A
-  transaction comes out whole: as long as its EXEC has not arrived, none of it counts, and a link
-  lost in between asks for it again from its MULTI.
+- A snapshot (`transfer.py`) is passed on in pieces. While it is loaded, what arrives is kept, and
+  the stream begins when the owner says that it is loaded.
+- In STREAMING, commands come out with the raw bytes they took, both up to the same offset
+  (`incoming.py`). How often the stream is read is a matter of `pacing.py`.
 
 `offset` is what has been handed out in events; the owner applies events in order before it sends
 `take_output()`, so an acknowledgement never promises what is not applied. `REPLCONF GETACK` is
@@ -33,7 +31,6 @@ replicationCron, replicationSendAck`, checked against redis-server 7.0.15.
 from __future__ import annotations
 
 from enum import Enum
-from operator import itemgetter
 from typing import Final
 
 from vedette.errors import ProtocolError
@@ -49,11 +46,12 @@ from .events import (
     SnapshotBegun,
     SnapshotComplete,
     SnapshotPiece,
-    StreamPiece,
 )
 from .feed import KEEPALIVE, KEEPALIVE_PERIOD_MS
 from .identity import REPLID_SIZE
-from .scanner import Scanned, StreamScanner
+from .incoming import IncomingStream
+from .pacing import StreamPace
+from .transfer import IncomingSnapshot
 
 ACK_PERIOD_MS: Final = 1000
 #: How long to wait before another attempt after one that failed. Redis tries on each tick of one
@@ -62,9 +60,6 @@ RETRY_DELAY_MS: Final = 200
 #: The same where the next attempt will hardly fare better, and costs the master a snapshot.
 UNUSABLE_RETRY_DELAY_MS: Final = 5000
 _MAX_LINE_BYTES: Final = 1024
-#: The names that mean something to the machine itself.
-_SPECIAL_NAMES: Final = frozenset((b"EXEC", b"MULTI", b"DISCARD", b"REPLCONF"))
-_NAME: Final = itemgetter(0)
 #: What a server answers to PSYNC FAILOVER that follows nobody.
 TARGET_IS_MASTER: Final = b"ERR PSYNC FAILOVER can't be sent to a master."
 
@@ -116,15 +111,14 @@ class Follow:
         """Begin an attempt; `position` is what to ask for, None for a full synchronisation."""
         self.config = config
         self.state = FollowState.CONNECTING
-        #: The stream's offset up to which everything was handed out in events; -1 while unknown.
-        self.offset = -1 if position is None else position.offset
         #: The master has no offsets, so none are acknowledged.
         self.is_pre_psync = False
         #: When the master was last heard.
         self.last_io_ms = now_ms
-        #: The size the master announced for the snapshot; 0 before and for one ended by a mark.
-        self.snapshot_size_bytes = 0
-        self.snapshot_read_bytes = 0
+        #: The snapshot that arrives; None before the line that announces it.
+        self.snapshot: IncomingSnapshot | None = None
+        #: How often the stream is to be read.
+        self.pace = StreamPace()
         #: The other end was asked to become the master; what it made of it, its reply says.
         self.is_failover_asked = False
         #: The other end said that it is a master already, so it is asked for the stream alone.
@@ -133,19 +127,7 @@ class Follow:
         self._output = bytearray()
         #: Received and not yet understood: part of a line, the stream during loading.
         self._input = bytearray()
-        #: None before the line that announces the snapshot; then its mark, or b"" for a known size.
-        self._mark: bytes | None = None
-        #: Of a snapshot with a mark: the last bytes received, which may be the beginning of the
-        #: mark.
-        self._tail = b""
-        self._scanner = StreamScanner()
-        #: Bytes of the stream received and not yet handed out: incomplete commands and
-        #: transactions.
-        self._held = bytearray()
-        #: The commands of the transaction that is not complete, from MULTI on; empty outside one.
-        self._transaction: list[list[bytes]] = []
-        #: How many of the held bytes belong to `_transaction`.
-        self._transaction_size = 0
+        self._stream = IncomingStream(-1 if position is None else position.offset)
         self._next_ack_ms = now_ms + ACK_PERIOD_MS
         #: The master has asked what is on our disk, and the answer was not yet all up to here.
         self._synced_wanted: int | None = None
@@ -153,9 +135,14 @@ class Follow:
     # --- what the owner asks -------------------------------------------------------------------
 
     @property
+    def offset(self) -> int:
+        """The stream's offset up to which all was handed out in events; -1 while unknown."""
+        return self._stream.offset
+
+    @property
     def read_offset(self) -> int:
         """The offset up to which bytes were received (INFO's `slave_read_repl_offset`)."""
-        return self.offset + len(self._held)
+        return self._stream.offset + self._stream.held_bytes
 
     def take_output(self) -> bytes:
         """Return what is to be sent to the master now; it is returned once."""
@@ -168,6 +155,8 @@ class Follow:
         if self.state is FollowState.CLOSED:
             return None
         deadline = self.last_io_ms + self.config.timeout_ms
+        if self.is_synced_answer_due:
+            return self.last_io_ms
         if self.state in (FollowState.STREAMING, FollowState.LOADING_SNAPSHOT):
             return min(deadline, self._next_ack_ms)
         return deadline
@@ -258,7 +247,7 @@ class Follow:
         assert self.state is not FollowState.CONNECTING
         self.last_io_ms = now_ms
         if self.state is FollowState.STREAMING:
-            return self._stream(data)
+            return self._receive_stream(data, now_ms)
         if self.state is FollowState.CLOSED:
             return []
         self._input += data
@@ -269,11 +258,11 @@ class Follow:
         events: list[FollowEvent] = []
         while self._input:
             if self.state is FollowState.STREAMING:
-                events += self._stream(self._take_input())
+                events += self._receive_stream(self._take_input(), now_ms)
             elif self.state in (FollowState.LOADING_SNAPSHOT, FollowState.CLOSED):
                 break
-            elif self.state is FollowState.RECEIVING_SNAPSHOT and self._mark is not None:
-                events += self._receive_snapshot(self._take_input(), self._mark)
+            elif self.state is FollowState.RECEIVING_SNAPSHOT and self.snapshot is not None:
+                events += self._receive_snapshot(self.snapshot, self._take_input())
             else:
                 end = self._input.find(b"\n")
                 if end < 0 and len(self._input) <= _MAX_LINE_BYTES:
@@ -307,7 +296,6 @@ class Follow:
         self.state = FollowState.CLOSED
         self._output.clear()
         self._input.clear()
-        self._held.clear()
         return [LinkFailed(failure, detail, keeps_position, retry_after_ms)]
 
     # --- handshake -----------------------------------------------------------------------------
@@ -385,7 +373,7 @@ class Follow:
             words = line.split(b" ")
             if len(words) != 3 or len(words[1]) != REPLID_SIZE or not words[2].isdigit():
                 return self._fail(LinkFailure.BAD_PROTOCOL, f"wrong reply to PSYNC: {_text(line)}")
-            self.offset = int(words[2])
+            self._stream = IncomingStream(int(words[2]))
             self._become(FollowState.RECEIVING_SNAPSHOT)
             return [SnapshotBegun(words[1], self.offset)]
         if line.startswith((b"-NOMASTERLINK", b"-LOADING")):
@@ -394,7 +382,7 @@ class Follow:
             # Redis would try SYNC, which is refused for the same reason.
             return self._fail(LinkFailure.SYNC_REFUSED, _text(line))
         self.is_pre_psync = True
-        self.offset = -1
+        self._stream = IncomingStream(-1)
         self._output += b"SYNC\r\n"
         self._become(FollowState.RECEIVING_SNAPSHOT)
         return [SnapshotBegun(None, -1)]
@@ -428,97 +416,40 @@ class Follow:
     def _on_snapshot_header(self, line: bytes) -> list[FollowEvent]:
         if line.startswith(b"-"):
             return self._fail(LinkFailure.SYNC_REFUSED, _text(line))
-        if line.startswith(b"$EOF:") and len(line) == 5 + REPLID_SIZE:
-            self._mark = line[5:]
-            return []
-        if not line.startswith(b"$") or not line[1:].isdigit():
+        try:
+            self.snapshot = IncomingSnapshot(line)
+        except ValueError:
             detail = f"expected a snapshot, got {_text(line)}"
             return self._fail(LinkFailure.BAD_PROTOCOL, detail)
-        self._mark = b""
-        self.snapshot_size_bytes = int(line[1:])
-        if self.snapshot_size_bytes == 0:
-            self._become(FollowState.LOADING_SNAPSHOT)
-            return [SnapshotComplete()]
-        return []
+        return self._end_snapshot(self.snapshot)
 
-    def _receive_snapshot(self, data: bytes, mark: bytes) -> list[FollowEvent]:
-        if mark:
-            return self._receive_marked(data, mark)
-        missing = self.snapshot_size_bytes - self.snapshot_read_bytes
-        piece, rest = data[:missing], data[missing:]
-        self.snapshot_read_bytes += len(piece)
-        events: list[FollowEvent] = [SnapshotPiece(piece)]
-        if self.snapshot_read_bytes == self.snapshot_size_bytes:
-            self._input += rest
-            self._become(FollowState.LOADING_SNAPSHOT)
-            events.append(SnapshotComplete())
-        return events
+    def _receive_snapshot(self, snapshot: IncomingSnapshot, data: bytes) -> list[FollowEvent]:
+        piece, rest = snapshot.receive(data)
+        self._input += rest
+        events: list[FollowEvent] = [SnapshotPiece(piece)] if piece else []
+        return events + self._end_snapshot(snapshot)
 
-    def _receive_marked(self, data: bytes, mark: bytes) -> list[FollowEvent]:
-        """Pass on what cannot be part of the mark; the mark may arrive in pieces."""
-        data = self._tail + data
-        end = data.find(mark)
-        if end < 0:
-            kept = min(len(data), len(mark) - 1)
-            piece, self._tail = data[: len(data) - kept], data[len(data) - kept :]
-            self.snapshot_read_bytes += len(piece)
-            return [SnapshotPiece(piece)] if piece else []
-        self._tail = b""
-        self._input += data[end + len(mark) :]
-        self.snapshot_read_bytes += end
+    def _end_snapshot(self, snapshot: IncomingSnapshot) -> list[FollowEvent]:
+        if not snapshot.is_complete:
+            return []
         self._become(FollowState.LOADING_SNAPSHOT)
-        return [SnapshotPiece(data[:end]), SnapshotComplete()]
+        return [SnapshotComplete()]
 
     # --- stream --------------------------------------------------------------------------------
 
-    def _stream(self, data: bytes) -> list[FollowEvent]:
-        self._held += data
+    def _receive_stream(self, data: bytes, now_ms: int) -> list[FollowEvent]:
+        stream = self._stream
+        self.pace.on_piece(len(data), now_ms)
         try:
-            scanned = self._scanner.scan(data)
+            piece = stream.receive(data)
         except ProtocolError as error:
             return self._fail(LinkFailure.BAD_PROTOCOL, str(error), keeps_position=False)
-        if self._transaction or any(
-            name.upper() in _SPECIAL_NAMES for name in set(map(_NAME, scanned.commands))
-        ):
-            ready, ready_size = self._sort_out(scanned)
-        else:  # most pieces of most streams
-            ready, ready_size = scanned.commands, scanned.size_bytes
-        if not ready_size:
-            return []
-        raw = bytes(self._held[:ready_size])
-        del self._held[:ready_size]
-        self.offset += ready_size
-        return [StreamPiece(ready, raw, self.offset)]
-
-    def _sort_out(self, scanned: Scanned) -> tuple[list[list[bytes]], int]:
-        """Return what is to be run now, and how many bytes it took: all but what is meant for this
-        machine, and transactions that are not over.
-        """
-        ready: list[list[bytes]] = []
-        ready_size = 0
-        for command, size in zip(scanned.commands, scanned.sizes, strict=True):
-            name = command[0].upper()
-            if self._transaction:
-                self._transaction.append(command)
-                self._transaction_size += size
-                if name in (b"EXEC", b"DISCARD"):
-                    ready += self._transaction
-                    ready_size += self._transaction_size
-                    self._transaction = []
-                    self._transaction_size = 0
-            elif name == b"MULTI":
-                self._transaction = [command]
-                self._transaction_size = size
-            elif name == b"REPLCONF":
-                if len(command) > 1 and command[1].upper() == b"GETACK":
-                    self._send_ack(self.offset + ready_size)
-                    if 0 <= self.config.synced_offset() < self.offset + ready_size:
-                        self._synced_wanted = self.offset + ready_size
-                ready_size += size
-            else:
-                ready.append(command)
-                ready_size += size
-        return ready, ready_size
+        for offset in stream.take_asked():
+            self.pace.on_acknowledgement_asked(now_ms)
+            self._send_ack(offset)
+            if 0 <= self.config.synced_offset() < offset:
+                self._synced_wanted = offset
+        return [] if piece is None else [piece]
 
     def _acknowledge(self, now_ms: int) -> None:
         self._next_ack_ms = now_ms + ACK_PERIOD_MS

@@ -65,7 +65,8 @@ def _link_fields(replication: Replication, now_ms: int) -> dict[str, object]:
         fields["master_last_io_seconds_ago"] = (now_ms - follow.last_io_ms) // 1000
         fields["slave_read_repl_offset"] = follow.read_offset
     if follow is not None and follow.state in _TRANSFER:
-        size, read = follow.snapshot_size_bytes, follow.snapshot_read_bytes
+        snapshot = follow.snapshot
+        size, read = (0, 0) if snapshot is None else (snapshot.size_bytes, snapshot.read_bytes)
         fields |= {
             "master_sync_total_bytes": size,
             "master_sync_read_bytes": read,

@@ -31,7 +31,7 @@ from ..replication.events import (
     SnapshotComplete,
     SnapshotPiece,
 )
-from ..replication.follow import Follow, FollowState
+from ..replication.follow import Follow
 from .clock import wall_clock_ms
 from .master_link import describe_error
 
@@ -135,8 +135,8 @@ async def _receive(
                         raise BackupError(event.detail)
                     case _:
                         raise BackupError("the server sent something else than a snapshot")
-            if follow.state is FollowState.RECEIVING_SNAPSHOT:
-                on_progress(follow.snapshot_read_bytes, follow.snapshot_size_bytes)
+            if follow.snapshot is not None:
+                on_progress(follow.snapshot.read_bytes, follow.snapshot.size_bytes)
 
 
 async def _read(stream: trio.abc.Stream, follow: Follow) -> bytes | None:

@@ -192,6 +192,8 @@ class MasterLink:
                 if follow.state is FollowState.CLOSED:
                     return "given up"
                 await self._wait_while_paused(stream, follow)
+                if rest_ms := follow.pace.take_rest_ms():
+                    await trio.sleep(rest_ms / 1000)
                 data = await self._receive(stream, follow)
                 if self._replication.follow is not follow:
                     return "another master was named"
@@ -313,9 +315,10 @@ class MasterLink:
     def _intake_of(self, follow: Follow) -> SnapshotIntake:
         """Return what takes the snapshot, which begins with its first byte."""
         assert self._intake is not None
+        assert follow.snapshot is not None
         if not self._is_intake_begun:
             self._is_intake_begun = True
-            self._intake.begin(follow.snapshot_size_bytes)
+            self._intake.begin(follow.snapshot.size_bytes)
         return self._intake
 
     def _put_into_place(self, follow: Follow, intake: SnapshotIntake) -> list[FollowEvent]:

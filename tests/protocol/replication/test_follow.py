@@ -232,7 +232,8 @@ def test_full_synchronisation_with_a_mark_in_any_pieces(seed: int) -> None:
         position += step
 
     assert (received, complete) == (snapshot, 1), f"seed {seed}"
-    assert follow.snapshot_read_bytes == len(snapshot)
+    assert follow.snapshot is not None
+    assert follow.snapshot.read_bytes == len(snapshot)
     assert follow.on_snapshot_loaded(2) == []
     assert follow.take_output() == ack(1000), "the master waits for it before it streams"
 

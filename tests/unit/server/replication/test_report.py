@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from server.replication.events import FollowConfig
+from server.replication.events import FollowConfig, Position
 from server.replication.feed import ReplicaOptions
 from server.replication.follow import Follow, FollowState
 from server.replication.identity import Identity
 from server.replication.psync import PsyncRequest
 from server.replication.report import info_fields, role_reply
 from server.replication.state import Replication
+from server.replication.transfer import IncomingSnapshot
 from vedette.clients import Session
 from vedette.info import render_section
 from vedette.resp.encode import encode_command
@@ -26,8 +27,10 @@ def lines(state: Replication, now_ms: int = 10_000) -> list[str]:
     return render_section("Replication", info_fields(state, now_ms)).split("\r\n")[1:-1]
 
 
-def follower(state: FollowState, *, last_io_ms: int = 8000) -> Follow:
-    follow = Follow(FollowConfig(listening_port=1), None, last_io_ms)
+def follower(
+    state: FollowState, *, position: Position | None = None, last_io_ms: int = 8000
+) -> Follow:
+    follow = Follow(FollowConfig(listening_port=1), position, last_io_ms)
     follow.state = state
     return follow
 
@@ -85,12 +88,11 @@ def test_a_replica_whose_link_is_up() -> None:
     """The transcript of a real replica after a full and a partial synchronisation."""
     state = make_state()
     state.become_replica(Address("127.0.0.1", 47063), 0)
-    state.follow = follower(FollowState.STREAMING, last_io_ms=9900)
+    state.follow = follower(FollowState.STREAMING, position=Position(B, 1351), last_io_ms=9900)
     state.adopt_snapshot(A, 1000, 0, 0)
     state.apply_raw(b"x" * 314)
     state.continue_stream(B, 0)
     state.apply_raw(b"x" * 37)
-    state.follow.offset = 1351
 
     assert lines(state) == [
         "role:slave",
@@ -135,7 +137,8 @@ def test_a_replica_that_receives_a_snapshot() -> None:
     state = make_state()
     state.become_replica(Address("127.0.0.1", 6379), 0)
     follow = state.follow = follower(FollowState.RECEIVING_SNAPSHOT)
-    follow.snapshot_size_bytes, follow.snapshot_read_bytes = 300, 100
+    follow.snapshot = IncomingSnapshot(b"$300")
+    follow.snapshot.receive(bytes(100))
     found = lines(state)
 
     assert "master_sync_in_progress:1" in found

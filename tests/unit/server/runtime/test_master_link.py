@@ -486,3 +486,40 @@ async def test_rdb_del_sync_files_leaves_nothing_where_nothing_is_saved() -> Non
 
         assert not server.snapshot_file.exists()
         await peer.close()
+
+
+async def test_a_busy_stream_is_applied_in_few_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To wake for each small piece would cost more than to apply it."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {})
+        sizes: list[int] = []
+        apply_raw = server.replication.apply_raw
+
+        def apply_and_note(raw: bytes) -> None:
+            sizes.append(len(raw))
+            apply_raw(raw)
+
+        monkeypatch.setattr(server.replication, "apply_raw", apply_and_note)
+        for _ in range(60):
+            await peer.send(encode_command([b"INCR", b"n"]))
+            for _ in range(5):  # the link's task has its turn
+                await trio.lowlevel.checkpoint()
+        await wait_until_async(lambda: server.values() == {b"n": b"60"})
+
+        assert len(sizes) <= 30
+        await peer.close()
+
+
+async def test_what_is_left_in_the_socket_is_applied_before_its_end() -> None:
+    """A master that is killed has its last writes on its replicas, if they left it."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {})
+        for _ in range(20):
+            await peer.send(encode_command([b"INCR", b"n"]))
+            await trio.lowlevel.checkpoint()
+        await peer.close()
+        await wait_until_async(lambda: not server.replication.is_link_up)
+
+        assert server.values() == {b"n": b"20"}

@@ -17,7 +17,9 @@ their history is the empty one; those that have begun to and not thrown away the
 is left, what is there is taken for the truth.
 
 Until the new run is judged a master that was down is not up again: else the failover under way
-would be given up for an empty one.
+would be given up for an empty one. One that comes back as a replica is not judged before it is a
+master; it stays down if a quorum held it down, for that it will not serve as one is no reason to
+give the failover up. If only this sentinel did, it is up, and its role decides in Redis' time.
 """
 
 from __future__ import annotations
@@ -71,6 +73,8 @@ def is_waiting_for_verdict(master: Master, node: Node) -> bool:
     if node is not master.node or not node.run_id or not master.options.guards_empty_restart:
         return False
     is_read = node.info_refresh_ms is not None and node.info_refresh_ms >= node.link.status_since_ms
+    if is_read and node.role_reported is Role.REPLICA:
+        return master.is_o_down
     return node.is_unjudged or (node.link.is_up and node.is_info_waiting and not is_read)
 
 

@@ -327,3 +327,34 @@ def test_recovery_takes_everything_back() -> None:
     assert "-odown" in rig.events()
     assert "+elected-leader" not in rig.events()
     assert not any(peer.says_down for peer in rig.master.peers.values())
+
+
+def come_back_as_replica(rig: Rig) -> None:
+    """The master is killed and, once it is held down, restarted as a replica by its own file."""
+    rig.kill(MASTER)
+    rig.advance(1_010)
+    rig.info[MASTER] = replica_info(REPLICA_1, run_id="n" * 40)
+    rig.revive(MASTER)
+
+
+def test_master_that_comes_back_as_a_replica_is_up_until_its_role_tells_against_it() -> None:
+    """Nobody else held it down, so no failover is kept from anything: Redis' time for it."""
+    rig = quiet_rig()
+    come_back_as_replica(rig)
+    rig.advance(3_000)
+    assert "-sdown" in rig.events()
+
+    rig.forget()
+    rig.advance(OPTIONS.down_after_ms + 2 * rig.core.state.periods.info_period_ms)
+    assert "+sdown" in rig.events()
+
+
+def test_master_that_a_quorum_held_down_stays_down_when_it_comes_back_as_a_replica() -> None:
+    """It serves no writes; the failover that is due goes on."""
+    rig = quiet_rig()
+    rig.opinion[PEER_ADDRESSES[PEER_A]] = lambda command: [1, b"*", 0]
+    come_back_as_replica(rig)
+    rig.advance(3_000)
+
+    assert "-sdown" not in rig.events()
+    assert rig.master.is_o_down

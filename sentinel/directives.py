@@ -103,8 +103,9 @@ OF_A_DATASTORE: Final = """
     cluster-link-sendbuf-limit cluster-migration-barrier cluster-node-timeout cluster-port
     cluster-preferred-endpoint-type cluster-replica-no-failover
     cluster-replica-validity-factor cluster-require-full-coverage cluster-slave-no-failover
-    cluster-slave-validity-factor crash-memcheck-enabled dbfilename enable-debug-command
-    enable-module-command enable-protected-configs hash-max-listpack-entries
+    cluster-slave-validity-factor crash-memcheck-enabled dbfilename enable-debug-assert
+    enable-debug-command enable-module-command enable-protected-configs
+    hash-max-listpack-entries
     hash-max-listpack-value hash-max-ziplist-entries hash-max-ziplist-value
     hll-sparse-max-bytes ignore-warnings io-threads-do-reads jemalloc-bg-thread
     latency-monitor-threshold lazyfree-lazy-eviction lazyfree-lazy-expire

@@ -51,6 +51,7 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     ),
     Directive("list-max-listpack-size", ANY_INTEGER, -2, aliases=("list-max-ziplist-size",)),
     Directive("list-compress-depth", Integer(), 0),
+    Directive("enable-debug-assert", YesNo(), False, Flag.IMMUTABLE | Flag.HIDDEN),  # Valkey's
     *TLS_WITHOUT_EFFECT,
 )
 

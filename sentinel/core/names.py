@@ -123,9 +123,20 @@ def _drop_doubles(machine: Machine, master: Master) -> None:
         double = master.find_node(where)
         if double is None or double is named:
             continue
-        dropped = named if double is master.node else double
+        dropped, kept = (named, double) if double is master.node else (double, named)
         if dropped.address != master.failover.promoted and dropped is not master.node:
+            if dropped.link.is_up and not kept.link.is_up:
+                _find_alive(machine, kept)
             _drop(machine, master, dropped)
+
+
+def _find_alive(machine: Machine, node: Node) -> None:
+    """It could not be reached by its name, and was heard all the same: connect, and wait anew."""
+    owner = links.command_owner(node)
+    machine.timers.cancel(Timer(TimerKind.NODE_DOWN, node.name, node.address))
+    owner.link.suspect_since_ms = None
+    _reconnect(machine, owner)
+    links.suspect(machine, owner)
 
 
 def _drop(machine: Machine, master: Master, node: Node) -> None:

@@ -36,7 +36,7 @@ def advance(machine: Machine, master: Master) -> None:
     assert failover.state is FailoverState.RECONF_SLAVES
     waiting = _replicas_to_move(master)
     if all(node.reconf is ReconfState.DONE or node.is_s_down for node in waiting):
-        transitions.finish(machine, master, "+failover-end")
+        _end(machine, master, "+failover-end")
         return
     if machine.now_ms - failover.started_ms > master.options.failover_timeout_ms:
         _give_up(machine, master)
@@ -87,7 +87,14 @@ def on_info(machine: Machine, master: Master, node: Node) -> None:
 
 def abandon(machine: Machine, master: Master) -> None:
     """The new master is down itself: what remains is the business of the next failover."""
-    transitions.finish(machine, master, "+failover-end-for-timeout")
+    _end(machine, master, "+failover-end-for-timeout")
+
+
+def _end(machine: Machine, master: Master, event: str) -> None:
+    """Nobody is on its way any more, nor shown to be (`reconf_done` and its like)."""
+    transitions.finish(machine, master, event)
+    for node in master.replicas.values():
+        node.reconf = ReconfState.NONE
 
 
 def _replicas_to_move(master: Master) -> list[Node]:
@@ -102,7 +109,7 @@ def _replicas_to_move(master: Master) -> list[Node]:
 def _give_up(machine: Machine, master: Master) -> None:
     """Time is over: end, but tell all that can be told, best effort."""
     left = [node for node in _replicas_to_move(master) if node.reconf is ReconfState.NONE]
-    transitions.finish(machine, master, "+failover-end-for-timeout")
+    _end(machine, master, "+failover-end-for-timeout")
     for node in left:
         if lineage.may_be_ordered(master, node):
             orders.send_slaveof(machine, node, master.address, RequestKind.FOLLOW)

@@ -15,6 +15,7 @@ from tests.unit.sentinel.core.rig import (
     MASTER,
     MY_ADDRESS,
     NAME,
+    OPTIONS,
     PEER_A,
     PEER_ADDRESSES,
     REPLICA_1,
@@ -183,6 +184,23 @@ def test_ip_is_dropped_for_the_name_that_turns_out_to_lead_there() -> None:
     assert set(rig.master.replicas) == {r1, REPLICA_2}
     assert set(rig.disk.masters[0].replicas) == {r1, REPLICA_2}
     assert rig.events().count("-slave") == 1
+
+
+def test_replica_that_was_heard_by_its_ip_is_not_held_down_by_its_name() -> None:
+    """The record that stays could not be reached, the one that goes was answered all the time."""
+    r1 = Address("r1.example", 6379)
+    rig = Rig(named(replicas=(r1, REPLICA_1, REPLICA_2)), is_started=False)
+    rig.host_names = {"db-1.example": (MASTER.host,)}
+    rig.refused = {r1}
+    begin(rig)
+    rig.advance(OPTIONS.down_after_ms - 10)
+
+    rig.step(NameResolved(rig.now_ms, r1.host, (REPLICA_1.host,)))
+    rig.advance(OPTIONS.down_after_ms * 2)
+
+    assert set(rig.master.replicas) == {r1, REPLICA_2}
+    assert rig.master.replicas[r1].is_connected
+    assert "+sdown" not in rig.events()
 
 
 def test_strange_name_is_taken_in_once_it_leads_somewhere() -> None:

@@ -66,6 +66,8 @@ def test_no_more_than_parallel_syncs_are_under_way(parallel_syncs: int) -> None:
 
     assert rig.events().count("+slave-reconf-done") == 4
     assert rig.events()[-2:] == ["+slave-reconf-done", "+failover-end"] or "+sdown" in rig.events()
+    # As with Redis, whose new master's replicas are new records: no flag of a failover stays.
+    assert {node.reconf for node in rig.master.replicas.values()} == {ReconfState.NONE}
     assert rig.is_in(FailoverState.NONE)
 
 

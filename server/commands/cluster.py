@@ -22,7 +22,7 @@ _ASKING: Final = Flag.ADMIN | Flag.STALE
 _VARIES: Final = ("nondeterministic_output",)
 
 #: Name, arity, flags, since when, tips.
-_SUBCOMMANDS: Final[tuple[tuple[str, int, Flag, str, tuple[str, ...]], ...]] = (
+_SUBCOMMANDS: Final[tuple[tuple[str, int, int, str, tuple[str, ...]], ...]] = (
     ("ADDSLOTS", -3, _CHANGING, "3.0.0", ()),
     ("ADDSLOTSRANGE", -4, _CHANGING, "7.0.0", ()),
     ("BUMPEPOCH", 2, _CHANGING, "3.0.0", _VARIES),

@@ -11,7 +11,6 @@ from vedette.conf import BadValueError, Integer, Kind, WordList
 from vedette.types import Address
 
 from ..store.keyspace_events import (
-    KeyspaceEvents,
     format_keyspace_events,
     parse_keyspace_events,
 )
@@ -22,10 +21,10 @@ ANY_INTEGER: Final = Integer(-(2**31))
 _SHUTDOWN_WORDS: Final = ("default", "save", "nosave", "now", "force")
 
 
-class EventLetters(Kind[KeyspaceEvents]):
+class EventLetters(Kind[int]):
     """The value of `notify-keyspace-events`: letters, each for a class of events."""
 
-    def parse(self, words: Sequence[str]) -> KeyspaceEvents:
+    def parse(self, words: Sequence[str]) -> int:
         if len(words) != 1:
             raise BadValueError("wrong number of arguments")
         try:
@@ -33,7 +32,7 @@ class EventLetters(Kind[KeyspaceEvents]):
         except ValueError as error:
             raise BadValueError("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.") from error
 
-    def render(self, value: KeyspaceEvents) -> tuple[str, ...]:
+    def render(self, value: int) -> tuple[str, ...]:
         return (format_keyspace_events(value),)
 
 

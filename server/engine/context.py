@@ -123,7 +123,7 @@ class ServerContext(Context):
         self.db.replace(key, value)
         self.keyspace.raw_strings.note(value)
 
-    def notify(self, kind: KeyspaceEvents, event: bytes, key: bytes) -> None:
+    def notify(self, kind: int, event: bytes, key: bytes) -> None:
         """Publish that `event` happened to `key` of the present database, if that is wanted.
 
         Called by each command that changes a key, once it is changed, with Redis' own names.

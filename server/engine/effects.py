@@ -213,7 +213,7 @@ class Effects(Engine):
 
     # --- keyspace events -------------------------------------------------------------------------
 
-    def set_notified_events(self, events: KeyspaceEvents) -> None:
+    def set_notified_events(self, events: int) -> None:
         """Say which keyspace events are published; without a kind of channel it is none."""
         self.notified_events = events
         has_channel = bool(events & (KeyspaceEvents.KEYSPACE | KeyspaceEvents.KEYEVENT))
@@ -224,9 +224,7 @@ class Effects(Engine):
     def _on_new_key(self, database: Database, key: bytes) -> None:
         self.publish_key_event(KeyspaceEvents.NEW, database.index, b"new", key)
 
-    def publish_key_event(
-        self, kind: KeyspaceEvents, database_index: int, event: bytes, key: bytes
-    ) -> None:
+    def publish_key_event(self, kind: int, database_index: int, event: bytes, key: bytes) -> None:
         """Publish a keyspace event, if its kind is wanted, on the channels that are configured."""
         wanted = self.notified_events
         if not wanted & kind:

@@ -68,8 +68,8 @@ AOF_BROKEN = b"MISCONF Errors writing to the AOF file: %b"
 class ServerEngine(Observed):
     """Runs the server's commands over one `Keyspace`.
 
-    State that gates commands is set through the methods `become_*`, `set_*`, which recompute
-    `needs_care`; the fast path looks at nothing else.
+    State that gates commands is set through methods, which `recheck` whether rows need care; the
+    fast path looks at nothing else.
     """
 
     def __init__(
@@ -192,18 +192,25 @@ class ServerEngine(Observed):
         self.has_enough_replicas = guard
         self.recheck()
 
-    def recheck(self) -> None:
-        super().recheck()
-        self.needs_care = (
-            self.needs_care
-            or self.is_replica
-            or self.load.started_ms is not None
-            or self.has_enough_replicas is not None
-            or self.memory.is_exceeded
+    def gated_flags(self) -> int:
+        if (
+            self.load.started_ms is not None
+            or (self.is_replica and self.is_link_down and not self.serves_stale_data)
             or self.is_saving_broken
-            or bool(self.aof.error)
+            or self.aof.error
             or self.scripting.slow_refusal is not None
-        )
+        ):
+            return Flag.ANY
+        flags = super().gated_flags()
+        if self.is_replica or self.has_enough_replicas is not None:
+            flags |= Flag.WRITE
+        if self.memory.is_exceeded:
+            flags |= Flag.DENYOOM
+        return flags
+
+    def may_have(self, row: CommandRow, flags: int) -> bool:
+        is_script = flags != Flag.NONE and row.full_name in RUNNING_SCRIPTS
+        return is_script or super().may_have(row, flags)
 
     def refuse(self, session: Session, row: CommandRow, argv: list[bytes]) -> CommandError | None:
         self.tracked_keys.keep_within_limit()
@@ -228,7 +235,7 @@ class ServerEngine(Observed):
             return slow
         return None
 
-    def flags_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> tuple[Flag, Flag]:
+    def flags_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> tuple[int, int]:
         if row.full_name in RUNNING_SCRIPTS:
             flags = self.scripting.flags_of(row, argv)
             return flags, flags
@@ -267,7 +274,7 @@ class ServerEngine(Observed):
     def call(self, session: Session, row: CommandRow, argv: list[bytes]) -> Reply | Block:
         """Run one command whose gates are passed; return its reply, errors included.
 
-        All of a replica's commands come this way, for it asks for care.
+        All writes of a replica come this way, for they need care.
         """
         reply = super().call(session, row, argv)
         if self.is_replica and not self.is_replica_read_only:

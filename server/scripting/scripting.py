@@ -253,7 +253,7 @@ class Scripting:
         )
         return self._run(run, lua, function.callback, keys, arguments)
 
-    def flags_of(self, row: CommandRow, argv: list[bytes]) -> Flag:
+    def flags_of(self, row: CommandRow, argv: list[bytes]) -> int:
         """Return the flags of a request that runs a script: what that says of itself, if anything.
 
         Follows Redis 7.0 `script.c: scriptFlagsToCmdFlags`.

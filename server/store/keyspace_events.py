@@ -5,30 +5,32 @@ Reference: Redis 7.0 `notify.c: keyspaceEventsStringToFlags, keyspaceEventsFlags
 
 from __future__ import annotations
 
-import enum
 from typing import Final
 
 
-class KeyspaceEvents(enum.IntFlag):
-    """Which events are published, and on which of the two kinds of channel."""
+class KeyspaceEvents:
+    """Which events are published, and on which of the two kinds of channel: bits of an `int`.
 
-    NONE = 0
+    No `enum.IntFlag`: its `&` takes longer than to publish an event that nobody listens to.
+    """
+
+    NONE: Final = 0
     #: `__keyspace@<db>__:<key>`, with the event as message.
-    KEYSPACE = enum.auto()
+    KEYSPACE: Final = 1 << 0
     #: `__keyevent@<db>__:<event>`, with the key as message.
-    KEYEVENT = enum.auto()
-    GENERIC = enum.auto()  # DEL, EXPIRE, RENAME ...
-    STRING = enum.auto()
-    LIST = enum.auto()
-    SET = enum.auto()
-    HASH = enum.auto()
-    SORTED_SET = enum.auto()
-    EXPIRED = enum.auto()
-    EVICTED = enum.auto()
-    STREAM = enum.auto()
-    MODULE = enum.auto()
-    KEY_MISS = enum.auto()
-    NEW = enum.auto()
+    KEYEVENT: Final = 1 << 1
+    GENERIC: Final = 1 << 2  # DEL, EXPIRE, RENAME ...
+    STRING: Final = 1 << 3
+    LIST: Final = 1 << 4
+    SET: Final = 1 << 5
+    HASH: Final = 1 << 6
+    SORTED_SET: Final = 1 << 7
+    EXPIRED: Final = 1 << 8
+    EVICTED: Final = 1 << 9
+    STREAM: Final = 1 << 10
+    MODULE: Final = 1 << 11
+    KEY_MISS: Final = 1 << 12
+    NEW: Final = 1 << 13
 
 
 _LETTERS: Final = {
@@ -44,7 +46,7 @@ _LETTERS: Final = {
     "d": KeyspaceEvents.MODULE,
 }
 #: What `A` stands for: all but misses and new keys, which Redis added later.
-_ALL: Final = KeyspaceEvents(sum(_LETTERS.values()))
+_ALL: Final = sum(_LETTERS.values())
 _FURTHER_LETTERS: Final = {
     "K": KeyspaceEvents.KEYSPACE,
     "E": KeyspaceEvents.KEYEVENT,
@@ -53,7 +55,7 @@ _FURTHER_LETTERS: Final = {
 }
 
 
-def parse_keyspace_events(letters: str) -> KeyspaceEvents:
+def parse_keyspace_events(letters: str) -> int:
     """Return what `letters` select.
 
     Raises:
@@ -68,7 +70,7 @@ def parse_keyspace_events(letters: str) -> KeyspaceEvents:
     return events
 
 
-def format_keyspace_events(events: KeyspaceEvents) -> str:
+def format_keyspace_events(events: int) -> str:
     """Return the letters for `events`, in the order in which Redis gives them back."""
     if events & _ALL == _ALL:
         letters = "A"

@@ -11,7 +11,7 @@ __all__ = ["INDEX", "TABLE", "user"]
 _READ = Keys(1, 1, 1, ("RO", "ACCESS"))
 
 
-def _row(name: str, flags: Flag, keys: Keys, group: str = "string", arity: int = 2) -> CommandRow:
+def _row(name: str, flags: int, keys: Keys, group: str = "string", arity: int = 2) -> CommandRow:
     return CommandRow(
         name,
         arity=arity,

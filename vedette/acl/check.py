@@ -50,9 +50,7 @@ def check(user: User, row: CommandRow, argv: list[bytes]) -> Denial | None:
     return told
 
 
-def may_run_over_all_keys(
-    user: User, row: CommandRow, argv: list[bytes], access: KeyAccess
-) -> bool:
+def may_run_over_all_keys(user: User, row: CommandRow, argv: list[bytes], access: int) -> bool:
     """Return whether a selector allows the request, and `access` to any other key too.
 
     For commands that touch keys which they are not given (SORT's BY and GET).
@@ -78,7 +76,7 @@ def _check_selector(selector: Selector, row: CommandRow, argv: list[bytes]) -> D
     return None
 
 
-def access_of(spec: KeySpec) -> KeyAccess:
+def access_of(spec: KeySpec) -> int:
     """Return what is done to the keys of a group, as far as access goes.
 
     A command that neither reads nor changes the value (TYPE, EXISTS) needs any pattern at all.

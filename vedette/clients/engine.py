@@ -9,9 +9,9 @@ Requests of one session run in order and never while another's run; `waits.py` h
 wait.
 
 The loops in `receive_all` and `run` are the hottest code of the project. What keeps them cheap: one
-dictionary look-up by the name as sent, locals bound once per batch, two flags that say whether
-anything beyond arity has to be looked at, `type(reply) is` instead of isinstance. Measured in
-docs/performance.md.
+dictionary look-up by the name as sent, locals bound once per batch, two flags (the session's and
+the row's) that say whether anything beyond arity has to be looked at, `type(reply) is` instead of
+isinstance. Measured in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Engine(Running):
         for session, data in arrivals:
             self.input_bytes += len(data)
             session.last_interaction_ms = now_ms
-            if session.needs_care or self.needs_care or session.waiting_requests:
+            if session.needs_care or session.waiting_requests:
                 self._receive_any(session, data)
                 continue
             argv = session.parser.parse_single(data)
@@ -126,7 +126,11 @@ class Engine(Running):
                 self._receive_any(session, data)
                 continue
             row = find(argv[0])
-            if row is None or not row.min_arguments <= len(argv) <= row.max_arguments:
+            if (
+                row is None
+                or row.needs_care
+                or not row.min_arguments <= len(argv) <= row.max_arguments
+            ):
                 self.run(session, [argv])
                 clients.note_unsent(session)
                 continue
@@ -245,7 +249,7 @@ class Engine(Running):
                 self._answer_refusal(session, row, wrong_arity_text(row))
                 uncounted += 1
                 continue
-            if session.needs_care or self.needs_care:
+            if session.needs_care or row.needs_care:
                 if calls:
                     self._note_group(session, row, calls, clock() - started, requests, argv)
                     calls = 0

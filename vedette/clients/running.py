@@ -32,7 +32,7 @@ from .gate import Gate
 from .pubsub import PubSub
 from .registry import ClientRegistry
 from .session import Session
-from .waits import Waits
+from .waits import PAUSED_WRITES, Waits
 
 NOAUTH = CommandError(b"NOAUTH Authentication required.")
 NOT_IN_MULTI = CommandError(b"ERR Command not allowed inside a transaction")
@@ -77,8 +77,8 @@ class Running(Waits):
         #: How often bytes came from a client, and went to one.
         self.reads_processed = 0
         self.writes_processed = 0
-        #: Whether any gate beyond arity applies to every client (loading, read-only, paused, ...).
-        self.needs_care = False
+        #: Gates beyond arity apply to commands with one of these flags, whoever sends them.
+        self._gated_flags: int = Flag.NONE
         #: Calls that take so long are told to `on_call`; with `is_watching_calls` all are.
         self.slow_call_s = math.inf
         self.is_watching_calls = False
@@ -155,9 +155,33 @@ class Running(Waits):
         if row is not None:
             row.failed_calls += 1
 
+    def gated_flags(self) -> int:
+        """Return the flags of commands that gates may refuse or delay, whoever sends them.
+
+        `Flag.ANY`: all commands.
+        """
+        if self.is_watching_calls:
+            return Flag.ANY
+        if self.paused_until_ms:
+            return PAUSED_WRITES if self.is_pause_for_writes_only else Flag.ANY
+        return Flag.NONE
+
+    def may_have(self, row: CommandRow, flags: int) -> bool:
+        """Return whether a request of `row` may have one of `flags`."""
+        return flags == Flag.ANY or bool(row.flags & flags)
+
     def recheck(self) -> None:
-        """Compute `needs_care` from the state that gates every client."""
-        self.needs_care = bool(self.paused_until_ms) or self.is_watching_calls
+        """Have each row say whether it needs care, after a change of what `gated_flags` goes by."""
+        flags = self.gated_flags()
+        if flags != self._gated_flags:
+            self._gated_flags = flags
+            for row in self.table.all_rows():
+                row.needs_care = self.may_have(row, flags)
+
+    @property
+    def needs_care(self) -> bool:
+        """Whether any command is looked at more closely, whoever sends it."""
+        return self._gated_flags != Flag.NONE
 
     def random_hex(self, size: int) -> str:
         """Return `size` random hexadecimal digits that nobody can guess."""

@@ -22,6 +22,8 @@ from .session import ClientKind, Session
 
 #: The reason of waits for the end of a pause.
 PAUSE: Final = "pause"
+#: Commands with one of these flags may write, and wait where only writes do.
+PAUSED_WRITES: Final = Flag.WRITE | Flag.MAY_REPLICATE
 
 
 class Waits(ABC):
@@ -141,7 +143,7 @@ class Waits(ABC):
         # Who waits looks again: a pause of everything may have become one of writes.
         self.wake(PAUSE)
 
-    def flags_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> tuple[Flag, Flag]:
+    def flags_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> tuple[int, int]:
         """Return the flags of a request; for EXEC, those any queued one has and those all have."""
         if row.full_name == "exec" and session.queued_commands:
             flags = row.flags
@@ -163,7 +165,7 @@ class Waits(ABC):
         if row.full_name.startswith("client|"):
             return None
         any_flags, _ = self.flags_of(session, row, argv)
-        may_write = bool(any_flags & (Flag.WRITE | Flag.MAY_REPLICATE))
+        may_write = bool(any_flags & PAUSED_WRITES)
         if self.is_pause_for_writes_only and not may_write:
             return None
 

@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Final
 
 
-class Flag(enum.IntFlag):
-    """What a command does and where it may run."""
+class Flag:
+    """What a command does and where it may run: bits of an `int`.
 
-    NONE = 0
-    WRITE = enum.auto()  # may change the dataset
-    READONLY = enum.auto()  # reads keys, never changes them
-    DENYOOM = enum.auto()  # refused when memory is exhausted
-    ADMIN = enum.auto()
-    PUBSUB = enum.auto()
-    NOSCRIPT = enum.auto()
-    BLOCKING = enum.auto()  # may block the client
-    LOADING = enum.auto()  # allowed while a dataset is loaded
-    STALE = enum.auto()  # allowed on a replica whose link is down
-    SKIP_MONITOR = enum.auto()
-    SKIP_SLOWLOG = enum.auto()
-    ASKING = enum.auto()
-    FAST = enum.auto()  # O(1) or O(log N)
-    NO_AUTH = enum.auto()  # allowed before authentication
-    MAY_REPLICATE = enum.auto()  # not a write, yet may propagate (PUBLISH)
-    NO_MULTI = enum.auto()  # refused inside MULTI
-    NO_MANDATORY_KEYS = enum.auto()
-    NO_ASYNC_LOADING = enum.auto()
-    ALLOW_BUSY = enum.auto()  # allowed while a script is stuck
-    MOVABLE_KEYS = enum.auto()
+    No `enum.IntFlag`: its `&` takes as long as a whole command, and several are asked for where a
+    request needs care, such as on a replica.
+    """
+
+    NONE: Final = 0
+    #: Stands for every row, also one without a flag.
+    ANY: Final = -1
+    WRITE: Final = 1 << 0  # may change the dataset
+    READONLY: Final = 1 << 1  # reads keys, never changes them
+    DENYOOM: Final = 1 << 2  # refused when memory is exhausted
+    ADMIN: Final = 1 << 3
+    PUBSUB: Final = 1 << 4
+    NOSCRIPT: Final = 1 << 5
+    BLOCKING: Final = 1 << 6  # may block the client
+    LOADING: Final = 1 << 7  # allowed while a dataset is loaded
+    STALE: Final = 1 << 8  # allowed on a replica whose link is down
+    SKIP_MONITOR: Final = 1 << 9
+    SKIP_SLOWLOG: Final = 1 << 10
+    ASKING: Final = 1 << 11
+    FAST: Final = 1 << 12  # O(1) or O(log N)
+    NO_AUTH: Final = 1 << 13  # allowed before authentication
+    MAY_REPLICATE: Final = 1 << 14  # not a write, yet may propagate (PUBLISH)
+    NO_MULTI: Final = 1 << 15  # refused inside MULTI
+    NO_MANDATORY_KEYS: Final = 1 << 16
+    NO_ASYNC_LOADING: Final = 1 << 17
+    ALLOW_BUSY: Final = 1 << 18  # allowed while a script is stuck
+    MOVABLE_KEYS: Final = 1 << 19
     #: Not refused by a reply of QUEUED: runs at once inside MULTI (EXEC, DISCARD, WATCH, ...).
-    NOT_QUEUED = enum.auto()
+    NOT_QUEUED: Final = 1 << 20
     #: Comes upon keys that it does not name (SCAN, RANDOMKEY): what of them has expired is deleted
     #: key by key, not as one unit.
-    TOUCHES_ARBITRARY_KEYS = enum.auto()
+    TOUCHES_ARBITRARY_KEYS: Final = 1 << 21
     #: Looks at keys without that counting as a use of them (TTL, OBJECT).
-    NO_TOUCH = enum.auto()
+    NO_TOUCH: Final = 1 << 22
     #: Allowed to a RESP2 client that has subscribed.
-    WHILE_SUBSCRIBED = enum.auto()
+    WHILE_SUBSCRIBED: Final = 1 << 23
 
 
 #: Flags that COMMAND INFO shows, in its order, with their spelling there.

@@ -20,7 +20,7 @@ _SAMPLE_STEP: Final = 8
 
 
 class CommandRow:
-    """All that is known of a command; the one mutable part is its statistics.
+    """All that is known of a command. Statistics and `needs_care` are all that changes.
 
     `arity` counts the name: positive is exact, negative a minimum. A container (`CLIENT`) has
     `subcommands` by upper-case name and no handler. `full_name` is lower case, `client|id` for a
@@ -59,6 +59,7 @@ class CommandRow:
         "max_arguments",
         "min_arguments",
         "name",
+        "needs_care",
         "rejected_calls",
         "replaced_by",
         "since",
@@ -73,7 +74,7 @@ class CommandRow:
         name: str,
         *,
         arity: int,
-        flags: Flag,
+        flags: int,
         keys: Keys = NO_KEYS,
         channels: Channels | None = None,
         group: str,
@@ -116,6 +117,8 @@ class CommandRow:
         #: Whether each call is timed even among others of the same command in one pipeline: not
         #: where a call is over in a moment, and a look at the clock would be felt.
         self.is_timed_singly = not (flags & Flag.FAST or self.full_name == "set")
+        #: Whether the state of whoever runs it asks for a closer look at each call; kept by him.
+        self.needs_care = False
         #: Whether durations go into the histogram (latency-tracking).
         self.has_histogram = False
         self.durations: list[float] = []
@@ -192,7 +195,7 @@ def command(
     name: str,
     *,
     arity: int,
-    flags: Flag,
+    flags: int,
     keys: Keys = NO_KEYS,
     channels: Channels | None = None,
     group: str,
@@ -237,7 +240,7 @@ def command(
 
 
 def container(
-    name: str, *, arity: int = -2, flags: Flag = Flag.NONE, group: str, since: str, summary: str
+    name: str, *, arity: int = -2, flags: int = Flag.NONE, group: str, since: str, summary: str
 ) -> CommandRow:
     """Return the row of a command that is but the sum of its subcommands; keep it in the module."""
     return CommandRow(name, arity=arity, flags=flags, group=group, since=since, summary=summary)

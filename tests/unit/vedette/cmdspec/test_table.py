@@ -27,7 +27,7 @@ def row(
     name: str,
     *,
     arity: int = 2,
-    flags: Flag = Flag.NONE,
+    flags: int = Flag.NONE,
     group: str = "generic",
     categories: tuple[str, ...] | None = None,
     is_hidden: bool = False,

@@ -74,7 +74,7 @@ class Observed(Effects):
         )
         if not is_waiting:
             self._offer_to_slow_log(session, row, argv, seconds)
-        if not flags & (Flag.ADMIN | Flag.SKIP_MONITOR):
+        if self.monitors and not flags & (Flag.ADMIN | Flag.SKIP_MONITOR):
             self.show_to_monitors(session, self._redaction.of(row, argv))
         if session.tracking is not None and flags & Flag.READONLY and row.group != "scripting":
             self.tracked_keys.remember(session, row.keys.of(argv))
@@ -91,10 +91,11 @@ class Observed(Effects):
     def _offer_to_slow_log(
         self, session: Session, row: CommandRow, argv: list[bytes], seconds: float
     ) -> None:
-        if not row.flags & Flag.SKIP_SLOWLOG:
-            self.slow_log.offer(
+        duration_us = round(seconds * 1e6)
+        if self.slow_log.wants(duration_us) and not row.flags & Flag.SKIP_SLOWLOG:
+            self.slow_log.add(
                 self._redaction.of(row, argv),
-                duration_us=round(seconds * 1e6),
+                duration_us=duration_us,
                 now_ms=self.context.now_ms,
                 address=session.address,
                 client_name=session.name,

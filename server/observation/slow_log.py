@@ -42,12 +42,14 @@ class SlowLog:
         """Keep so many entries from now on; what is too old goes with the next entry."""
         self._max_length = max_length
 
-    def offer(
+    def wants(self, duration_us: int) -> bool:
+        """Return whether a call that took so long is to be logged."""
+        return 0 <= self.threshold_us <= duration_us
+
+    def add(
         self, argv: list[bytes], *, duration_us: int, now_ms: int, address: str, client_name: bytes
     ) -> None:
-        """Log a call if it was slow."""
-        if not 0 <= self.threshold_us <= duration_us:
-            return
+        """Log a call."""
         entry = SlowLogEntry(
             id=self._next_id,
             time_s=now_ms // 1000,

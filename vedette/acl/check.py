@@ -6,9 +6,10 @@ Follows Redis 7.0 `acl.c: ACLSelectorCheckCmd, ACLCheckAllUserCommandPerm`.
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 
-from ..cmdspec import CommandRow, Flag, KeySpec
+from ..cmdspec import CommandRow, Flag
 from .selector import KeyAccess, Selector
 from .user import User
 
@@ -30,6 +31,8 @@ class Denial:
     position: int = 0
 
 
+_NO_COMMAND = Denial(DenialReason.COMMAND)
+
 #: Which of two denials tells more: a command that may be run, but not so, over one that may not.
 _WEIGHTS = {DenialReason.COMMAND: 0, DenialReason.KEY: 1, DenialReason.CHANNEL: 2}
 
@@ -40,7 +43,7 @@ def check(user: User, row: CommandRow, argv: list[bytes]) -> Denial | None:
     Where several selectors refuse it for different reasons, the one given is that of the selector
     that came furthest.
     """
-    told = Denial(DenialReason.COMMAND)
+    told = _NO_COMMAND
     for selector in user.selectors:
         denial = _check_selector(selector, row, argv)
         if denial is None:
@@ -63,10 +66,10 @@ def may_run_over_all_keys(user: User, row: CommandRow, argv: list[bytes], access
 
 def _check_selector(selector: Selector, row: CommandRow, argv: list[bytes]) -> Denial | None:
     if not row.flags & Flag.NO_AUTH and not selector.may_run(row, argv):
-        return Denial(DenialReason.COMMAND)
+        return _NO_COMMAND
     if not selector.allows_all_keys:
         for position, spec in row.keys.positions(argv):
-            if not selector.may_access_key(argv[position], access_of(spec)):
+            if not selector.may_access_key(argv[position], access_of(spec.access)):
                 return Denial(DenialReason.KEY, position)
     if row.channels is not None and not selector.allows_all_channels:
         for position in row.channels.positions(argv):
@@ -76,13 +79,14 @@ def _check_selector(selector: Selector, row: CommandRow, argv: list[bytes]) -> D
     return None
 
 
-def access_of(spec: KeySpec) -> int:
-    """Return what is done to the keys of a group, as far as access goes.
+@functools.cache
+def access_of(words: tuple[str, ...]) -> int:
+    """Return what `KeySpec.access` says is done to the keys of a group, as far as access goes.
 
     A command that neither reads nor changes the value (TYPE, EXISTS) needs any pattern at all.
     """
     access = KeyAccess.NONE
-    for word in spec.access:
+    for word in words:
         if word == "ACCESS":
             access |= KeyAccess.READ
         elif word in ("INSERT", "UPDATE", "DELETE"):

@@ -169,7 +169,11 @@ class Engine(Running):
         if session.is_closed:  # by what an earlier client of the batch has sent
             return
         parser = session.parser
-        requests, error = parser.parse(data)
+        single = parser.parse_single(data)
+        if single is not None:
+            requests, error = [single], None
+        else:
+            requests, error = parser.parse(data)
         missing_bytes = parser.missing_bytes
         session.receive_bytes = (
             RECEIVE_BYTES

@@ -6,7 +6,7 @@ Follows Redis 7.0 `db.c: getKeysUsingKeySpecs`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,13 @@ class Keys:
     groups: tuple[KeySpec, ...] = ()
     notes: str = ""
     narrow: Callable[[list[bytes]], tuple[str, ...]] | None = None
+    #: The key specifications, as COMMAND shows them.
+    specs: tuple[KeySpec, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def specs(self) -> tuple[KeySpec, ...]:
-        """The key specifications, as COMMAND shows them."""
-        if self.groups:
-            return self.groups
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "specs", self.groups or self._single_spec())
+
+    def _single_spec(self) -> tuple[KeySpec, ...]:
         if self.keynum_index:
             spec = KeySpec(self.keynum_index, self.access, is_counted=True, notes=self.notes)
         elif self.first:

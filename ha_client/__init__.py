@@ -17,12 +17,19 @@ from .errors import (
     UnsupportedCommand,
     WriteUncertain,
 )
-from .runtime.client import ClientStatistics, FailoverClient, RetryReason
+from .runtime.client import FailoverClient
+from .runtime.own import OwnConnection
 from .runtime.pipeline import Pipeline
+from .runtime.subscription import Gap, Message, Subscription
+from .statistics import ClientStatistics, RetryReason
 
 __all__ = [
     "FailoverClient",
     "Pipeline",
+    "OwnConnection",
+    "Subscription",
+    "Message",
+    "Gap",
     "ClientStatistics",
     "Leaving",
     "RetryReason",

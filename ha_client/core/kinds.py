@@ -11,6 +11,8 @@ import enum
 from collections.abc import Sequence
 from typing import Final
 
+from .blocking import wait_of
+
 
 class Kind(enum.Enum):
     """What it means if a command is executed twice."""
@@ -56,11 +58,8 @@ _LAST_WINS: Final = frozenset(b"mset setex psetex hmset expireat pexpireat".spli
 #: Arguments of SET and the EXPIRE family that make the outcome depend on what was there.
 _CONDITIONS: Final = frozenset([b"nx", b"xx", b"get", b"gt", b"lt"])
 
-_BLOCKING: Final = frozenset(
-    b"""
-    blpop brpop brpoplpush blmove blmpop bzpopmin bzpopmax bzmpop wait waitaof
-    """.split()
-)
+#: They ask about what their own connection wrote.
+_ABOUT_CONNECTION: Final = frozenset([b"wait", b"waitaof"])
 _MODE: Final = frozenset(
     b"""
     subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe monitor sync psync
@@ -92,17 +91,6 @@ def reason_not_to_share(argv: Sequence[bytes]) -> str | None:
     name = argv[0].lower()
     if name in _MODE or (name == b"client" and len(argv) > 1 and argv[1].lower() in _CLIENT_MODES):
         return "would change the connection that all tasks of this client share"
-    if name in _BLOCKING or (name in (b"xread", b"xreadgroup") and _has_block(argv)):
+    if name in _ABOUT_CONNECTION or wait_of(argv) is not None:
         return "would block the connection that all tasks of this client share"
     return None
-
-
-def _has_block(argv: Sequence[bytes]) -> bool:
-    """Return whether BLOCK is among the options, which end where the stream names begin."""
-    for argument in argv[1:]:
-        word = argument.lower()
-        if word == b"streams":
-            return False
-        if word == b"block":
-            return True
-    return False

@@ -10,15 +10,13 @@ Nothing here decides: which node is master is `core.follower`'s, what may be rep
 
 from __future__ import annotations
 
-import enum
 import random
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import trio
 
@@ -29,64 +27,19 @@ from vedette.runtime.connection import ConnectionLost
 from vedette.types import Address
 
 from ..commands import CommandMethods
-from ..core.follower import Follower, Leaving, Timing
+from ..core.blocking import Wait, wait_of
+from ..core.follower import Follower, Timing
 from ..core.kinds import Kind, kind_of, reason_not_to_share
 from ..core.units import Argv, Batch, Taken, Unit
 from ..errors import ClientClosed, MasterUnavailable, UnsupportedCommand, WriteUncertain
-from .link import LinkOptions, MasterLink
+from ..statistics import OUTAGE_BOUNDS_S, ClientStatistics, RetryReason
+from .link import MasterLink
+from .nodes import NodeOptions
+from .own import OwnConnection, open_own, run_blocking
 from .pipeline import Commands, Pipeline
+from .subscription import Subscription, open_subscription
 from .tracker import MasterTracker
 from .watcher import WatchOptions
-
-
-class RetryReason(enum.Enum):
-    """Why a command is sent again."""
-
-    NOT_SENT = "not_sent"
-    NO_REPLY = "no_reply"
-    REFUSED = "refused"  # by a node that is no master, or not ready
-
-
-#: Bounds of `ClientStatistics.outages`, in seconds.
-OUTAGE_BOUNDS_S: Final = (
-    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0,
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientStatistics:
-    """What a client has been through; counts are since it was opened."""
-
-    #: The verified master in use, None while there is none.
-    master: Address | None
-    #: Highest configuration epoch heard of; -1 before the first answer of a sentinel.
-    epoch: int
-    #: `seeking`, `connecting` or `following`.
-    state: str
-    sentinels_known: int
-    sentinels_connected: int
-    #: How often another node became master.
-    failovers: int
-    #: How often a connection to a master was put to use after the first.
-    reconnects: int
-    #: Commands that were sent, or were about to be, and had to be sent (again) to the next master.
-    retries: int
-    #: The same by why, and by whether they may be executed twice without harm.
-    retries_by_reason: Mapping[tuple[RetryReason, bool], int]
-    #: How often a master in use was left, by why.
-    leavings: Mapping[Leaving, int]
-    #: What sentinels claimed that was older than what is known, and so was not believed.
-    stale_claims: int
-    #: Since a sentinel last told of the master; None before the first answer.
-    topology_age_s: float | None
-    #: How long commands found no master, from one master to the next.
-    outages: Histogram
-    #: Commands that are on their way to the master, or wait to be sent.
-    pending: int
-    #: Commands that ended in `WriteUncertain`.
-    uncertain_writes: int
-    #: Commands that ended in `MasterUnavailable`.
-    unavailable: int
 
 
 class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
@@ -99,6 +52,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         master_name: the name under which sentinels watch the master.
         sentinels: host and port of some sentinels; they tell of the others.
         username, password: for masters; `sentinel_username`, `sentinel_password` for sentinels.
+        database: the number of the database, on every connection to a master.
         client_name: for CLIENT LIST.
         protocol: 3, or 2 for replies in their RESP2 shapes. A server without RESP3 gives those
             anyway.
@@ -111,7 +65,10 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         repeat_last_wins: also repeat writes like `SET k v` whose outcome is unknown. The repetition
             may overwrite what others wrote in the meantime.
         max_pending: commands under way at once; more wait for their turn.
-        tls_context: speak TLS with masters and sentinels, by this context.
+        tls_context: speak TLS with masters, by this context.
+        sentinel_tls: the same for sentinels: a context of their own, True for that of the masters,
+            False for none.
+        address_map: where to connect to instead of an address that sentinels tell, as behind NAT.
 
     Raises:
         ValueError: no sentinel is given.
@@ -126,6 +83,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         password: str | None = None,
         sentinel_username: str | None = None,
         sentinel_password: str | None = None,
+        database: int = 0,
         client_name: str | None = None,
         protocol: int = 3,
         command_timeout_s: float = 30.0,
@@ -136,6 +94,8 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         repeat_last_wins: bool = False,
         max_pending: int = 65536,
         tls_context: ssl.SSLContext | None = None,
+        sentinel_tls: ssl.SSLContext | bool = True,
+        address_map: Mapping[tuple[str, int], tuple[str, int]] | None = None,
     ) -> None:
         self.master_name = master_name
         self._command_timeout_s = command_timeout_s
@@ -148,6 +108,13 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             ),
             random.Random(),
         )
+        addresses = {
+            Address(*told): Address(*reached) for told, reached in (address_map or {}).items()
+        }
+        if isinstance(sentinel_tls, bool):
+            sentinel_context = tls_context if sentinel_tls else None
+        else:
+            sentinel_context = sentinel_tls
         self._watch_options = WatchOptions(
             master_name=master_name,
             username=sentinel_username,
@@ -156,17 +123,20 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             connect_timeout_s=connect_timeout_s,
             ask_timeout_s=ask_timeout_s,
             ping_interval_s=poll_interval_s * 2,
-            tls_context=tls_context,
+            tls_context=sentinel_context,
+            address_map=addresses,
         )
-        self._link_options = LinkOptions(
+        self._node_options = NodeOptions(
             username=username,
             password=password,
             client_name=client_name,
+            database=database,
             protocol=protocol,
             connect_timeout_s=connect_timeout_s,
             reply_timeout_s=reply_timeout_s,
             max_pending=max_pending,
             tls_context=tls_context,
+            address_map=addresses,
         )
         self._tracker: MasterTracker | None = None
         self._lifetime: AbstractAsyncContextManager[None] | None = None
@@ -200,7 +170,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
 
     @asynccontextmanager
     async def _live(self) -> AsyncIterator[None]:
-        tracker = MasterTracker(self._follower, self._watch_options, self._link_options)
+        tracker = MasterTracker(self._follower, self._watch_options, self._node_options)
         async with open_background_nursery() as nursery:
             nursery.start_soon(tracker.run, name=f"follow {self.master_name}")
             self._tracker = tracker
@@ -223,14 +193,22 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         is sent again until the deadline, and so is a read. `repeat` says whether to send it again
         after it was sent and no reply came; by default, if it is a read.
 
+        A command that waits for data, such as BLPOP, has a connection made for it. It waits as long
+        as it says, at the next master for what is left of its time; the deadline is for finding a
+        master.
+
         Raises:
             ReplyError: the master's reply is an error.
             WriteUncertain: it was sent, no reply came, and it must not be repeated.
             MasterUnavailable: it was not executed before the deadline.
-            UnsupportedCommand: it would block or change the shared connection.
+            UnsupportedCommand: it would change the shared connection.
             ClientClosed: used outside the block.
         """
-        [result] = await self._run([self._unit(arguments, repeat)])
+        argv = _encoded(arguments)
+        wait = wait_of(argv)
+        if wait is not None:
+            return await self._wait(argv, wait, repeat)
+        [result] = await self._run([self._unit(argv, repeat)])
         if isinstance(result, Exception):
             raise result
         return result
@@ -249,7 +227,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             UnsupportedCommand, ClientClosed: nothing was sent.
             ValueError: more commands than `max_pending`.
         """
-        return await self._run([self._unit(command, repeat) for command in commands])
+        return await self._run([self._unit(_encoded(command), repeat) for command in commands])
 
     async def transaction(
         self, commands: Sequence[Sequence[Argument]], *, repeat: bool | None = None
@@ -262,7 +240,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         if not commands:
             await trio.lowlevel.checkpoint()
             return []
-        unit = Unit.transaction([self._unit(command, repeat) for command in commands])
+        unit = Unit.transaction([self._unit(_encoded(command), repeat) for command in commands])
         [result] = await self._run([unit])
         if isinstance(result, Exception):
             raise result
@@ -278,6 +256,43 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             return await self.execute_many(commands)
 
         return Pipeline(send)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[OwnConnection]:
+        """Give a connection to the master that the block has to itself, as WATCH and WAIT need it.
+
+        It ends when the client leaves that master; nothing on it is sent again.
+
+        Raises:
+            MasterUnavailable: no master was found within `command_timeout_s`.
+            ClientClosed: used outside the block of the client.
+        """
+        deadline = trio.current_time() + self._command_timeout_s
+        own = open_own(self._following, self._node_options, deadline, "a connection")
+        async with own as (link, connection), open_background_nursery() as nursery:
+            nursery.start_soon(link.close_when_left, connection)
+            yield OwnConnection(link, connection)
+
+    @asynccontextmanager
+    async def subscribe(
+        self, *channels: str | bytes, patterns: Iterable[str | bytes] = ()
+    ) -> AsyncIterator[Subscription]:
+        """Subscribe at the master, whichever it is, and give `Message`s and `Gap`s to iterate over.
+
+        Raises:
+            MasterUnavailable: no master was found within `command_timeout_s`.
+            ReplyError: the master refuses.
+            ClientClosed: used outside the block of the client.
+            ValueError: neither a channel nor a pattern is given.
+        """
+        names, globs = _encoded(channels), _encoded([*patterns])
+        if not names and not globs:
+            raise ValueError("a subscription has at least one channel or pattern")
+        deadline = trio.current_time() + self._command_timeout_s
+        async with open_subscription(
+            self._following, self._node_options, names, globs, deadline
+        ) as subscription:
+            yield subscription
 
     async def wait_master(self) -> Address:
         """Wait until a verified master is connected, and return where it is. Has no deadline."""
@@ -309,17 +324,37 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
     def _issue(self, *arguments: Argument) -> Coroutine[Any, Any, Received]:
         return self.execute(*arguments)
 
-    def _unit(self, arguments: Sequence[Argument], repeat: bool | None) -> Unit:
-        if not arguments:
+    def _unit(self, argv: Argv, repeat: bool | None) -> Unit:
+        if not argv:
             raise ValueError("a command has at least a name")
-        argv = [encode_argument(argument) for argument in arguments]
         objection = reason_not_to_share(argv)
         if objection is not None:
             raise UnsupportedCommand(argv[0].decode("utf-8", "replace").upper(), objection)
         kind = kind_of(argv)
-        if repeat is None:
-            repeat = kind is Kind.READ or (kind is Kind.LAST_WINS and self._repeat_last_wins)
-        return Unit(argvs=[argv], kind=kind, may_repeat=repeat)
+        return Unit(argvs=[argv], kind=kind, may_repeat=self._may_repeat(kind, repeat))
+
+    def _may_repeat(self, kind: Kind, repeat: bool | None) -> bool:
+        if repeat is not None:
+            return repeat
+        return kind is Kind.READ or (kind is Kind.LAST_WINS and self._repeat_last_wins)
+
+    async def _wait(self, argv: Argv, wait: Wait, repeat: bool | None) -> Received:
+        """Run a command that waits for data."""
+        try:
+            return await run_blocking(
+                self._following,
+                self._node_options,
+                argv,
+                wait,
+                may_repeat=self._may_repeat(kind_of(argv), repeat),
+                patience_s=self._command_timeout_s,
+            )
+        except WriteUncertain:
+            self._uncertain_writes += 1
+            raise
+        except MasterUnavailable:
+            self._unavailable += 1
+            raise
 
     async def _run(self, units: Sequence[Unit]) -> list[Received]:
         """Run units until each has its reply or its error, and return these in order."""
@@ -401,6 +436,10 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             else:
                 self._unavailable += 1
                 batch.results[index] = MasterUnavailable(batch.units[index].name, reason, elapsed_s)
+
+
+def _encoded(arguments: Iterable[Argument]) -> list[bytes]:
+    return [encode_argument(argument) for argument in arguments]
 
 
 def _age_s(at_ms: int | None) -> float | None:

@@ -6,37 +6,20 @@ say; commands are the client's.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import trio
 
-from vedette.errors import ProtocolError
 from vedette.resp.exchange import ReplyError
-from vedette.runtime.connecting import ConnectFailed, open_connection
+from vedette.runtime.connecting import ConnectFailed
 from vedette.runtime.connection import Connection, ConnectionLost
 from vedette.types import Address
 
-from ..core.answers import read_role
+from .nodes import NodeOptions, objection_to, open_node
 
 #: How long a retired connection may take to answer what is in flight.
 _RETIREMENT_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkOptions:
-    """How to reach masters; times in seconds."""
-
-    username: str | None
-    password: str | None
-    client_name: str | None
-    protocol: int
-    connect_timeout_s: float
-    reply_timeout_s: float
-    max_pending: int
-    tls_context: ssl.SSLContext | None = None
 
 
 class MasterLink:
@@ -50,7 +33,7 @@ class MasterLink:
         self,
         generation: int,
         address: Address,
-        options: LinkOptions,
+        options: NodeOptions,
         *,
         verified: Callable[[int], None],
         failed: Callable[[int, str], None],
@@ -60,6 +43,8 @@ class MasterLink:
         #: Configuration epoch in which this node is master; set when it is put to use.
         self.epoch = -1
         self.connection: Connection | None = None
+        #: Set when it is used no more; what else leads to this node goes by it.
+        self.left = trio.Event()
         self._options = options
         self._verified = verified
         self._failed = failed
@@ -76,6 +61,11 @@ class MasterLink:
         """End it once the replies to what is in flight have come."""
         self._is_retired.set()
 
+    async def close_when_left(self, connection: Connection) -> None:
+        """Close another connection to this node when this link is used no more."""
+        await self.left.wait()
+        connection.close(f"{self.address} is not in use any more")
+
     async def run(self) -> None:
         """Connect, check the role, and stay until the connection is lost or given up."""
         with self._scope:
@@ -87,20 +77,8 @@ class MasterLink:
 
     async def _serve(self) -> str:
         """Serve the connection; return why it ended."""
-        options = self._options
-        async with open_connection(
-            self.address,
-            connect_timeout_s=options.connect_timeout_s,
-            username=options.username,
-            password=options.password,
-            client_name=options.client_name,
-            protocol=options.protocol,
-            reply_timeout_s=options.reply_timeout_s,
-            ping_interval_s=options.reply_timeout_s,
-            max_pending=options.max_pending,
-            tls_context=options.tls_context,
-        ) as connection:
-            objection = await self._objection(connection)
+        async with open_node(self.address, self._options) as connection:
+            objection = await objection_to(connection, self._options)
             if objection is not None:
                 return objection
             self.connection = connection
@@ -110,17 +88,6 @@ class MasterLink:
                 lost = await connection.wait_closed()
                 nursery.cancel_scope.cancel()
             return str(lost)
-
-    async def _objection(self, connection: Connection) -> str | None:
-        """Ask for the role; return why this node cannot be used, or None if it is a master."""
-        try:
-            with trio.move_on_after(self._options.connect_timeout_s) as scope:
-                role = read_role(await connection.execute("ROLE"))
-        except (ReplyError, ProtocolError, ConnectionLost) as error:
-            return f"{self.address} did not tell its role: {error}"
-        if scope.cancelled_caught:
-            return f"{self.address} did not tell its role in time"
-        return None if role == "master" else f"{self.address} says its role is {role}"
 
     async def _close_when_retired(self, connection: Connection) -> None:
         await self._is_retired.wait()

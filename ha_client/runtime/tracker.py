@@ -38,7 +38,8 @@ from ..core.events import (
 )
 from ..core.follower import Follower
 from ..errors import ClientClosed
-from .link import LinkOptions, MasterLink
+from .link import MasterLink
+from .nodes import NodeOptions
 from .watcher import Reports, SentinelWatcher, WatchOptions
 
 
@@ -52,13 +53,13 @@ class MasterTracker:
     """
 
     def __init__(
-        self, follower: Follower, watch_options: WatchOptions, link_options: LinkOptions
+        self, follower: Follower, watch_options: WatchOptions, node_options: NodeOptions
     ) -> None:
         self.follower = follower
         self.link: MasterLink | None = None
         self.verified_count = 0
         self._watch_options = watch_options
-        self._link_options = link_options
+        self._node_options = node_options
         self._watchers: dict[Address, SentinelWatcher] = {}
         #: The link that the follower's last `Connect` made, verified or not.
         self._latest: MasterLink | None = None
@@ -103,6 +104,8 @@ class MasterTracker:
     def close(self) -> None:
         """Have whoever waits for a link get `ClientClosed`; to be called before `run` is ended."""
         self._is_closed = True
+        if self.link is not None:
+            self.link.left.set()
         self.link = None
         self._has_link.set()
 
@@ -113,6 +116,7 @@ class MasterTracker:
 
     def drop(self, link: MasterLink) -> None:
         """Use `link` no more: its connection is seen to be broken."""
+        link.left.set()
         if self.link is link:
             self.link = None
             self._has_link = trio.Event()
@@ -139,7 +143,7 @@ class MasterTracker:
                 self._latest = MasterLink(
                     generation,
                     address,
-                    self._link_options,
+                    self._node_options,
                     verified=self._on_verified,
                     failed=self._on_failed,
                 )

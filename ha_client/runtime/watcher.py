@@ -7,7 +7,7 @@ watcher without a connection waits until it is asked something.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 
@@ -43,7 +43,9 @@ class WatchOptions:
     connect_timeout_s: float
     ask_timeout_s: float
     ping_interval_s: float
-    tls_context: ssl.SSLContext | None = None
+    tls_context: ssl.SSLContext | None
+    #: Where to connect to instead of what is told.
+    address_map: Mapping[Address, Address]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ class SentinelWatcher:
     def _open(self) -> AbstractAsyncContextManager[Connection]:
         options = self._options
         return open_connection(
-            self.address,
+            options.address_map.get(self.address, self.address),
             connect_timeout_s=options.connect_timeout_s,
             username=options.username,
             password=options.password,

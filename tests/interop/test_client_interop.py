@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import pytest
 import trio
 
-from ha_client import FailoverClient, MasterUnavailable, WriteUncertain
+from ha_client import FailoverClient, Gap, MasterUnavailable, Message, WriteUncertain
 from ha_client.core.kinds import Kind, kind_of
 from tests.support.processes import watching
 from tests.support.redis import RedisSentinel, RedisServer
@@ -209,3 +209,39 @@ def test_reads_are_those_of_the_server(redis_server: RedisServer) -> None:
     assert {name for name in reads - containers if b"readonly" not in flags[name]} == set()
     # Repeating these would be safe too; they are few enough to know them all.
     assert {name for name, own in flags.items() if b"readonly" in own} <= reads | SERVER_QUERIES
+
+
+async def test_who_waits_and_who_listens_move_with_the_master(lab: Lab) -> None:
+    """In a failover that an operator orders, nobody is forgotten at the old master."""
+    async with FailoverClient("mymaster", lab.addresses) as client:
+        await client.wait_master()
+        popped: list[object] = []
+
+        async def pop() -> None:
+            popped.append(await client.execute("BLPOP", "queue", 60))
+
+        async with (
+            client.subscribe("news", patterns=["ne?s"]) as subscription,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(pop)
+            await client.publish("news", "old")
+            before = [await subscription.receive() for _ in range(2)]
+            lab.sentinels[0].call("SENTINEL", "FAILOVER", "mymaster")
+            with trio.fail_after(30):
+                gap = await subscription.receive()
+                await client.publish("news", "new")
+                after = [await subscription.receive() for _ in range(2)]
+                assert await client.rpush("queue", "job") == 1
+
+    assert {(it.data, it.pattern) for it in before if isinstance(it, Message)} == {
+        (b"old", None),
+        (b"old", b"ne?s"),
+    }
+    assert isinstance(gap, Gap)
+    assert (gap.old, gap.new) == (
+        ("127.0.0.1", lab.master.port),
+        ("127.0.0.1", lab.replica.port),
+    )
+    assert all(isinstance(it, Message) and it.data == b"new" for it in after)
+    assert popped == [[b"queue", b"job"]]

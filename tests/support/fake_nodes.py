@@ -7,7 +7,7 @@ and share no code with what they test.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import hiredis
@@ -26,6 +26,15 @@ def array(*items: bytes, mark: bytes = b"*") -> bytes:
     return mark + b"%d\r\n" % len(items) + b"".join(items)
 
 
+def confirmations(kind: bytes, protocol: int, names: tuple[bytes, ...]) -> bytes:
+    """What a first SUBSCRIBE or PSUBSCRIBE is answered."""
+    mark = b">" if protocol == 3 else b"*"
+    return b"".join(
+        array(bulk(kind), bulk(name), b":%d\r\n" % (index + 1), mark=mark)
+        for index, name in enumerate(names)
+    )
+
+
 class FakeNode:
     """A TCP server that answers commands by methods named `on_<command>`."""
 
@@ -39,6 +48,7 @@ class FakeNode:
         self.knows_resp3 = True
         self.password: bytes | None = None
         self._streams: dict[trio.SocketStream, int] = {}
+        self._subscribers: list[trio.SocketStream] = []
 
     @property
     def address(self) -> tuple[str, int]:
@@ -47,6 +57,10 @@ class FakeNode:
     def count(self, name: bytes) -> int:
         """How many commands of that name were received."""
         return sum(command[0] == name for command in self.commands)
+
+    @property
+    def subscriber_count(self) -> int:
+        return sum(stream in self._streams for stream in self._subscribers)
 
     async def drop_connections(self) -> None:
         """Close all connections, as a process that ends does."""
@@ -119,6 +133,8 @@ class FakeMaster(FakeNode):
         self.write_error: bytes | None = None
         #: Execute writes, but close the connection instead of replying.
         self.drops_after_write = False
+        #: What BLPOP is answered in turn, encoded; b"" for nothing at all, as when nothing comes.
+        self.blpop_replies: list[bytes] = []
         #: Commands queued since MULTI; one connection at a time is enough here.
         self._queue: list[list[bytes]] | None = None
 
@@ -149,6 +165,25 @@ class FakeMaster(FakeNode):
     def on_role(self, stream: trio.SocketStream) -> bytes:
         return array(bulk(self.role), b":0\r\n", array())
 
+    def on_select(self, stream: trio.SocketStream, number: bytes) -> bytes:
+        return b"+OK\r\n" if int(number) < 16 else b"-ERR DB index is out of range\r\n"
+
+    def on_blpop(self, stream: trio.SocketStream, key: bytes, time_s: bytes) -> bytes:
+        return self.blpop_replies.pop(0)
+
+    def on_subscribe(self, stream: trio.SocketStream, *channels: bytes) -> bytes:
+        self._subscribers.append(stream)
+        return confirmations(b"subscribe", self._streams[stream], channels)
+
+    async def publish(self, channel: str, data: str) -> None:
+        """Send a message to all subscribers, whatever they subscribed to."""
+        for stream in self._subscribers:
+            if stream in self._streams:
+                mark = b">" if self._streams[stream] == 3 else b"*"
+                message = array(bulk("message"), bulk(channel), bulk(data), mark=mark)
+                with suppress(trio.BrokenResourceError):  # it leaves, which may be the test's point
+                    await stream.send_all(message)
+
     def on_get(self, stream: trio.SocketStream, key: bytes) -> bytes:
         value = self.values.get(key)
         return b"$-1\r\n" if value is None else bulk(value)
@@ -171,11 +206,6 @@ class FakeSentinel(FakeNode):
         self.master = master
         self.epoch = epoch
         self.fellows: list[FakeSentinel] = []
-        self._subscribers: list[trio.SocketStream] = []
-
-    @property
-    def subscriber_count(self) -> int:
-        return sum(stream in self._streams for stream in self._subscribers)
 
     async def switch(self, master: FakeNode, epoch: int, *, is_silent: bool = False) -> None:
         """Adopt a new master and, unless silent, publish `+switch-master`."""
@@ -192,11 +222,7 @@ class FakeSentinel(FakeNode):
 
     def on_subscribe(self, stream: trio.SocketStream, *channels: bytes) -> bytes:
         self._subscribers.append(stream)
-        mark = b">" if self._streams[stream] == 3 else b"*"
-        return b"".join(
-            array(bulk("subscribe"), bulk(channel), b":%d\r\n" % (index + 1), mark=mark)
-            for index, channel in enumerate(channels)
-        )
+        return confirmations(b"subscribe", self._streams[stream], channels)
 
     def on_sentinel(self, stream: trio.SocketStream, verb: bytes, *names: bytes) -> bytes:
         if self._streams[stream] == 2 and stream in self._subscribers:

@@ -1,0 +1,258 @@
+"""What has a connection to the master of its own: waiting, transactions by hand, pub/sub."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from ha_client import (
+    Gap,
+    MasterUnavailable,
+    Message,
+    ReplyError,
+    UnsupportedCommand,
+    WriteUncertain,
+)
+from tests.support.fake_nodes import array, bulk
+from tests.support.scene import error_of, scene, wait_received, wait_subscribed
+from tests.support.waiting import wait_until_async
+
+POPPED = array(bulk("q"), bulk("job"))
+UNBLOCKED = (
+    b"-UNBLOCKED force unblock from blocking operation, instance state changed "
+    b"(master -> replica?)\r\n"
+)
+
+
+async def test_command_that_waits_holds_up_nobody() -> None:
+    async with scene() as it, it.client() as client:
+        it.a.blpop_replies = [b""]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(client.execute, "BLPOP", "q", 0)
+            await wait_received(it.a, b"BLPOP")
+
+            with trio.fail_after(2):
+                assert await client.set("k", "v") == b"OK"
+            nursery.cancel_scope.cancel()
+        with trio.fail_after(2):
+            assert await client.get("k") == b"v"
+
+
+async def test_reply_timeout_is_not_for_commands_that_wait() -> None:
+    """redis-py 8 gives a blpop(timeout=7) up after 5 s of silence, and sends it again and again."""
+    async with scene() as it, it.client(reply_timeout_s=0.2) as client:
+        it.a.blpop_replies = [b""]
+        answered: list[object] = []
+
+        async def pop() -> None:
+            answered.append(await error_of(lambda: client.execute("BLPOP", "q", 0.8)))
+
+        started = trio.current_time()
+        await pop()
+
+        assert 1.0 <= trio.current_time() - started < 3.0, "its time and reply_timeout_s"
+        assert isinstance(answered[0], WriteUncertain)
+        assert it.a.count(b"BLPOP") == 1
+
+
+@pytest.mark.parametrize("refusal", [UNBLOCKED, b"-READONLY You can't write\r\n"])
+async def test_waiting_goes_on_at_the_next_master_for_the_time_that_is_left(
+    refusal: bytes,
+) -> None:
+    """A master that becomes a replica sends away who waits there."""
+    async with scene() as it, it.client() as client:
+        await client.wait_master()
+        await wait_subscribed(it)
+        it.a.blpop_replies = [refusal] * 9
+        it.a.role = b"slave"
+        it.b.blpop_replies = [POPPED]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(it.switch)
+            assert await client.execute("BLPOP", "q", 30) == [b"q", b"job"]
+
+        [command] = [it for it in it.b.commands if it[0] == b"BLPOP"]
+        assert 0 < float(command[2]) <= 30
+
+
+async def test_what_was_popped_by_a_master_that_died_is_uncertain() -> None:
+    """It may have been popped; only who asked can say whether to ask again."""
+    async with scene() as it, it.client() as client:
+        it.a.blpop_replies = [b"", b""]
+        errors: list[Exception | None] = []
+
+        async def pop(*, repeat: bool | None) -> None:
+            call = client.execute
+            errors.append(await error_of(lambda: call("BLPOP", "q", 30, repeat=repeat)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: pop(repeat=None))
+            nursery.start_soon(lambda: pop(repeat=True))
+            await wait_received(it.a, b"BLPOP", 2)
+            await wait_subscribed(it)
+            it.b.blpop_replies = [POPPED]
+            await it.switch()
+
+        uncertain = [error for error in errors if error is not None]
+        assert len(errors) == 2
+        assert [type(error) for error in uncertain] == [WriteUncertain]
+        assert client.statistics().uncertain_writes == 1
+
+
+async def test_errors_of_a_command_that_waits_are_answers() -> None:
+    async with scene() as it, it.client() as client:
+        it.a.blpop_replies = [b"-WRONGTYPE no list\r\n"]
+
+        with pytest.raises(ReplyError, match="WRONGTYPE"):
+            await client.execute("BLPOP", "q", 1)
+
+
+async def test_own_connection_takes_what_the_shared_one_refuses() -> None:
+    async with scene() as it, it.client() as client:
+        async with client.connection() as connection:
+            assert await connection.set("k", 1) == b"OK"
+            replies = await connection.execute_many([("MULTI",), ("GET", "k"), ("EXEC",)])
+            assert replies == [b"OK", b"QUEUED", [b"1"]]
+            with pytest.raises(ReplyError, match="unknown command"):
+                await connection.execute("NO.SUCH")
+            assert await connection.execute_many([]) == []
+
+        names = [command[0] for command in it.a.commands]
+        assert names.count(b"ROLE") == 2, "the node says it is master before it is used"
+        with pytest.raises(UnsupportedCommand):
+            await client.execute("MULTI")
+
+
+async def test_own_connection_ends_with_the_master_and_says_what_became_of_each() -> None:
+    async with scene() as it, it.client() as client:
+        await wait_subscribed(it)
+        async with client.connection() as connection:
+            it.a.blpop_replies = [b""]
+            errors: list[Exception | None] = []
+
+            async def pop() -> None:
+                errors.append(await error_of(lambda: connection.execute("BLPOP", "q", 0)))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(pop)
+                await wait_received(it.a, b"BLPOP")
+                await it.switch()
+            later = await error_of(lambda: connection.get("k"))
+
+        [first] = errors
+        assert isinstance(first, WriteUncertain)
+        assert (first.command, first.address) == ("BLPOP", it.a.address)
+        assert isinstance(later, MasterUnavailable)
+        assert it.b.count(b"BLPOP") == 0
+
+
+async def test_without_a_master_there_is_no_own_connection_after_the_deadline() -> None:
+    async with scene() as it, it.client(command_timeout_s=0.3) as client:
+        it.a.role = b"slave"
+
+        with pytest.raises(MasterUnavailable, match="says its role is slave"):
+            async with client.connection():
+                raise AssertionError("a replica was given for the master")
+
+
+async def test_node_that_was_demoted_unnoticed_is_found_out_by_an_own_connection() -> None:
+    """No sentinel said anything: ROLE does."""
+    async with scene() as it, it.client(poll_interval_s=60.0) as client:
+        await client.wait_master()
+        await wait_subscribed(it)
+        it.a.role = b"slave"
+        await it.switch(is_silent=True)
+
+        with trio.fail_after(5):
+            async with client.connection() as connection:
+                await connection.set("k", "v")
+        assert it.b.count(b"SET") == 1
+
+
+async def test_subscription_brings_messages_and_follows_the_master_with_a_gap() -> None:
+    async with scene() as it, it.client() as client:
+        await wait_subscribed(it)
+        async with client.subscribe("news") as subscription:
+            await it.a.publish("news", "one")
+            assert await subscription.receive() == Message(b"news", b"one")
+
+            await it.switch()
+            with trio.fail_after(3):
+                gap = await subscription.receive()
+            await it.b.publish("news", "two")
+
+            assert isinstance(gap, Gap)
+            assert (gap.old, gap.new) == (it.a.address, it.b.address)
+            assert 0 <= gap.lost_s < 3
+            assert "not in use any more" in gap.reason
+            assert await subscription.receive() == Message(b"news", b"two")
+
+
+async def test_silent_master_costs_a_gap_and_no_silence() -> None:
+    """TCP looks well, nothing comes: only a PING without an answer tells."""
+    async with (
+        scene() as it,
+        it.client(reply_timeout_s=0.2) as client,
+        client.subscribe("news") as subscription,
+    ):
+        it.a.is_hanging = True
+        await it.switch(is_silent=True)
+
+        with trio.fail_after(5):
+            gap = await subscription.receive()
+        assert isinstance(gap, Gap)
+        assert gap.new == it.b.address
+
+
+async def test_reader_that_is_too_slow_is_told_of_a_gap() -> None:
+    """What waits is bounded, and nothing is dropped in silence."""
+    async with scene() as it, it.client() as client:
+        async with client.subscribe("news") as subscription:
+            for number in range(6000):
+                await it.a.publish("news", str(number))
+            await wait_until_async(lambda: not it.a.subscriber_count, what="the end")
+
+            received: list[Message | Gap] = []
+            with trio.fail_after(10):
+                while not received or isinstance(received[-1], Message):
+                    received.append(await subscription.receive())
+        gap = received[-1]
+        assert isinstance(gap, Gap)
+        assert "faster than they were taken" in gap.reason
+        assert [it.data for it in received[:-1] if isinstance(it, Message)] == [
+            str(number).encode() for number in range(len(received) - 1)
+        ]
+
+
+async def test_subscribing_to_nothing_is_refused() -> None:
+    async with scene() as it, it.client() as client:
+        with pytest.raises(ValueError, match="at least one"):
+            async with client.subscribe():
+                raise AssertionError("subscribed to nothing")
+
+
+async def test_database_is_selected_on_every_connection() -> None:
+    """SELECT after each reconnect, or the wrong data are read."""
+    async with scene() as it, it.client(database=3) as client:
+        await client.set("k", "v")
+        async with client.connection() as connection:
+            await connection.get("k")
+
+        names = [command[0] for command in it.a.commands]
+        introduction = [b"HELLO", b"SELECT", b"ROLE"]
+        assert names == [*introduction, b"SET", *introduction, b"GET"]
+        assert [it.a.commands[1][1], it.a.commands[5][1]] == [b"3", b"3"]
+
+
+async def test_database_that_there_is_not_is_said() -> None:
+    async with scene() as it, it.client(database=99, command_timeout_s=0.3) as client:
+        with pytest.raises(MasterUnavailable, match="database 99 cannot be selected"):
+            await client.get("k")
+
+
+async def test_mapped_addresses_are_connected_to_instead() -> None:
+    """Behind NAT sentinels and masters tell of themselves what cannot be reached from here."""
+    async with scene() as it:
+        it.a.port, real = 1, it.a.port  # what sentinels tell
+        async with it.client(address_map={("127.0.0.1", 1): ("127.0.0.1", real)}) as client:
+            assert await client.set("k", "v") == b"OK"
+            assert client.statistics().master == ("127.0.0.1", 1)

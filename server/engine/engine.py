@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from monitoring.server_meter import MASTER, REPLICA, ServerMeter
 from vedette.clients import Block, ServingSettings, Session
@@ -62,6 +63,9 @@ SAVING_BROKEN = CommandError(
     b" (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB"
     b" error."
 )
+#: Monitors are a sort of replica to Redis, and neither can be paused.
+NO_KEYS_FOR_REPLICAS = CommandError(b"ERR Replica can't interact with the keyspace")
+_TOUCHING_KEYS: Final = Flag.READONLY | Flag.WRITE | Flag.MAY_REPLICATE
 AOF_BROKEN = b"MISCONF Errors writing to the AOF file: %b"
 
 
@@ -233,6 +237,8 @@ class ServerEngine(Observed):
         slow = self.scripting.slow_refusal
         if slow is not None and not all_flags & Flag.ALLOW_BUSY:
             return slow
+        if session.is_monitor and any_flags & _TOUCHING_KEYS:
+            return NO_KEYS_FOR_REPLICAS
         return None
 
     def flags_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> tuple[int, int]:

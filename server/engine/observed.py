@@ -41,7 +41,9 @@ class Observed(Effects):
         self.latency = LatencyMonitor()
         self._redaction = Redaction(self.configuration.settings.table)
         super().__init__(table, settings, clock=clock, on_crash=on_crash)
-        self.monitors = Monitors(self.clients.note_unsent)
+        self.monitors = Monitors(
+            self.clients.note_unsent, put_off=lambda act: self.after_reply.append(act)
+        )
         self.tracked_keys = TrackedKeys(
             self.clients,
             put_off=lambda act: self.after_reply.append(act),
@@ -86,7 +88,7 @@ class Observed(Effects):
         """
         if self.monitors and not self.is_loading:
             now_us = self.context.now_ms * 1000
-            self.monitors.feed(_source_of(session), session.database_index, argv, now_us)
+            self.monitors.feed(session, _source_of(session), argv, now_us)
 
     def _offer_to_slow_log(
         self, session: Session, row: CommandRow, argv: list[bytes], seconds: float

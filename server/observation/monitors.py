@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from vedette.clients import Session
 from vedette.conf.quoting import quote_argument
 
 
 class Monitors:
-    """The clients in monitor mode. `on_output(session)` hears who has got something to be sent."""
+    """The clients in monitor mode.
 
-    def __init__(self, on_output: Callable[[Session], None]) -> None:
+    `on_output(session)` hears who has got something to be sent. `put_off(act)` does something as
+    soon as the reply to the command that runs is complete.
+    """
+
+    def __init__(
+        self,
+        on_output: Callable[[Session], None],
+        *,
+        put_off: Callable[[Callable[[], None]], None],
+    ) -> None:
         self._on_output = on_output
+        self._put_off = put_off
         self._sessions: dict[Session, None] = {}
 
     def __bool__(self) -> bool:
@@ -28,13 +39,22 @@ class Monitors:
         self._sessions.pop(session, None)
         session.is_monitor = False
 
-    def feed(self, source: str, database_index: int, argv: list[bytes], now_us: int) -> None:
-        """Show a command that ran; `source` is the client's address, or `lua` for a script."""
+    def feed(self, caller: Session, source: str, argv: list[bytes], now_us: int) -> None:
+        """Show a command that `caller` ran; `source` is its address, or `lua` for a script.
+
+        If it is a monitor itself, it has its reply first.
+        """
         words = b" ".join(map(quote_argument, argv))
         seconds, microseconds = divmod(now_us, 1_000_000)
-        where = b"%d %b" % (database_index, source.encode())
+        where = b"%d %b" % (caller.database_index, source.encode())
         line = b"+%d.%06d [%b] %b\r\n" % (seconds, microseconds, where, words)
         for session in self._sessions:
-            if not session.is_close_requested:
-                session.outbox.append(line)
-                self._on_output(session)
+            if session is caller:
+                self._put_off(partial(self._show, session, line))
+            else:
+                self._show(session, line)
+
+    def _show(self, session: Session, line: bytes) -> None:
+        if not session.is_close_requested:
+            session.outbox.append(line)
+            self._on_output(session)

@@ -166,8 +166,8 @@ class Engine(Running):
 
     def _receive_any(self, session: Session, data: bytes) -> None:
         """Run whatever requests `data` completes, or keep them for after a wait."""
-        if session.is_closed:  # by what an earlier client of the batch has sent
-            return
+        if session.is_closed or session.protocol_error:
+            return  # closed by what an earlier client of the batch has sent, or soon to be
         parser = session.parser
         single = parser.parse_single(data)
         if single is not None:
@@ -187,9 +187,8 @@ class Engine(Running):
             self.run(session, requests, data if parser.is_pipelining else b"")
         if error is not None and not session.is_close_requested:
             # A byte that the client sent may be named in it, and goes back as it came.
-            text = str(error).encode("latin-1")
-            session.add_reply(self.error_reply(b"ERR %b" % text))
-            self.clients.request_close(session)
+            session.protocol_error = str(error).encode("latin-1")
+            self.answer_protocol_error(session)
         elif not requests or session.waiting_bytes:
             # Looked at only when nothing was run: a request in pieces, or one behind a wait.
             held_bytes = parser.buffered_bytes + session.waiting_bytes

@@ -271,6 +271,12 @@ class Running(Waits):
         self.errors_by_code[text.partition(b" ")[0]] += 1
         return ErrorReply(text)
 
+    def answer_protocol_error(self, session: Session) -> None:
+        if not (session.waiting_requests or session.blocked):
+            session.begin_reply()
+            session.add_reply(self.error_reply(b"ERR %b" % session.protocol_error))
+            self.clients.request_close(session)
+
     def _find_or_answer(self, session: Session, argv: list[bytes]) -> CommandRow | None:
         """Return the row that runs `argv`, or None after having answered that there is none."""
         try:

@@ -107,6 +107,7 @@ class Session:
         "parser",
         "patterns",
         "protocol",
+        "protocol_error",
         "queued_commands",
         "receive_bytes",
         "reply_mode",
@@ -203,6 +204,8 @@ class Session:
         self.waiting_requests: list[list[bytes]] = []
         #: About how many bytes these are.
         self.waiting_bytes = 0
+        #: What is wrong with what came behind all these; nothing that follows is looked at.
+        self.protocol_error = b""
         self.needs_care = False
         self.recheck()
 

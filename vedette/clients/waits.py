@@ -71,6 +71,10 @@ class Waits(ABC):
         """Run requests that waited."""
 
     @abstractmethod
+    def answer_protocol_error(self, session: Session) -> None:
+        """Answer the error of `session` and have it closed, unless requests before it wait."""
+
+    @abstractmethod
     def on_wait_begun(self, wait: Block) -> None:
         """Prepare for `wake` to be called with the wait's reasons."""
 
@@ -276,7 +280,7 @@ class Waits(ABC):
         return has_changed
 
     def _resume(self, session: Session) -> None:
-        """Run what arrived while `session` waited."""
+        """Run what arrived while `session` waited, and answer what was wrong with the rest."""
         if session.is_closed or session.blocked is not None:
             return
         requests, session.waiting_requests = session.waiting_requests, []
@@ -284,6 +288,8 @@ class Waits(ABC):
         if requests:
             self.run(session, requests)
             self.clients.note_unsent(session)
+        if session.protocol_error:
+            self.answer_protocol_error(session)
 
     def next_deadline_ms(self) -> int | None:
         """Return when the first wait ends without being woken, or None."""
@@ -312,7 +318,7 @@ class Waits(ABC):
         session.add_reply(reply)
         session.end_reply()
         self.finish_reply()
-        if session.waiting_requests:
+        if session.waiting_requests or session.protocol_error:
             self._resumed.append(session)
         self.clients.note_unsent(session)
 

@@ -236,6 +236,20 @@ def test_monitoring_ends_with_reset_or_the_connection() -> None:
     assert not engine.engine.needs_care
 
 
+def test_a_monitor_may_not_touch_keys_and_sees_itself_behind_its_replies() -> None:
+    """Redis takes monitors for a sort of replica."""
+    engine = TestEngine()
+    watcher = engine.connect()
+    line = b'+1700000000.000000 [0 127.0.0.1:40000] "PING"\r\n'
+
+    replies = engine.send(joined("MONITOR", "GET x", "SET x 1", "PING", "PING"), watcher)
+    assert replies == (
+        b"+OK\r\n"
+        + b"-ERR Replica can't interact with the keyspace\r\n" * 2
+        + (b"+PONG\r\n" + line) * 2
+    )
+
+
 # --- tracking ------------------------------------------------------------------------------------
 
 

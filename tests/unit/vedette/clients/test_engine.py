@@ -296,6 +296,43 @@ def test_requests_behind_a_wait_run_after_it_and_in_order() -> None:
     assert engine.sent_to(client) == b":7\r\n+OK\r\n$1\r\n1\r\n"
 
 
+def test_a_protocol_error_is_not_answered_where_the_next_reply_is_to_be_left_out() -> None:
+    """It is a reply like any other; the client is closed all the same."""
+    engine = KernelEngine()
+    client = engine.client()
+    data = as_request("CLIENT", "REPLY", "SKIP") + b"*1\r\n+PING\r\n"
+
+    assert engine.arrive(client, data) == b""
+    assert client.is_close_requested
+
+
+def test_a_protocol_error_behind_a_wait_is_answered_after_it() -> None:
+    """What the client waits for is still to come, and it is closed only then, as by Redis."""
+    engine = KernelEngine()
+    client = engine.client()
+    assert engine.arrive(client, as_request("HOLD") + PING + b"*1\r\n+PING\r\n") == b""
+    assert engine.arrive(client, PING) == b""
+    assert not client.is_close_requested
+
+    engine.release(5)
+    assert engine.sent_to(client) == (
+        b":5\r\n" + PONG + b"-ERR Protocol error: expected '$', got '+'\r\n"
+    )
+    assert client.is_close_requested
+
+
+def test_a_protocol_error_that_arrives_during_a_wait_is_answered_after_it() -> None:
+    """Also where nothing else waits behind."""
+    engine = KernelEngine()
+    client = engine.client()
+    assert engine.arrive(client, as_request("HOLD")) == b""
+    assert engine.arrive(client, b"*1\r\n+PING\r\n") == b""
+
+    engine.release(5)
+    assert engine.sent_to(client) == b":5\r\n-ERR Protocol error: expected '$', got '+'\r\n"
+    assert client.is_close_requested
+
+
 def test_others_are_served_while_a_client_waits() -> None:
     """A wait is the business of one connection."""
     engine = KernelEngine()

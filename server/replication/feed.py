@@ -204,7 +204,8 @@ _UNLIMITED_BYTES: Final = 1 << 62
 class OutputLimit:
     """`client-output-buffer-limit replica`: how far a replica may fall behind the stream.
 
-    More than `hard_bytes` ends it at once, more than `soft_bytes` when it lasts `soft_ms`.
+    More than `hard_bytes` (but no less than `repl-backlog-size`) ends it at once, more than
+    `soft_bytes` when it lasts `soft_ms`.
     0 means no such limit.
     """
 
@@ -391,7 +392,8 @@ class Feed:
         pending = self.pending_bytes(backlog)
         if not backlog.holds(self.reader.offset):
             return True
-        if limit.hard_bytes and pending > limit.hard_bytes:
+        # What the backlog holds anyway costs nothing: a lower hard limit is its size, as in Redis.
+        if limit.hard_bytes and pending > max(limit.hard_bytes, backlog.size_bytes):
             return True
         if not limit.soft_bytes or pending <= limit.soft_bytes:
             self._over_soft_limit_since_ms = None

@@ -269,12 +269,24 @@ def test_a_replica_that_lost_its_place_is_dropped() -> None:
 
 def test_the_hard_limit_acts_at_once() -> None:
     """Memory is bounded whatever a replica does."""
-    backlog = Backlog(100)
+    backlog = Backlog(8, limit_bytes=100)
     feed = online_feed(backlog)
     backlog.append(b"x" * 11)
 
     assert feed.is_over_limit(OutputLimit(10, 5, 1000), backlog, 2000)
     assert not feed.is_over_limit(OutputLimit(0, 0, 0), backlog, 2000)
+
+
+def test_what_the_backlog_holds_anyway_is_within_the_hard_limit() -> None:
+    """It costs no memory, and a replica that is dropped for it would come back by PSYNC at once."""
+    backlog = Backlog(100)
+    feed = online_feed(backlog)
+    limit = OutputLimit(10, 0, 0)
+    backlog.append(b"x" * 100)
+    assert not feed.is_over_limit(limit, backlog, 2000)
+
+    backlog.append(b"x")
+    assert feed.is_over_limit(limit, backlog, 2000)
 
 
 def test_the_soft_limit_acts_when_it_lasts() -> None:

@@ -179,6 +179,10 @@ class _Server:
             is_loaded = not self._loading.cancelled_caught
             if is_loaded:
                 await self._serve(nursery)
+            # Before the clients' connections end: who sees that may connect anew at once, and is to
+            # be refused by a port that nobody has.
+            self.pump.acceptor.stop()
+            listeners.close()
             nursery.cancel_scope.cancel()
         self._host.collector.close()
         if is_loaded:
@@ -204,7 +208,6 @@ class _Server:
         )
         log.info("server.ready", keys=sum(map(len, self.engine.keyspace.databases)))
         await self._stop.wait()
-        self.pump.acceptor.stop()
 
     async def _load(self) -> None:
         """Load the dataset, answering LOADING meanwhile.

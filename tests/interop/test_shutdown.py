@@ -100,3 +100,15 @@ def test_a_second_sigint_ends_the_wait() -> None:
         assert master.process.wait(10) == 0
         assert "replica.lags_at_shutdown" in master.log()
         assert "server.stopped" in master.log()
+
+
+@pytest.mark.parametrize("program", [VedetteServer, RedisServer])
+def test_whoever_sees_the_end_is_refused_at_once(program: type[ServerProcess]) -> None:
+    """A client that connects anew is not to hang in the port of a process that is about to go."""
+    for _ in range(3):
+        with program() as server:
+            with server.connect() as client, pytest.raises(OSError):
+                client.call("SHUTDOWN", "NOSAVE")
+
+            with pytest.raises(ConnectionRefusedError):
+                server.connect()

@@ -163,8 +163,8 @@ class Stopping:
         if not aof.rewrite.is_in_progress or aof.state is not AofState.AWAITING_REWRITE:
             return
         if not is_forced:
-            log.error("server.stop_refused", error="the append-only file is being written")
-            raise OSError("the append-only file is being written")
+            log.error("server.stop_refused", error="Writing initial AOF, can't exit")
+            raise OSError("Writing initial AOF, can't exit")
         log.warning("aof.rewrite_killed", error="the dataset is in no append-only file")
 
     def _save(self, request: ShutdownRequest) -> None:

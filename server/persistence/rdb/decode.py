@@ -250,7 +250,8 @@ def _check_checksum(data: RdbData, end: int, checksum: int) -> None:
     computed = checksum_bytes(checksum)
     if stored != computed:
         raise CorruptRdbError(
-            end, f"the checksum is {stored.hex()}, but the data gives {computed.hex()}"
+            end,
+            f"RDB CRC error: the checksum is {stored.hex()}, but the data gives {computed.hex()}",
         )
 
 

@@ -65,7 +65,7 @@ def run_round(pair: int, seed: int, cut_count: int) -> int:
         with _writing(master, rng.randrange(2**32)):
             replica.call("REPLICAOF", "127.0.0.1", proxy.port)
             while before := len(cuts):
-                wait_until(lambda: len(cuts) < before, _CUT_WITHIN_S, "the next cut")  # noqa: B023
+                wait_until(lambda: len(cuts) < before, _CUT_WITHIN_S, "the next cut")
             wait_until(lambda: _is_link_up(replica), _CUT_WITHIN_S, "the link to be up for good")
         wait_until(
             lambda: _digest(replica) == _digest(master),

@@ -151,8 +151,7 @@ def _is_met(conditions: set[bytes], at_ms: int, present_ms: int | None) -> bool:
     summary="Returns how long a key lives on, in seconds.",
 )
 def ttl(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    remaining_ms = _lifetime(ctx, argv[1], since_ms=ctx.now_ms)
-    return remaining_ms if remaining_ms < 0 else (remaining_ms + 500) // 1000
+    return _in_seconds(_lifetime(ctx, argv[1], since_ms=ctx.now_ms))
 
 
 @command(
@@ -179,8 +178,7 @@ def pttl(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Returns when a key expires, as a Unix time in seconds.",
 )
 def expiretime(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    at_ms = _lifetime(ctx, argv[1], since_ms=0)
-    return at_ms if at_ms < 0 else (at_ms + 500) // 1000
+    return _in_seconds(_lifetime(ctx, argv[1], since_ms=0))
 
 
 @command(
@@ -194,6 +192,11 @@ def expiretime(ctx: ServerContext, argv: list[bytes]) -> Reply:
 )
 def pexpiretime(ctx: ServerContext, argv: list[bytes]) -> Reply:
     return _lifetime(ctx, argv[1], since_ms=0)
+
+
+def _in_seconds(lifetime: int) -> int:
+    """Return what `_lifetime` gave in seconds, rounded; that there is none remains so."""
+    return lifetime if lifetime < 0 else (lifetime + 500) // 1000
 
 
 def _lifetime(ctx: ServerContext, key: bytes, *, since_ms: int) -> int:

@@ -1,6 +1,7 @@
 """Compare longer: `python -m tests.conformance --examples 5000 --seed 7`.
 
-Needs redis-server. Exit code 1: a difference was found, and the shortest sequence is printed.
+Needs redis-server; one of another version is taken if it comes first on PATH. Exit code 1: a
+difference was found, and the shortest sequence is printed.
 """
 
 from __future__ import annotations

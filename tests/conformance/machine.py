@@ -35,7 +35,7 @@ LEFT_OUT: dict[str, str] = {
     **dict.fromkeys(["xadd", "xautoclaim"], "of them only what no clock decides, see below"),
     **dict.fromkeys(["blpop", "brpop", "blmove", "blmpop", "brpoplpush"], "would wait"),
     **dict.fromkeys(
-        ["bzpopmin", "bzpopmax", "bzmpop", "xread", "xreadgroup", "wait"], "would wait"
+        ["bzpopmin", "bzpopmax", "bzmpop", "xread", "xreadgroup", "wait", "waitaof"], "would wait"
     ),
     **dict.fromkeys(["pfdebug", "pfselftest"], "for Redis' own developers"),
     **dict.fromkeys(["flushall", "flushdb", "swapdb", "move"], "would leave nothing to compare"),

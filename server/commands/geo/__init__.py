@@ -5,6 +5,6 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Final
 
-from . import positions, searching
+from . import positions, radius, searching
 
-MODULES: Final[tuple[ModuleType, ...]] = (positions, searching)
+MODULES: Final[tuple[ModuleType, ...]] = (positions, searching, radius)

@@ -8,6 +8,7 @@ waits for it goes on being waited for.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from vedette.clients import WAITING, Block
@@ -17,8 +18,9 @@ from vedette.resp.replies import Reply
 
 from ...engine import ServerContext
 from ...store.lists import List
+from ..popping import MultiPop, parse_end, take_or_wait
 from ..waiting import deadline_after_seconds, wait_for_keys
-from .ends import MultiPop, parse_end, pop_one
+from .ends import ENDS, pop_one, take_many
 from .moving import MOVE_KEYS, move_element
 
 _POP: Final = Flag.WRITE | Flag.NOSCRIPT | Flag.BLOCKING
@@ -56,28 +58,14 @@ def brpop(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
 
 
 def _pop_or_wait(ctx: ServerContext, argv: list[bytes], *, is_left: bool) -> Reply | Block:
-    keys = argv[1:-1]
     deadline_ms = deadline_after_seconds(argv[-1], ctx.now_ms)
-    name = b"LPOP" if is_left else b"RPOP"
 
-    def pop(key: bytes) -> Reply:
+    def take(key: bytes, value: List) -> Reply:
         element = pop_one(ctx, key, is_left=is_left)
-        if element is None:
-            return None
-        ctx.propagate_as([name, key])
+        ctx.propagate_as([b"LPOP" if is_left else b"RPOP", key])
         return [key, element]
 
-    def serve() -> Reply | Waiting:
-        for key in keys:
-            if type(ctx.peek(key)) is List:
-                return pop(key)
-        return WAITING
-
-    for key in keys:
-        popped = pop(key)
-        if popped is not None:
-            return popped
-    return wait_for_keys(ctx, keys, serve, deadline_ms)
+    return take_or_wait(ctx, argv[1:-1], List, take, deadline_ms)
 
 
 @command(
@@ -91,17 +79,10 @@ def _pop_or_wait(ctx: ServerContext, argv: list[bytes], *, is_left: bool) -> Rep
     summary="Takes elements out of the first of several lists that exists, or waits.",
 )
 def blmpop(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
-    request = MultiPop.parse(argv[2:])
+    request = MultiPop.parse(argv[2:], ENDS)
     deadline_ms = deadline_after_seconds(argv[1], ctx.now_ms)
-    popped = request.pop(ctx)
-    if popped is not None:
-        return popped
-
-    def serve() -> Reply | Waiting:
-        popped = request.pop(ctx, skips_others=True)
-        return WAITING if popped is None else popped
-
-    return wait_for_keys(ctx, request.keys, serve, deadline_ms)
+    take = partial(take_many, ctx, request)
+    return take_or_wait(ctx, request.keys, List, take, deadline_ms)
 
 
 @command(
@@ -116,8 +97,8 @@ def blmpop(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
 )
 def blmove(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
     _, key, target_key, source_end, target_end, timeout = argv
-    from_left = parse_end(source_end)
-    to_left = parse_end(target_end)
+    from_left = parse_end(source_end, ENDS)
+    to_left = parse_end(target_end, ENDS)
     effect = [b"LMOVE", key, target_key, source_end, target_end]
     return _move_or_wait(
         ctx,

@@ -6,7 +6,6 @@ The plain forms are among the hottest commands and so written out for each end.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
@@ -17,12 +16,15 @@ from ...engine import ServerContext
 from ...engine.context import WRONG_TYPE
 from ...engine.keyspace_events import KeyspaceEvents
 from ...store.lists import List
-from ..arguments import INT64_MAX, parse_integer_between, syntax_error, wrong_arity
+from ..arguments import INT64_MAX, parse_integer_between, wrong_arity
+from ..popping import MultiPop, first_of
 
 _PUSH: Final = Flag.WRITE | Flag.DENYOOM | Flag.FAST
 _POP: Final = Flag.WRITE | Flag.FAST
 _PUSHED_KEY: Final = Keys(1, 1, 1, ("RW", "INSERT"))
 _POPPED_KEY: Final = Keys(1, 1, 1, ("RW", "ACCESS", "DELETE"))
+#: Whether it is the left one.
+ENDS: Final = {b"LEFT": True, b"RIGHT": False}
 _EACH: Final = "O(N) where N is the number of elements pushed"
 _COUNT_ERROR: Final = b"ERR value is out of range, must be positive"
 
@@ -205,68 +207,13 @@ def _pop_counted(ctx: ServerContext, argv: list[bytes], *, is_left: bool) -> Rep
     return pop_many(ctx, key, value, count, is_left=is_left) if count else []
 
 
-@dataclass(frozen=True, slots=True)
-class MultiPop:
-    """The arguments of LMPOP and BLMPOP from the number of keys on."""
-
-    keys: list[bytes]
-    is_left: bool
-    count: int
-
-    @classmethod
-    def parse(cls, words: list[bytes]) -> MultiPop:
-        """Read `words`, the first of which is the number of keys.
-
-        Raises:
-            CommandError: they make no sense.
-        """
-        error = b"ERR numkeys should be greater than 0"
-        key_count = parse_integer_between(words[0], 1, INT64_MAX, error)
-        if key_count + 1 >= len(words):
-            raise syntax_error()
-        is_left = parse_end(words[key_count + 1])
-        options = words[key_count + 2 :]
-        count = 1
-        if options:
-            if len(options) < 2 or options[0].upper() != b"COUNT":
-                raise syntax_error()
-            error = b"ERR count should be greater than 0"
-            count = parse_integer_between(options[1], 1, INT64_MAX, error)
-            if len(options) > 2:
-                raise syntax_error()
-        return cls(words[1 : key_count + 1], is_left, count)
-
-    def pop(self, ctx: ServerContext, *, skips_others: bool = False) -> Reply:
-        """Pop from the first of the keys that has a list; None if none has.
-
-        What is propagated is a pop of just that key. With `skips_others` a key that holds something
-        else counts as missing.
-
-        Raises:
-            CommandError: a key before the first list holds something else.
-        """
-        for key in self.keys:
-            value = ctx.peek(key) if skips_others else ctx.peek_as(key, List)
-            if type(value) is List:
-                count = min(self.count, len(value))
-                popped = pop_many(ctx, key, value, count, is_left=self.is_left)
-                ctx.propagate_as([b"LPOP" if self.is_left else b"RPOP", key, b"%d" % count])
-                return [key, popped]
-        return None
-
-
-def parse_end(word: bytes) -> bool:
-    """Return whether `word` names the left end; else it names the right one.
-
-    Raises:
-        CommandError: it names neither.
-    """
-    match word.upper():
-        case b"LEFT":
-            return True
-        case b"RIGHT":
-            return False
-    raise syntax_error()
+def take_many(ctx: ServerContext, request: MultiPop[bool], key: bytes, value: List) -> Reply:
+    """Pop what LMPOP asks for from the list `value`, and have replicas pop just that."""
+    is_left = request.end
+    count = min(request.count, len(value))
+    popped = pop_many(ctx, key, value, count, is_left=is_left)
+    ctx.propagate_as([b"LPOP" if is_left else b"RPOP", key, b"%d" % count])
+    return [key, popped]
 
 
 @command(
@@ -280,5 +227,6 @@ def parse_end(word: bytes) -> bool:
     summary="Takes elements out of the first of several lists that exists.",
 )
 def lmpop(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    popped = MultiPop.parse(argv[1:]).pop(ctx)
-    return NULL_ARRAY if popped is None else popped
+    request = MultiPop.parse(argv[1:], ENDS)
+    found = first_of(ctx, request.keys, List)
+    return NULL_ARRAY if found is None else take_many(ctx, request, *found)

@@ -12,7 +12,8 @@ from vedette.resp.replies import Reply
 from ...engine import ServerContext
 from ...engine.keyspace_events import KeyspaceEvents
 from ...store.lists import List
-from .ends import after_removal, parse_end
+from ..popping import parse_end
+from .ends import ENDS, after_removal
 
 MOVE_KEYS: Final = Keys(
     1, 2, 1, groups=(KeySpec(1, ("RW", "ACCESS", "DELETE")), KeySpec(2, ("RW", "INSERT")))
@@ -55,8 +56,8 @@ def move_element(
     summary="Moves an element from an end of a list to an end of another, and returns it.",
 )
 def lmove(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    from_left = parse_end(argv[3])
-    to_left = parse_end(argv[4])
+    from_left = parse_end(argv[3], ENDS)
+    to_left = parse_end(argv[4], ENDS)
     return move_element(ctx, argv[1], argv[2], from_left=from_left, to_left=to_left)
 
 

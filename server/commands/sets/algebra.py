@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Final
 
 from vedette.cmdspec import Flag, Keys, KeySpec, command
@@ -13,6 +12,7 @@ from ...engine import ServerContext
 from ...engine.keyspace_events import KeyspaceEvents
 from ...store.sets import Set
 from ..arguments import INT64_MAX, parse_integer_between, syntax_error
+from ..shared_members import count_shared, parse_limit
 
 _SOURCES: Final = Keys(1, -1, 1, ("RO", "ACCESS"))
 _STORE_FLAGS: Final = Flag.WRITE | Flag.DENYOOM
@@ -125,13 +125,8 @@ def sintercard(ctx: ServerContext, argv: list[bytes]) -> Reply:
         amount = next(rest, None)
         if word.upper() != b"LIMIT" or amount is None:
             raise syntax_error()
-        limit = parse_integer_between(amount, 0, INT64_MAX, b"ERR LIMIT can't be negative")
-    sources = _sources(ctx, argv[2 : 2 + key_count])
-    if not limit:
-        return len(_intersection(sources))
-    smallest, *others = sorted(sources, key=len)
-    shared = (True for member in smallest if all(member in other for other in others))
-    return sum(islice(shared, limit))
+        limit = parse_limit(amount)
+    return count_shared(_sources(ctx, argv[2 : 2 + key_count]), limit)
 
 
 def _sources(ctx: ServerContext, keys: list[bytes]) -> list[set[bytes]]:

@@ -16,8 +16,9 @@ from ...engine.context import WRONG_TYPE
 from ...store.score_order import Pair
 from ...store.sets import Set
 from ...store.sorted_sets import SortedSet
-from ..arguments import INT64_MAX, parse_integer, parse_integer_between, syntax_error
+from ..arguments import parse_integer, syntax_error
 from ..doubles import parse_double
+from ..shared_members import count_shared, parse_limit
 from .shared import members_reply, store
 
 _READ: Final = Flag.READONLY | Flag.MOVABLE_KEYS
@@ -123,9 +124,7 @@ def _parse(
                 raise syntax_error()
             inputs.aggregate = aggregate
         else:
-            inputs.limit = parse_integer_between(
-                words[0], 0, INT64_MAX, b"ERR LIMIT can't be negative"
-            )
+            inputs.limit = parse_limit(words[0])
     return inputs
 
 
@@ -245,14 +244,7 @@ def zdiff(ctx: ServerContext, argv: list[bytes]) -> Reply:
 )
 def zintercard(ctx: ServerContext, argv: list[bytes]) -> Reply:
     inputs = _parse(ctx, argv, 1, (b"LIMIT",))
-    first, *others = _by_size(inputs.sources)
-    limit = inputs.limit or len(first.scores)
-    count = 0
-    for member in first.scores:
-        if count >= limit:
-            break
-        count += all(member in other.scores for other in others)
-    return count
+    return count_shared([source.scores.keys() for source in inputs.sources], inputs.limit)
 
 
 @command(

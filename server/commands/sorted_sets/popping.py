@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from vedette.clients import Block
-from vedette.clients.blocking import WAITING, Waiting
 from vedette.cmdspec import Flag, Keys, command
 from vedette.resp.replies import EMPTY_ARRAY, NULL_ARRAY, Reply
 
@@ -15,7 +14,8 @@ from ...engine import ServerContext
 from ...store.score_order import Pair
 from ...store.sorted_sets import SortedSet
 from ..arguments import INT64_MAX, parse_integer_between, syntax_error
-from ..waiting import deadline_after_seconds, wait_for_keys
+from ..popping import MultiPop, first_of, take_or_wait
+from ..waiting import deadline_after_seconds
 from .shared import finish_removal, flat_reply, nested_reply, score_reply
 
 _ACCESS: Final = ("RW", "ACCESS", "DELETE")
@@ -33,6 +33,7 @@ class _End:
 
 _MIN: Final = _End(True, b"ZPOPMIN", b"zpopmin")
 _MAX: Final = _End(False, b"ZPOPMAX", b"zpopmax")
+_ENDS: Final = {b"MIN": _MIN, b"MAX": _MAX}
 
 
 def _pop(ctx: ServerContext, key: bytes, zset: SortedSet, end: _End, count: int) -> list[Pair]:
@@ -119,85 +120,20 @@ def bzpopmax(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
 
 def _pop_or_wait(ctx: ServerContext, argv: list[bytes], end: _End) -> Reply | Block:
     deadline_ms = deadline_after_seconds(argv[-1], ctx.now_ms)
-    keys = argv[1:-1]
 
     def take(key: bytes, zset: SortedSet) -> Reply:
         score, member = _pop(ctx, key, zset, end, 1)[0]
         ctx.propagate_as([end.command, key])
         return [key, member, score_reply(ctx, score)]
 
-    found = _first(ctx, keys)
-    if found is not None:
-        return take(*found)
-
-    def serve() -> Reply | Waiting:
-        found = _first_ready(ctx, keys)
-        return WAITING if found is None else take(*found)
-
-    return wait_for_keys(ctx, keys, serve, deadline_ms)
+    return take_or_wait(ctx, argv[1:-1], SortedSet, take, deadline_ms)
 
 
-def _first(ctx: ServerContext, keys: Sequence[bytes]) -> tuple[bytes, SortedSet] | None:
-    """Return the first of `keys` that exists, with its sorted set.
-
-    Raises:
-        CommandError: it holds another type.
-    """
-    for key in keys:
-        zset = ctx.peek_as(key, SortedSet)
-        if zset is not None:
-            return key, zset
-    return None
-
-
-def _first_ready(ctx: ServerContext, keys: Sequence[bytes]) -> tuple[bytes, SortedSet] | None:
-    """Return the first of `keys` that holds a sorted set: who waits ignores other types."""
-    for key in keys:
-        value = ctx.peek(key)
-        if isinstance(value, SortedSet):
-            return key, value
-    return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What ZMPOP and BZMPOP ask for."""
-
-    keys: list[bytes]
-    end: _End
-    count: int
-
-    @classmethod
-    def parse(cls, argv: list[bytes], count_index: int) -> _Request:
-        """Read the arguments from the number of keys on.
-
-        Raises:
-            CommandError: they make no sense.
-        """
-        key_count = parse_integer_between(
-            argv[count_index], 1, INT64_MAX, b"ERR numkeys should be greater than 0"
-        )
-        keys_end = count_index + 1 + key_count
-        if keys_end >= len(argv):
-            raise syntax_error()
-        end = {b"MIN": _MIN, b"MAX": _MAX}.get(argv[keys_end].upper())
-        options = argv[keys_end + 1 :]
-        if end is None or len(options) == 1 or (options and options[0].upper() != b"COUNT"):
-            raise syntax_error()
-        count = 1
-        if options:
-            count = parse_integer_between(
-                options[1], 1, INT64_MAX, b"ERR count should be greater than 0"
-            )
-        if len(options) > 2:
-            raise syntax_error()
-        return cls(argv[count_index + 1 : keys_end], end, count)
-
-    def take(self, ctx: ServerContext, key: bytes, zset: SortedSet) -> Reply:
-        """Take what is asked for out of `zset`, and have replicas pop just that."""
-        pairs = _pop(ctx, key, zset, self.end, self.count)
-        ctx.propagate_as([self.end.command, key, b"%d" % len(pairs)])
-        return [key, nested_reply(ctx, pairs)]
+def _take_many(ctx: ServerContext, request: MultiPop[_End], key: bytes, zset: SortedSet) -> Reply:
+    """Take what is asked for out of `zset`, and have replicas pop just that."""
+    pairs = _pop(ctx, key, zset, request.end, request.count)
+    ctx.propagate_as([request.end.command, key, b"%d" % len(pairs)])
+    return [key, nested_reply(ctx, pairs)]
 
 
 @command(
@@ -210,9 +146,9 @@ class _Request:
     summary="Takes members out of the first of several sorted sets that exists.",
 )
 def zmpop(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    request = _Request.parse(argv, 1)
-    found = _first(ctx, request.keys)
-    return NULL_ARRAY if found is None else request.take(ctx, *found)
+    request = MultiPop.parse(argv[1:], _ENDS)
+    found = first_of(ctx, request.keys, SortedSet)
+    return NULL_ARRAY if found is None else _take_many(ctx, request, *found)
 
 
 @command(
@@ -225,14 +161,7 @@ def zmpop(ctx: ServerContext, argv: list[bytes]) -> Reply:
     summary="Takes members out of the first of several sorted sets that exists, or waits.",
 )
 def bzmpop(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
-    request = _Request.parse(argv, 2)
+    request = MultiPop.parse(argv[2:], _ENDS)
     deadline_ms = deadline_after_seconds(argv[1], ctx.now_ms)
-    found = _first(ctx, request.keys)
-    if found is not None:
-        return request.take(ctx, *found)
-
-    def serve() -> Reply | Waiting:
-        found = _first_ready(ctx, request.keys)
-        return WAITING if found is None else request.take(ctx, *found)
-
-    return wait_for_keys(ctx, request.keys, serve, deadline_ms)
+    take = partial(_take_many, ctx, request)
+    return take_or_wait(ctx, request.keys, SortedSet, take, deadline_ms)

@@ -7,25 +7,23 @@ import random
 import signal
 import sys
 import tempfile
-import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import trio
 from rich.console import Console
 
-from drills.checkers import CLIENT
 from drills.lab import PlanError, PortBases, Topology
-from drills.report import Report, render_report, to_json
+from drills.report import Report
 from drills.runtime.display import DrillDisplay
 from drills.runtime.lab import LabError
 from drills.runtime.runner import DrillError, DrillSettings, run_drill
 from drills.runtime.stopping import stopped_by_signals
 from drills.scenarios import NAMES, SCENARIOS
-from drills.verdict import lost_beyond
-from monitoring.drill_metrics import DrillOutcome, merge_outcome
-from vedette.runtime.durable_file import write_durably
+from drills.series import BadDocumentError, Document, render_comparison, runs_of
 
+from .drill_output import OutputError, Outputs, show, write_outputs
 from .lab_options import EXIT_FAILED, EXIT_PASSED, EXIT_UNABLE, lab_options
 
 #: Where the search for free ports begins at random, away from those that people use and from those
@@ -58,7 +56,21 @@ def list_drills() -> None:
     metavar="N",
     help="Tasks that write at the same time.",
 )
-@click.option("--seed", type=int, help="Seed of the writers' choices.  [default: random]")
+@click.option(
+    "--seed",
+    type=int,
+    metavar="N",
+    help="Seed of the writers' choices; counted up with --repeat.  [default: random]",
+)
+@click.option(
+    "--repeat",
+    "run_count",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Run it so often, each time in a new laboratory, and show the spread.",
+)
 @click.option(
     "--max-outage",
     "outage_ms",
@@ -83,6 +95,20 @@ def list_drills() -> None:
     help="Write the report as JSON to FILE, or to standard output instead of the table.",
 )
 @click.option(
+    "--markdown",
+    "markdown_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the report as Markdown too.",
+)
+@click.option(
+    "--junit",
+    "junit_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the criteria as JUnit's XML, for a build server.",
+)
+@click.option(
     "--metrics",
     "metrics_path",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -102,9 +128,12 @@ def run(
     is_tls: bool,
     writer_count: int,
     seed: int | None,
+    run_count: int,
     outage_ms: int | None,
     demotion_ms: int | None,
     json_target: str | None,
+    markdown_path: Path | None,
+    junit_path: Path | None,
     metrics_path: Path | None,
     keep: bool,
 ) -> None:
@@ -112,7 +141,6 @@ def run(
 
     Exit code: 0 it passed, 1 it failed, 2 it could not be run, 130 it was interrupted.
     """
-    base = random.choice(_PORT_RANGE)
     settings = DrillSettings(
         scenario=NAMES[name],
         topology=Topology(
@@ -124,25 +152,70 @@ def run(
             failover_timeout_ms=failover_timeout_ms,
             parallel_syncs=parallel_syncs,
         ),
-        ports=PortBases(node=base, sentinel=base, metrics=None),
+        ports=PortBases(metrics=None),
         seed=random.randrange(2**32) if seed is None else seed,
         writer_count=writer_count,
         outage_ms=outage_ms,
         demotion_ms=demotion_ms,
         is_tls=is_tls,
     )
-    display = DrillDisplay(Console(stderr=True))
+    outputs = Outputs(
+        json=json_target, markdown=markdown_path, junit=junit_path, metrics=metrics_path
+    )
     try:
-        result = _run_in_directory(settings, display, keeps=keep)
-    except (PlanError, LabError, DrillError) as error:
+        outputs.require_writable()
+        passed = _run_all(settings, run_count, outputs, keeps=keep)
+    except (PlanError, LabError, DrillError, OutputError) as error:
         click.echo(f"vedette drill: {error}", err=True)
         sys.exit(EXIT_UNABLE)
-    if isinstance(result, signal.Signals):
-        sys.exit(128 + result)  # as a shell reports a program that a signal ended
-    _write_report(result, json_target)
-    if metrics_path is not None:
-        _write_metrics(result, metrics_path)
-    sys.exit(EXIT_PASSED if result.passed else EXIT_FAILED)
+    sys.exit(EXIT_PASSED if passed else EXIT_FAILED)
+
+
+@drill.command("compare")
+@click.argument("before", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("after", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def compare(before: Path, after: Path) -> None:
+    """Show the figures of two reports (--json, of one run or of several) beside each other."""
+    first, second = _read_runs(before), _read_runs(after)
+    drills = {run["drill"] for run in [*first, *second]}
+    if len(drills) > 1:
+        raise click.ClickException(f"these are of different drills: {', '.join(sorted(drills))}")
+    Console().print(render_comparison(str(before), first, str(after), second))
+
+
+def _read_runs(path: Path) -> list[Document]:
+    try:
+        document = json.loads(path.read_text())
+        if not isinstance(document, dict):
+            raise BadDocumentError("it is no JSON object")
+        return runs_of(document)
+    except (OSError, ValueError, BadDocumentError) as error:
+        raise click.ClickException(f"{path}: {error}") from error
+
+
+def _run_all(settings: DrillSettings, run_count: int, outputs: Outputs, *, keeps: bool) -> bool:
+    """Run a drill so often and report on it; return whether it passed each time.
+
+    A signal ends the program, with the code of a shell, and without a report.
+    """
+    display = DrillDisplay(Console(stderr=True))
+    reports: list[Report] = []
+    for index in range(run_count):
+        if run_count > 1:
+            display.note(f"run {index + 1} of {run_count}")
+        base = random.choice(_PORT_RANGE)
+        this = replace(
+            settings,
+            seed=settings.seed + index,
+            ports=PortBases(node=base, sentinel=base, metrics=None),
+        )
+        result = _run_in_directory(this, display, keeps=keeps)
+        if isinstance(result, signal.Signals):
+            sys.exit(128 + result)  # as a shell reports a program that a signal ended
+        reports.append(result)
+        show(result, outputs)
+    write_outputs(reports, outputs)
+    return all(report.passed for report in reports)
 
 
 def _run_in_directory(
@@ -163,42 +236,3 @@ async def _run_until_stopped(
         return await run_drill(settings, directory, display, keeps=keeps)
     # Reached only when a signal cancelled the block above; every process is gone.
     return received[0]
-
-
-def _write_metrics(report: Report, path: Path) -> None:
-    """Put the outcome into a file that may have those of other drills."""
-    findings = report.findings
-    writes = findings.writes
-    stale_ms = findings.stale_read_ms.get(CLIENT)
-    outage_ms = findings.outage.max_ms
-    outcome = DrillOutcome(
-        drill=report.scenario.name,
-        passed=report.passed,
-        ended_s=time.time(),
-        outage_s=None if outage_ms is None else outage_ms / 1000,
-        lost_writes=None if writes is None else len(writes.lost),
-        beyond_budget=None
-        if writes is None
-        else len(lost_beyond(findings, writes, report.budget.loss_window_ms)),
-        duplicates=None if findings.counter is None else findings.counter.excess,
-        stale_read_s=None if stale_ms is None else stale_ms / 1000,
-        split_brain_s=findings.split_brain_ms / 1000,
-        resyncs={"full": findings.sync_full, "partial": findings.sync_partial},
-        seed=report.seed,
-        version=report.version,
-    )
-    try:
-        before = path.read_text() if path.exists() else ""
-        write_durably(str(path), merge_outcome(before, outcome).encode())
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"cannot write {path}: {error}") from error
-
-
-def _write_report(report: Report, json_target: str | None) -> None:
-    if json_target is not None:
-        document = json.dumps(to_json(report), indent=2, ensure_ascii=False)
-        if json_target == "-":
-            click.echo(document)
-            return
-        Path(json_target).write_text(document + "\n")
-    Console().print(render_report(report))

@@ -21,7 +21,6 @@ import vedette
 from ha_client import FailoverClient
 from vedette.errors import VedetteError
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.connection import Connection
 
 from ..checkers import (
     check_counter,
@@ -63,7 +62,8 @@ from .certificates import make_certificates
 from .display import DrillDisplay
 from .lab import Lab, is_port_free, open_lab
 from .probing import Probes
-from .workload import COUNTER_KEY, KEY_PREFIX, Workload
+from .reading import read_keys
+from .workload import COUNTER_KEY, Workload
 
 _OBSERVE_INTERVAL_S = 0.025
 #: How long a node may take for a write and still count as taking writes meanwhile.
@@ -73,8 +73,6 @@ _DEMOTION_MS = 1_000
 _REDIS_DEMOTION_MS = 20_000
 #: Before the fault every writer must have been acknowledged, and all sentinels be heard.
 _WARM_UP_TIMEOUT_S = 15.0
-_READ_TIMEOUT_S = 30.0
-_READ_BATCH = 500
 
 
 class DrillError(VedetteError):
@@ -128,6 +126,8 @@ async def run_drill(
     Raises:
         PlanError, LabError, DrillError: it could not be run; no process is left.
     """
+    if settings.scenario.expects_failover and not settings.topology.replica_count:
+        raise DrillError(f"{settings.scenario.name} needs a replica that can be promoted")
     tls = make_certificates(directory / "tls") if settings.is_tls else None
     topology = replace(settings.topology, is_proxied=settings.scenario.needs_proxies)
     plan = plan_lab(topology, directory, settings.ports, is_port_free, tls)
@@ -398,12 +398,11 @@ class _Drill:
             return None
         self.display.note(f"reading all keys from {masters[0]}")
         master = next(process for process in self.plan.nodes if process.name == masters[0])
-        with trio.move_on_after(_READ_TIMEOUT_S):
-            try:
-                async with self.lab.connect(master) as connection:
-                    return await _read_keys(connection)
-            except VedetteError as error:
-                self.display.note(f"{masters[0]} cannot be read: {error}")
+        try:
+            async with self.lab.connect(master) as connection:
+                return await read_keys(connection)
+        except VedetteError as error:
+            self.display.note(f"{masters[0]} cannot be read: {error}")
         return None
 
     def _conclude(self, final: dict[str, str] | None) -> Findings:
@@ -474,20 +473,6 @@ class _Drill:
         writes = self.probes.taken.get(self.timeline.old_master, [])
         last_ns = writes[-1].completed_ns if writes else 0
         return max(0, last_ns - self.returned_ns) / NS_PER_MS
-
-
-async def _read_keys(connection: Connection) -> dict[str, str]:
-    """Return every key of the writers with its value."""
-    keys: list[bytes] = await connection.execute("KEYS", f"{KEY_PREFIX}*")
-    keys.append(COUNTER_KEY.encode())
-    found: dict[str, str] = {}
-    for start in range(0, len(keys), _READ_BATCH):
-        batch = keys[start : start + _READ_BATCH]
-        values: list[bytes | None] = await connection.execute("MGET", *batch)
-        for key, value in zip(batch, values, strict=True):
-            if value is not None:
-                found[key.decode()] = value.decode("utf-8", "replace")
-    return found
 
 
 def _after_fault_ms(times_ns: Mapping[str, int], fault_ns: int) -> dict[str, float]:

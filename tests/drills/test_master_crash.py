@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,3 +84,19 @@ def test_a_drill_without_redis_cannot_be_run(monkeypatch: pytest.MonkeyPatch) ->
     with run_drill("redis") as drill:
         assert drill.wait() == 2
         assert re.search("redis-sentinel and redis-server not found", drill.stderr)
+
+
+def test_several_runs_are_reported_together(tmp_path: Path) -> None:
+    files = {kind: tmp_path / kind for kind in ("json", "markdown", "junit", "metrics")}
+    options = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
+    with run_drill("vedette", "--repeat", "2", "--max-outage", "60000", *options) as drill:
+        assert drill.wait(120) == 0, drill.stderr
+        assert "2 of 2 runs passed" in drill.stdout
+
+    # Any: a JSON document.
+    document: dict[str, Any] = json.loads(files["json"].read_text())
+    assert [run["seed"] for run in document["runs"]] == [7, 8]
+    assert document["figures"]["outage"]["count"] == 2
+    assert "- runs: 2 of 2 passed" in files["markdown"].read_text()
+    assert files["junit"].read_text().count("<testsuite ") == 2
+    assert 'vedette_drill_last_result{drill="master-crash"} 1' in files["metrics"].read_text()

@@ -356,24 +356,29 @@ class Driver:
     async def _keep_log(self) -> None:
         while True:
             await self._has_unlogged.wait()
+            while self._unlogged:
+                self._write_line()
+                await trio.lowlevel.checkpoint()  # of fifty masters that die others wait to hear
             self._has_unlogged = trio.Event()
-            self._write_log()
 
     def _write_log(self) -> None:
         while self._unlogged:
-            action, event_id = self._unlogged.popleft()
-            write = {
-                Level.DEBUG: log.debug,
-                Level.VERBOSE: log.debug,
-                Level.NOTICE: log.info,
-                Level.WARNING: log.warning,
-            }[action.level]
-            keys: dict[str, str | int] = {} if action.master is None else {"master": action.master}
-            if event_id is not None:
-                keys["event_id"] = event_id
-            event = action.event.decode("ascii", "replace")
-            text = action.payload.decode("utf-8", "replace")
-            write("sentinel.event", sentinel_event=event, payload=text, **keys)
+            self._write_line()
+
+    def _write_line(self) -> None:
+        action, event_id = self._unlogged.popleft()
+        write = {
+            Level.DEBUG: log.debug,
+            Level.VERBOSE: log.debug,
+            Level.NOTICE: log.info,
+            Level.WARNING: log.warning,
+        }[action.level]
+        keys: dict[str, str | int] = {} if action.master is None else {"master": action.master}
+        if event_id is not None:
+            keys["event_id"] = event_id
+        event = action.event.decode("ascii", "replace")
+        text = action.payload.decode("utf-8", "replace")
+        write("sentinel.event", sentinel_event=event, payload=text, **keys)
 
     def _announce_script(self, event: bytes, payload: bytes) -> None:
         """Publish an event about a script, which is the runtime's own."""

@@ -97,8 +97,8 @@ class Link:
         self._resolve = resolve or Resolver().resolve
         self._report = report
         self._poller = poller
-        #: Around the connecting.
-        self._scope = trio.CancelScope()
+        #: Around the connecting, if that has a task of its own.
+        self._scope: trio.CancelScope | None = None
         self._is_ended = False
         #: Connecting, and watched by the poller.
         self._begun: socket.socket | None = None
@@ -160,7 +160,10 @@ class Link:
 
     async def open(self) -> None:
         """Connect, and have the poller serve the connection from then on; or report the failure."""
+        if self._is_ended:
+            return
         connection: socket.socket | None = None
+        self._scope = trio.CancelScope()
         with self._scope:
             try:
                 with trio.move_on_after(self._connect_timeout_s):
@@ -200,7 +203,8 @@ class Link:
     def close(self) -> None:
         """End the connection without reporting it: the machine has asked for it."""
         self._is_ended = True
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
         if self._begun is not None:
             self._poller.remove(self._begun)
             self._begun.close()

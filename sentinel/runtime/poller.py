@@ -9,22 +9,36 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from collections.abc import Callable
+from typing import Final
 
 import trio
+
+#: So long at most before what a turn has left to be said is sent, and other tasks may run. With
+#: many masters that die together, the news of the first would wait until the last is dealt with,
+#: and hello messages on the clients' port as well.
+TURN_S: Final = 0.002
 
 
 class Poller:
     """Calls `on_ready(mask)` of each socket added, whenever it is ready.
 
     The sockets stay their owners', who remove them before closing. `after_batch()` is called once
-    all that were ready have been served.
+    all that were ready have been served, or as many as a turn has time for.
     """
 
-    def __init__(self, after_batch: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        after_batch: Callable[[], None] = lambda: None,
+        clock_s: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._after_batch = after_batch
+        self._clock_s = clock_s
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
+        #: What was ready and is not served yet, the first last: descriptor, mask and handler.
+        self._ready: list[tuple[int, int, Callable[[int], None]]] = []
 
     def __len__(self) -> int:
         return len(self._handlers)
@@ -60,14 +74,40 @@ class Poller:
 
         All of them in one go: until the last has been read, nobody can tell who did not answer.
         """
-        for descriptor, mask in self._epoll.poll(0, len(self._handlers) + 1):
-            on_ready = self._handlers.get(descriptor)
-            if on_ready is not None:  # else removed by what another's bytes led to
-                on_ready(mask)
+        while self._ready:
+            self._serve_next()
+        self._look()
+        while self._ready:
+            self._serve_next()
         self._after_batch()
+
+    def _serve_turn(self) -> None:
+        """Serve who is ready, for a while; who is left over comes before anybody anew."""
+        if not self._ready:
+            self._look()
+        end_s = self._clock_s() + TURN_S
+        while self._ready:
+            self._serve_next()
+            if self._clock_s() >= end_s:
+                break
+        self._after_batch()
+
+    def _look(self) -> None:
+        handlers = self._handlers
+        found = self._epoll.poll(0, len(handlers) + 1)
+        self._ready = [(each, mask, handlers[each]) for each, mask in reversed(found)]
+
+    def _serve_next(self) -> None:
+        descriptor, mask, on_ready = self._ready.pop()
+        # Else it was removed by what another's bytes led to, and the number may be another's.
+        if self._handlers.get(descriptor) is on_ready:
+            on_ready(mask)
 
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
-            await trio.lowlevel.wait_readable(self._epoll.fileno())
-            self.serve_ready()
+            if self._ready:
+                await trio.lowlevel.checkpoint()
+            else:
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+            self._serve_turn()

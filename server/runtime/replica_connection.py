@@ -139,6 +139,8 @@ class ReplicaConnection:
         connection, backlog = self._socket, self._owner.replication.backlog
         if connection is None or backlog is None or self._is_closed or self._congested.is_set():
             return
+        if self.session.is_close_requested:
+            return  # killed in this batch: it gets no more, and asks anew for what it lacks
         sent_bytes = 0
         while sent_bytes < FLUSH_MAX_BYTES:
             if not self._output:

@@ -316,6 +316,25 @@ async def test_client_kill_ends_a_replicas_connection() -> None:
         await peer.close()
 
 
+async def test_a_killed_replica_gets_nothing_of_what_comes_after() -> None:
+    """Not even of the transaction that kills it; so in Redis, where tests cut replicas off so."""
+    async with serving() as server:
+        peer, client = await Peer.connect(server.port), await Peer.connect(server.port)
+        offset, _ = await peer.synchronise()
+        await peer.acknowledge(offset)
+        server.write("before", "1")
+        await peer.until(b"before\r\n$1\r\n1\r\n")
+        await client.say("MULTI")
+        await client.say("CLIENT", "KILL", "TYPE", "replica")
+        await client.say("SET", "after", "2")
+        await client.say("EXEC")
+
+        with pytest.raises((ConnectionResetError, trio.BrokenResourceError)):
+            await peer.take(1)
+        await client.close()
+        await peer.close()
+
+
 async def test_wait_is_answered_when_the_acknowledgement_arrives() -> None:
     """Not at some tick of a clock."""
     async with serving() as server:

@@ -19,7 +19,6 @@ backgroundRewriteDoneHandler, startAppendOnly, aofOpenIfNeededOnServerStart`.
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -30,16 +29,12 @@ import trio
 from ... import directives
 from ...commands.replication import WAIT_REASON
 from ...engine import ServerEngine
-from ...engine.datasets import saved_databases
 from ...persistence.aof.log import AofState
 from ...persistence.aof.manifest import Manifest, ManifestError
-from ...persistence.aof.rebuilding import encode_commands
-from ...persistence.background import ChildKind
-from ...persistence.rdb.encode import BATCH_SIZE
-from ..child import Child, ChildOutcome, ChildStatus, start_child
+from ..child import ChildStatus
 from ..child_progress import SharedProgress
-from ..forks import note_fork
 from ..loading import LoadError, Pacer
+from .base_writer import BaseWriter, Ended
 from .files import AofFiles
 from .loading import AofLoad
 from .writer import AofWriter
@@ -50,8 +45,7 @@ log = structlog.get_logger()
 class AppendOnlyFile:
     """The append-only file of `engine`.
 
-    `snapshot(progress)` gives the bytes of a base in RDB form, made by a child that has `progress`
-    of `new_progress()`, or here (None). `settle()` ends a batch (the pump's).
+    `snapshot` and `new_progress` are what `BaseWriter` takes; `settle()` ends a batch (the pump's).
     """
 
     def __init__(
@@ -66,20 +60,13 @@ class AppendOnlyFile:
     ) -> None:
         self._engine = engine
         self._log = engine.aof
-        self._snapshot = snapshot
-        self._new_progress = new_progress
         self._make_files = make_files
         self._clock_ms = clock_ms
         self._files = self._found_files()
         self._manifest = Manifest()
-        #: The child that rewrites, and in which form; None while there is none.
-        self._child: Child | None = None
-        self._progress: SharedProgress | None = None
-        self._is_child_writing_rdb = True
-        #: What it writes is of no use any more.
-        self._is_child_unwanted = False
-        #: Set when a child was started; replaced by the task that waits for it.
-        self._child_started = trio.Event()
+        self._bases = BaseWriter(
+            engine, snapshot=snapshot, new_progress=new_progress, clock_ms=clock_ms
+        )
         self._writer = AofWriter(
             engine,
             settle=settle,
@@ -102,9 +89,9 @@ class AppendOnlyFile:
         self._log.annotates_time = self._engine.configuration[directives.AOF_TIMESTAMP_ENABLED]
 
     @property
-    def is_rewriting(self) -> bool:
-        """Whether a child rewrites."""
-        return self._child is not None
+    def child_pid(self) -> int | None:
+        """The process that rewrites; None while there is none."""
+        return self._bases.child_pid
 
     @property
     def pending_sync_count(self) -> int:
@@ -184,7 +171,7 @@ class AppendOnlyFile:
                 is_rdb = self._engine.configuration[directives.AOF_USE_RDB_PREAMBLE]
                 manifest = manifest.with_base(files.name, is_rdb=is_rdb)
                 assert manifest.base is not None
-                writer_pid, size_bytes = await self._write_first_base(is_rdb=is_rdb)
+                writer_pid, size_bytes = await self._bases.write_first(files, is_rdb=is_rdb)
                 files.rename(files.temporary_base_name(writer_pid), manifest.base.name)
                 self._log.base_bytes = self._log.current_bytes = size_bytes
             if not manifest.increments:
@@ -202,36 +189,12 @@ class AppendOnlyFile:
         self.collect_history()
         log.info("aof.opened", path=files.path(name))
 
-    async def _write_first_base(self, *, is_rdb: bool) -> tuple[int, int]:
-        """Write what was loaded as a base; return by which process it was written, and its size.
-
-        A child does it, so that clients are served meanwhile, as far as a server that loads serves.
-
-        Raises:
-            OSError: it cannot be written.
-        """
-        files, engine = self._files, self._engine
-        if not engine.keyspace.key_count():
-            return os.getpid(), files.write_base(self._base_chunks(None, is_rdb=is_rdb))
-        progress = self._new_progress()
-        chunks = self._base_chunks(progress, is_rdb=is_rdb)
-        child = start_child(lambda: files.write_base(chunks), leftover=files.partial_base_path)
-        note_fork(engine, child, ChildKind.REWRITE, engine.keyspace.key_count(), progress)
-        try:
-            outcome = await child.wait()
-        finally:
-            engine.background.end(progress)
-        if outcome.status is not ChildStatus.SUCCEEDED:
-            raise OSError(errno.EIO, outcome.error or "the child was killed")
-        return child.pid, outcome.size_bytes
-
     async def run(self) -> None:
         """Sync, and wait for children that rewrite, until cancelled."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._writer.run, name="fsync")
             while True:
-                await self._child_started.wait()
-                self._child_started = trio.Event()
+                await self._bases.wait_until_started()
                 await self._wait_for_child()
 
     def finish(self) -> None:
@@ -255,8 +218,7 @@ class AppendOnlyFile:
             raise OSError(str(error)) from error
         aof.state = AofState.AWAITING_REWRITE
         aof.write_error = aof.sync_error = ""
-        if self._child is not None:
-            self._kill_child()  # it began before effects were gathered
+        self._bases.kill()  # one that runs began before effects were gathered
         if engine.background.active is not None or engine.is_in_transaction:
             aof.rewrite.is_scheduled = True
             log.info("aof.rewrite_scheduled", reason="the append-only file was turned on")
@@ -281,7 +243,7 @@ class AppendOnlyFile:
         aof.state = AofState.OFF
         aof.rewrite.is_scheduled = False
         aof.write_error = aof.sync_error = ""
-        self._kill_child()
+        self._bases.kill()
         self._engine.recheck()
         log.info("aof.turned_off")
 
@@ -331,12 +293,14 @@ class AppendOnlyFile:
     def rewrite(self) -> None:
         """See `AofPort`."""
         aof = self._log
-        assert self._child is None
+        assert self._bases.child_pid is None
         try:
             self._files.make_directory()
             self._writer.flush(is_forced=True)
             self._begin_increment()
-            self._start_child()
+            self._bases.start(self._files)
+            aof.rewrite.count += 1
+            aof.rewrite.on_start(self._clock_ms())
         except OSError as error:
             aof.rewrite.on_failure()
             log.error("aof.rewrite_failed", error=error.strerror or str(error))
@@ -374,70 +338,31 @@ class AppendOnlyFile:
         except LoadError as error:
             raise OSError(str(error)) from error
 
-    def _start_child(self) -> None:
-        files, engine = self._files, self._engine
-        is_rdb = engine.configuration[directives.AOF_USE_RDB_PREAMBLE]
-        progress = self._new_progress()
-        chunks = self._base_chunks(progress, is_rdb=is_rdb)
-        self._child = start_child(
-            lambda: files.write_base(chunks), leftover=files.partial_base_path
-        )
-        self._is_child_writing_rdb = is_rdb
-        self._is_child_unwanted = False
-        self._log.rewrite.count += 1
-        self._log.rewrite.on_start(self._clock_ms())
-        note_fork(engine, self._child, ChildKind.REWRITE, engine.keyspace.key_count(), progress)
-        self._progress = progress
-        log.info("aof.rewrite_started", child_pid=self._child.pid)
-        self._child_started.set()
-
-    def _base_chunks(self, progress: SharedProgress | None, *, is_rdb: bool) -> Iterable[bytes]:
-        """Return the bytes of a base; the dataset is read as they are consumed."""
-        if is_rdb:
-            return self._snapshot(progress)
-        engine = self._engine
-        return encode_commands(
-            saved_databases(engine),
-            engine.scripting.functions.libraries.codes,
-            timestamp_s=self._clock_ms() // 1000 if self._log.annotates_time else None,
-            on_keys=None if progress is None else progress.on_keys,
-            batch_size=1 if engine.configuration[directives.RDB_KEY_SAVE_DELAY] else BATCH_SIZE,
-        )
-
-    def _kill_child(self) -> None:
-        if self._child is not None:
-            log.info("aof.rewrite_killed", child_pid=self._child.pid)
-            self._is_child_unwanted = True
-            self._child.kill()
-
     async def _wait_for_child(self) -> None:
-        child, aof = self._child, self._log
-        assert child is not None
+        aof = self._log
         is_ok: bool | None = False
         copied_bytes = 0
         try:
-            outcome = await child.wait()
-            copied_bytes = outcome.copied_bytes
-            if self._is_child_unwanted:
+            ended = await self._bases.wait()
+            copied_bytes = ended.outcome.copied_bytes
+            if ended.is_unwanted:
                 is_ok = None
-            elif outcome.status is ChildStatus.SUCCEEDED:
-                is_ok = await self._complete(child.pid, outcome)
+            elif ended.outcome.status is ChildStatus.SUCCEEDED:
+                is_ok = await self._complete(ended)
             else:
-                log.error("aof.rewrite_failed", error=outcome.error)
+                log.error("aof.rewrite_failed", error=ended.outcome.error)
         finally:
-            self._child = None
-            if self._progress is not None:
-                self._engine.background.end(self._progress)
-                self._progress = None
+            self._bases.forget()
             aof.rewrite.on_end(self._clock_ms(), is_ok=is_ok, copied_bytes=copied_bytes)
         if aof.state is AofState.AWAITING_REWRITE:
             self._drop_temporary_increment()
             aof.rewrite.is_scheduled = True
 
-    async def _complete(self, child_pid: int, outcome: ChildOutcome) -> bool:
+    async def _complete(self, ended: Ended) -> bool:
         """Put the base that the child wrote into use; return False if that failed."""
+        outcome = ended.outcome
         try:
-            self._adopt_base(child_pid, outcome.size_bytes)
+            self._adopt_base(ended)
         except OSError as error:
             log.error("aof.rewrite_failed", error=error.strerror or str(error))
             return False
@@ -454,12 +379,12 @@ class AppendOnlyFile:
             self._forget_history()
         return True
 
-    def _adopt_base(self, child_pid: int, size_bytes: int) -> None:
+    def _adopt_base(self, ended: Ended) -> None:
         """Make the base that the child wrote the dataset, with what has been gathered since."""
         aof, files = self._log, self._files
-        manifest = self._manifest.with_base(files.name, is_rdb=self._is_child_writing_rdb)
+        manifest = self._manifest.with_base(files.name, is_rdb=ended.is_rdb)
         assert manifest.base is not None
-        files.rename(files.temporary_base_name(child_pid), manifest.base.name)
+        files.rename(files.temporary_base_name(ended.pid), manifest.base.name)
         renamed = [manifest.base.name]
         try:
             if aof.state is AofState.AWAITING_REWRITE:
@@ -478,7 +403,7 @@ class AppendOnlyFile:
             raise
         self._manifest = manifest
         if aof.state is not AofState.OFF:
-            aof.base_bytes = aof.current_bytes = size_bytes + aof.file_bytes
+            aof.base_bytes = aof.current_bytes = ended.outcome.size_bytes + aof.file_bytes
             aof.state = AofState.ON
         aof.is_suspect = False
         self._engine.wake(WAIT_REASON)

@@ -397,8 +397,8 @@ async def test_effects_wait_for_the_rewrite_that_makes_the_file_exist() -> None:
         server.aof.turn_on()
         assert server.log.state is AofState.AWAITING_REWRITE
         server.write("SET", "during", "1")
-        assert server.aof._child is not None
-        os.kill(server.aof._child.pid, 9)
+        assert server.aof.child_pid is not None
+        os.kill(server.aof.child_pid, 9)
         await wait_until_async(lambda: not server.log.rewrite.is_in_progress, 10, "the child's end")
         if server.log.state is not AofState.ON:  # unless it was done already
             assert server.log.rewrite.is_scheduled
@@ -431,12 +431,12 @@ async def test_growth_starts_a_rewrite() -> None:
     server = Server("auto-aof-rewrite-min-size 100\nauto-aof-rewrite-percentage 100")
     await server.start()
     server.aof.tick()
-    assert not server.aof.is_rewriting
+    assert server.aof.child_pid is None
     async with open_background_nursery() as nursery:
         nursery.start_soon(server.aof.run)
         server.write("SET", "a", "x" * 300)
         server.aof.tick()
-        assert server.aof.is_rewriting
+        assert server.aof.child_pid is not None
         await wait_until_async(lambda: not server.log.rewrite.is_in_progress, 10, "the rewrite")
 
 

@@ -21,9 +21,9 @@ from vedette.types import Address
 from .. import directives
 from ..engine import ServerContext, ServerEngine
 from ..replication.failover import FailoverState
-from ..replication.feed import apply_replconf
 from ..replication.follow import TARGET_IS_MASTER
 from ..replication.psync import Continue, FullSyncReason, PsyncRequest
+from ..replication.replconf import apply_replconf
 from ..replication.report import role_reply
 from .arguments import NOT_AN_INTEGER, parse_integer, parse_integer_between
 from .waiting import deadline_after_milliseconds

@@ -17,7 +17,7 @@ from vedette.conf.tls import TLS_PORT, TLS_REPLICATION
 from .. import directives as d
 from ..config import ChangeRefused, apply_to_serving
 from ..persistence.aof.log import AofState
-from ..replication.feed import OutputLimit
+from ..replication.settings import OutputLimit
 
 if TYPE_CHECKING:
     from .engine import ServerEngine

@@ -19,7 +19,6 @@ replicationAttachToNewMaster, syncCommand`, and `rdb.c: rdbPopulateSaveInfo`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from vedette.clients import Session
@@ -29,46 +28,18 @@ from vedette.types import Address
 from .backlog import Backlog
 from .events import Position
 from .failover import FAILING_OVER, FailoverState, PlannedFailover
-from .feed import DropReason, Feed, FeedState, OutputLimit, ReplicaOptions
+from .feed import DropReason, Feed, FeedState
 from .follow import Follow, FollowState
 from .identity import Identity
 from .propagation import GETACK, PING, StreamEncoder
 from .psync import Continue, FullSync, FullSyncReason, PsyncRequest, decide
+from .replconf import ReplicaOptions
+from .settings import ReplicationSettings
 
 if TYPE_CHECKING:
     from ..engine import CommandSink  # the engine imports this module
 
 NO_MASTER_LINK = CommandError(b"NOMASTERLINK Can't SYNC while not connected with my master")
-
-
-@dataclass(slots=True)
-class ReplicationSettings:
-    """What replication takes from the configuration; the shell writes it, at start and on CONFIG
-    SET.
-    """
-
-    backlog_size_bytes: int = 1024 * 1024
-    #: How long a master without replicas keeps its backlog; 0 for ever.
-    backlog_ttl_ms: int = 3600 * 1000
-    timeout_ms: int = 60_000
-    ping_period_ms: int = 10_000
-    #: Send snapshots while they are made, where the replica can find their end.
-    is_diskless: bool = True
-    #: How long such a snapshot waits for more replicas that want one, and how many are enough.
-    diskless_delay_ms: int = 0
-    diskless_max_replicas: int = 0
-    min_replicas_to_write: int = 0
-    min_replicas_max_lag_s: int = 10
-    output_limit: OutputLimit = field(default_factory=OutputLimit)
-    listening_port: int = 6379
-    announced_address: str = ""
-    announced_port: int = 0
-    master_user: bytes = b""
-    master_password: bytes = b""
-    priority: int = 100
-    is_announced: bool = True
-    is_read_only: bool = True
-    serves_stale_data: bool = True
 
 
 class ReplicationPort(Protocol):

@@ -34,7 +34,8 @@ from vedette.runtime.pump import Pump
 from .. import directives
 from ..engine import ServerEngine
 from ..persistence.background import ChildKind
-from ..replication.feed import DropReason, Feed, FeedState, SnapshotContent
+from ..replication.feed import DropReason, Feed, FeedState
+from ..replication.replconf import SnapshotContent
 from .child import Child, ChildStatus, start_child
 from .child_progress import SharedProgress
 from .clock import wall_clock_ms

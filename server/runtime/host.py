@@ -38,7 +38,7 @@ from ..persistence.snapshot import (
     SnapshotAux,
     snapshot_records,
 )
-from ..replication.feed import EVERYTHING, SnapshotContent
+from ..replication.replconf import EVERYTHING, SnapshotContent
 from .allocations import Allocations, UncountedError, resident_bytes
 from .child_progress import SharedProgress, sleep_for_keys
 from .clock import wall_clock_ms

@@ -22,7 +22,7 @@ from server.config import load_configuration
 from server.engine import ServerEngine
 from server.persistence.rdb.encode import encode_records
 from server.persistence.snapshot import SavedDatabase, SnapshotAux, snapshot_records
-from server.replication.feed import SnapshotContent
+from server.replication.replconf import SnapshotContent
 from server.replication.state import Replication
 from server.runtime.child_progress import SharedProgress
 from server.runtime.replication import ReplicationRuntime

@@ -7,8 +7,9 @@ import pytest
 from server.replication.backlog import Backlog
 from server.replication.events import Continued, FollowConfig, LinkFailed, LinkFailure, Position
 from server.replication.failover import Abort, FailoverState, HandOver, PlannedFailover
-from server.replication.feed import Feed, ReplicaOptions
+from server.replication.feed import Feed
 from server.replication.follow import TARGET_IS_MASTER, Follow, FollowState
+from server.replication.replconf import ReplicaOptions
 from vedette.types import Address
 
 TARGET = Address("10.0.0.2", 6380)

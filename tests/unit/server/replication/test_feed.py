@@ -7,18 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from server.replication.backlog import Backlog
-from server.replication.feed import (
+from server.replication.feed import DropReason, Feed, FeedState
+from server.replication.identity import Identity
+from server.replication.replconf import (
     Acknowledged,
     AcknowledgementWanted,
-    DropReason,
-    Feed,
-    FeedState,
-    OutputLimit,
     ReplicaOptions,
     SnapshotContent,
     apply_replconf,
 )
-from server.replication.identity import Identity
+from server.replication.settings import OutputLimit
 from vedette.errors import CommandError
 from vedette.resp.encode import encode_command
 

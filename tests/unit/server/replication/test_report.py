@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from server.replication.events import FollowConfig, Position
-from server.replication.feed import ReplicaOptions
 from server.replication.follow import Follow, FollowState
 from server.replication.identity import Identity
 from server.replication.psync import PsyncRequest
+from server.replication.replconf import ReplicaOptions
 from server.replication.report import info_fields, role_reply
 from server.replication.state import Replication
 from server.replication.transfer import IncomingSnapshot

@@ -9,7 +9,8 @@ from functools import partial
 import pytest
 import trio
 
-from server.replication.feed import FeedState, SnapshotContent
+from server.replication.feed import FeedState
+from server.replication.replconf import SnapshotContent
 from tests.support.replication import InProcessServer, Peer, serving
 from tests.support.waiting import wait_until_async
 

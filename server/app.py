@@ -284,7 +284,7 @@ class _Server:
         """Do `hz` times a second what nobody asks for: expiry, waits that end, INFO's samples."""
         engine = self.engine
         while True:
-            await trio.sleep(1 / max(1, min(500, self._configuration[directives.HZ])))
+            await trio.sleep(1 / self._configuration[directives.HZ])
             engine.on_tick(wall_clock_ms())
             engine.expire_waits()
             self._host.collector.on_tick(engine.commands_processed)

@@ -25,7 +25,7 @@ from vedette.conf import (
     WordList,
     YesNo,
 )
-from vedette.conf.kinds import INT64_MAX, ClientClass
+from vedette.conf.kinds import INT64_MAX, UINT64_MAX, ClientClass
 from vedette.conf.tls import TLS_DIRECTIVES
 
 from ..store.keyspace_events import KeyspaceEvents
@@ -193,7 +193,7 @@ MIN_REPLICAS_MAX_LAG: Final = Directive(
 )
 
 # --- memory --------------------------------------------------------------------------------------
-MAX_MEMORY: Final = Directive("maxmemory", Memory(), 0)
+MAX_MEMORY: Final = Directive("maxmemory", Memory(0, UINT64_MAX), 0)
 MAX_MEMORY_POLICY: Final = Directive(
     "maxmemory-policy",
     Choice(

@@ -116,5 +116,5 @@ def shutdown_flags(value: tuple[str, ...]) -> str | None:
     if not value or any(word.lower() not in _SHUTDOWN_WORDS for word in value):
         return f"argument(s) must be one of the following: {', '.join(_SHUTDOWN_WORDS)}"
     if {"save", "nosave"} <= {word.lower() for word in value}:
-        return "SAVE and NOSAVE are not allowed at the same time"
+        return "shutdown options SAVE and NOSAVE can't be used simultaneously"
     return None

@@ -6,7 +6,7 @@ runtime whenever it matters.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from vedette.acl import UsersChange
 from vedette.acl.directives import ACL_FILE, ACL_LOG_MAX_LEN, ACL_PUBSUB_DEFAULT, set_up
@@ -22,6 +22,12 @@ from ..replication.settings import OutputLimit
 if TYPE_CHECKING:
     from .engine import ServerEngine
 
+#: How often a second timers may run.
+HZ_MIN: Final = 1
+HZ_MAX: Final = 500
+#: A smaller backlog would be of no use.
+BACKLOG_MIN_BYTES: Final = 16 * 1024
+
 
 def bind_configuration(engine: ServerEngine) -> None:
     """Apply what the configuration of `engine` says, now and whenever it is changed.
@@ -34,6 +40,12 @@ def bind_configuration(engine: ServerEngine) -> None:
         apply_to_serving(engine.configuration, engine.settings)
         for session in engine.clients:
             session.parser.max_bulk_bytes = engine.settings.max_bulk_bytes
+
+    def keep_in_bounds() -> None:
+        # Redis takes any number here, too, and makes of it what it can work with.
+        configuration.put(d.HZ, max(HZ_MIN, min(HZ_MAX, configuration[d.HZ])))
+        backlog_bytes = max(BACKLOG_MIN_BYTES, configuration[d.REPL_BACKLOG_SIZE])
+        configuration.put(d.REPL_BACKLOG_SIZE, backlog_bytes)
 
     def replicate() -> None:
         _apply_to_replication(engine)
@@ -84,6 +96,7 @@ def bind_configuration(engine: ServerEngine) -> None:
             engine.aof.port.collect_history()
 
     configuration = engine.configuration
+    configuration.on_change(keep_in_bounds, d.HZ, d.REPL_BACKLOG_SIZE)
     configuration.on_change(switch_aof, d.APPEND_ONLY)
     configuration.on_change(collect_history, d.AOF_DISABLE_AUTO_GC)
     configuration.on_change(notify, d.NOTIFY_KEYSPACE_EVENTS)
@@ -147,6 +160,7 @@ def bind_configuration(engine: ServerEngine) -> None:
     configuration.on_change(
         engine.client_eviction.apply_settings, d.MAX_MEMORY_CLIENTS, d.MAX_MEMORY
     )
+    keep_in_bounds()
     control_access()
     limit_encodings()
     notify()

@@ -18,7 +18,7 @@ from ..errors import VedetteError
 T = TypeVar("T")
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
-_MEMORY = re.compile(r"([0-9]+)([a-z]*)\Z")
+_MEMORY = re.compile(r"([0-9]{0,127})([a-z]*)\Z")
 _UNITS = {
     "": 1,
     "b": 1,
@@ -31,6 +31,7 @@ _UNITS = {
 }
 
 INT_MAX = 2**31 - 1
+INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 UINT64_MAX = 2**64 - 1
 
@@ -103,7 +104,8 @@ class Integer(Kind[int]):
 
     def parse(self, words: Sequence[str]) -> int:
         word = _only(words)
-        if not _INTEGER.match(word) or word == "-0":
+        is_integer = _INTEGER.match(word) is not None and word != "-0"
+        if not (is_integer and INT64_MIN <= int(word) <= INT64_MAX):
             raise BadValueError("argument couldn't be parsed into an integer")
         return _in_range(int(word), self.low, self.high)
 
@@ -132,11 +134,12 @@ class Octal(Kind[int]):
 class Memory(Kind[int]):
     """A size in bytes: a number with an optional unit (`k` is 1000, `kb` 1024, ... up to `gb`).
 
-    With `allows_percent`, `25%` is accepted too and its value is -25, as Redis keeps it.
+    Without digits it is 0, as Redis' `util.c: memtoull` has it. With `allows_percent`, `25%` is
+    accepted too and its value is -25, as Redis keeps it.
     """
 
     low: int = 0
-    high: int = UINT64_MAX
+    high: int = INT64_MAX
     allows_percent: bool = False
 
     def parse(self, words: Sequence[str]) -> int:
@@ -147,7 +150,7 @@ class Memory(Kind[int]):
         if match is None or match[2] not in _UNITS:
             kind = "memory or percent" if self.allows_percent else "memory"
             raise BadValueError(f"argument must be a {kind} value")
-        return _in_range(int(match[1]) * _UNITS[match[2]], self.low, self.high)
+        return _in_range(int(match[1] or "0") * _UNITS[match[2]], self.low, self.high)
 
     def _percent(self, digits: str) -> int:
         if not digits.isdecimal() or not digits.isascii():
@@ -325,6 +328,8 @@ class BufferLimits(Kind[dict[ClientClass, BufferLimit]]):
     }
 
     def parse(self, words: Sequence[str]) -> dict[ClientClass, BufferLimit]:
+        if list(words) == [""]:
+            return {}
         if len(words) % 4:
             raise BadValueError("Wrong number of arguments in buffer limit configuration.")
         limits = {}

@@ -46,7 +46,7 @@ def test_defaults_are_those_of_redis() -> None:
         ("slaveof 127.0.0.1 http", "Invalid master port"),
         ("dbfilename /tmp/dump.rdb", "dbfilename can't be a path, just a filename"),
         ("save 60", "Invalid save parameters"),
-        ("shutdown-on-sigterm save nosave", "SAVE and NOSAVE are not allowed at the same time"),
+        ("shutdown-on-sigterm save nosave", "SAVE and NOSAVE can't be used"),
         ("shutdown-on-sigint now then", "argument(s) must be one of the following"),
         ("cluster-enabled yes", "no cluster mode"),
         ("locale-collate de_DE.UTF-8", "ordered by its bytes"),

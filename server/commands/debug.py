@@ -181,6 +181,12 @@ def _pause_timers(ctx: ServerContext, argv: list[bytes]) -> Reply:
     return OK
 
 
+def _skip_checksums(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    """Have RESTORE try whatever it is given: how damaged values are taken is tested so."""
+    ctx.engine.checks_payloads = argv[2] == b"0"
+    return OK
+
+
 def _replicate(ctx: ServerContext, argv: list[bytes]) -> Reply:
     """Send replicas what they are not to have by right, so that their data differ."""
     ctx.engine.propagate(ctx.db.index, argv[2:])
@@ -292,6 +298,7 @@ def _protocol(ctx: ServerContext, argv: list[bytes]) -> Reply:
 #: Name: fewest and most arguments, the first two words included; and the function.
 _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[bytes]], Reply]]]] = {
     b"AOF-FLUSH-SLEEP": (3, 3, _set_flush_delay),
+    b"ASSERT": (2, 2, _crash),
     b"CHANGE-REPL-ID": (2, 2, _change_replication_id),
     b"CONFIG-REWRITE-FORCE-ALL": (2, 2, _rewrite_configuration),
     b"DIGEST": (2, 2, _digest),
@@ -304,6 +311,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[by
     b"LOADAOF": (2, 2, _load_aof),
     b"LOG": (3, 3, _log),
     b"OBJECT": (3, 3, _object),
+    b"OOM": (2, 2, _crash),
     b"PANIC": (2, 2, _crash),
     b"PAUSE-CRON": (3, 3, _pause_timers),
     b"POPULATE": (3, 5, _populate),
@@ -316,5 +324,6 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[by
     b"SEGFAULT": (2, 2, _crash),
     b"SET-ACTIVE-EXPIRE": (3, 3, _set_active_expire),
     b"SET-DISABLE-DENY-SCRIPTS": (3, 3, _set_disable_deny_scripts),
+    b"SET-SKIP-CHECKSUM-VALIDATION": (3, 3, _skip_checksums),
     b"SLEEP": (3, 3, _sleep),
 }

@@ -104,7 +104,7 @@ def restore(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if lifetime_ms < 0:
         raise CommandError(b"ERR Invalid TTL value, must be >= 0")
     try:
-        value = restore_payload(argv[3])
+        value = restore_payload(argv[3], is_checked=ctx.engine.checks_payloads)
     except DumpFooterError as error:
         raise CommandError(b"ERR DUMP payload version or checksum are wrong") from error
     except RdbError as error:

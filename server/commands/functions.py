@@ -252,7 +252,8 @@ def function_restore(ctx: ServerContext, argv: list[bytes]) -> Reply:
         )
     functions = ctx.engine.scripting.functions
     try:
-        libraries = functions.load_apart(restore_libraries(argv[2]))
+        is_checked = ctx.engine.checks_payloads
+        libraries = functions.load_apart(restore_libraries(argv[2], is_checked=is_checked))
     except DumpFooterError as error:
         raise CommandError(b"ERR DUMP payload version or checksum are wrong") from error
     except CorruptRdbError as error:

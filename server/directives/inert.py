@@ -61,6 +61,8 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("syslog-facility", Text(), "local0", Flag.IMMUTABLE),
     Directive("crash-log-enabled", YesNo(), True),
     Directive("crash-memcheck-enabled", YesNo(), True),
+    Directive("use-exit-on-panic", YesNo(), False, Flag.HIDDEN),
+    Directive("watchdog-period", Integer(), 0, Flag.HIDDEN),
     Directive("ignore-warnings", Text(), ""),
     Directive("disable-thp", YesNo(), True, Flag.IMMUTABLE),
     Directive("oom-score-adj", Choice("no", "yes", "relative", "absolute"), "no"),

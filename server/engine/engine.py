@@ -123,6 +123,8 @@ class ServerEngine(Observed):
         self.shutdown = Shutdown()
         #: DEBUG PAUSE-CRON: nothing happens by itself.
         self.are_timers_paused = False
+        #: Whether RESTORE and its like look at the checksum of what they are given.
+        self.checks_payloads = True
         #: Sends keys to other servers; the runtime's, which sets it. None: keys cannot be sent.
         self.migrations: MigrationPort | None = None
         #: What takes time and has no place in INFO, for metrics.

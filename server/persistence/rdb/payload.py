@@ -42,15 +42,15 @@ def _with_footer(parts: Iterable[bytes]) -> bytes:
     return body + checksum_bytes(crc64(body))
 
 
-def restore_payload(data: bytes) -> Value:
-    """Return the value in a DUMP payload.
+def restore_payload(data: bytes, *, is_checked: bool = True) -> Value:
+    """Return the value in a DUMP payload; without `is_checked` whatever its checksum is.
 
     Raises:
-        DumpFooterError: the version is too new or the checksum wrong.
+        DumpFooterError: the version is too new or the checksum wrong, or there is no footer.
         UnsupportedRdbTypeError: the value is of a known type that the server does not have.
         CorruptRdbError: the footer is right, but what it covers is no value.
     """
-    body = _without_footer(data)
+    body = _without_footer(data, is_checked=is_checked)
     value_end = len(body)
     if not value_end:
         raise DumpFooterError(0, "the payload is shorter than its footer and a type")
@@ -63,14 +63,14 @@ def restore_payload(data: bytes) -> Value:
     return value
 
 
-def restore_libraries(data: bytes) -> Iterator[bytes]:
+def restore_libraries(data: bytes, *, is_checked: bool = True) -> Iterator[bytes]:
     """Yield the texts of the function libraries in a payload of FUNCTION DUMP.
 
     Raises:
         DumpFooterError: the version is too new or the checksum wrong; before anything is yielded.
         CorruptRdbError: what comes next is no library; its `reason` is as Redis words it.
     """
-    body = _without_footer(data)
+    body = _without_footer(data, is_checked=is_checked)
     position = 0
     while position < len(body):
         if body[position] != opcodes.FUNCTION:
@@ -82,11 +82,11 @@ def restore_libraries(data: bytes) -> Iterator[bytes]:
         yield code
 
 
-def _without_footer(data: bytes) -> bytes:
-    """Return what stands before the version and the checksum, if those are right.
+def _without_footer(data: bytes, *, is_checked: bool) -> bytes:
+    """Return what stands before the version and the checksum.
 
     Raises:
-        DumpFooterError: they are not.
+        DumpFooterError: the version is too new, or the checksum `is_checked` and wrong.
     """
     value_end = len(data) - _FOOTER_SIZE
     if value_end < 0:
@@ -95,6 +95,6 @@ def _without_footer(data: bytes) -> bytes:
     version = int.from_bytes(data[value_end:version_end], "little")
     if version > opcodes.NEWEST_VERSION:
         raise DumpFooterError(value_end, f"the payload has RDB version {version}")
-    if data[version_end:] != checksum_bytes(crc64(data[:version_end])):
+    if is_checked and data[version_end:] != checksum_bytes(crc64(data[:version_end])):
         raise DumpFooterError(version_end, "the payload's checksum does not match")
     return data[:value_end]

@@ -376,10 +376,35 @@ def test_debug_tells_of_what_values_are_made() -> None:
 def test_debug_ends_the_process_as_a_fault_would() -> None:
     """What operators try a failover with."""
     engine = TestEngine("enable-debug-command yes")
-    for name in ("SEGFAULT", "PANIC"):
+    names = ("SEGFAULT", "PANIC", "ASSERT", "OOM")
+    for name in names:
         engine.call("DEBUG", name)
 
-    assert engine.host.asked == ["crash", "crash"]
+    assert engine.host.asked == ["crash"] * len(names)
+
+
+def test_debug_can_have_restore_try_what_has_a_wrong_checksum() -> None:
+    """How damaged values and libraries are taken is tested so; the version is looked at still."""
+    engine = TestEngine("enable-debug-command yes")
+    engine.call("SET", "k", "value")
+    engine.call("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', math.abs)")
+    value, library = engine.call("DUMP", "k"), engine.call("FUNCTION", "DUMP")
+    wrong = "ERR DUMP payload version or checksum are wrong"
+    requests = [
+        ("RESTORE", "copy", 0, value[:-1] + b"?"),
+        ("FUNCTION", "RESTORE", library[:-1] + b"?", "FLUSH"),
+    ]
+    for words in requests:
+        assert engine.error(*words) == wrong
+
+    engine.call("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 1)
+
+    for words in requests:
+        assert engine.call(*words) == b"OK"
+    assert engine.call("GET", "copy") == b"value"
+    assert engine.error("RESTORE", "newer", 0, value[:-10] + b"\xff" + value[-9:]) == wrong
+    engine.call("DEBUG", "SET-SKIP-CHECKSUM-VALIDATION", 0)
+    assert engine.error("RESTORE", "other", 0, value[:-1] + b"?") == wrong
 
 
 @pytest.mark.parametrize(

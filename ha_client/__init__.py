@@ -20,6 +20,7 @@ from .errors import (
 from .runtime.client import FailoverClient
 from .runtime.own import OwnConnection
 from .runtime.pipeline import Pipeline
+from .runtime.replicas import ReplicaReader
 from .runtime.subscription import Gap, Message, Subscription
 from .statistics import ClientStatistics, RetryReason
 
@@ -27,6 +28,7 @@ __all__ = [
     "FailoverClient",
     "Pipeline",
     "OwnConnection",
+    "ReplicaReader",
     "Subscription",
     "Message",
     "Gap",

@@ -46,6 +46,8 @@ class SentinelAnswer:
     #: Empty for sentinels before 6.2, which have no SENTINEL MYID.
     sentinel_id: str
     fellows: tuple[Fellow, ...]
+    #: Replicas that it holds to be up and linked to their master.
+    replicas: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def questions(master_name: str) -> list[tuple[str, ...]]:
         ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", master_name),
         ("SENTINEL", "SENTINELS", master_name),
         ("SENTINEL", "MYID"),
+        ("SENTINEL", "REPLICAS", master_name),
     ]
 
 
@@ -80,7 +83,7 @@ def read_answer(replies: Sequence[Received]) -> SentinelAnswer:
         ReplyError: the sentinel refused to answer (it wants a password).
         ProtocolError: a reply has an unexpected shape.
     """
-    master, address, sentinels, my_id = replies
+    master, address, sentinels, my_id, replicas = replies
     sentinel_id = "" if isinstance(my_id, ReplyError) else _text(my_id)
     if isinstance(address, ReplyError):
         raise address
@@ -92,7 +95,9 @@ def read_answer(replies: Sequence[Received]) -> SentinelAnswer:
         raise ProtocolError("an address is a list of host and port")
     claim = Claim(_address(*address), _integer(_fields(master).get("config-epoch", b"")))
     fellows = _fellows(sentinels) if isinstance(sentinels, list) else ()
-    return SentinelAnswer(claim, sentinel_id, fellows)
+    # Without the permission to ask for them there are none to read from.
+    usable = _usable(replicas) if isinstance(replicas, list) else ()
+    return SentinelAnswer(claim, sentinel_id, fellows, usable)
 
 
 def read_switch(payload: Received) -> Switch:
@@ -128,6 +133,16 @@ def read_role(reply: Received) -> str:
     return _text(reply[0])
 
 
+def read_link(reply: Received) -> tuple[str, str]:
+    """Return the role that ROLE tells, and of a replica the state of its link: `connected`, ...
+
+    Raises:
+        ProtocolError: the reply has another shape.
+    """
+    role = read_role(reply)
+    return role, _text(reply[3]) if role == "slave" and len(reply) > 3 else ""
+
+
 def _fellows(entries: list[Received]) -> tuple[Fellow, ...]:
     """Return the sentinels listed; those not yet reachable by an address are left out."""
     fellows = []
@@ -137,6 +152,18 @@ def _fellows(entries: list[Received]) -> tuple[Fellow, ...]:
         if address.host and address.port:
             fellows.append(Fellow(address, _text(fields.get("runid", b""))))
     return tuple(fellows)
+
+
+def _usable(entries: list[Received]) -> tuple[Address, ...]:
+    """Return the replicas that are up, and linked to their master by their own word."""
+    usable = []
+    for entry in entries:
+        fields = _fields(entry)
+        flags = set(_text(fields.get("flags", b"")).split(","))
+        is_linked = fields.get("master-link-status") == b"ok"
+        if is_linked and not flags & {"s_down", "o_down", "disconnected"}:
+            usable.append(_address(fields.get("ip", b""), fields.get("port", b"")))
+    return tuple(usable)
 
 
 def _fields(reply: Received) -> dict[str, Received]:

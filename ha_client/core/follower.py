@@ -130,6 +130,8 @@ class Follower:
         self.leavings: Counter[Leaving] = Counter()
         #: Claims of an epoch below the highest, which were not believed.
         self.stale_claim_count = 0
+        #: Replicas to read from, by the newest word of a sentinel that is not behind.
+        self.replicas: tuple[Address, ...] = ()
         #: When a sentinel last told of the master; None before.
         self.answered_ms: int | None = None
         self._timing = timing
@@ -238,6 +240,8 @@ class Follower:
         if claim is not None:
             self.answered_ms = now_ms
             self.stale_claim_count += claim.epoch < self.highest_epoch
+            if claim.epoch >= self.highest_epoch:
+                self.replicas = answer.replicas
         if claim is None:
             self._sentinel_failure = f"sentinel {sentinel} does not know this master's name"
         elif -1 < self.highest_epoch < claim.epoch:

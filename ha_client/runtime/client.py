@@ -37,6 +37,7 @@ from .link import MasterLink
 from .nodes import NodeOptions
 from .own import OwnConnection, open_own, run_blocking
 from .pipeline import Commands, Pipeline
+from .replicas import ReplicaReader, open_reader
 from .subscription import Subscription, open_subscription
 from .tracker import MasterTracker
 from .watcher import WatchOptions
@@ -99,6 +100,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
     ) -> None:
         self.master_name = master_name
         self._command_timeout_s = command_timeout_s
+        self._poll_interval_s = poll_interval_s
         self._repeat_last_wins = repeat_last_wins
         self._follower = Follower(
             [Address(*sentinel) for sentinel in sentinels],
@@ -256,6 +258,25 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             return await self.execute_many(commands)
 
         return Pipeline(send)
+
+    @asynccontextmanager
+    async def replicas(self, *, or_master: bool = True) -> AsyncIterator[ReplicaReader]:
+        """Give what reads from replicas, in turn, as long as the block; data may be old.
+
+        Only replicas that say that their link to the master is up are read from. Where there is
+        none the master is, or with `or_master` false the read waits for one.
+
+        Raises:
+            ClientClosed: used outside the block of the client.
+        """
+        async with open_reader(
+            self._following,
+            self._node_options,
+            timeout_s=self._command_timeout_s,
+            check_interval_s=self._poll_interval_s,
+            read_master=self.execute if or_master else None,
+        ) as reader:
+            yield reader
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[OwnConnection]:

@@ -245,3 +245,21 @@ async def test_who_waits_and_who_listens_move_with_the_master(lab: Lab) -> None:
     )
     assert all(isinstance(it, Message) and it.data == b"new" for it in after)
     assert popped == [[b"queue", b"job"]]
+
+
+async def test_replica_of_real_servers_is_read_and_the_new_one_after_a_failover(lab: Lab) -> None:
+    async with FailoverClient("mymaster", lab.addresses, poll_interval_s=0.3) as client:
+        await client.set("k", "v")
+        async with client.replicas(or_master=False) as reader:
+            assert await reader.get("k") == b"v"
+            assert reader.addresses == [("127.0.0.1", lab.replica.port)]
+            lab.sentinels[0].call("SENTINEL", "FAILOVER", "mymaster")
+            await wait_until_async(
+                lambda: reader.addresses == [("127.0.0.1", lab.master.port)],
+                timeout_s=30.0,
+                what="the old master to be read as a replica",
+            )
+            await client.set("k", "w")
+            with trio.fail_after(10):
+                while await reader.get("k") != b"w":
+                    pass  # replication is asynchronous

@@ -35,6 +35,15 @@ def confirmations(kind: bytes, protocol: int, names: tuple[bytes, ...]) -> bytes
     )
 
 
+def described_replica(node: FakeNode) -> bytes:
+    """A replica that is well, as SENTINEL REPLICAS has it."""
+    host, port = node.address
+    return array(
+        *(bulk("ip"), bulk(host), bulk("port"), bulk(port)),
+        *(bulk("flags"), bulk("slave"), bulk("master-link-status"), bulk("ok")),
+    )
+
+
 class FakeNode:
     """A TCP server that answers commands by methods named `on_<command>`."""
 
@@ -49,6 +58,7 @@ class FakeNode:
         self.password: bytes | None = None
         self._streams: dict[trio.SocketStream, int] = {}
         self._subscribers: list[trio.SocketStream] = []
+        self._locks: dict[trio.SocketStream, trio.Lock] = {}
 
     @property
     def address(self) -> tuple[str, int]:
@@ -76,6 +86,7 @@ class FakeNode:
     async def _serve_connection(self, stream: trio.SocketStream) -> None:
         self.connection_count += 1
         self._streams[stream] = 2
+        self._locks[stream] = trio.Lock()
         reader = hiredis.Reader()
         is_welcome = self.password is None
         try:
@@ -88,17 +99,22 @@ class FakeNode:
                         continue
                     is_welcome = is_welcome or self.password in command[1:]
                     if not is_welcome:
-                        await stream.send_all(b"-NOAUTH Authentication required.\r\n")
+                        await self._send(stream, b"-NOAUTH Authentication required.\r\n")
                         continue
                     reply = self.reply_to(stream, command)
                     if reply is None:
                         return
-                    await stream.send_all(reply)
+                    await self._send(stream, reply)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the test dropped it, or the client did: both are what this is for
         finally:
             self._streams.pop(stream)
             await trio.aclose_forcefully(stream)
+
+    async def _send(self, stream: trio.SocketStream, data: bytes) -> None:
+        """Send, after what another task is sending."""
+        async with self._locks[stream]:
+            await stream.send_all(data)
 
     def reply_to(self, stream: trio.SocketStream, command: list[bytes]) -> bytes | None:
         """The encoded reply, or None to close the connection instead."""
@@ -128,6 +144,8 @@ class FakeMaster(FakeNode):
     def __init__(self) -> None:
         super().__init__()
         self.role = b"master"
+        #: What it says of its link, as a replica.
+        self.link_state = b"connected"
         self.values: dict[bytes, bytes] = {}
         #: An error reply without `-` for every command that writes.
         self.write_error: bytes | None = None
@@ -163,6 +181,9 @@ class FakeMaster(FakeNode):
         return array(*[reply for reply in replies if reply is not None])
 
     def on_role(self, stream: trio.SocketStream) -> bytes:
+        if self.role == b"slave":
+            link = bulk(self.link_state)
+            return array(bulk("slave"), bulk("127.0.0.1"), b":1\r\n", link, b":0\r\n")
         return array(bulk(self.role), b":0\r\n", array())
 
     def on_select(self, stream: trio.SocketStream, number: bytes) -> bytes:
@@ -181,8 +202,9 @@ class FakeMaster(FakeNode):
             if stream in self._streams:
                 mark = b">" if self._streams[stream] == 3 else b"*"
                 message = array(bulk("message"), bulk(channel), bulk(data), mark=mark)
-                with suppress(trio.BrokenResourceError):  # it leaves, which may be the test's point
-                    await stream.send_all(message)
+                # It leaves, which may be the test's point.
+                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                    await self._send(stream, message)
 
     def on_get(self, stream: trio.SocketStream, key: bytes) -> bytes:
         value = self.values.get(key)
@@ -206,6 +228,7 @@ class FakeSentinel(FakeNode):
         self.master = master
         self.epoch = epoch
         self.fellows: list[FakeSentinel] = []
+        self.replicas: list[FakeNode] = []
 
     async def switch(self, master: FakeNode, epoch: int, *, is_silent: bool = False) -> None:
         """Adopt a new master and, unless silent, publish `+switch-master`."""
@@ -216,8 +239,9 @@ class FakeSentinel(FakeNode):
         for stream in self._subscribers:
             if stream in self._streams:
                 mark = b">" if self._streams[stream] == 3 else b"*"
-                await stream.send_all(
-                    array(bulk("message"), bulk("+switch-master"), bulk(payload), mark=mark)
+                await self._send(
+                    stream,
+                    array(bulk("message"), bulk("+switch-master"), bulk(payload), mark=mark),
                 )
 
     def on_subscribe(self, stream: trio.SocketStream, *channels: bytes) -> bytes:
@@ -237,6 +261,8 @@ class FakeSentinel(FakeNode):
             return array(bulk(host), bulk(port))
         if verb == b"MASTER":
             return array(bulk("port"), bulk(port), bulk("config-epoch"), bulk(self.epoch))
+        if verb == b"REPLICAS":
+            return array(*map(described_replica, self.replicas))
         assert verb == b"SENTINELS"
         return array(
             *[

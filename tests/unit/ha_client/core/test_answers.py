@@ -13,6 +13,7 @@ from ha_client.core.answers import (
     Switch,
     hint_is_about,
     read_answer,
+    read_link,
     read_role,
     read_switch,
 )
@@ -33,7 +34,7 @@ def flat(fields: dict[bytes, bytes]) -> list[bytes]:
 @pytest.mark.parametrize(("master", "fellow"), [(MASTER, FELLOW), (flat(MASTER), flat(FELLOW))])
 def test_answer_joins_the_address_in_force_with_the_epoch(master: Any, fellow: Any) -> None:
     """The address is GET-MASTER-ADDR-BY-NAME's: SENTINEL MASTER keeps the old one for long."""
-    answer = read_answer([master, ADDRESS, [fellow], b"my-id"])
+    answer = read_answer([master, ADDRESS, [fellow], b"my-id", []])
 
     assert answer == SentinelAnswer(
         Claim(Address("127.0.0.1", 6380), 7), "my-id", (Fellow(Address("127.0.0.1", 26380), "abc"),)
@@ -44,21 +45,52 @@ def test_unknown_name_is_an_answer_without_a_claim() -> None:
     """The sentinel works; it only does not watch this master."""
     unknown = ReplyError("ERR No such master with that name")
 
-    assert read_answer([unknown, None, unknown, b"id"]) == SentinelAnswer(None, "id", ())
+    assert read_answer([unknown, None, unknown, b"id", unknown]) == SentinelAnswer(None, "id", ())
 
 
 def test_sentinel_without_ids_is_understood() -> None:
     """SENTINEL MYID came with 6.2."""
     error = ReplyError("ERR Unknown sentinel subcommand 'MYID'")
 
-    assert read_answer([MASTER, ADDRESS, [], error]).sentinel_id == ""
+    assert read_answer([MASTER, ADDRESS, [], error, []]).sentinel_id == ""
 
 
 def test_fellow_without_an_address_is_left_out() -> None:
     """A sentinel that was never reached is listed with port 0."""
     unreached = {**FELLOW, b"port": b"0"}
 
-    assert read_answer([MASTER, ADDRESS, [unreached], b"id"]).fellows == ()
+    assert read_answer([MASTER, ADDRESS, [unreached], b"id", []]).fellows == ()
+
+
+def test_only_replicas_that_are_up_and_linked_are_to_be_read_from() -> None:
+    def replica(port: int, flags: bytes, link: bytes = b"ok") -> dict[bytes, bytes]:
+        fields = {b"ip": b"127.0.0.1", b"port": b"%d" % port}
+        return {**fields, b"flags": flags, b"master-link-status": link}
+
+    told = [
+        replica(1, b"slave"),
+        replica(2, b"s_down,slave"),
+        replica(3, b"slave,disconnected"),
+        replica(4, b"slave", b"err"),
+        {b"flags": b"slave"},
+    ]
+    refused = ReplyError("NOPERM no permissions")
+
+    assert read_answer([MASTER, ADDRESS, [], b"id", told]).replicas == (Address("127.0.0.1", 1),)
+    assert read_answer([MASTER, ADDRESS, [], b"id", refused]).replicas == ()
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        ([b"master", 3, []], ("master", "")),
+        ([b"slave", b"127.0.0.1", 6379, b"connected", 99], ("slave", "connected")),
+        ([b"slave", b"127.0.0.1", 6379, b"sync", -1], ("slave", "sync")),
+        ([b"slave"], ("slave", "")),
+    ],
+)
+def test_link_of_a_replica_is_read(reply: list[Any], expected: tuple[str, str]) -> None:
+    assert read_link(reply) == expected
 
 
 def test_refusal_is_raised() -> None:
@@ -66,7 +98,7 @@ def test_refusal_is_raised() -> None:
     refusal = ReplyError("NOAUTH Authentication required.")
 
     with pytest.raises(ReplyError, match="NOAUTH"):
-        read_answer([refusal] * 4)
+        read_answer([refusal] * 5)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +117,7 @@ def test_refusal_is_raised() -> None:
 def test_other_shapes_are_protocol_errors(master: Any, address: Any) -> None:
     """Something else answers on that port."""
     with pytest.raises(ProtocolError):
-        read_answer([master, address, [], b"id"])
+        read_answer([master, address, [], b"id", []])
 
 
 def test_switch_is_read() -> None:

@@ -355,6 +355,9 @@ class FeedServer:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._relay, reader, child, members)
                     outcome = await child.wait()
+                    if outcome.status is not ChildStatus.SUCCEEDED:
+                        # What there is of it is of no use, and a replica may be slow to take it.
+                        nursery.cancel_scope.cancel()
             finally:
                 engine.background.end(progress)
                 self._current = None

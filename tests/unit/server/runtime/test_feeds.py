@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -392,6 +393,30 @@ def endless_snapshot(server: InProcessServer) -> Iterator[bytes]:
     while True:
         time.sleep(0.01)
         yield b""
+
+
+def snapshot_of_a_dying_child() -> Iterator[bytes]:
+    """Give more than a replica that does not read is ever sent; its child is killed meanwhile."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    yield b"REDIS0010"
+    while True:
+        yield bytes(64 * 1024)
+
+
+async def test_a_killed_child_is_noticed_whatever_the_replicas_do() -> None:
+    """No other child may run meanwhile, and a replica that reads nothing would keep it so."""
+    async with serving("repl-diskless-sync yes") as server:
+        server.snapshot = snapshot_of_a_dying_child
+        peer = await Peer.connect(server.port)
+        await peer.say("REPLCONF", "capa", "eof")
+        await peer.say("PSYNC", "?", -1)
+        background = server.engine.background
+        await wait_until_async(lambda: background.is_saving, 10, "a child to be forked")
+
+        await wait_until_async(lambda: not background.is_saving, 10, "the child's end")
+        assert server.replication.feeds == {}
+        await peer.close()
 
 
 @pytest.mark.parametrize("config", ["repl-diskless-sync yes", "repl-diskless-sync no\nsave ''"])

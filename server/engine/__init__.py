@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from .context import ServerContext, Statistics
-from .effects import CommandSink
 from .engine import ServerEngine
 from .host import Host, SaveInProgress
 
-__all__ = ["CommandSink", "Host", "SaveInProgress", "ServerContext", "ServerEngine", "Statistics"]
+__all__ = ["Host", "SaveInProgress", "ServerContext", "ServerEngine", "Statistics"]

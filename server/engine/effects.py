@@ -7,8 +7,8 @@ see it by way of `propagate` and its kin, whoever subscribed to keyspace events 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from vedette.clients import Engine, ServingSettings, Session
 from vedette.cmdspec import CommandRow, CommandTable, Flag
@@ -16,7 +16,7 @@ from vedette.cmdspec import CommandRow, CommandTable, Flag
 from .. import directives
 from ..config import Configuration
 from ..persistence.aof.log import AppendOnlyLog
-from ..replication.propagation import encode_effect
+from ..replication.propagation import EffectStream, encode_effect
 from ..scripting.audience import Audience
 from ..store.database import Database
 from ..store.keyspace import Keyspace
@@ -28,16 +28,6 @@ from .memory import Memory
 ONLY_EXPIRED: Final = 1 << 62
 
 
-class CommandSink(Protocol):
-    """Takes what must be seen elsewhere: the replication stream, the append-only file.
-
-    Commands are encoded once for all sinks.
-    """
-
-    def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
-        """Take the (database index, encoded command) pairs of one unit: all are applied or none."""
-
-
 class Effects(Engine):
     """What `ServerEngine` is besides; that fills in what is only declared here."""
 
@@ -47,7 +37,7 @@ class Effects(Engine):
     aof: AppendOnlyLog
     memory: Memory
     #: Where writes go besides the dataset; empty while nobody listens.
-    sinks: list[CommandSink]
+    sinks: list[EffectStream]
 
     def __init__(
         self,
@@ -88,9 +78,12 @@ class Effects(Engine):
         if effects is None and self._transaction is None and not self._deletions:
             # The usual write, told as it was sent: not encoded anew if it can be helped.
             self.keyspace.dirty += changes
-            unit = ((index, received or encode_effect(argv)),)
+            data = received or encode_effect(argv)
             for sink in self.sinks:
-                sink.append(unit)
+                if sink.selected_database == index:
+                    sink.pending.append(data)
+                else:
+                    sink.append(((index, data),))
         elif self._deletions:
             is_unit = not row.flags & Flag.TOUCHES_ARBITRARY_KEYS
             commands = [argv] if effects is None else effects
@@ -151,7 +144,7 @@ class Effects(Engine):
         """Send to each sink what of one unit is not kept from it (`redis.set_repl`)."""
         encoded = [(database, encode_effect(command)) for database, command in effects]
         for sink in self.sinks:
-            own = Audience.FILE if sink is self.aof else Audience.REPLICAS
+            own = Audience.FILE if sink is self.aof.effects else Audience.REPLICAS
             kept_from_it = {
                 place
                 for start, end, audience in self._restricted

@@ -62,7 +62,7 @@ def encode_select(database: int) -> bytes:
 
 
 class StreamEncoder:
-    """Remembers which database the stream has selected; one for each stream (replicas, AOF)."""
+    """Remembers which database a stream has selected."""
 
     __slots__ = ("selected_database",)
 
@@ -99,3 +99,28 @@ class StreamEncoder:
         parts += [self.encode(database, command) for database, command in effects]
         parts.append(EXEC)
         return b"".join(parts)
+
+
+class EffectStream(StreamEncoder):
+    """What commands did, on its way into one stream: to the replicas, or to the append-only file.
+
+    Commands are encoded once for all streams. What they append stays here until the batch ends, or
+    until somebody wants to know how long the stream is: to take many at once costs as much as one.
+    """
+
+    __slots__ = ("pending",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: What was not taken yet. A single effect in the selected database may be put here as it
+        #: is, which spares a call for each write.
+        self.pending: list[bytes] = []
+
+    def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
+        """Add the (database index, encoded command) pairs of one unit: all are applied or none."""
+        self.pending.append(self.encode_transaction(effects))
+
+    def take(self) -> bytes:
+        """Return what was appended since the last call."""
+        pending, self.pending = self.pending, []
+        return b"".join(pending)

@@ -2,9 +2,9 @@
 
 Theory of operation. A server is a master (`master` is None) or follows one.
 
-- A master's effects arrive through `append` (it is one of the engine's sinks) and go into the
-  backlog. The backlog exists from the first replica on; before, nothing is encoded and
-  the offset stands still, so the history gets a new name when the backlog begins.
+- A master's effects arrive in `effects` (one of the engine's sinks) and go into the backlog. The
+  backlog exists from the first replica on; before, nothing is encoded and the offset stands still,
+  so the history gets a new name when the backlog begins.
 - A replica's backlog takes its master's bytes as they are (`apply_raw`), so its own replicas share
   ID and offset with all others of that master.
 - `position` is what a replica may ask for. It is valid while dataset, ID and offset belong
@@ -18,8 +18,8 @@ replicationAttachToNewMaster, syncCommand`, and `rdb.c: rdbPopulateSaveInfo`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from vedette.clients import Session
 from vedette.errors import CommandError
@@ -31,13 +31,10 @@ from .failover import FAILING_OVER, FailoverState, PlannedFailover
 from .feed import DropReason, Feed, FeedState
 from .follow import Follow, FollowState
 from .identity import Identity
-from .propagation import GETACK, PING, StreamEncoder
+from .propagation import GETACK, PING, EffectStream
 from .psync import Continue, FullSync, FullSyncReason, PsyncRequest, decide
 from .replconf import ReplicaOptions
 from .settings import ReplicationSettings
-
-if TYPE_CHECKING:
-    from ..engine import CommandSink  # the engine imports this module
 
 NO_MASTER_LINK = CommandError(b"NOMASTERLINK Can't SYNC while not connected with my master")
 
@@ -68,21 +65,20 @@ class Replication:
     def __init__(
         self,
         new_replid: Callable[[], bytes],
-        sinks: list[CommandSink],
+        sinks: list[EffectStream],
         settings: ReplicationSettings | None = None,
     ) -> None:
         """Begin as a master without replicas.
 
-        `new_replid` gives 40 random hexadecimal digits. `sinks` is the engine's list, in which this
-        object stands while there is a backlog that own effects fill: not on a replica.
+        `new_replid` gives 40 random hexadecimal digits. `sinks` is the engine's list, in which
+        `effects` stands while there is a backlog that own effects fill: not on a replica.
         """
         self.settings = settings or ReplicationSettings()
         self.identity = Identity(new_replid())
-        self.encoder = StreamEncoder()
+        #: Of the batch, which the backlog does not have yet. Whoever asks for the backlog or the
+        #: offset finds them there.
+        self.effects = EffectStream()
         self._backlog: Backlog | None = None
-        #: Effects of the batch that the backlog does not have yet: one piece costs it as much as
-        #: one effect. Whoever asks for the backlog or the offset finds them there.
-        self._pending: list[bytes] = []
         #: The replicas by the id of their sessions, in order of arrival.
         self.feeds: dict[int, Feed] = {}
         #: What connections said through REPLCONF, by session id.
@@ -120,10 +116,9 @@ class Replication:
     @property
     def backlog(self) -> Backlog | None:
         """The most recent part of the stream; None while nobody has asked for one."""
-        if self._pending:
-            pending, self._pending = self._pending, []
+        if self.effects.pending:
             assert self._backlog is not None
-            self._backlog.append(b"".join(pending))
+            self._backlog.append(self.effects.take())
         return self._backlog
 
     @property
@@ -136,13 +131,6 @@ class Replication:
     def is_link_up(self) -> bool:
         """Whether the master's stream is being applied."""
         return self.follow is not None and self.follow.state is FollowState.STREAMING
-
-    def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
-        """Take the effects of one command or transaction of a master into the stream."""
-        if len(effects) == 1 and effects[0][0] == self.encoder.selected_database:
-            self._pending.append(effects[0][1])
-        else:
-            self._pending.append(self.encoder.encode_transaction(effects))
 
     def apply_raw(self, raw: bytes) -> None:
         """Take bytes of the master's stream, whose commands were applied, into the own backlog."""
@@ -168,10 +156,10 @@ class Replication:
     def _listen(self) -> None:
         """Stand among the sinks exactly while own effects are the stream."""
         is_wanted = self.backlog is not None and self.master is None
-        if is_wanted and self not in self._sinks:
-            self._sinks.append(self)
-        elif not is_wanted and self in self._sinks:
-            self._sinks.remove(self)
+        if is_wanted and self.effects not in self._sinks:
+            self._sinks.append(self.effects)
+        elif not is_wanted and self.effects in self._sinks:
+            self._sinks.remove(self.effects)
 
     def apply_settings(self) -> None:
         """Make settings that changed take effect on what exists."""
@@ -222,7 +210,7 @@ class Replication:
         else:
             self.identity = self.identity.change_id(self._new_replid())
         self.drop_all_feeds(DropReason.HISTORY_CHANGED, now_ms)
-        self.encoder.forget_database()
+        self.effects.forget_database()
         self._no_replicas_since_ms = now_ms
         self._relink()
 
@@ -343,7 +331,7 @@ class Replication:
         """
         assert self.backlog is not None
         # The replica loads a snapshot and knows no database until the stream selects one.
-        self.encoder.forget_database()
+        self.effects.forget_database()
         return self.join_snapshot(feed, self.backlog.end_offset)
 
     def join_snapshot(self, feed: Feed, offset: int) -> bytes:
@@ -357,7 +345,7 @@ class Replication:
         """The database that the stream after a snapshot taken now begins in (`repl-stream-db`)."""
         if self.is_replica:
             return self.stream_database
-        return max(0, self.encoder.selected_database)
+        return max(0, self.effects.selected_database)
 
     def drop(self, feed: Feed, reason: DropReason, now_ms: int) -> None:
         """End `feed`, for `reason` unless it was closed for another, and its connection."""

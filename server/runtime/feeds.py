@@ -329,7 +329,7 @@ class FeedServer:
     def _snapshot_offset(self) -> int:
         """Return where the stream stands for a snapshot forked now: no checkpoint before that."""
         # Replicas load it, and know no database until the stream selects one.
-        self.replication.encoder.forget_database()
+        self.replication.effects.forget_database()
         return self.replication.offset
 
     def _announce(self, snapshot: _Snapshot) -> None:

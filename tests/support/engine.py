@@ -15,6 +15,7 @@ from server.engine.datasets import saved_databases
 from server.engine.host import CollectorPauses, ProcessFacts, SaveInProgress, ShutdownRequest
 from server.persistence.rdb.encode import encode_records
 from server.persistence.snapshot import SnapshotAux, snapshot_records
+from server.replication.propagation import EffectStream
 from vedette.clients import Session
 from vedette.conf import parse_text
 from vedette.resp.encode import encode_command
@@ -141,16 +142,17 @@ class FakeHost:
             raise self.rewritten_error
 
 
-class RecordingSink:
+class RecordingSink(EffectStream):
     """Takes what replicas would be sent: one list of (database, command) for each unit."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.units: list[list[tuple[int, list[bytes]]]] = []
 
     def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
         self.units.append([(database, _decoded(command)) for database, command in effects])
 
-    def take(self) -> list[list[bytes]]:
+    def take_commands(self) -> list[list[bytes]]:
         """Return the commands that came since the last call, units joined."""
         commands = [command for unit in self.units for _, command in unit]
         self.units = []

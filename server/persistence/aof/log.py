@@ -9,9 +9,9 @@ Theory of operation.
 - AWAITING_REWRITE: no file holds the dataset yet. While the rewrite that makes one runs, effects
   are gathered in a file that becomes the first increment; between two attempts none are.
 
-Effects arrive through `append` (the log is one of the engine's sinks) and wait in the buffer until
-the batch ends. Then the runtime writes them, before any reply of the batch leaves. How much may be
-lost in a crash is a matter of fsync:
+Effects arrive in `effects` (one of the engine's sinks) and wait in the buffer until the batch ends.
+Then the runtime writes them, before any reply of the batch leaves. How much may be lost in a crash
+is a matter of fsync:
 
 - `always`: synced before the replies leave, once for the whole batch.
 - `everysec`: once a second, on a thread. While that takes long, writing is put off for up to two
@@ -25,16 +25,13 @@ feedAppendOnlyFile, aofRewriteLimited`, and 7.2 for `fsynced_reploff`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
-from ...replication.propagation import StreamEncoder
+from ...replication.propagation import EffectStream
 from .rebuilding import annotation
-
-if TYPE_CHECKING:
-    from ...engine import CommandSink  # the engine imports this module
 
 #: How long a write may wait for an fsync that takes long.
 POSTPONE_MAX_MS: Final = 2000
@@ -167,20 +164,20 @@ class Mark:
 class AppendOnlyLog:
     """All that is known of the append-only file but the file. Nothing here waits."""
 
-    def __init__(self, sinks: list[CommandSink], replication_offset: Callable[[], int]) -> None:
-        """Begin without a file. `sinks` is the engine's list, in which this object stands while
+    def __init__(self, sinks: list[EffectStream], replication_offset: Callable[[], int]) -> None:
+        """Begin without a file. `sinks` is the engine's list, in which `effects` stands while
         effects are gathered; `replication_offset` gives the present end of the stream.
         """
         self.state = AofState.OFF
         self.rewrite = RewriteStatus()
         self.port: AofPort | None = None
-        #: Whether each second's first unit is annotated with the time (`aof-timestamp-enabled`).
+        #: Whether each second's first batch is annotated with the time (`aof-timestamp-enabled`).
         self.annotates_time = False
         #: The time of the batch; written by the runtime where `annotates_time`.
         self.clock_ms: Callable[[], int] = lambda: 0
-        self.encoder = StreamEncoder()
-        #: Bytes ever appended, ever written, and known to be on the disk.
-        self.appended = 0
+        #: Of the batch, which are not in the buffer yet.
+        self.effects = EffectStream()
+        #: Bytes ever written, and known to be on the disk.
         self.written = 0
         self.synced = Mark(0, -1)
         #: What the file holds in whole units.
@@ -201,6 +198,8 @@ class AppendOnlyLog:
         #: Microseconds that each write is put off by (DEBUG AOF-FLUSH-SLEEP).
         self.flush_delay_us = 0
         self._chunks: list[bytes] = []
+        #: Bytes ever put into the buffer.
+        self._appended = 0
         self._postponed_since_ms: int | None = None
         self._annotated_s = 0
         self._sinks = sinks
@@ -212,6 +211,12 @@ class AppendOnlyLog:
         return self.write_error or self.sync_error
 
     @property
+    def appended(self) -> int:
+        """Bytes ever appended."""
+        self._take_effects()
+        return self._appended
+
+    @property
     def buffered_bytes(self) -> int:
         """How much waits to be written."""
         return self.appended - self.written
@@ -219,7 +224,7 @@ class AppendOnlyLog:
     @property
     def is_gathering(self) -> bool:
         """Whether effects are taken."""
-        return self in self._sinks
+        return self.effects in self._sinks
 
     def _mark(self) -> Mark:
         return Mark(self.appended, self._replication_offset())
@@ -228,42 +233,39 @@ class AppendOnlyLog:
 
     def gather(self) -> None:
         """Take effects from now on; the next one brings a SELECT."""
-        self.encoder.forget_database()
+        self.effects.forget_database()
         if not self.is_gathering:
-            self._sinks.append(self)
+            self._sinks.append(self.effects)
 
     def stop_gathering(self) -> None:
         """Take no more effects, and forget those that were not written."""
         if self.is_gathering:
-            self._sinks.remove(self)
-        self._chunks.clear()
+            self._sinks.remove(self.effects)
         self.written = self.appended
+        self._chunks.clear()
         self.written_mark = self.synced = self._mark()
         self._postponed_since_ms = None
 
-    def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
-        """Take the encoded effects of one command or transaction, with their databases."""
-        if self.annotates_time:
-            self._annotate()
-        if len(effects) == 1 and effects[0][0] == self.encoder.selected_database:
-            data = effects[0][1]  # the usual case, without the cost of a call
-        else:
-            data = self.encoder.encode_transaction(effects)
-        self._chunks.append(data)
-        self.appended += len(data)
+    def _take_effects(self) -> None:
+        """Put what was appended into the buffer, with the time before it if that is due.
 
-    def _annotate(self) -> None:
-        now_s = self.clock_ms() // 1000
+        So the time stands between units, and all of a batch have the same.
+        """
+        if not self.effects.pending:
+            return
+        data = self.effects.take()
+        now_s = self.clock_ms() // 1000 if self.annotates_time else 0
         if now_s > self._annotated_s:
             self._annotated_s = now_s
-            line = annotation(now_s)
-            self._chunks.append(line)
-            self.appended += len(line)
+            data = annotation(now_s) + data
+        self._chunks.append(data)
+        self._appended += len(data)
 
     # --- writing ---------------------------------------------------------------------------------
 
     def output(self) -> bytes:
         """Return what is to be written; it stays until `on_written` says that it was."""
+        self._take_effects()
         if len(self._chunks) > 1:
             self._chunks = [b"".join(self._chunks)]
         return self._chunks[0] if self._chunks else b""

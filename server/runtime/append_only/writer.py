@@ -110,7 +110,7 @@ class AofWriter:
         self._files = files
         self._descriptor = descriptor
         self._log.file_bytes = size_bytes
-        self._log.encoder.forget_database()
+        self._log.effects.forget_database()
 
     def close(self) -> None:
         """Write, sync and close at once. Does what it can: failures are logged."""

@@ -117,7 +117,7 @@ def test_publish_delivers_counts_and_propagates() -> None:
         b"*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$2\r\nhi\r\n"
         b"*4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$2\r\nhi\r\n"
     )
-    assert server.sink.take() == [[b"PUBLISH", b"news", b"hi"]]
+    assert server.sink.take_commands() == [[b"PUBLISH", b"news", b"hi"]]
     assert server.engine.keyspace.dirty == 0
 
 

@@ -114,11 +114,11 @@ def test_events_are_those_of_redis(command: str, events: list[str]) -> None:
 def test_what_chance_or_rounding_decided_is_propagated(command: str, stream: list[str]) -> None:
     engine = TestEngine()
     engine.call("SADD", "s", "one")
-    engine.sink.take()
+    engine.sink.take_commands()
 
     engine.call(*command.split())
 
-    assert [b" ".join(each).decode() for each in engine.sink.take()] == stream
+    assert [b" ".join(each).decode() for each in engine.sink.take_commands()] == stream
 
 
 def test_repetitions_are_bounded() -> None:

@@ -79,7 +79,7 @@ def test_replicas_are_sent_pops_behind_the_push(test: TestEngine) -> None:
     for key in "abce":
         test.call("RPUSH", key, 1, 2)
 
-    assert test.sink.take() == [
+    assert test.sink.take_commands() == [
         [b"RPUSH", b"a", b"1", b"2"],
         [b"LPOP", b"a"],
         [b"RPUSH", b"b", b"1", b"2"],

@@ -426,9 +426,9 @@ def test_shard_channels_are_apart_from_others() -> None:
         b" are allowed in this context\r\n"
     )
 
-    engine.sink.take()
+    engine.sink.take_commands()
     assert engine.call("SPUBLISH", "a", "m") == 1
-    assert engine.sink.take() == [[b"SPUBLISH", b"a", b"m"]]
+    assert engine.sink.take_commands() == [[b"SPUBLISH", b"a", b"m"]]
     assert taken(listener) == b"*3\r\n$8\r\nsmessage\r\n$1\r\na\r\n$1\r\nm\r\n"
     assert engine.call("PUBSUB", "SHARDCHANNELS") == [b"a", b"b"]
     assert engine.call("PUBSUB", "SHARDCHANNELS", "b*") == [b"b"]

@@ -118,7 +118,7 @@ def test_who_waited_longest_is_served_first_with_what_is_there() -> None:
         b"*2\r\n$1\r\nk\r\n*2\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n*2\r\n$1\r\nb\r\n$1\r\n2\r\n"
     )
     assert engine.call("ZRANGE", "k", 0, -1) == [b"c"]
-    stream = [b" ".join(each).decode() for each in engine.sink.take()]
+    stream = [b" ".join(each).decode() for each in engine.sink.take_commands()]
     assert stream == ["ZADD k 1 a 2 b 3 c 4 d", "ZPOPMAX k", "ZPOPMIN k 2"]
 
 

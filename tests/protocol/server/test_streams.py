@@ -47,7 +47,7 @@ def test() -> TestEngine:
 def group(test: TestEngine) -> TestEngine:
     """Return an engine with an empty stream `k` and its group `g`."""
     test.call("XGROUP", "CREATE", "k", "g", "$", "MKSTREAM")
-    test.sink.take()
+    test.sink.take_commands()
     return test
 
 
@@ -65,7 +65,7 @@ def test_ids_follow_the_clock_and_never_go_back(test: TestEngine) -> None:
     assert test.call("XADD", "k", "NOMKSTREAM", "*", "f", 4) == b"%d-0" % (START_MS + 1)
     assert test.call("XADD", "k", "MAXLEN", "~", 2, f"{START_MS + 1}-*", "f", 5) is not None
 
-    assert [b" ".join(command[2:]) for command in test.sink.take()] == [
+    assert [b" ".join(command[2:]) for command in test.sink.take_commands()] == [
         now + b"-0 f 1",
         now + b"-1 f 2",
         now + b"-2 f 3",
@@ -179,7 +179,7 @@ def test_members_of_a_group_are_served_in_turn(group: TestEngine) -> None:
     group.call("XREADGROUP", "GROUP", "g", "b", "STREAMS", "k", ">")
 
     tail = f"TIME {START_MS} RETRYCOUNT 1 FORCE JUSTID LASTID"
-    assert [b" ".join(command).decode() for command in group.sink.take()] == [
+    assert [b" ".join(command).decode() for command in group.sink.take_commands()] == [
         "XADD k 1-0 f v",
         f"XCLAIM k g a 0 1-0 {tail} 1-0",
         "XADD k 2-0 f v",
@@ -197,7 +197,7 @@ def test_members_without_acknowledgement_leave_nothing_pending(group: TestEngine
     group.call("XADD", "k", "1-0", "f", "v")
     assert taken(reader) == one("k", entry("1-0", "f", "v"))
 
-    assert [b" ".join(command).decode() for command in group.sink.take()] == [
+    assert [b" ".join(command).decode() for command in group.sink.take_commands()] == [
         "XADD k 1-0 f v",
         "XGROUP CREATECONSUMER k g a",
         "XGROUP SETID k g 1-0 ENTRIESREAD 1",

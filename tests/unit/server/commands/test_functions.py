@@ -29,7 +29,7 @@ def test_functions_are_replicated_as_loaded_and_their_effects_as_one_unit() -> N
     engine.call("FUNCTION", "FLUSH")
 
     assert [len(unit) for unit in sink.units] == [1, 2, 1, 1]
-    assert sink.take() == [
+    assert sink.take_commands() == [
         [b"FUNCTION", b"LOAD", text.encode()],
         [b"set", b"a", b"1"],
         [b"incr", b"a"],

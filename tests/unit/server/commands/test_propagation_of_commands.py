@@ -13,7 +13,7 @@ Words = tuple[str, ...]
 
 def sent(engine: TestEngine) -> list[list[str]]:
     """Return what was sent since the last call, as text."""
-    return [[word.decode() for word in command] for command in engine.sink.take()]
+    return [[word.decode() for word in command] for command in engine.sink.take_commands()]
 
 
 @pytest.mark.parametrize(

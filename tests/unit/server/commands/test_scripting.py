@@ -14,7 +14,7 @@ def test_a_script_is_replicated_by_its_effects_as_one_unit() -> None:
 
     engine.call("EVAL", "redis.call('set', 'a', 1) redis.call('incr', 'a') return 1", 0)
 
-    assert sink.take() == [[b"set", b"a", b"1"], [b"incr", b"a"]]
+    assert sink.take_commands() == [[b"set", b"a", b"1"], [b"incr", b"a"]]
 
 
 def test_what_set_repl_hides_is_not_replicated() -> None:
@@ -28,7 +28,7 @@ def test_what_set_repl_hides_is_not_replicated() -> None:
 
     engine.call("EVAL", script, 0)
 
-    assert sink.take() == [[b"set", b"a", b"1"], [b"set", b"c", b"3"]]
+    assert sink.take_commands() == [[b"set", b"a", b"1"], [b"set", b"c", b"3"]]
 
 
 def test_what_set_repl_keeps_from_some_the_others_are_told() -> None:
@@ -49,7 +49,12 @@ def test_what_set_repl_keeps_from_some_the_others_are_told() -> None:
     engine.call("SET", "after", 4)
     engine.call("EXEC")
 
-    assert [words[1] for words in sink.take()] == [b"before", b"replicas", b"all", b"after"]
+    assert [words[1] for words in sink.take_commands()] == [
+        b"before",
+        b"replicas",
+        b"all",
+        b"after",
+    ]
     written = engine.engine.aof.output()
     names = [b"before", b"file", b"all", b"after"]
     assert sorted(names, key=written.index) == names
@@ -75,7 +80,7 @@ def test_what_a_failing_script_has_written_stays() -> None:
     error = engine.error("EVAL", "redis.call('set', 'a', 1) error('no')", 0)
 
     assert error.startswith("ERR user_script:1: no script: ")
-    assert sink.take() == [[b"set", b"a", b"1"]]
+    assert sink.take_commands() == [[b"set", b"a", b"1"]]
 
 
 @pytest.mark.parametrize(("key_count", "argument_count"), [(0, 3), (2, 3), (40, 40), (3000, 9000)])
@@ -215,4 +220,4 @@ def test_what_others_do_meanwhile_leaves_the_script_its_database_and_unit() -> N
     engine.call("SELECT", 2)
 
     assert engine.call("GET", "a") == b"1"
-    assert sink.take() == [[b"set", b"a", b"1"]]
+    assert sink.take_commands() == [[b"set", b"a", b"1"]]

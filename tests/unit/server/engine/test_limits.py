@@ -87,7 +87,7 @@ def test_a_tick_deletes_expired_keys_of_a_master_only() -> None:
     engine = TestEngine()
     for number in range(50):
         engine.call("SET", f"key:{number}", "v", "PX", "10")
-    engine.sink.take()
+    engine.sink.take_commands()
     engine.advance(10)
     engine.engine.set_role(is_replica=True)
     engine.engine.on_tick(engine.now_ms)
@@ -97,7 +97,7 @@ def test_a_tick_deletes_expired_keys_of_a_master_only() -> None:
     engine.engine.on_tick(engine.now_ms)
 
     assert engine.call("DBSIZE") == 0
-    assert len(engine.sink.take()) == 50
+    assert len(engine.sink.take_commands()) == 50
 
 
 def test_a_background_save_asked_for_in_a_transaction_begins_after_it() -> None:

@@ -36,7 +36,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> TestEngine:
     engine.host.engine = engine.engine
     for number in range(200):
         engine.call("SET", f"key:{number}", "x" * 850)
-    engine.sink.take()
+    engine.sink.take_commands()
     return engine
 
 
@@ -55,7 +55,7 @@ def test_keys_are_evicted_until_the_limit_is_kept(engine: TestEngine) -> None:
 
     assert 90 <= engine.call("DBSIZE") <= 100
     count = 200 - engine.call("DBSIZE")
-    commands = engine.sink.take()
+    commands = engine.sink.take_commands()
     assert [command[0] for command in commands] == [b"DEL"] * count
     assert f"evicted_keys:{count}" in engine.call("INFO", "stats").decode()
     assert b"".join(listener.outbox).count(b"evicted\r\n") == count
@@ -78,7 +78,7 @@ def test_evictions_are_lazy_if_asked_for(engine: TestEngine) -> None:
     """Then replicas are sent UNLINK."""
     limit(engine, "allkeys-random", "lazyfree-lazy-eviction", "yes")
 
-    assert {command[0] for command in engine.sink.take()} == {b"UNLINK"}
+    assert {command[0] for command in engine.sink.take_commands()} == {b"UNLINK"}
 
 
 def test_commands_are_refused_when_nothing_may_be_evicted(engine: TestEngine) -> None:
@@ -153,7 +153,7 @@ def test_memory_that_is_not_counted_evicts_nothing(engine: TestEngine) -> None:
     assert engine.call("DBSIZE") == 99
 
     engine.host.overhead_bytes = 50_000
-    engine.engine.aof.appended += 50_000
+    engine.engine.aof.effects.pending.append(bytes(50_000))
     engine.engine.memory.review()
 
     assert engine.call("DBSIZE") == 99

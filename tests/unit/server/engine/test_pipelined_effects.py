@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
+from server.replication.propagation import EffectStream
 from tests.support.engine import TestEngine
 from vedette.resp.encode import encode_command
 
 
-class BytesSink:
-    """Keeps the encoded commands."""
-
-    def __init__(self) -> None:
-        self.commands: list[bytes] = []
-
-    def append(self, effects: Sequence[tuple[int, bytes]]) -> None:
-        self.commands += [command for _, command in effects]
+def listening_sink(engine: TestEngine) -> EffectStream:
+    """Return a stream of the engine's in which database 0 is selected."""
+    sink = EffectStream()
+    sink.selected_database = 0
+    engine.engine.sinks.append(sink)
+    return sink
 
 
 MIXED = [
@@ -40,21 +37,19 @@ WRITES = [b"set a 1", b"incr a", b"rpush l x y", b"hset h f v", b"del a nobody"]
 def test_each_write_of_a_pipeline_is_told_as_it_was_sent(value: bytes) -> None:
     """Among reads, errors and what changes nothing; with values that look like requests."""
     engine = TestEngine()
-    sink = BytesSink()
-    engine.engine.sinks.append(sink)
+    sink = listening_sink(engine)
     requests = [request.split() for request in MIXED] + [[b"set", b"v", value]]
     told = [request.split() for request in WRITES] + [[b"set", b"v", value]]
 
     engine.send(b"".join(map(encode_command, requests)))
 
-    assert sink.commands == list(map(encode_command, told))
+    assert sink.pending == list(map(encode_command, told))
 
 
 def test_writes_behind_a_wait_are_told_as_they_were_sent() -> None:
     """They are run later, when what they came with is gone."""
     engine = TestEngine()
-    sink = BytesSink()
-    engine.engine.sinks.append(sink)
+    sink = listening_sink(engine)
     requests = [b"set a 1", b"blpop l 0", b"incr a", b"set b 2"]
 
     engine.send(b"".join(encode_command(request.split()) for request in requests))
@@ -62,4 +57,4 @@ def test_writes_behind_a_wait_are_told_as_they_were_sent() -> None:
     engine.send(encode_command([b"rpush", b"l", b"x"]), other)
 
     told = [b"set a 1", b"rpush l x", b"LPOP l", b"incr a", b"set b 2"]
-    assert sink.commands == [encode_command(request.split()) for request in told]
+    assert sink.pending == [encode_command(request.split()) for request in told]

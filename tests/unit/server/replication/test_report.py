@@ -65,7 +65,7 @@ def test_a_master_with_replicas() -> None:
     state.begin_snapshot(feed)
     feed.become_sending(size_bytes=1)
     feed.become_online(9000)
-    state.append([(0, encode_command([b"PING"]))])
+    state.effects.append([(0, encode_command([b"PING"]))])
     feed.acknowledged_offset = 7
 
     found = lines(state)

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.engine import CommandSink
 from server.replication.events import FollowConfig, Position
 from server.replication.feed import DropReason, Feed, FeedState
 from server.replication.follow import Follow, FollowState
 from server.replication.identity import NO_REPLID, Identity
-from server.replication.propagation import GETACK, PING
+from server.replication.propagation import GETACK, PING, EffectStream
 from server.replication.psync import Continue, FullSync, FullSyncReason, PsyncRequest
 from server.replication.state import Replication
 from vedette.clients import Session
@@ -57,7 +56,7 @@ class Rig:
 
     def __init__(self) -> None:
         ids = replids()
-        self.sinks: list[CommandSink] = []
+        self.sinks: list[EffectStream] = []
         self.state = Replication(lambda: next(ids), self.sinks)
         self.port = RecordingPort()
         self.state.port = self.port
@@ -111,7 +110,7 @@ def test_the_first_replica_begins_a_backlog_and_a_new_history() -> None:
     rig.write()
 
     assert rig.state.identity.replid != before
-    assert rig.sinks == [rig.state]
+    assert rig.sinks == [rig.state.effects]
     assert rig.stream() == SELECTED + encode_command(SET)
     assert feed.snapshot_offset == 0
 
@@ -143,7 +142,7 @@ def test_an_accepted_psync_is_told_so_and_reads_from_its_offset() -> None:
     assert feed.reader is not None
     assert (feed.state, feed.reader.offset) == (FeedState.ONLINE, offset)
     assert rig.port.taken[-1] == (feed, b"+CONTINUE " + rig.state.identity.replid + b"\r\n")
-    assert rig.state.encoder.selected_database == 0
+    assert rig.state.effects.selected_database == 0
 
 
 @pytest.mark.parametrize(
@@ -303,13 +302,13 @@ def test_a_promoted_replica_serves_both_histories_and_its_replicas_ask_anew() ->
     rig.link_up(500)
     feed = rig.attach()
     rig.state.apply_raw(b"x" * 20)
-    rig.state.encoder.selected_database = 0
+    rig.state.effects.selected_database = 0
     rig.state.become_master(3000)
 
     assert rig.state.identity.replid2 == b"m" * 40
     assert rig.state.identity.second_repl_offset == 521
     assert feed.drop_reason is DropReason.HISTORY_CHANGED
-    assert rig.state.encoder.selected_database == -1
+    assert rig.state.effects.selected_database == -1
     assert rig.state.backlog is not None
     assert rig.state.backlog.first_offset == 500
     assert rig.port.relinks == 2
@@ -481,14 +480,14 @@ def test_what_a_batch_wrote_is_in_the_stream_for_whoever_looks() -> None:
     rig = Rig()
     rig.state.synchronise(Session(7, address="10.0.0.9:1"), FULL, 0)
     start = rig.state.offset
-    rig.state.append([(0, encode_command(SET))])
-    rig.state.append([(0, encode_command(SET)), (0, encode_command(SET))])
+    rig.state.effects.append([(0, encode_command(SET))])
+    rig.state.effects.append([(0, encode_command(SET)), (0, encode_command(SET))])
 
     expected = rig.state.offset - start
     backlog = rig.state.backlog
 
     assert backlog is not None
     assert expected == len(backlog.read(start, 1 << 20)) > 3 * len(encode_command(SET))
-    rig.state.append([(0, encode_command(SET))])
+    rig.state.effects.append([(0, encode_command(SET))])
     rig.state.become_replica(MASTER, 0)
     assert rig.state.offset == start + expected + len(encode_command(SET))

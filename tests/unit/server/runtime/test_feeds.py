@@ -259,7 +259,7 @@ async def test_what_is_written_without_replicas_is_in_the_backlog_alone() -> Non
         for number in range(20):
             server.write(f"key{number}", b"x" * 10_000)
 
-        assert server.replication._pending == []
+        assert server.replication.effects.pending == []
 
 
 async def test_a_silent_replica_is_dropped_after_repl_timeout() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from server.engine import CommandSink
 from server.persistence.aof.log import AofState, AppendOnlyLog, RewriteStatus
+from server.replication.propagation import EffectStream
 from vedette.resp.encode import encode_command
 
 SET = encode_command([b"SET", b"a", b"1"])
@@ -18,7 +18,7 @@ class Rig:
 
     def __init__(self) -> None:
         self.offset = 0
-        self.sinks: list[CommandSink] = []
+        self.sinks: list[EffectStream] = []
         self.log = AppendOnlyLog(self.sinks, lambda: self.offset)
         self.log.state = AofState.ON
         self.log.gather()
@@ -32,9 +32,9 @@ class Rig:
 def test_units_are_written_with_the_databases_that_they_belong_to() -> None:
     """Several effects are a transaction; one is whole by itself."""
     rig = Rig()
-    rig.log.append([(0, SET)])
-    rig.log.append([(0, SET)])
-    rig.log.append([(0, SET), (1, SET)])
+    rig.log.effects.append([(0, SET)])
+    rig.log.effects.append([(0, SET)])
+    rig.log.effects.append([(0, SET), (1, SET)])
 
     expected = SELECT_0 + SET + SET + MULTI + SET + SELECT_1 + SET + EXEC
     assert rig.write() == expected
@@ -44,10 +44,10 @@ def test_units_are_written_with_the_databases_that_they_belong_to() -> None:
 def test_each_new_file_begins_with_a_select() -> None:
     """A reader of it knows no database yet."""
     rig = Rig()
-    rig.log.append([(0, SET)])
+    rig.log.effects.append([(0, SET)])
     rig.write()
-    rig.log.encoder.forget_database()
-    rig.log.append([(0, SET)])
+    rig.log.effects.forget_database()
+    rig.log.effects.append([(0, SET)])
 
     assert rig.write() == SELECT_0 + SET
 
@@ -55,7 +55,7 @@ def test_each_new_file_begins_with_a_select() -> None:
 def test_what_was_written_in_part_stays_to_be_written() -> None:
     """It is not safe before the whole is there, though some bytes are in the file."""
     rig = Rig()
-    rig.log.append([(0, SET)])
+    rig.log.effects.append([(0, SET)])
     rig.write(5)
 
     assert rig.log.output() == (SELECT_0 + SET)[5:]
@@ -66,11 +66,11 @@ def test_what_was_written_in_part_stays_to_be_written() -> None:
 def test_an_fsync_makes_safe_what_was_written_when_it_began() -> None:
     """Not what was written meanwhile."""
     rig = Rig()
-    rig.log.append([(0, SET)])
+    rig.log.effects.append([(0, SET)])
     rig.offset = 10
     rig.write()
     mark = rig.log.written_mark
-    rig.log.append([(0, SET)])
+    rig.log.effects.append([(0, SET)])
     rig.offset = 20
     rig.write()
     rig.log.on_synced(mark)
@@ -90,16 +90,17 @@ def test_without_a_file_nothing_is_safe() -> None:
 
 
 def test_the_time_is_noted_once_a_second_between_units() -> None:
-    """A transaction is never cut by it."""
+    """A transaction is never cut by it; a batch has one time."""
     rig = Rig()
     rig.log.annotates_time = True
     rig.log.clock_ms = lambda: 1_700_000_000_500
-    rig.log.append([(0, SET), (0, SET)])
-    rig.log.append([(0, SET)])
+    rig.log.effects.append([(0, SET), (0, SET)])
+    rig.log.effects.append([(0, SET)])
+    first = rig.write()
     rig.log.clock_ms = lambda: 1_700_000_001_000
-    rig.log.append([(0, SET)])
+    rig.log.effects.append([(0, SET)])
 
-    assert rig.write() == (
+    assert first + rig.write() == (
         b"#TS:1700000000\r\n"
         + SELECT_0
         + MULTI
@@ -115,7 +116,7 @@ def test_the_time_is_noted_once_a_second_between_units() -> None:
 def test_a_write_waits_two_seconds_for_an_fsync_and_no_longer() -> None:
     """Redis' rule; the write that went ahead is counted."""
     rig = Rig()
-    rig.log.append([(0, SET)])
+    rig.log.effects.append([(0, SET)])
 
     assert [rig.log.may_postpone(at_ms) for at_ms in (5000, 6999, 7000)] == [True, True, False]
     assert rig.log.delayed_count == 1
@@ -126,7 +127,7 @@ def test_a_write_waits_two_seconds_for_an_fsync_and_no_longer() -> None:
 def test_what_is_not_gathered_any_more_is_not_waited_for() -> None:
     """A position that was promised is passed all the same."""
     rig = Rig()
-    rig.log.append([(0, SET)])
+    rig.log.effects.append([(0, SET)])
     position = rig.log.appended
     rig.log.stop_gathering()
 

@@ -208,7 +208,7 @@ MAX_MEMORY_POLICY: Final = Directive(
     ),
     "noeviction",
 )
-MAX_MEMORY_SAMPLES: Final = Directive("maxmemory-samples", Integer(1, 64), 5)
+MAX_MEMORY_SAMPLES: Final = Directive("maxmemory-samples", Integer(1), 5)
 MAX_MEMORY_EVICTION_TENACITY: Final = Directive("maxmemory-eviction-tenacity", Integer(0, 100), 10)
 MAX_MEMORY_CLIENTS: Final = Directive("maxmemory-clients", Memory(allows_percent=True), 0)
 REPLICA_IGNORE_MAX_MEMORY: Final = Directive(
@@ -253,7 +253,7 @@ HASH_MAX_LISTPACK_VALUE: Final = Directive(
 )
 SET_MAX_INTSET_ENTRIES: Final = Directive("set-max-intset-entries", _ENTRIES, 512)
 SET_MAX_LISTPACK_ENTRIES: Final = Directive("set-max-listpack-entries", _ENTRIES, 0)
-SET_MAX_LISTPACK_VALUE: Final = Directive("set-max-listpack-value", Memory(), 64)
+SET_MAX_LISTPACK_VALUE: Final = Directive("set-max-listpack-value", _ENTRIES, 64)
 ZSET_MAX_LISTPACK_ENTRIES: Final = Directive(
     "zset-max-listpack-entries", _ENTRIES, 128, aliases=("zset-max-ziplist-entries",)
 )

@@ -26,7 +26,6 @@ _LEFT_OUT = {
 _DIFFERENT = {
     "activedefrag",  # none here, each says so in its own words
     "tls-ciphersuites",  # cannot be chosen here
-    "maxmemory-samples",  # at most 64 since 7.2
 }
 
 

@@ -126,7 +126,7 @@ def _encode_rare(reply: Reply, protocol: int) -> bytes:
     match reply:
         case ErrorReply(text):
             # What a client sent may be quoted in it; a line break would end the reply too early.
-            return b"-%b\r\n" % text.translate(_LINE_BREAKS_TO_SPACES)
+            return b"-%b\r\n" % text.strip(b"\r\n").translate(_LINE_BREAKS_TO_SPACES)
         case SimpleString(text):
             return b"+%b\r\n" % text
         case MapReply(pairs):

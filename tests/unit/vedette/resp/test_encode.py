@@ -45,6 +45,7 @@ from vedette.resp.replies import (
         (SimpleString(b"hi"), b"+hi\r\n", None),
         (ErrorReply(b"ERR no"), b"-ERR no\r\n", None),
         (ErrorReply(b"ERR \r\n+OK"), b"-ERR   +OK\r\n", None),
+        (ErrorReply(b"ERR option a\r\nb\r\n"), b"-ERR option a  b\r\n", None),
         (OK, b"+OK\r\n", None),
         (NO_REPLY, b"", None),
         (MapReply([(b"a", 1)]), b"*2\r\n$1\r\na\r\n:1\r\n", b"%1\r\n$1\r\na\r\n:1\r\n"),

@@ -65,6 +65,8 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
         (PING + b"|1\r\n", [[b"PING"], [b"|1"]]),
         # Redis looks at the size of a value, not at what follows it.
         (b"*1\r\n$4\r\nPINGxx" + PING, [[b"PING"], [b"PING"]]),
+        (b"*1\r\n$4\r\nPINGxx~1\r\n", [[b"PING"], [b"~1"]]),
+        (b"*2\r\n$4\r\nECHO\r\n$3\r\n+x>xx" + PING, [[b"ECHO", b"+x>"], [b"PING"]]),
     ],
 )
 def test_requests_are_split_into_arguments(data: bytes, expected: list[list[bytes]]) -> None:
@@ -78,6 +80,9 @@ def test_requests_are_split_into_arguments(data: bytes, expected: list[list[byte
     [
         (b"*x\r\n", "invalid multibulk length"),
         (b"*01\r\n", "invalid multibulk length"),
+        (b"*2\r\n$3\r\nGET\r\r+1\r\nk\r\n", "expected '$', got '+'"),
+        (b"*2\r\n$3\r\nGETxx+1\r\n", "expected '$', got '+'"),
+        (b"*2\r\n$3\r\nGETxx(1\r\n" + PING, "expected '$', got '('"),
         (b"*+1\r\n", "invalid multibulk length"),
         (b"* 1\r\n", "invalid multibulk length"),
         (b"*2147483648\r\n", "invalid multibulk length"),
@@ -273,8 +278,20 @@ fragments = st.sampled_from(
 ).map(lambda text: text.replace(b"_", b"\r\n") + b"\r\n")
 
 
+def with_a_line_unended(words: list[bytes], number: int) -> bytes:
+    """Return the request of `words` in which a header or a value does not end as a line."""
+    lines = encode_command(words).split(b"\r\n")
+    place = 1 + number % (len(lines) - 1)
+    return b"\r\n".join(lines[:place]) + b"xx" + b"\r\n".join(lines[place:])
+
+
+damaged = st.builds(with_a_line_unended, requests, st.integers(0, 20))
+
+
 @given(
-    st.lists(requests.map(encode_command) | st.binary(max_size=60) | fragments, max_size=8),
+    st.lists(
+        requests.map(encode_command) | st.binary(max_size=60) | fragments | damaged, max_size=8
+    ),
     st.lists(st.integers(min_value=0)),
 )
 def test_garbage_is_parsed_alike_in_any_pieces(parts: list[bytes], places: list[int]) -> None:

@@ -61,6 +61,18 @@ def _void_suspicion(machine: Machine, owner: LinkOwner, late_ms: int) -> None:
     if link.ping_waiting_since_ms is not None:
         link.ping_waiting_since_ms = min(link.ping_waiting_since_ms + late_ms, now_ms)
     links.restart_refusals(machine, link)
+    if owner.node is not None:
+        _put_off_candidacy(machine, owner.node, probe_ms)
+
+
+def _put_off_candidacy(machine: Machine, node: Node, probe_ms: int) -> None:
+    """Do not stand against a master, for a timer that ran out, before the probe has decided."""
+    master = machine.master_of(node)
+    timer = Timer(TimerKind.CANDIDACY, master.name)
+    due_ms = machine.timers.due_ms(timer)
+    earliest_ms = machine.now_ms + probe_ms
+    if node is master.node and due_ms is not None and due_ms < earliest_ms:
+        machine.timers.set(timer, earliest_ms)
 
 
 def _void_patience(machine: Machine, node: Node, late_ms: int) -> None:

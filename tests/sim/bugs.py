@@ -38,6 +38,10 @@ class Bug(Enum):
     IGNORES_SAVE_ERRORS = "ignores-save-errors"
     #: A restart finds the file as it was before the last votes.
     FORGETS_VOTES = "forgets-votes"
+    #: A line of the ledger counts as durable before it is synced, and so may never get there.
+    SPEAKS_BEFORE_SYNC = "speaks-before-sync"
+    #: A start reads the file alone, though the ledger is ahead of it.
+    PASSES_OVER_LEDGER = "passes-over-ledger"
 
 
 @contextmanager
@@ -124,6 +128,27 @@ def _forget_votes() -> _Patch:
     return Disk, "load", load
 
 
+def _speak_before_sync() -> _Patch:
+    def end(disk: Disk) -> bool:
+        if not disk.is_broken and disk.drop_line():
+            return True
+        return original(disk)
+
+    original = Disk.end
+    return Disk, "end", end
+
+
+def _pass_over_ledger() -> _Patch:
+    def load(disk: Disk) -> DurableState:
+        file = disk.file
+        original(disk)
+        disk.put(file)
+        return file
+
+    original = Disk.load
+    return Disk, "load", load
+
+
 _PATCHES: dict[Bug, Callable[[], _Patch]] = {
     Bug.VOTES_BEFORE_PERSIST: _vote_before_persist,
     Bug.MAJORITY_OF_THE_LIVING: _majority_of_the_living,
@@ -132,4 +157,6 @@ _PATCHES: dict[Bug, Callable[[], _Patch]] = {
     Bug.ACTS_IN_A_STALL: _act_in_a_stall,
     Bug.IGNORES_SAVE_ERRORS: _ignore_save_errors,
     Bug.FORGETS_VOTES: _forget_votes,
+    Bug.SPEAKS_BEFORE_SYNC: _speak_before_sync,
+    Bug.PASSES_OVER_LEDGER: _pass_over_ledger,
 }

@@ -51,6 +51,8 @@ from vedette.types import Address, RunId
 
 #: Higher than anybody can believe.
 _FAR_EPOCH = 2**50
+#: The file follows its ledger when nothing was saved for so long.
+_BEHIND_US = 100_000
 
 
 @dataclass
@@ -179,6 +181,8 @@ class SimSentinel(Process):
         self._last_request = 0
         self._saves: list[Persist] = []
         self._is_saving = False
+        #: The newest that was begun.
+        self._last_save: Persist | None = None
         #: By its own clock, when it is to be woken next.
         self._wakeup_ms = math.inf
         self._alarm = 0
@@ -357,6 +361,7 @@ class SimSentinel(Process):
             self._saves = self._saves[-1:]
         save = self._saves.pop(0)
         self._is_saving = True
+        self._last_save = save
         self.world.at(self.disk.begin(save.state), self._end_save, save, self.starts)
 
     def _end_save(self, save: Persist, starts: int) -> None:
@@ -368,10 +373,32 @@ class SimSentinel(Process):
         if starts != self.starts:
             return
         self._is_saving = False
+        if self.disk.is_behind:
+            self.world.at(_BEHIND_US, self._catch_up, save, starts)
         error = "" if is_saved else "No space left on device"
         self.step(Persisted(self.clock_ms(), save.save_id, is_saved, error))
         if self.life is Life.RUNNING:
             self._save_next()
+
+    def _catch_up(self, save: Persist, starts: int) -> None:
+        """Nothing was saved for a moment: have the file follow its ledger."""
+        if starts != self.starts or self.life is not Life.RUNNING or self._last_save is not save:
+            return
+        assert not self._is_saving, "the last save has ended"
+        self._is_saving = True
+        self.world.at(self.disk.begin_file(), self._end_catch_up, save, starts)
+
+    def _end_catch_up(self, save: Persist, starts: int) -> None:
+        if starts == self.starts and self.life is not Life.DEAD:
+            self.receive(self._report_catch_up, save, starts, self.disk.end())
+
+    def _report_catch_up(self, save: Persist, starts: int, is_saved: bool) -> None:
+        """Only a failure is news; what has become durable before stays so."""
+        if is_saved and starts == self.starts:
+            self._is_saving = False
+            self._save_next()
+        else:
+            self._report_save(save, starts, is_saved)
 
     # -- our own port ----------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ def test_sentinels_told_different_masters_end_up_with_the_one_that_is(seed: int)
     wrong.crash()
     (record,) = wrong.disk.state.masters
     misled = DurableMaster(name=NAME, address=replica.address, options=record.options)
-    wrong.disk.state = replace(wrong.disk.state, current_epoch=0, masters=(misled,))
+    wrong.disk.put(replace(wrong.disk.state, current_epoch=0, masters=(misled,)))
     wrong.restart()
     cluster.run_for(15_000)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sentinel.core.history import Defeat
 from sentinel.core.model import FailoverState, Role
+from sentinel.core.timing import FRESH_PROBE_MS, STALL_ABORT_MS
 from tests.unit.sentinel.core.rig import (
     MASTER,
     OPTIONS,
@@ -85,6 +86,26 @@ def test_election_across_a_stall_is_given_up() -> None:
     assert rig.events()[0] == "-failover-abort-not-elected"
     assert rig.master.history[-1].defeat is Defeat.STALLED
     assert rig.is_in(FailoverState.NONE)
+
+
+def test_candidacy_that_fell_due_in_a_stall_is_not_stood_for() -> None:
+    """What the master was held down for has just become void: the fresh probe decides."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.silent.add(MASTER)
+    for address in PEER_ADDRESSES.values():
+        rig.opinion[address] = lambda command: [1, b"*", 0]
+    rig.master.failover.not_before_ms = rig.now_ms + 1_500
+    rig.advance(1_300)
+    assert "+odown" in rig.events()
+    rig.forget()
+
+    rig.stall(STALL_ABORT_MS - 200)
+    begun_at_once = rig.events()
+    rig.advance(2 * FRESH_PROBE_MS)
+
+    assert begun_at_once == []
+    assert "+try-failover" in rig.events()
 
 
 def test_lateness_of_a_busy_loop_is_no_stall() -> None:

@@ -130,9 +130,14 @@ VEDETTE: Final = (
     ),
     _ticket(
         "VedetteFailoverAborted",
-        "0s",
+        "1m",
         "sum by (master_name, result)"
-        ' (increase(vedette_failovers_total{result!~"completed|superseded"}[10m])) > 0',
+        ' (increase(vedette_failovers_total{result!~"completed|superseded|not_elected"}[10m])) > 0'
+        # Who stood beside the one that won has given up nothing.
+        " or (sum by (master_name, result)"
+        ' (increase(vedette_failovers_total{result="not_elected"}[10m])) > 0'
+        " unless on (master_name) sum by (master_name)"
+        ' (increase(vedette_master_switches_total{role="leader"}[10m])) > 0)',
         "A failover was given up",
     ),
     _ticket(

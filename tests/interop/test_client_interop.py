@@ -7,11 +7,13 @@ acknowledged and there, acknowledged and lost with the old master, uncertain, or
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import trio
@@ -23,6 +25,7 @@ from tests.support.redis import RedisSentinel, RedisServer
 from tests.support.waiting import wait_until, wait_until_async
 
 WRITER_COUNT = 4
+ACL = Path(__file__).parents[2] / "docs" / "acl.md"
 
 
 @dataclass
@@ -263,3 +266,28 @@ async def test_replica_of_real_servers_is_read_and_the_new_one_after_a_failover(
             with trio.fail_after(10):
                 while await reader.get("k") != b"w":
                     pass  # replication is asynchronous
+
+
+async def test_documented_user_of_sentinels_is_enough_for_the_client() -> None:
+    """And not more than it: without `+sentinel|master` the epoch cannot be asked."""
+    [documented] = re.findall(r"^user app .*sentinel.*", ACL.read_text(), re.MULTILINE)
+    user = documented.replace(" +client|setinfo", "")  # of 7.2
+    with RedisServer() as master:
+        less = user.replace("user app", "user less").replace(" +sentinel|master", "")
+        lines = [*watching(master.port, quorum=1), user, less]
+        with RedisSentinel(extra_lines=lines) as sentinel:
+
+            def client(name: str) -> FailoverClient:
+                return FailoverClient(
+                    "mymaster",
+                    [("127.0.0.1", sentinel.port)],
+                    sentinel_username=name,
+                    sentinel_password="secret",
+                    command_timeout_s=5.0,
+                )
+
+            async with client("app") as able:
+                assert await able.set("k", "v") == b"OK"
+            async with client("less") as unable:
+                with pytest.raises(MasterUnavailable, match="NOPERM"):
+                    await unable.get("k")

@@ -122,7 +122,18 @@ CASES: dict[str, tuple[Case, Case]] = {
             of("vedette_failovers_total", "0x8 1 1", result="not_elected", **M),
             [{**M, "result": "not_elected"}],
         ),
+        (
+            of("vedette_failovers_total", "0x8 1 1", result="no_good_replica", **M)
+            | of("vedette_master_switches_total", "0x8 1 1", role="leader", **M),
+            [{**M, "result": "no_good_replica"}],
+        ),
         (of("vedette_failovers_total", "0x8 1 1", result="completed", **M), []),
+        # Another sentinel stood at the same time, and won: in an ordinary failover.
+        (
+            of("vedette_failovers_total", "0x8 1 1", result="not_elected", **M)
+            | of("vedette_master_switches_total", "0x8 1 1", role="leader", **M),
+            [],
+        ),
     ),
     "VedetteFailoverSlow": (
         (

@@ -62,6 +62,8 @@ NEWER_ERRORS: dict[str, str] = {
 #: Encodings of strings that may differ, Redis' and ours: of one byte it cannot be told that it was
 #: changed in place, and a whole sum of INCRBYFLOAT is not known from one that was set.
 _ENCODINGS_MISTAKEN = {(b"raw", b"embstr"), (b"raw", b"int"), (b"embstr", b"int")}
+#: What a clock decides in part: how many milliseconds one of the reply is.
+_CLOCK_UNITS_MS = {"ttl": 1000, "expiretime": 1000, "pttl": 1, "pexpiretime": 1}
 #: What takes the place of commands that a clock decides.
 _STREAM_COMMANDS = st.one_of(
     st.tuples(
@@ -137,6 +139,8 @@ class Machine:
         #: The tips of each command by its name; a subcommand's is `container|name`.
         self._tips: dict[str, frozenset[bytes]] = dict(_tips_of(rows))
         self._has_streams = "stream" in groups
+        #: How far apart the clocks of the two can have been in the sequence that is judged.
+        self._clock_slack_ms = 0
         self.grammars = [
             grammar
             for grammar in read_grammars(docs)
@@ -193,12 +197,14 @@ class Machine:
         prepared = _PREPARED + (_PREPARED_STREAMS if self._has_streams else [])
         commands = [(b"HELLO", b"%d" % protocol), *prepared, *sequence, *_END]
         client = RawClient(self._port)
+        started_ms = int(time.time() * 1000)
         try:
             theirs = client.exchange(commands)
         finally:
             client.close()
+        self._clock_slack_ms = int(time.time() * 1000) - started_ms + 1
         engine = TestEngine("enable-debug-command yes")
-        engine.advance(int(time.time() * 1000) - engine.now_ms)
+        engine.advance(started_ms - engine.now_ms)
         ours = engine.send(b"".join(map(encode_command, commands)))
         if ours != theirs:
             self._judge(commands, _decoded(theirs), _decoded(ours))
@@ -234,11 +240,21 @@ class Machine:
             return
         if isinstance(ours, hiredis.ReplyError) and NEWER_ERRORS.get(name, "\n") in str(ours):
             return
+        if self._is_of_the_clock(name, theirs, ours):
+            return
         tips = self._tips.get(name, frozenset())
         may_reorder = not is_error and b"nondeterministic_output_order" in tips
         if may_reorder and _unordered(theirs) == _unordered(ours):
             return
         raise Difference(command, theirs, ours)
+
+    def _is_of_the_clock(self, name: str, theirs: object, ours: object) -> bool:
+        """Return whether two lifetimes, or times, are apart because the clocks were."""
+        unit_ms = _CLOCK_UNITS_MS.get(name)
+        if unit_ms is None or not isinstance(theirs, int) or not isinstance(ours, int):
+            return False
+        is_there = theirs >= 0 and ours >= 0
+        return is_there and abs(theirs - ours) <= -(-self._clock_slack_ms // unit_ms)
 
     def _name_of(self, command: Command) -> str:
         name = command[0].decode("latin-1").lower()

@@ -29,3 +29,10 @@ def test_random_commands_are_answered_as_by_redis(machine: Machine, protocol: in
 def test_commands_of_every_group_are_drawn(machine: Machine) -> None:
     """A group that the real server names otherwise would be left out silently."""
     assert set(GROUPS) == {grammar.group for grammar in machine.grammars}
+
+
+def test_time_that_passes_between_the_two_servers_is_no_difference(machine: Machine) -> None:
+    """On a busy machine a sequence takes a while, and the clock of our engine stands still."""
+    busy = (b"EVAL", b"for i = 1, 1e7 do end", b"0")
+
+    machine.check(2, [(b"EXPIRE", b"s0", b"1000"), busy, (b"PEXPIRETIME", b"s0"), (b"TTL", b"s0")])

@@ -65,12 +65,12 @@ def _read_quicklist_2(data: RdbData, position: int) -> tuple[List, int]:
     for _ in range(count):
         kind, position = read_length(data, position)
         content, position = read_string(data, position)
-        if kind == _PLAIN:
+        if kind == _PLAIN and content:  # an empty element is always packed
             items.append(content)
         elif kind == _PACKED:
             items += read_listpack(content)
         else:
-            raise CorruptRdbError(position, f"no node of a quicklist is of kind {kind}")
+            raise CorruptRdbError(position, f"a node of a quicklist of kind {kind} makes no sense")
     return _list_of(items, position), position
 
 

@@ -57,10 +57,15 @@ def read_ziplist(data: bytes) -> list[bytes]:
         _check_size(data, size_bytes)
         elements: list[bytes] = []
         position = _ZIPLIST_HEAD.size
+        previous_size = 0
         while data[position] != _END:
-            position += 1 if data[position] < _LARGE else 5
+            start = position
+            position, back_size = _read_size(data, start)
+            if back_size != previous_size:
+                raise CorruptRdbError(start, f"the element before it has not {back_size} bytes")
             element, position = _read_ziplist_entry(data, position)
             elements.append(element)
+            previous_size = position - start
     except (IndexError, StructError) as exc:
         raise CorruptRdbError(len(data), "a ziplist ends within an element") from exc
     _check_end(data, position)
@@ -109,8 +114,8 @@ def read_zipmap(data: bytes) -> list[bytes]:
     position = 1  # after the count, which is kept for small maps only
     try:
         while data[position] != _END:
-            field, position = _slice(data, *_read_zipmap_length(data, position))
-            start, size = _read_zipmap_length(data, position)
+            field, position = _slice(data, *_read_size(data, position))
+            start, size = _read_size(data, position)
             unused_size = data[start]
             value, position = _slice(data, start + 1, size)
             position += unused_size
@@ -121,8 +126,8 @@ def read_zipmap(data: bytes) -> list[bytes]:
     return elements
 
 
-def _read_zipmap_length(data: bytes, position: int) -> tuple[int, int]:
-    """Return where what follows the length begins, and the length."""
+def _read_size(data: bytes, position: int) -> tuple[int, int]:
+    """Return where what follows a size begins, and the size."""
     size = data[position]
     if size < _LARGE:
         return position + 1, size

@@ -110,6 +110,20 @@ def test_zipmap_is_read_with_its_unused_bytes() -> None:
     assert read_zipmap(data) == [b"foo", b"bar", b"k", large]
 
 
+@pytest.mark.parametrize("position", [10, 13])
+@pytest.mark.parametrize("size", [1, 2, 4, 14, 0xFD])
+def test_ziplist_whose_elements_disagree_about_their_sizes_is_refused(
+    position: int, size: int
+) -> None:
+    """As by Redis, which would go through it from the end."""
+    damaged = bytearray(ziplist(b"\x01a", b"\x01b"))
+    assert read_ziplist(bytes(damaged)) == [b"a", b"b"]
+    damaged[position] = size
+
+    with pytest.raises(CorruptRdbError, match="element before it"):
+        read_ziplist(bytes(damaged))
+
+
 READERS = (read_listpack, read_ziplist, read_intset, read_zipmap)
 
 

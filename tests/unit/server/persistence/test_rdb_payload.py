@@ -89,6 +89,7 @@ def test_known_type_is_refused_by_name() -> None:
         (b"\x00\x01vv", "bytes follow"),
         (b"\x63\x01v", "no value has the type 99"),
         (b"\x07", "ends within its value"),
+        (b"\x12\x01\x01\x00", "kind 1 makes no sense"),  # an empty element by itself
     ],
 )
 def test_right_footer_around_a_wrong_value_is_corruption(body: bytes, reason: str) -> None:

@@ -17,8 +17,9 @@ from ..replication.failover import Abort, HandOver
 from ..replication.feed import Feed
 from .child_progress import SharedProgress
 from .clock import wall_clock_ms
-from .feeds import FeedServer, SnapshotSource
+from .feeds import FeedServer
 from .master_link import MasterLink
+from .snapshot_feeds import SnapshotSource
 from .snapshots import SnapshotKeeper
 
 log = structlog.get_logger()

@@ -483,3 +483,25 @@ def test_role_names_are_those_of_redis() -> None:
     names = {state.role_name for state in FollowState}
 
     assert names == {b"connect", b"connecting", b"handshake", b"sync", b"connected"}
+
+
+def test_a_master_that_asks_hears_of_the_disk_as_soon_as_there_is_something_to_hear() -> None:
+    """Once with what is known, and again, without delay, when all of it is on the disk."""
+    synced = 0
+    follow = connected(
+        FollowConfig(listening_port=6380, synced_offset=lambda: synced), position=Position(A, 1000)
+    )
+    shake_hands(follow)
+    follow.receive(b"+CONTINUE " + A + b"\r\n", 1)
+    reached = 1000 + len(SET)
+    follow.receive(SET + encode_command([b"REPLCONF", b"GETACK", b"*"]), 2)
+    first = encode_command([b"REPLCONF", b"ACK", b"%d" % reached, b"FACK", b"0"])
+    assert follow.take_output() == first
+    assert follow.next_deadline_ms() == 1001
+
+    synced = reached
+    assert follow.next_deadline_ms() == 2
+    assert follow.on_time(3) == []
+    acknowledgement = [b"REPLCONF", b"ACK", b"%d" % follow.offset, b"FACK", b"%d" % reached]
+    assert follow.take_output() == encode_command(acknowledgement)
+    assert follow.next_deadline_ms() == 1003

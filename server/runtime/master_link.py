@@ -191,10 +191,10 @@ class MasterLink:
                 await self._send(stream, follow)
                 if follow.state is FollowState.CLOSED:
                     return "given up"
-                await self._wait_while_paused(stream, follow)
                 if rest_ms := follow.pace.take_rest_ms():
                     await trio.sleep(rest_ms / 1000)
                 data = await self._receive(stream, follow)
+                await self._wait_while_paused(stream, follow)
                 if self._replication.follow is not follow:
                     return "another master was named"
                 if data == b"":
@@ -206,7 +206,10 @@ class MasterLink:
                 await self._handle(follow, follow.on_time(now_ms))
 
     async def _wait_while_paused(self, stream: trio.abc.Stream, follow: Follow) -> None:
-        """Leave the stream with the master while CLIENT PAUSE keeps the dataset as it is."""
+        """Apply nothing, and read no more, while CLIENT PAUSE keeps the dataset as it is.
+
+        Asked when a piece has arrived: a pause may have begun while the link waited for it.
+        """
         while follow.state is FollowState.STREAMING:
             now_ms = self._clock_ms()
             rest_ms = self._engine.paused_until_ms - now_ms

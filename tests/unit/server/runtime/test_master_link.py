@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import trio
+import trio.testing
 
 from server.commands.replication import start_following, stop_following
 from server.persistence.rdb.encode import encode_records
 from server.persistence.rdb.records import Aux, Entries, SelectDb
 from server.replication.events import Position
+from server.runtime.clock import wall_clock_ms
 from tests.support.replication import InProcessServer, Peer, listening, serving
 from tests.support.waiting import wait_until_async
 from vedette.resp.encode import encode_command
@@ -523,3 +525,20 @@ async def test_what_is_left_in_the_socket_is_applied_before_its_end() -> None:
         await wait_until_async(lambda: not server.replication.is_link_up)
 
         assert server.values() == {b"n": b"20"}
+
+
+async def test_a_pause_that_begins_while_the_link_waits_keeps_the_dataset() -> None:
+    """CLIENT PAUSE holds what its clients see still; what comes meanwhile is applied after it."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {b"n": b"1"})
+        await trio.testing.wait_all_tasks_blocked()
+        engine = server.engine
+        engine.pause(wall_clock_ms() + 60_000, writes_only=False)
+        await peer.send(encode_command([b"INCR", b"n"]))
+        assert await peer.command() == [b"REPLCONF", b"ACK", b"100"], "what is applied, as ever"
+        assert server.values() == {b"n": b"1"}
+
+        engine.unpause()
+        await wait_until_async(lambda: server.values() == {b"n": b"2"})
+        await peer.close()

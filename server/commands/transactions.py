@@ -75,8 +75,9 @@ def exec_(ctx: ServerContext, argv: list[bytes]) -> Reply:
     replies: list[Reply] = []
     engine.begin_transaction()
     try:
+        plain_rows = engine.plain_rows
         for command_argv in queued:
-            row = engine.table.find(command_argv)
+            row = plain_rows.get(command_argv[0]) or engine.table.find(command_argv)
             replies.append(engine.call_within(session, row, command_argv))
             if session.is_close_requested and type(replies[-1]) is ErrorReply:
                 break  # a command crashed; the connection is closed after this reply

@@ -223,6 +223,8 @@ class ServerEngine(Observed):
         refusal = super().refuse(session, row, argv)
         if refusal is not None or session.is_deaf:
             return refusal
+        if not (self.needs_care or session.is_monitor):
+            return None  # it is the session that needs care: nothing below concerns it
         any_flags, all_flags = self.flags_of(session, row, argv)
         if self.is_loading and not all_flags & Flag.LOADING:
             return LOADING

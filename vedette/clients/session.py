@@ -50,6 +50,12 @@ class ReplyMode(enum.Enum):
     SKIP = "skip"
 
 
+#: Asked for with every reply: to find a member of an enumeration takes longer than to compare it.
+_ON: Final = ReplyMode.ON
+_SKIP_NEXT: Final = ReplyMode.SKIP_NEXT
+_SKIP: Final = ReplyMode.SKIP
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracking:
     """What CLIENT TRACKING asked for."""
@@ -316,12 +322,13 @@ class Session:
     @property
     def is_silent(self) -> bool:
         """Whether replies are to be left out at present."""
-        return self.is_deaf or self.reply_mode in (ReplyMode.OFF, ReplyMode.SKIP)
+        mode = self.reply_mode
+        return self.is_deaf or (mode is not _ON and mode is not _SKIP_NEXT)
 
     def begin_reply(self) -> None:
         """Note that a request begins to be answered, maybe the one that CLIENT REPLY SKIP meant."""
-        if self.reply_mode is ReplyMode.SKIP_NEXT:
-            self.reply_mode = ReplyMode.SKIP
+        if self.reply_mode is _SKIP_NEXT:
+            self.reply_mode = _SKIP
 
     def end_caching(self) -> None:
         """Note that a command has run to which CLIENT CACHING may have applied.
@@ -334,8 +341,8 @@ class Session:
 
     def end_reply(self) -> None:
         """Note that a request has been answered."""
-        if self.reply_mode is ReplyMode.SKIP:
-            self.reply_mode = ReplyMode.ON
+        if self.reply_mode is _SKIP:
+            self.reply_mode = _ON
             self.recheck()
 
     @property

@@ -53,11 +53,11 @@ def read_listpack(data: bytes) -> list[bytes]:
 def read_ziplist(data: bytes) -> list[bytes]:
     """Return the elements of a ziplist."""
     try:
-        size_bytes, _, count = _ZIPLIST_HEAD.unpack_from(data)
+        size_bytes, last, count = _ZIPLIST_HEAD.unpack_from(data)
         _check_size(data, size_bytes)
         elements: list[bytes] = []
         position = _ZIPLIST_HEAD.size
-        previous_size = 0
+        start, previous_size = position, 0
         while data[position] != _END:
             start = position
             position, back_size = _read_size(data, start)
@@ -68,6 +68,8 @@ def read_ziplist(data: bytes) -> list[bytes]:
             previous_size = position - start
     except (IndexError, StructError) as exc:
         raise CorruptRdbError(len(data), "a ziplist ends within an element") from exc
+    if last != start:
+        raise CorruptRdbError(0, f"the last element of a ziplist is not at {last}")
     _check_end(data, position)
     _check_count(count, len(elements))
     return elements

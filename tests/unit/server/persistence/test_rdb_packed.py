@@ -38,8 +38,13 @@ def ziplist(*entries: bytes) -> bytes:
         body += previous + entry
         previous_size = len(previous + entry)
     size = 10 + len(body) + 1
+    last = 10 + len(body) - previous_size
     return (
-        size.to_bytes(4, "little") + bytes(4) + len(entries).to_bytes(2, "little") + body + b"\xff"
+        size.to_bytes(4, "little")
+        + last.to_bytes(4, "little")
+        + len(entries).to_bytes(2, "little")
+        + body
+        + b"\xff"
     )
 
 
@@ -108,6 +113,15 @@ def test_zipmap_is_read_with_its_unused_bytes() -> None:
     )
 
     assert read_zipmap(data) == [b"foo", b"bar", b"k", large]
+
+
+def test_ziplist_whose_last_element_is_said_to_be_elsewhere_is_refused() -> None:
+    """Also an empty one, which Redis says ends where it begins."""
+    for entries in ((), (b"\x01a", b"\x01b")):
+        good = ziplist(*entries)
+        read_ziplist(good)
+        with pytest.raises(CorruptRdbError, match="last element"):
+            read_ziplist(good[:4] + b"\x0b" + good[5:])
 
 
 @pytest.mark.parametrize("position", [10, 13])

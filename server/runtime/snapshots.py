@@ -76,6 +76,7 @@ class SnapshotKeeper:
         size_bytes = save_in_foreground(self._path(), self._snapshot(None))
         self._engine.keyspace.dirty = 0
         self._engine.saves.on_foreground_end(self._clock_ms())
+        self._engine.review_limits()
         log.info("snapshot.saved", size_bytes=size_bytes)
 
     def start(self, on_end: OnEnd | None = None) -> None:
@@ -96,6 +97,7 @@ class SnapshotKeeper:
             child = start_background_save(self._path(), self._snapshot(progress))
         except OSError:
             engine.saves.on_background_end(self._clock_ms(), is_ok=False)
+            engine.review_limits()
             raise
         self._child, self._progress, self._on_end = child, progress, on_end
         note_fork(engine, child, ChildKind.SAVE, engine.keyspace.key_count(), progress)
@@ -141,6 +143,7 @@ class SnapshotKeeper:
         engine.keyspace.dirty -= engine.saves.on_background_end(
             self._clock_ms(), is_ok=is_ok, copied_bytes=copied_bytes
         )
+        engine.review_limits()  # writes may be refused from now on, or taken again
         if is_ok:
             log.info(
                 "snapshot.saved",

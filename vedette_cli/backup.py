@@ -48,7 +48,7 @@ The user needs the commands REPLCONF, PSYNC and SYNC. To restore, see docs/persi
     metavar="SECONDS",
     help="Silence after which it is given up.",
 )
-@click.option("--tls", is_flag=True, help="Connect over TLS.")
+@click.option("--tls", is_flag=True, help="Connect over TLS, as rediss:// does.")
 @click.option("--cacert", default="", metavar="FILE", help="The authority that is trusted.")
 @click.option("--cert", default="", metavar="FILE", help="Certificate to show.")
 @click.option("--key", default="", metavar="FILE", help="Its key.")
@@ -66,7 +66,7 @@ def backup(
     try:
         parsed = parse_target(target)
         context = None
-        if tls:
+        if tls or parsed.uses_tls:
             files = TlsSettings(ca_cert_file=cacert, cert_file=cert, key_file=key)
             context = client_context(files)
     except (BadTarget, TlsError) as error:

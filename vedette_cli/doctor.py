@@ -170,6 +170,11 @@ def check_fsync(directory: Path) -> Check:
         times_ms = measure_fsync_ms(directory)
     except OSError as error:
         return Check(subject, Status.FAULT, f"cannot write there: {error.strerror}")
+    return judge_fsync(subject, times_ms)
+
+
+def judge_fsync(subject: str, times_ms: list[float]) -> Check:
+    """Judge how long writes took, in milliseconds, ascending."""
     median_ms, worst_ms = times_ms[len(times_ms) // 2], times_ms[-1]
     found = f"median {median_ms:.1f} ms, worst {worst_ms:.1f} ms of {len(times_ms)}"
     if median_ms > SLOW_FSYNC_MS:

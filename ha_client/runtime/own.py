@@ -157,9 +157,9 @@ async def run_blocking(
                 if reply is None:
                     if not link.left.is_set():
                         return None
-                elif tells_of_no_master(reply):
+                elif tells_of_no_master(reply) or _was_sent_away(reply):
                     tracker.doubt(link, reply.text)
-                elif reply.code != "UNBLOCKED":
+                else:
                     raise reply
         if ends is not None:
             left_s = ends - trio.current_time()
@@ -185,6 +185,11 @@ async def _reply_to(
     raise ConnectionLost(
         connection.address, "no reply when its time was over", was_sent=True, is_timeout=True
     )
+
+
+def _was_sent_away(error: ReplyError) -> bool:
+    """Whether a node that becomes a replica let go who waited, and no CLIENT UNBLOCK did."""
+    return error.code == "UNBLOCKED" and "instance state changed" in error.text
 
 
 async def _client_id(connection: Connection) -> int | None:

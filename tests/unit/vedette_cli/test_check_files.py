@@ -199,3 +199,11 @@ def test_a_manifest_that_cannot_be_used_has_code_1(
 
     assert result.exit_code == 1
     assert reason in result.output
+
+
+def test_a_backup_from_rediss_is_taken_over_tls_or_not_at_all(tmp_path: Path) -> None:
+    """The scheme alone says so: a copy must not travel, nor a password, in the open."""
+    result = CliRunner().invoke(cli, ["backup", "rediss://127.0.0.1:1", str(tmp_path / "copy.rdb")])
+
+    assert result.exit_code == 2
+    assert "is needed to verify peers" in result.output

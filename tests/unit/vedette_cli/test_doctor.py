@@ -20,6 +20,7 @@ from vedette_cli.doctor import (
     check_python,
     check_redis,
     find_package_origin,
+    judge_fsync,
     measure_fsync_ms,
 )
 from vedette_cli.main import cli
@@ -109,6 +110,14 @@ def test_fsync_is_measured_and_leaves_nothing(tmp_path: Path) -> None:
     assert len(times_ms) == 20
     assert times_ms[0] >= 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("median_ms", "expected"), [(20.0, Status.FINE), (20.1, Status.NOTE)])
+def test_slow_disks_are_worth_a_note(median_ms: float, expected: Status) -> None:
+    check = judge_fsync("fsync", [0.1, median_ms, 300.0])
+
+    assert check.status is expected
+    assert check.found.startswith(f"median {median_ms} ms, worst 300.0 ms of 3")
 
 
 def test_a_directory_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:

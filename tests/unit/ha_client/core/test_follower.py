@@ -484,3 +484,20 @@ def test_random_events_keep_the_invariants(seed: int) -> None:
                     assert (generation, epoch) == (open_generation, follower.highest_epoch)
         assert follower.highest_epoch >= epoch_before
         assert follower.wake_at_ms <= story.now_ms + 2500
+
+
+def test_replicas_are_those_of_the_newest_configuration() -> None:
+    """A sentinel of the past lists nodes that follow another master, or none."""
+    story = following(A, epoch=5)
+
+    def answer(sentinel: Address, epoch: int, *replicas: Address) -> None:
+        story.follower.step(
+            SentinelAnswered(
+                story.now_ms, sentinel, SentinelAnswer(Claim(A, epoch), "", (), replicas)
+            )
+        )
+
+    answer(S1, 5, B)
+    answer(S2, 4, Address("10.9.9.9", 1))
+
+    assert story.follower.replicas == (B,)

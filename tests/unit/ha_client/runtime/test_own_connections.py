@@ -63,15 +63,30 @@ async def test_waiting_goes_on_at_the_next_master_for_the_time_that_is_left(
     async with scene() as it, it.client() as client:
         await client.wait_master()
         await wait_subscribed(it)
-        it.a.blpop_replies = [refusal] * 9
-        it.a.role = b"slave"
+        it.a.blpop_replies = [refusal] * 100
         it.b.blpop_replies = [POPPED]
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(it.switch)
-            assert await client.execute("BLPOP", "q", 30) == [b"q", b"job"]
+        answers: list[object] = []
 
+        async def pop() -> None:
+            answers.append(await client.execute("BLPOP", "q", 30))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pop)
+            await wait_received(it.a, b"BLPOP")
+            it.a.role = b"slave"
+            await it.switch()
+
+        assert answers == [[b"q", b"job"]]
         [command] = [it for it in it.b.commands if it[0] == b"BLPOP"]
-        assert 0 < float(command[2]) <= 30
+        assert 0 < float(command[2]) < 30
+
+
+async def test_an_operators_client_unblock_ends_the_wait() -> None:
+    async with scene() as it, it.client() as client:
+        it.a.blpop_replies = [b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n"]
+
+        with pytest.raises(ReplyError, match="via CLIENT UNBLOCK"):
+            await client.execute("BLPOP", "q", 30)
 
 
 async def test_what_was_popped_by_a_master_that_died_is_uncertain() -> None:
@@ -185,6 +200,20 @@ async def test_subscription_brings_messages_and_follows_the_master_with_a_gap() 
             assert 0 <= gap.lost_s < 3
             assert "not in use any more" in gap.reason
             assert await subscription.receive() == Message(b"news", b"two")
+
+
+async def test_replica_that_nobody_told_of_is_not_subscribed_to() -> None:
+    """It takes subscribers, and cut off from the others delivers nothing."""
+    async with scene() as it, it.client(poll_interval_s=60.0) as client:
+        await client.wait_master()
+        await wait_subscribed(it)
+        it.a.role = b"slave"
+        await it.switch(is_silent=True)
+
+        with trio.fail_after(5):
+            async with client.subscribe("news"):
+                assert it.b.count(b"SUBSCRIBE") == 1
+        assert it.a.count(b"SUBSCRIBE") == 0
 
 
 async def test_silent_master_costs_a_gap_and_no_silence() -> None:

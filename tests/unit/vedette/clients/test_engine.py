@@ -333,6 +333,19 @@ def test_a_protocol_error_that_arrives_during_a_wait_is_answered_after_it() -> N
     assert client.is_close_requested
 
 
+def test_a_client_that_is_to_be_closed_is_served_no_more() -> None:
+    """What it would take from a list would be lost with it."""
+    engine = KernelEngine()
+    client = engine.client()
+    engine.send(client, ("HOLD",))
+    wait = client.blocked
+    assert wait is not None
+    engine.clients.request_close(client)
+
+    engine.release(5)
+    assert client.blocked is wait
+
+
 def test_others_are_served_while_a_client_waits() -> None:
     """A wait is the business of one connection."""
     engine = KernelEngine()

@@ -155,3 +155,18 @@ def test_closing_is_noted_for_whoever_owns_the_socket() -> None:
 
     assert registry.take_unsent() == [gentle, abrupt]
     assert (gentle.has_output, abrupt.has_output) == (True, False)
+
+
+def test_reset_forgets_what_the_client_had_chosen() -> None:
+    """A pool gives its connections back as if they were new."""
+    session = Session(1)
+    session.name = b"me"
+    session.protocol = 3
+    session.database_index = 5
+    session.is_no_touch = True
+    session.is_no_evict = True
+
+    session.reset()
+    assert (session.name, session.protocol, session.database_index) == (b"", 2, 0)
+    assert not session.is_no_touch
+    assert not session.is_no_evict

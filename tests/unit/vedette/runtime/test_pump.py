@@ -376,6 +376,25 @@ async def test_the_soft_limit_ends_also_when_nothing_is_added() -> None:
         assert session.is_closed
 
 
+async def test_who_has_read_it_all_begins_anew_at_the_soft_limit() -> None:
+    """The seconds over it are seconds in a row."""
+    async with serving() as served:
+        served.engine.settings.output_limits = {ClientKind.NORMAL: BufferLimit(0, 100_000, 60)}
+        slow = await served.connect()
+        assert await slow.is_served()
+        session = served.session()
+        count = 0
+        while session.soft_limit_since_ms is None:
+            session.outbox.append(b"x" * 100_000)
+            served.engine.clients.note_unsent(session)
+            served.pump.settle()
+            count += 1
+        await slow.read(count * 100_000)
+
+        await wait_until_async(lambda: not session.backlog)
+        assert session.soft_limit_since_ms is None
+
+
 async def test_who_is_silent_for_too_long_is_closed() -> None:
     """But not who waits or listens: those have a reason."""
     now_ms = START_MS

@@ -535,6 +535,28 @@ async def test_what_precedes_replies_is_done_before_they_leave() -> None:
         assert ({b"k": b"v"}, 0) in seen
 
 
+async def test_what_is_served_beside_a_slow_command_is_made_durable_too() -> None:
+    """Before its reply leaves, as ever."""
+    seen: list[tuple[dict[bytes, bytes], int]] = []
+    engines: list[KernelEngine] = []
+
+    def note() -> None:
+        seen.extend((dict(engine.stored), engine.output_bytes) for engine in engines)
+
+    async with serving(persist=note) as served:
+        assert await (await served.connect()).is_served()
+        busy = served.session()
+        with socket.create_connection(("127.0.0.1", served.port)) as other:
+            await wait_until_async(lambda: len(served.engine.clients) == 2)
+            engines.append(served.engine)
+            sent_bytes = served.engine.output_bytes
+            other.sendall(as_request("STORE", "k", "v"))
+            served.pump.serve_besides(busy)
+
+            assert other.recv(5) == b"+OK\r\n"
+        assert seen == [({b"k": b"v"}, sent_bytes)]
+
+
 async def test_a_wait_that_another_task_ends_is_answered() -> None:
     """Timers and replication end waits, then have the pump settle."""
     async with serving() as served:

@@ -208,15 +208,6 @@ SEQUENCES: dict[str, Commands] = {
         ("SUBSCRIBE",),
         ("PING",),
     ),
-    "messages to oneself": (
-        HELLO_3,
-        ("SUBSCRIBE", "a"),
-        ("PSUBSCRIBE", "?"),
-        ("PUBLISH", "a", "m"),
-        ("CLIENT", "REPLY", "OFF"),
-        ("PUBLISH", "a", "n"),
-        ("CLIENT", "REPLY", "ON"),
-    ),
     "EXEC with a word too many": (("MULTI",), ("EXEC", "1"), ("EXEC",), ("EXEC", "1")),
     "subscribing in a transaction": (("MULTI",), ("SUBSCRIBE", "a"), ("EXEC",), ("RESET",)),
     "pubsub": (

@@ -148,6 +148,8 @@ def main() -> None:
                 again = f"--pair {pair} --seed {seed} --rounds 1"
                 sys.stdout.write(f"again: python -m tests.interop.links {again}\n")
                 raise
+        sys.stdout.write(f"seed {seed}: all agree, {cut_count} cuts so far\n")
+        sys.stdout.flush()
     round_count = options.rounds * len(pairs)
     sys.stdout.write(f"{round_count} rounds, {cut_count} cuts: all agree\n")
 

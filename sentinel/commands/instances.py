@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from sentinel.core import views
 from sentinel.core.hosts import shown
-from sentinel.core.model import FailoverState, Link, Master, Node, PeerSentinel, SentinelState
+from sentinel.core.link_state import Link
+from sentinel.core.model import FailoverState, Master, Node, PeerSentinel, SentinelState
 from vedette.conf.quoting import encode_word
 from vedette.resp.replies import MapReply
 

@@ -22,7 +22,7 @@ from vedette.types import Address
 
 from .durable import DurableState
 from .events import RequestId
-from .model import LinkId, LinkKind
+from .link_state import LinkId, LinkKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ from .events import (
     TimePassed,
     VoteRequested,
 )
+from .link_state import LinkKind
 from .machine import LinkOwner, Machine, Request, RequestKind
-from .model import LinkKind, Master, Node, SentinelState
+from .model import Master, Node, SentinelState
 from .timers import Timer, TimerKind
 
 

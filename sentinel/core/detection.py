@@ -16,8 +16,9 @@ from vedette.resp.exchange import Received, ReplyError
 
 from . import distrust, election, failover, guard, links, notices, opinions, probes, reconfiguration
 from .distrust import Disbelief
+from .link_state import PeerLink
 from .machine import LinkOwner, Machine, Request, RequestKind
-from .model import FailoverState, Master, Node, PeerLink, PeerSentinel, Role
+from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timers import Timer, TimerKind
 from .timing import SUCCESSION_WAIT_MS
 

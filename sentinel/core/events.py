@@ -23,7 +23,8 @@ from typing import NewType, TypeAlias
 from vedette.resp.exchange import Received
 from vedette.types import Address, RunId
 
-from .model import LinkId, SimulatedFailure
+from .link_state import LinkId
+from .model import SimulatedFailure
 from .options import GlobalOptions, MasterOptions
 from .timing import Periods
 

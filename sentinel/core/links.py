@@ -17,8 +17,9 @@ from vedette.resp.exchange import Received, ReplyError
 from .actions import Connect, Disconnect
 from .events import LinkLoss
 from .hosts import target
+from .link_state import Link, LinkKind, LinkStatus, PeerLink
 from .machine import LinkOwner, Machine, Request, RequestKind
-from .model import Link, LinkKind, LinkStatus, Node, PeerLink, PeerSentinel
+from .model import Node, PeerSentinel
 from .timers import Timer, TimerKind
 from .timing import (
     CONNECT_GUARD_MS,

@@ -20,7 +20,8 @@ from vedette.types import Address, RunId
 
 from .actions import Action, Persist, Send
 from .durable import DurableMaster, DurableState, durable_master, durable_state
-from .model import Link, LinkId, LinkKind, Master, Node, PeerLink, PeerSentinel, SentinelState
+from .link_state import Link, LinkId, LinkKind, PeerLink
+from .model import Master, Node, PeerSentinel, SentinelState
 from .timers import Timer, TimerKind, Timers
 from .timing import FOUND_SAVE_DELAY_MS, MAX_PENDING, SAVE_RETRY_MS
 

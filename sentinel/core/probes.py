@@ -12,9 +12,10 @@ from vedette.types import Address, RunId
 from . import links
 from .hello import Hello, format_hello
 from .hosts import shown
+from .link_state import LinkKind, LinkStatus, PeerLink
 from .links import HELLO_CHANNEL
 from .machine import LinkOwner, Machine, Request, RequestKind
-from .model import FailoverState, LinkKind, LinkStatus, Master, Node, PeerLink, PeerSentinel, Role
+from .model import FailoverState, Master, Node, PeerSentinel, Role
 from .timers import Timer, TimerKind
 from .timing import (
     LEADER_PING_PERIOD_MS,

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .model import FailoverState, Link, Master, Node, PeerSentinel, ReconfState, Role, SentinelState
+from .link_state import Link
+from .model import FailoverState, Master, Node, PeerSentinel, ReconfState, Role, SentinelState
 
 #: States in which SENTINEL FAILOVER is refused and the flag failover_in_progress is shown.
 _IN_PROGRESS = frozenset(FailoverState) - {FailoverState.NONE}

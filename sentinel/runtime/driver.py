@@ -48,7 +48,8 @@ from sentinel.core.events import (
     Started,
     TimePassed,
 )
-from sentinel.core.model import LinkId, LinkKind, SentinelState
+from sentinel.core.link_state import LinkId, LinkKind
+from sentinel.core.model import SentinelState
 from sentinel.doctor import Facts
 from sentinel.event_log import EventLog
 from sentinel.sources import Sources

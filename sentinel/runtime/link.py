@@ -24,7 +24,7 @@ import trio
 
 from sentinel.core.actions import Connect
 from sentinel.core.events import Event, LinkDown, LinkLoss, LinkUp, MessageReceived, RepliesReceived
-from sentinel.core.model import LinkId
+from sentinel.core.link_state import LinkId
 from sentinel.sources import Sources
 from vedette.errors import ProtocolError
 from vedette.resp.exchange import (

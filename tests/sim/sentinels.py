@@ -43,7 +43,7 @@ from sentinel.core.events import (
     VoteRequested,
 )
 from sentinel.core.hosts import shown
-from sentinel.core.model import LinkId
+from sentinel.core.link_state import LinkId
 from tests.sim.disk import Disk
 from tests.sim.network import Connection, Life, Message, Process, World
 from tests.sim.nodes import Batch, Published, Replies

@@ -28,7 +28,7 @@ def test_a_target_is_an_address_and_credentials(text: str, expected: Target) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "redis://", "rediss://", "unix:///tmp/x", "h:port", "h:99999", "h/0", "redis://[::1"],
+    ["", "redis://", "rediss://", "unix:///x.sock", "h:port", "h:99999", "h/0", "redis://[::1"],
 )
 def test_what_is_no_target_is_refused(text: str) -> None:
     """Also what needs a Unix socket: a wrong answer would be worse than none."""

@@ -179,7 +179,7 @@ def test_requirepass_opens_fellow_sentinels_unless_they_have_their_own_password(
         ("tls-cluster yes", "tls-cluster: A sentinel is no node of a cluster"),
         ("replicaof 10.0.0.1 1", "replicaof: A sentinel follows no master"),
         (
-            "unixsocket /tmp/x",
+            "unixsocket sentinel.sock",
             "unixsocket: Unix sockets are not supported: a sentinel listens on TCP ports",
         ),
     ],

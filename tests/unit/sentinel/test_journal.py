@@ -24,7 +24,7 @@ from sentinel.core.events import (
     Started,
     VoteRequested,
 )
-from sentinel.core.model import LinkId
+from sentinel.core.link_state import LinkId
 from sentinel.core.options import GlobalOptions, MasterOptions
 from sentinel.journal import JournalError, StartRecord, decode_line, encode_line
 from vedette.resp.exchange import ReplyError

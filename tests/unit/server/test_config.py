@@ -44,7 +44,7 @@ def test_defaults_are_those_of_redis() -> None:
         ("port http", "argument couldn't be parsed into an integer"),
         ("replicaof 127.0.0.1", "wrong number of arguments"),
         ("slaveof 127.0.0.1 http", "Invalid master port"),
-        ("dbfilename /tmp/dump.rdb", "dbfilename can't be a path, just a filename"),
+        ("dbfilename data/dump.rdb", "dbfilename can't be a path, just a filename"),
         ("save 60", "Invalid save parameters"),
         ("shutdown-on-sigterm save nosave", "SAVE and NOSAVE can't be used"),
         ("shutdown-on-sigint now then", "argument(s) must be one of the following"),

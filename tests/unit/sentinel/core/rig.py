@@ -40,7 +40,8 @@ from sentinel.core.events import (
     VoteRequested,
 )
 from sentinel.core.hello import Hello, format_hello
-from sentinel.core.model import FailoverState, LinkId, LinkKind, Master
+from sentinel.core.link_state import LinkId, LinkKind
+from sentinel.core.model import FailoverState, Master
 from sentinel.core.options import GlobalOptions, MasterOptions
 from vedette.resp.exchange import ReplyError
 from vedette.resp.replies import Reply

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sentinel.core.events import LinkLoss
-from sentinel.core.model import LinkKind
+from sentinel.core.link_state import LinkKind
 from tests.unit.sentinel.core.rig import (
     MASTER,
     OPTIONS,

@@ -15,7 +15,7 @@ from sentinel.core.events import (
     RepliesReceived,
     Started,
 )
-from sentinel.core.model import LinkId, LinkKind
+from sentinel.core.link_state import LinkId, LinkKind
 from sentinel.core.timing import reconnect_delay_ms
 from tests.unit.sentinel.core.rig import (
     MASTER,

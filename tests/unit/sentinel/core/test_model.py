@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from sentinel.core import views
 from sentinel.core.durable import durable_state, initial_state
-from sentinel.core.model import FailoverState, LinkStatus, ReconfState, Role
+from sentinel.core.link_state import LinkStatus
+from sentinel.core.model import FailoverState, ReconfState, Role
 from tests.unit.sentinel.core.rig import (
     MASTER,
     ME,

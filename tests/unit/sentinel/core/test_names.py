@@ -9,7 +9,7 @@ import pytest
 from sentinel.core.durable import DurableState
 from sentinel.core.events import MonitorRequested, NameResolved, RequestId, Started
 from sentinel.core.hosts import find_master, shown
-from sentinel.core.model import LinkKind
+from sentinel.core.link_state import LinkKind
 from sentinel.core.options import GlobalOptions
 from tests.unit.sentinel.core.rig import (
     MASTER,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sentinel.core.events import MessageReceived, MonitorRequested, PeriodsChanged
-from sentinel.core.model import LinkKind
+from sentinel.core.link_state import LinkKind
 from sentinel.core.selection import candidates
 from sentinel.core.timing import DEFAULT_PERIODS
 from tests.unit.sentinel.core.rig import (

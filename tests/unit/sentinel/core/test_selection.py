@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from sentinel.core.dataset import Dataset
-from sentinel.core.model import LinkStatus, Master, Node, Role, new_node
+from sentinel.core.link_state import LinkStatus
+from sentinel.core.model import Master, Node, Role, new_node
 from sentinel.core.options import MasterOptions
 from sentinel.core.selection import Unfit, candidates, unfit
 from vedette.types import Address

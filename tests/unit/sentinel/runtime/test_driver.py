@@ -27,7 +27,7 @@ from sentinel.core.events import (
     Started,
     TimePassed,
 )
-from sentinel.core.model import LinkId, LinkKind
+from sentinel.core.link_state import LinkId, LinkKind
 from sentinel.runtime.driver import Driver
 from sentinel.runtime.state_file import StateFile
 from vedette.conf import parse_text

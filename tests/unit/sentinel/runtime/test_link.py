@@ -22,7 +22,7 @@ from sentinel.core.events import (
     MessageReceived,
     RepliesReceived,
 )
-from sentinel.core.model import LinkId, LinkKind
+from sentinel.core.link_state import LinkId, LinkKind
 from sentinel.runtime.link import OUTBOX_MAX_BYTES, Link, classify
 from sentinel.runtime.poller import Poller
 from vedette.types import Address

@@ -45,6 +45,10 @@ class NodeView:
     def is_master(self) -> bool:
         return self.role == "master"
 
+    def is_replica_since(self, time_ns: int) -> bool:
+        """Whether this look is later than that moment, and shows a node that is no master."""
+        return self.time_ns > time_ns and self.is_reachable and not self.is_master
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentinelView:

@@ -12,31 +12,26 @@ from typing import Final
 
 from vedette.acl.directives import ACL_DIRECTIVES
 from vedette.conf import (
-    BufferLimit,
-    BufferLimits,
     Choice,
     Directive,
     DirectiveTable,
     Flag,
     Integer,
-    Memory,
     Text,
     WordList,
     YesNo,
+    serving,
 )
-from vedette.conf.kinds import ClientClass
 from vedette.conf.tls import TLS_DIRECTIVES, TLS_WITHOUT_EFFECT
 from vedette.log import FACILITIES
-
-_MEGABYTE = 1024 * 1024
 
 PORT: Final = Directive("port", Integer(0, 65535), 26379, Flag.IMMUTABLE)
 BIND: Final = Directive("bind", WordList(), ("*", "-::*"), Flag.IMMUTABLE)
 BIND_SOURCE_ADDRESS: Final = Directive("bind-source-addr", Text(), "", Flag.IMMUTABLE)
-TCP_BACKLOG: Final = Directive("tcp-backlog", Integer(), 511, Flag.IMMUTABLE)
+TCP_BACKLOG: Final = serving.TCP_BACKLOG
 PROTECTED_MODE: Final = Directive("protected-mode", YesNo(), False)
-TIMEOUT: Final = Directive("timeout", Integer(), 0)
-TCP_KEEPALIVE: Final = Directive("tcp-keepalive", Integer(), 300)
+TIMEOUT: Final = serving.TIMEOUT
+TCP_KEEPALIVE: Final = serving.TCP_KEEPALIVE
 MAX_CLIENTS: Final = Directive("maxclients", Integer(1), 10_000)
 REQUIRE_PASS: Final = Directive("requirepass", Text(), "", Flag.SENSITIVE)
 DIRECTORY: Final = Directive("dir", Text(), "", Flag.PROTECTED)
@@ -50,17 +45,9 @@ LOG_LEVEL: Final = Directive(
 DAEMONIZE: Final = Directive("daemonize", YesNo(), False, Flag.IMMUTABLE)
 PID_FILE: Final = Directive("pidfile", Text(), "", Flag.IMMUTABLE)
 METRICS_PORT: Final = Directive("metrics-port", Integer(0, 65535), 0, Flag.IMMUTABLE)
-OUTPUT_LIMITS: Final = Directive(
-    "client-output-buffer-limit",
-    BufferLimits(),
-    {
-        ClientClass.NORMAL: BufferLimit(0, 0, 0),
-        ClientClass.REPLICA: BufferLimit(256 * _MEGABYTE, 64 * _MEGABYTE, 60),
-        ClientClass.PUBSUB: BufferLimit(32 * _MEGABYTE, 8 * _MEGABYTE, 60),
-    },
-)
-QUERY_LIMIT: Final = Directive("client-query-buffer-limit", Memory(_MEGABYTE), 1024 * _MEGABYTE)
-BULK_LIMIT: Final = Directive("proto-max-bulk-len", Memory(_MEGABYTE), 512 * _MEGABYTE)
+OUTPUT_LIMITS: Final = serving.OUTPUT_LIMITS
+QUERY_LIMIT: Final = serving.QUERY_LIMIT
+BULK_LIMIT: Final = serving.BULK_LIMIT
 SUPERVISED: Final = Directive(
     "supervised", Choice("no", "auto", "systemd", "upstart"), "no", Flag.IMMUTABLE
 )

@@ -339,8 +339,7 @@ class _Drill:
         def is_replica(view: LabView) -> bool:
             # As of a look after it was back: one from before may lie there.
             node = view.nodes[self.victim]
-            is_new = self.returned_ns is not None and node.time_ns > self.returned_ns
-            return is_new and node.is_reachable and not node.is_master
+            return self.returned_ns is not None and node.is_replica_since(self.returned_ns)
 
         with trio.move_on_after(timeout_ms / 1000):
             await self.observer.wait_for(is_replica)

@@ -10,8 +10,6 @@ from typing import Final
 
 from vedette.acl.directives import ACL_DIRECTIVES
 from vedette.conf import (
-    BufferLimit,
-    BufferLimits,
     Choice,
     Directive,
     DirectiveTable,
@@ -24,8 +22,9 @@ from vedette.conf import (
     Text,
     WordList,
     YesNo,
+    serving,
 )
-from vedette.conf.kinds import INT64_MAX, UINT64_MAX, ClientClass
+from vedette.conf.kinds import INT64_MAX, UINT64_MAX
 from vedette.conf.tls import TLS_DIRECTIVES
 
 from ..store.keyspace_events import KeyspaceEvents
@@ -53,22 +52,14 @@ BIND_SOURCE_ADDRESS: Final = Directive("bind-source-addr", Text(), "")
 UNIX_SOCKET: Final = Directive("unixsocket", Text(), "", Flag.IMMUTABLE)
 UNIX_SOCKET_PERM: Final = Directive("unixsocketperm", Octal(), 0, Flag.IMMUTABLE)
 PROTECTED_MODE: Final = Directive("protected-mode", YesNo(), True)
-TCP_BACKLOG: Final = Directive("tcp-backlog", Integer(), 511, Flag.IMMUTABLE)
-TIMEOUT: Final = Directive("timeout", Integer(), 0)
-TCP_KEEPALIVE: Final = Directive("tcp-keepalive", Integer(), 300)
+TCP_BACKLOG: Final = serving.TCP_BACKLOG
+TIMEOUT: Final = serving.TIMEOUT
+TCP_KEEPALIVE: Final = serving.TCP_KEEPALIVE
 MAX_CLIENTS: Final = Directive("maxclients", Integer(1, UINT_MAX), 10_000)
 METRICS_PORT: Final = Directive("metrics-port", _PORT, 0)
-OUTPUT_LIMITS: Final = Directive(
-    "client-output-buffer-limit",
-    BufferLimits(),
-    {
-        ClientClass.NORMAL: BufferLimit(0, 0, 0),
-        ClientClass.REPLICA: BufferLimit(256 * _MEGABYTE, 64 * _MEGABYTE, 60),
-        ClientClass.PUBSUB: BufferLimit(32 * _MEGABYTE, 8 * _MEGABYTE, 60),
-    },
-)
-QUERY_LIMIT: Final = Directive("client-query-buffer-limit", Memory(_MEGABYTE), 1024 * _MEGABYTE)
-BULK_LIMIT: Final = Directive("proto-max-bulk-len", Memory(_MEGABYTE), 512 * _MEGABYTE)
+OUTPUT_LIMITS: Final = serving.OUTPUT_LIMITS
+QUERY_LIMIT: Final = serving.QUERY_LIMIT
+BULK_LIMIT: Final = serving.BULK_LIMIT
 
 # --- types ---------------------------------------------------------------------------------------
 BUSY_REPLY_THRESHOLD: Final = Directive(

@@ -6,9 +6,10 @@
     kinds        what a value looks like: yes/no, integer, memory size, one of several names, ...
     settings     the typed table of directives and their values: start-up, CONFIG GET, CONFIG SET
     rewrite      writing changed values into the existing text, keeping its order and comments
+    serving      the directives of whoever serves clients
 
-Pure but for `reading`, which opens the files it is told to read. Which directives exist is for the
-server and the sentinel to say.
+Pure but for `reading`, which opens the files it is told to read. Which directives exist beside
+those of `serving`, `tls` and `vedette.acl` is for the server and the sentinel to say.
 """
 
 from __future__ import annotations

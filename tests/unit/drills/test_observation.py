@@ -12,6 +12,7 @@ from drills.lab import PortBases, Topology, plan_lab
 from drills.observation import (
     LabView,
     NodeSeen,
+    NodeView,
     SentinelEvent,
     SentinelSeen,
     missing_knowledge,
@@ -240,3 +241,18 @@ def test_who_answers_at_a_port_without_being_the_process_is_a_stranger() -> None
     assert strangers(view, {"node-1": 9}) == [
         "another program (pid 7) answers at the port of node-1"
     ]
+
+
+@pytest.mark.parametrize(
+    ("view", "expected"),
+    [
+        (NodeView(time_ns=11, is_reachable=True, role="slave"), True),
+        (NodeView(time_ns=10, is_reachable=True, role="slave"), False),
+        (NodeView(time_ns=11, is_reachable=True, role="master"), False),
+        (NodeView(time_ns=11), False),
+    ],
+)
+def test_only_a_later_look_shows_that_an_old_master_was_demoted(
+    view: NodeView, expected: bool
+) -> None:
+    assert view.is_replica_since(10) is expected

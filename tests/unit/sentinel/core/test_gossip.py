@@ -221,16 +221,21 @@ def test_observer_runs_the_reconfig_script() -> None:
     ]
 
 
-def test_redis_sentinels_with_a_short_down_after_hear_of_a_switch_later() -> None:
-    """Told at once they would hold the new master down before they have reconnected to it."""
-    stranger = PEER_ADDRESSES[PEER_A]
+def rig_that_hears_of_a_switch_beside(stranger: Address) -> tuple[Rig, bytes]:
+    """A sentinel with a redis-sentinel as fellow, just told of a switch; and the news."""
     rig = Rig(is_started=False)
     rig.strangers.add(stranger)
     rig.step(Started(rig.now_ms))
     rig.advance(1_000)
     rig.forget()
     rig.hello(PEER_B, epoch=1, master=REPLICA_1, config_epoch=1)
-    news = f"{REPLICA_1.host},{REPLICA_1.port},1".encode()
+    return rig, f"{REPLICA_1.host},{REPLICA_1.port},1".encode()
+
+
+def test_redis_sentinels_with_a_short_down_after_hear_of_a_switch_later() -> None:
+    """Told at once they would hold the new master down before they have reconnected to it."""
+    stranger = PEER_ADDRESSES[PEER_A]
+    rig, news = rig_that_hears_of_a_switch_beside(stranger)
 
     def heard(address: Address) -> bool:
         return any(news in line for line in rig.commands_to(address))
@@ -246,13 +251,7 @@ def test_redis_sentinels_with_a_short_down_after_hear_of_a_switch_later() -> Non
 def test_redis_sentinels_do_not_hear_of_a_switch_through_a_connection_made_anew() -> None:
     """A promotion cuts all who are subscribed at that node; ours stands again within a moment."""
     stranger = PEER_ADDRESSES[PEER_A]
-    rig = Rig(is_started=False)
-    rig.strangers.add(stranger)
-    rig.step(Started(rig.now_ms))
-    rig.advance(1_000)
-    rig.forget()
-    rig.hello(PEER_B, epoch=1, master=REPLICA_1, config_epoch=1)
-    news = f"{REPLICA_1.host},{REPLICA_1.port},1".encode()
+    rig, news = rig_that_hears_of_a_switch_beside(stranger)
 
     for address in (stranger, REPLICA_1, REPLICA_2):
         rig.break_links(address)

@@ -42,6 +42,9 @@ def test_master_restarted_empty_is_failed_over_and_the_data_survive() -> None:
         for sentinel in group.sentinels:
             sentinel.call("SENTINEL", "SET", "mymaster", "down-after-milliseconds", "30000")
         group.master.kill()
+        # Redis' default: a replica that is quick to return throws its data away only then.
+        group.master.config["repl-diskless-sync-delay"] = "5"
+        group.master.write_config()
         group.master.start()
 
         new = check_failed_over(group)

@@ -72,7 +72,8 @@ def test_what_one_wrote_the_other_loads(
     kind: type[VedetteServer] | type[RedisServer], preamble: str, tmp_path: Path
 ) -> None:
     """Base and increments, of both forms; and what the other then writes is loaded again."""
-    config = {**AOF, "aof-use-rdb-preamble": preamble}
+    # With everysec what is written during an fsync may wait for it, and a kill would cost it.
+    config = {**AOF, "appendfsync": "always", "aof-use-rdb-preamble": preamble}
     server: ServerProcess
     with kind(config, directory=tmp_path) as server:
         fill(server)

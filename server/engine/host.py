@@ -112,6 +112,11 @@ class Host(Protocol):
         program's; at least 1.
         """
 
+    def large_bytes(self) -> int:
+        """Return how much of that is in large pieces, the program's included: a look at part of the
+        books, in a tenth of the time.
+        """
+
     def program_bytes(self) -> int:
         """Return how much they had given out when the program was loaded and nothing begun yet."""
 

@@ -2,8 +2,9 @@
 
 Theory of operation. The host counts what the allocators have given out; that takes as long as some
 dozen commands, so it is not asked before every command as Redis asks zmalloc. `after_batch` looks
-after a batch, before its replies leave: always when the server has little to do, else in so much of
-the time as `_BUSY_SHARE` allows. What is too much is evicted then, for as long at a time as
+after a batch, before its replies leave, as often as a share of the time allows, which is larger when
+the server has little to do. Then it also looks, where it is too early for a count, at the books of
+large pieces alone: what one command takes too much is evicted before the next is answered. What is too much is evicted then, for as long at a time as
 maxmemory-eviction-tenacity says; `reclaim` goes on with it between batches. Where nothing may be
 evicted, commands that need memory are refused until there is some again (`is_exceeded`).
 
@@ -66,6 +67,8 @@ class Memory:
         #: When memory was counted last, after how many commands, and how long that takes.
         self._counted_at_s = 0.0
         self._counted_after = 0
+        #: What was in large pieces then.
+        self._counted_large_bytes = 0
         self._count_s = 0.0
 
     # --- counting --------------------------------------------------------------------------------
@@ -75,6 +78,8 @@ class Memory:
         engine = self._engine
         started_s = engine.clock()
         self.used_bytes = engine.host.used_bytes()
+        if self.limit_bytes:
+            self._counted_large_bytes = engine.host.large_bytes()
         self._counted_at_s = engine.clock()
         self._counted_after = engine.commands_processed
         took_s = self._counted_at_s - started_s
@@ -107,7 +112,8 @@ class Memory:
             return
         elapsed_s = self._engine.clock() - self._counted_at_s
         has_little_to_do = self._engine.commands_processed - self._counted_after <= _FEW_COMMANDS
-        if elapsed_s >= self._count_s * (_QUIET_SHARE if has_little_to_do else _BUSY_SHARE):
+        share = _QUIET_SHARE if has_little_to_do else _BUSY_SHARE
+        if elapsed_s >= self._count_s * share or (has_little_to_do and self._has_outgrown_limit()):
             evicted_keys = self.evicted_keys
             self.review()
             if self.evicted_keys != evicted_keys:
@@ -140,6 +146,12 @@ class Memory:
             self._exceeded_s += now_s - self._exceeded_since_s
             self._exceeded_since_s = None
         return is_over
+
+    def _has_outgrown_limit(self) -> bool:
+        """Return whether large pieces since the last count, which kept to the limit, go beyond."""
+        room_bytes = -self._excess_bytes()
+        grown_bytes = self._engine.host.large_bytes() - self._counted_large_bytes
+        return grown_bytes > room_bytes >= 0
 
     @property
     def not_counted_bytes(self) -> int:

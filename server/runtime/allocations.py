@@ -81,8 +81,12 @@ class Allocations:
 
     def used_bytes(self) -> int:
         """Return how much is given out: the sum of all that lives, rounded up as allocated."""
+        return _number(_IN_USE, self._report()) + self.large_bytes()
+
+    def large_bytes(self) -> int:
+        """Return how much of that the C library has given out: what is larger than 512 bytes."""
         figures = self._library_figures()
-        return _number(_IN_USE, self._report()) + int(figures.uordblks) + int(figures.hblkhd)
+        return int(figures.uordblks) + int(figures.hblkhd)
 
     def held_bytes(self) -> int:
         """Return how much the allocators have from the system, free parts included."""

@@ -209,6 +209,10 @@ class ServerHost:
         """See `Host`."""
         return max(1, self._allocated_bytes() - self._program_bytes)
 
+    def large_bytes(self) -> int:
+        """See `Host`."""
+        return resident_bytes() if self._allocations is None else self._allocations.large_bytes()
+
     def program_bytes(self) -> int:
         """See `Host`."""
         return self._program_bytes

@@ -115,6 +115,9 @@ class FakeHost:
     def used_bytes(self) -> int:
         return self.memory_bytes
 
+    def large_bytes(self) -> int:
+        return self.program_bytes() + self.memory_bytes
+
     def program_bytes(self) -> int:
         return 25_000_000
 

@@ -21,6 +21,19 @@ def test_what_is_kept_is_counted_to_within_a_tenth() -> None:
         assert left < grown * 0.1
 
 
+def test_what_is_large_is_the_part_of_the_c_library() -> None:
+    """A look at it sees a value of a megabyte, and none of a thousand small ones."""
+    allocations = Allocations()
+    before = allocations.large_bytes()
+    small = [os.urandom(100) for _ in range(1000)]
+    with_small = allocations.large_bytes() - before
+    large = os.urandom(1_000_000)
+
+    assert with_small < 20_000 < sum(map(len, small))
+    assert 1_000_000 <= allocations.large_bytes() - before - with_small < 1_100_000
+    assert len(large) == 1_000_000
+
+
 def test_two_counts_in_a_row_are_the_same() -> None:
     """To count takes next to nothing of what is counted."""
     allocations = Allocations()

@@ -36,3 +36,13 @@ def test_time_that_passes_between_the_two_servers_is_no_difference(machine: Mach
     busy = (b"EVAL", b"for i = 1, 1e7 do end", b"0")
 
     machine.check(2, [(b"EXPIRE", b"s0", b"1000"), busy, (b"PEXPIRETIME", b"s0"), (b"TTL", b"s0")])
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_what_only_a_newer_redis_tells_of_consumers_is_no_difference(
+    machine: Machine, protocol: int
+) -> None:
+    """All else that is told of them is compared."""
+    made = (b"XGROUP", b"CREATECONSUMER", b"x0", b"g1", b"c1")
+
+    machine.check(protocol, [made, (b"XINFO", b"CONSUMERS", b"x0", b"g1")])

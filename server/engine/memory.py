@@ -2,11 +2,12 @@
 
 Theory of operation. The host counts what the allocators have given out; that takes as long as some
 dozen commands, so it is not asked before every command as Redis asks zmalloc. `after_batch` looks
-after a batch, before its replies leave, as often as a share of the time allows, which is larger when
-the server has little to do. Then it also looks, where it is too early for a count, at the books of
-large pieces alone: what one command takes too much is evicted before the next is answered. What is too much is evicted then, for as long at a time as
-maxmemory-eviction-tenacity says; `reclaim` goes on with it between batches. Where nothing may be
-evicted, commands that need memory are refused until there is some again (`is_exceeded`).
+after a batch, before its replies leave, as often as a share of the time allows, which is larger
+when the server has little to do. Then it also looks, where it is too early for a count, at the
+books of large pieces alone: what one command takes too much is evicted before the next is answered.
+What is too much is evicted then, for as long at a time as maxmemory-eviction-tenacity says;
+`reclaim` goes on with it between batches. Where nothing may be evicted, commands that need memory
+are refused until there is some again (`is_exceeded`).
 
 Values that are freed lazily are freed by `reclaim` too. Follows Redis 7.0 `evict.c:
 performEvictions`, `lazyfree.c`.

@@ -34,6 +34,7 @@ class Kind(enum.Enum):
 
     VEDETTE = "vedette"
     REDIS = "redis"
+    VALKEY = "valkey"
 
 
 class Part(enum.Enum):
@@ -43,12 +44,14 @@ class Part(enum.Enum):
     SENTINEL = "sentinel"
 
 
-#: Programs by part and kind: console scripts of this distribution, or Redis' own.
+#: Programs by part and kind: console scripts of this distribution, or others' own.
 PROGRAMS = {
     (Part.NODE, Kind.VEDETTE): "vedette-server",
     (Part.SENTINEL, Kind.VEDETTE): "vedette-sentinel",
     (Part.NODE, Kind.REDIS): "redis-server",
     (Part.SENTINEL, Kind.REDIS): "redis-sentinel",
+    (Part.NODE, Kind.VALKEY): "valkey-server",
+    (Part.SENTINEL, Kind.VALKEY): "valkey-sentinel",
 }
 
 
@@ -160,7 +163,7 @@ class LabPlan:
 
 
 def hand_out_kinds(text: str, process_count: int) -> list[Kind]:
-    """Return the kind of each process: `vedette`, `redis`, `mix` or a list handed out in turn.
+    """Return the kind of each process: one for all, or a list of kinds handed out in turn.
 
     `mix` means `vedette,redis`; a list shorter than `process_count` begins anew.
 
@@ -171,7 +174,9 @@ def hand_out_kinds(text: str, process_count: int) -> list[Kind]:
     try:
         kinds = [Kind(word.strip()) for word in words]
     except ValueError as error:
-        raise PlanError(f"{text!r} is no list of kinds: use vedette, redis or mix") from error
+        raise PlanError(
+            f"{text!r} is no list of kinds: use vedette, redis, valkey or mix"
+        ) from error
     if text != "mix" and len(kinds) > process_count:
         raise PlanError(f"{text!r} names {len(kinds)} kinds for {process_count} processes")
     return list(islice(cycle(kinds), process_count))
@@ -237,7 +242,7 @@ def _find_ports(
 def _metrics_ports(
     base: int | None, kinds: list[Kind], is_free: Callable[[int], bool], taken: set[int]
 ) -> Iterator[int | None]:
-    """Return, for each kind in order, its port of /metrics; Redis' own programs have none."""
+    """Return, for each kind in order, its port of /metrics; others' programs have none."""
     wanted = 0 if base is None else kinds.count(Kind.VEDETTE)
     found = iter(_find_ports(base or 0, wanted, is_free, taken))
     return iter([next(found, None) if kind is Kind.VEDETTE else None for kind in kinds])

@@ -1,7 +1,7 @@
 """How often a replica was synchronised, and how, by what it has written to its log.
 
 No INFO tells that of a replica, and its master's counters do not tell which replica it was. Reads
-the lines of vedette-server and of redis-server. Pure.
+the lines of vedette-server, redis-server and valkey-server. Pure.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_FULL: Final = re.compile(r"event=link\.established .*\bkind=full\b|Full resync from master")
+_FULL: Final = re.compile(r"event=link\.established .*\bkind=full\b|Full resync from ")
 _PARTIAL: Final = re.compile(
-    r"event=link\.established .*\bkind=partial\b|Successful partial resynchronization with master"
+    r"event=link\.established .*\bkind=partial\b|Successful partial resynchronization with "
 )
 
 

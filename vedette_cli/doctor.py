@@ -38,7 +38,13 @@ from vedette.runtime.tls import TlsError
 from .sentinel_doctor import findings_of, has_fault, lines_of
 
 PACKAGES = ("vedette", "vedette_cli", "server", "sentinel", "ha_client", "monitoring", "drills")
-REDIS_PROGRAMS = ("redis-server", "redis-sentinel", "redis-cli")
+OTHER_PROGRAMS = (
+    "redis-server",
+    "redis-sentinel",
+    "redis-cli",
+    "valkey-server",
+    "valkey-sentinel",
+)
 OLDEST_PYTHON = (3, 11)
 #: Below the first a laboratory cannot run; below the second a server for many clients cannot.
 FEWEST_FILES = 256
@@ -124,19 +130,20 @@ def read_requirements() -> list[str] | None:
         return None
 
 
-def check_redis(programs: tuple[str, ...] = REDIS_PROGRAMS) -> Iterator[Check]:
-    """Look for Redis' own programs, which only mixed laboratories need."""
+def check_other_programs(programs: tuple[str, ...] = OTHER_PROGRAMS) -> Iterator[Check]:
+    """Look for Redis' and Valkey's own programs, which only mixed laboratories need."""
     for name in programs:
+        maker = name.partition("-")[0].capitalize()
         path = shutil.which(name)
         if path is None:
-            yield Check("Redis", Status.NOTE, f"{name} is not on PATH (only mixtures need it)")
+            yield Check(maker, Status.NOTE, f"{name} is not on PATH (only mixtures need it)")
             continue
         answer = subprocess.run(
             [path, "--version"], capture_output=True, text=True, timeout=10, check=False
         )
         version = re.search(r"\d+\.\d+\.\d+", answer.stdout)
         found = version.group() if version else "of unknown version"
-        yield Check("Redis", Status.FINE, f"{name} {found} ({path})")
+        yield Check(maker, Status.FINE, f"{name} {found} ({path})")
 
 
 def check_ports(is_free: Callable[[int], bool]) -> Check:
@@ -227,7 +234,7 @@ def doctor(directory: Path, target: str | None, **tls_words: Any) -> None:
         check_python(),
         *check_packages(find_package_origin),
         *check_dependencies(read_requirements()),
-        *check_redis(),
+        *check_other_programs(),
         check_ports(is_port_free),
         check_open_files(open_files),
         check_fsync(directory.absolute()),

@@ -84,7 +84,7 @@ def list_drills() -> None:
     type=click.IntRange(min=1),
     metavar="MS",
     help="Longest that an old master may take writes after its return.  [default: 1000, or 20000 "
-    "with a redis-sentinel]",
+    "with a sentinel of others]",
 )
 @click.option(
     "--json",

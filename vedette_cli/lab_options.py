@@ -20,7 +20,7 @@ EXIT_UNABLE = 2
 
 
 class KindsType(click.ParamType[str]):
-    """`vedette`, `redis`, `mix`, or a list of kinds that is handed out in turn."""
+    """A kind of program, `mix`, or a list of kinds that is handed out in turn."""
 
     name = "kinds"
 
@@ -40,14 +40,14 @@ def lab_options(command: CommandT) -> CommandT:
             type=KindsType(),
             default="vedette",
             show_default=True,
-            help="Whose servers: vedette, redis, mix, or a list in turn (redis,vedette).",
+            help="Whose servers: vedette, redis, valkey, mix, or a list in turn (redis,vedette).",
         ),
         click.option(
             "--sentinels",
             type=KindsType(),
             default="vedette",
             show_default=True,
-            help="Whose sentinels: vedette, redis, mix, or a list in turn (vedette,redis,redis).",
+            help="Whose sentinels: as --nodes; mix is vedette,redis.",
         ),
         click.option(
             "--replicas",

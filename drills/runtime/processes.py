@@ -29,7 +29,7 @@ def find_program(plan: ProcessPlan) -> str | None:
     """Return the path of the program that `plan` runs, or None if it is not installed.
 
     Ours are the console scripts beside the running Python, so that a laboratory never mixes
-    installations; Redis' own are looked for on PATH.
+    installations; others are looked for on PATH.
     """
     if plan.kind is Kind.VEDETTE:
         script = Path(sys.executable).with_name(plan.program)

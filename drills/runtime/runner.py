@@ -70,7 +70,7 @@ _OBSERVE_INTERVAL_S = 0.025
 _SPLIT_PATIENCE_NS = 500 * NS_PER_MS
 #: How long after its return an old master may take writes, by sentinels of ours and by any.
 _DEMOTION_MS = 1_000
-_REDIS_DEMOTION_MS = 20_000
+_OTHERS_DEMOTION_MS = 20_000
 #: Before the fault every writer must have been acknowledged, and all sentinels be heard.
 _WARM_UP_TIMEOUT_S = 15.0
 
@@ -113,7 +113,7 @@ class DrillSettings:
     def _demotion_ms(self) -> int:
         kinds = hand_out_kinds(self.topology.sentinels, self.topology.sentinel_count)
         is_ours = all(kind is Kind.VEDETTE for kind in kinds)
-        return self.demotion_ms or (_DEMOTION_MS if is_ours else _REDIS_DEMOTION_MS)
+        return self.demotion_ms or (_DEMOTION_MS if is_ours else _OTHERS_DEMOTION_MS)
 
 
 async def run_drill(

@@ -19,6 +19,7 @@ from drills.lab import (
 )
 
 V, R = Kind.VEDETTE, Kind.REDIS
+K = Kind.VALKEY
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,7 @@ V, R = Kind.VEDETTE, Kind.REDIS
         ("mix", 1, [V]),
         ("vedette,redis,redis", 3, [V, R, R]),
         ("redis, vedette", 5, [R, V, R, V, R]),
+        ("valkey,vedette", 3, [K, V, K]),
     ],
 )
 def test_kinds_are_handed_out_in_turn(text: str, process_count: int, expected: list[Kind]) -> None:
@@ -37,7 +39,7 @@ def test_kinds_are_handed_out_in_turn(text: str, process_count: int, expected: l
     assert hand_out_kinds(text, process_count) == expected
 
 
-@pytest.mark.parametrize("text", ["", "valkey", "vedette,", "Redis"])
+@pytest.mark.parametrize("text", ["", "keydb", "vedette,", "Redis"])
 def test_unknown_kinds_are_refused(text: str) -> None:
     with pytest.raises(PlanError, match="no list of kinds"):
         hand_out_kinds(text, 3)
@@ -88,8 +90,11 @@ def test_too_few_free_ports_end_the_planning() -> None:
 
 def test_only_our_programs_get_metrics_ports() -> None:
     """redis-server refuses to start with a directive that it does not know."""
-    plan = make_plan(nodes="redis,vedette", sentinels="redis")
+    plan = make_plan(nodes="redis,vedette,valkey", sentinels="redis,valkey", refused_after_ms=100)
 
+    assert [p.program for p in plan.nodes] == ["redis-server", "vedette-server", "valkey-server"]
+    assert [p.program for p in plan.sentinels[:2]] == ["redis-sentinel", "valkey-sentinel"]
+    assert not any("refused-after" in p.config_text for p in plan.sentinels)
     assert [p.metrics_port for p in plan.nodes] == [None, 9121, None]
     assert all(p.metrics_port is None for p in plan.sentinels)
     assert [("metrics-port" in p.config_text) for p in plan.processes] == [

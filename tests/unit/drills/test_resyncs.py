@@ -22,9 +22,10 @@ REDIS = """
 6403:M 30 Nov 2026 13:15:50.235 * Partial resynchronization request from 127.0.0.1:19642 accepted.
 6399:M 30 Nov 2026 13:15:43.692 * Full resync requested by replica 127.0.0.1:19642
 """
+VALKEY = REDIS.replace("master", "primary").replace("MASTER", "PRIMARY")
 
 
-@pytest.mark.parametrize("log", [VEDETTE, REDIS])
+@pytest.mark.parametrize("log", [VEDETTE, REDIS, VALKEY])
 def test_each_synchronisation_counts_once_and_those_served_to_others_do_not(log: str) -> None:
     """Of several lines about one, one is taken; a master's lines are about its replicas."""
     assert count_resyncs(log) == Resyncs(full=1, partial=1)

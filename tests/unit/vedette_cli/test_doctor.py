@@ -15,10 +15,10 @@ from vedette_cli.doctor import (
     check_dependencies,
     check_fsync,
     check_open_files,
+    check_other_programs,
     check_packages,
     check_ports,
     check_python,
-    check_redis,
     find_package_origin,
     judge_fsync,
     measure_fsync_ms,
@@ -73,19 +73,26 @@ def test_redis_is_only_worth_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of ours needs it."""
     monkeypatch.setenv("PATH", "/nowhere")
 
-    check_statuses(list(check_redis(("redis-server", "redis-cli"))), [Status.NOTE, Status.NOTE])
+    check_statuses(
+        list(check_other_programs(("redis-server", "redis-cli"))), [Status.NOTE, Status.NOTE]
+    )
 
 
-def test_versions_of_redis_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "redis-server"
-    program.write_text("#!/bin/sh\necho 'Redis server v=7.0.15 sha=00000000:0 bits=64'\n")
+@pytest.mark.parametrize(
+    ("name", "maker"), [("redis-server", "Redis"), ("valkey-server", "Valkey")]
+)
+def test_versions_of_other_programs_are_read(
+    name: str, maker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / name
+    program.write_text(f"#!/bin/sh\necho '{maker} server v=7.0.15 sha=00000000:0 bits=64'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
 
-    (check,) = check_redis(("redis-server",))
+    (check,) = check_other_programs((name,))
 
-    assert check.status is Status.FINE
-    assert check.found == f"redis-server 7.0.15 ({program})"
+    assert (check.subject, check.status) == (maker, Status.FINE)
+    assert check.found == f"{name} 7.0.15 ({program})"
 
 
 def test_taken_ports_are_named() -> None:

@@ -87,7 +87,7 @@ def test_drills_are_listed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["up", "--nodes", "valkey"], "'valkey' is no list of kinds"),
+        (["up", "--nodes", "keydb"], "'keydb' is no list of kinds"),
         (["up", "--sentinels", "redis,,redis"], "is no list of kinds"),
         (["drill", "run", "master-crash", "--down-after", "0"], "--down-after"),
         (["up", "--sentinel-count", "0"], "--sentinel-count"),

@@ -7,16 +7,19 @@ spoken.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from vedette.errors import VedetteError
-from vedette.types import Address
+from vedette.types import Address, is_ip
 
 DEFAULT_PORT: Final = 6379
 _SCHEME: Final = "redis"
 _TLS_SCHEME: Final = "rediss"
+#: Labels as DNS has them, and `_`, which container runtimes give out.
+_HOST_NAME: Final = re.compile(r"(?=.{1,253}$)(?!-)[\w-]{1,63}(?:\.(?!-)[\w-]{1,63})*\.?")
 
 
 class BadTarget(VedetteError):
@@ -58,6 +61,10 @@ def parse_target(text: str) -> Target:
         raise BadTarget(f"targets are {known}, {parts.scheme}:// is not supported")
     if not parts.hostname:
         raise BadTarget("the target names no host")
+    if not is_ip(parts.hostname) and not _HOST_NAME.fullmatch(parts.hostname):
+        raise BadTarget(f"{parts.hostname!r} can be no host's name")
+    if port == 0:
+        raise BadTarget("nothing listens at port 0")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise BadTarget("a target ends with its port")
     password = unquote(parts.password) if parts.password else None

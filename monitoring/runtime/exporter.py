@@ -57,10 +57,29 @@ async def run_exporter(
                 addr=" ".join(str(_address_of(listener)) for listener in listeners),
                 targets=" ".join(target.key for target in targets),
             )
+            nursery.start_soon(_warn_of_unknown_hosts, targets, timeout_s)
             async for number in signals:
                 log.info("exporter.stopped", signal=signal.Signals(number).name)
                 nursery.cancel_scope.cancel()
                 break
+
+
+async def _warn_of_unknown_hosts(targets: Sequence[Target], timeout_s: float) -> None:
+    """Say at once which names lead nowhere: they may be mistyped.
+
+    That stops nobody: where processes are started together a name may come to be known later.
+    """
+    for target in targets:
+        try:
+            with trio.fail_after(timeout_s):
+                await trio.socket.getaddrinfo(*target.address)
+        except trio.TooSlowError:
+            error = f"no answer within {timeout_s:g} s"
+        except OSError as unknown:
+            error = unknown.strerror or str(unknown)
+        else:
+            continue
+        log.warning("exporter.host_unknown", target=target.key, error=error)
 
 
 def _address_of(listener: socket.socket) -> Address:

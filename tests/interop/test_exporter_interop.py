@@ -300,6 +300,16 @@ def test_an_unreachable_target_is_down_and_says_why(exporter: Exporter) -> None:
     assert "redis_connected_clients" not in answer.names
 
 
+def test_a_name_that_leads_nowhere_is_said_at_the_start() -> None:
+    """It may be mistyped. It may also come to be known later, so the exporter serves."""
+    with Exporter("mistyped.invalid:1") as exporter:
+        said = exporter.wait_for(r"level=warning event=exporter\.host_unknown (.*)")[1]
+        answer = scrape(exporter.port)
+
+    assert "target=redis://mistyped.invalid:1" in said
+    assert answer.value("redis_up") == 0
+
+
 def test_a_target_that_does_not_answer_is_given_up() -> None:
     """A process that hangs must not hang its scrape, which Prometheus would then drop whole."""
     with socket.create_server(("127.0.0.1", 0)) as silent, Exporter(timeout_s=0.3) as exporter:

@@ -18,6 +18,8 @@ from vedette.types import Address
         ("redis://:p%40ss@h:1", Target(Address("h", 1), None, "p@ss")),
         ("redis://user:pass@h:1", Target(Address("h", 1), "user", "pass")),
         ("redis://user@h:1", Target(Address("h", 1))),
+        ("foo", Target(Address("foo", 6379))),
+        ("my_stack_redis-1.internal.:1", Target(Address("my_stack_redis-1.internal.", 1))),
         ("rediss://:p@h:1", Target(Address("h", 1), None, "p", uses_tls=True)),
     ],
 )
@@ -28,7 +30,10 @@ def test_a_target_is_an_address_and_credentials(text: str, expected: Target) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "redis://", "rediss://", "unix:///x.sock", "h:port", "h:99999", "h/0", "redis://[::1"],
+    [
+        *("", "redis://", "rediss://", "unix:///x.sock", "h:port", "h:99999", "h/0", "redis://[::1"),
+        *("h:0", "a b", "a..b", "-h", "h,i:1", "h;1", "1.2.3.4,5", "x" * 64, ".", "h\u00a0"),
+    ],
 )
 def test_what_is_no_target_is_refused(text: str) -> None:
     """Also what needs a Unix socket: a wrong answer would be worse than none."""

@@ -3,8 +3,10 @@
 Time that passed while nobody listened proves nothing about others. So it is taken off every clock
 that runs against somebody: suspicions, the patience with strays and with replicas under way; and
 whoever is suspected keeps at least the time of a fresh probe, for the replies may be lying in the
-sockets. Redis distrusts itself for 30 s after a stall of 2 s (TILT); here the fresh probe decides,
-within `tilt_period_ms` at most, and the events stay for whoever reads them.
+sockets. Who was down already stays down until it answers: that was found out before. But nobody
+stands against it before the fresh probe has had its time. Redis distrusts itself for 30 s after a
+stall of 2 s (TILT); here the fresh probe decides, within `tilt_period_ms` at most, and the events
+stay for whoever reads them.
 
 Across a long stall the others have gone on without us. A failover of ours that was under way is
 given up, also one that only reconfigures: its orders may be those of yesterday. What the fellows
@@ -51,27 +53,34 @@ def _void_suspicion(machine: Machine, owner: LinkOwner, late_ms: int) -> None:
     down_after_ms = links.down_after_ms(machine, owner)
     if late_ms < min(STALL_MS, down_after_ms // 2):
         return
-    link, now_ms = owner.link, machine.now_ms
+    link, node, now_ms = owner.link, owner.node, machine.now_ms
     # A master's silence is counted from up to one period before the suspicion.
     period_ms = master_ping_period_ms(down_after_ms, machine.state.periods.ping_period_ms)
     probe_ms = min(FRESH_PROBE_MS + period_ms, down_after_ms)
-    if link.suspect_since_ms is not None:
+    if link.suspect_since_ms is not None and not (node is not None and node.is_s_down):
         since_ms = max(link.suspect_since_ms + late_ms, now_ms - down_after_ms + probe_ms)
         link.suspect_since_ms = min(since_ms, now_ms)
     if link.ping_waiting_since_ms is not None:
         link.ping_waiting_since_ms = min(link.ping_waiting_since_ms + late_ms, now_ms)
     links.restart_refusals(machine, link)
-    if owner.node is not None:
-        _put_off_candidacy(machine, owner.node, probe_ms)
+    if node is not None:
+        _put_off_candidacy(machine, node, probe_ms)
 
 
 def _put_off_candidacy(machine: Machine, node: Node, probe_ms: int) -> None:
-    """Do not stand against a master, for a timer that ran out, before the probe has decided."""
+    """Do not stand against a master before the probe has decided.
+
+    Neither for a timer that ran out, nor because fellows say at once what they said before.
+    """
     master = machine.master_of(node)
+    if node is not master.node:
+        return
     timer = Timer(TimerKind.CANDIDACY, master.name)
     due_ms = machine.timers.due_ms(timer)
     earliest_ms = machine.now_ms + probe_ms
-    if node is master.node and due_ms is not None and due_ms < earliest_ms:
+    failover = master.failover
+    failover.not_before_ms = max(failover.not_before_ms, earliest_ms)
+    if due_ms is not None and due_ms < earliest_ms:
         machine.timers.set(timer, earliest_ms)
 
 

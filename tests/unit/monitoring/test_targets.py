@@ -31,7 +31,16 @@ def test_a_target_is_an_address_and_credentials(text: str, expected: Target) -> 
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "redis://", "rediss://", "unix:///x.sock", "h:port", "h:99999", "h/0", "redis://[::1"),
+        *(
+            "",
+            "redis://",
+            "rediss://",
+            "unix:///x.sock",
+            "h:port",
+            "h:99999",
+            "h/0",
+            "redis://[::1",
+        ),
         *("h:0", "a b", "a..b", "-h", "h,i:1", "h;1", "1.2.3.4,5", "x" * 64, ".", "h\u00a0"),
     ],
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from sentinel.core.history import Defeat
 from sentinel.core.model import FailoverState, Role
-from sentinel.core.timing import FRESH_PROBE_MS, STALL_ABORT_MS
+from sentinel.core.timing import FRESH_PROBE_MS, STALL_ABORT_MS, STALL_MS
 from tests.unit.sentinel.core.rig import (
     MASTER,
     OPTIONS,
@@ -20,6 +22,7 @@ from tests.unit.sentinel.core.rig import (
     run_id_of,
 )
 from tests.unit.sentinel.core.test_reconfiguration import FOLLOWERS, promoted
+from vedette.types import Address
 
 
 def test_stall_does_not_make_a_master_down() -> None:
@@ -152,6 +155,44 @@ def test_dead_master_is_called_down_soon_after_a_stall() -> None:
     rig.advance(400)
 
     assert "+sdown" in rig.events()
+
+
+@pytest.mark.parametrize("dead", [MASTER, REPLICA_1])
+@pytest.mark.parametrize("late_ms", [2 * STALL_MS, STALL_ABORT_MS, 1_900])
+def test_who_was_down_before_a_stall_stays_down(dead: Address, late_ms: int) -> None:
+    """Nobody has seen it up again: neither the events nor the quorum may say so."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.kill(dead)
+    rig.advance(3_000)
+    rig.forget()
+    rig.stall(late_ms)
+    rig.advance(1_000)
+
+    assert [event for event in rig.events() if event in {"+sdown", "-sdown"}] == []
+
+
+def test_who_was_down_before_a_stall_and_answers_is_not_failed_over() -> None:
+    """What fellows say at once, of the past like our own belief, moves nobody to stand: the fresh
+    probe decides."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.silent.add(MASTER)
+    rig.advance(2_000)
+    for address in PEER_ADDRESSES.values():
+        rig.opinion[address] = lambda command: [1, b"*", 0]
+    rig.forget()
+    rig.stall(STALL_ABORT_MS)
+    rig.advance(FRESH_PROBE_MS - 10)
+    begun_at_once = rig.events()
+    rig.revive(MASTER)
+    rig.break_links(MASTER)
+    rig.advance(1_000)
+
+    assert "+odown" in begun_at_once
+    assert "+try-failover" not in begun_at_once
+    assert "+try-failover" not in rig.events()
+    assert "-sdown" in rig.events()
 
 
 def test_stall_shorter_than_usual_counts_where_down_after_is_short() -> None:

@@ -26,8 +26,11 @@ def _spec(name: str, meaning: str) -> Spec:
 RESULT: Final = _spec("last_result", "1 if the drill passed when it was last run, 0 if it failed")
 LAST_RUN: Final = _spec("last_run_timestamp_seconds", "When the drill was last run, Unix time")
 LAST_PASS: Final = _spec("last_pass_timestamp_seconds", "When the drill last passed, Unix time")
-OUTAGE: Final = _spec(
-    "write_outage_seconds", "The longest that a writer was without an acknowledgement"
+DOWNTIME: Final = Spec(
+    "vedette_drill_write_downtime_seconds",
+    Kind.GAUGE,
+    "How long writers were without an acknowledgement: the longest time of each, by quantile",
+    ("drill", "quantile"),
 )
 LOST: Final = _spec("lost_acknowledged_writes", "Acknowledged writes that were lost")
 BEYOND: Final = _spec(
@@ -59,7 +62,7 @@ SPECS: Final = (
     RESULT,
     LAST_RUN,
     LAST_PASS,
-    OUTAGE,
+    DOWNTIME,
     LOST,
     BEYOND,
     DUPLICATES,
@@ -78,7 +81,8 @@ class DrillOutcome:
     passed: bool
     #: Unix time.
     ended_s: float
-    outage_s: float | None
+    #: The longest time without an acknowledgement, by quantile (such as "0.5") over the writers.
+    downtime_s: Mapping[str, float]
     lost_writes: int | None
     #: Those of them that the drill does not allow to be lost.
     beyond_budget: int | None
@@ -111,7 +115,6 @@ def merge_outcome(text: str, outcome: DrillOutcome) -> str:
     if outcome.passed:
         families.add(LAST_PASS, outcome.ended_s, outcome.drill)
     for measured, value in (
-        (OUTAGE, outcome.outage_s),
         (LOST, outcome.lost_writes),
         (BEYOND, outcome.beyond_budget),
         (DUPLICATES, outcome.duplicates),
@@ -120,6 +123,8 @@ def merge_outcome(text: str, outcome: DrillOutcome) -> str:
     ):
         if value is not None:
             families.add(measured, value, outcome.drill)
+    for quantile, downtime_s in outcome.downtime_s.items():
+        families.add(DOWNTIME, downtime_s, outcome.drill, quantile)
     for kind, count in outcome.resyncs.items():
         families.add(RESYNCS, count, outcome.drill, kind)
     families.add(INFO, 1, outcome.drill, str(outcome.seed), outcome.version)

@@ -391,7 +391,7 @@ ROWS: Final = (
             _panel(
                 "Outage of writers",
                 "timeseries",
-                ("vedette_drill_write_outage_seconds", "{{drill}}"),
+                ("vedette_drill_write_downtime_seconds", "{{drill}} p{{quantile}}"),
                 unit="s",
             ),
             _panel(

@@ -7,8 +7,7 @@ to a scrape. Times are monotonic seconds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Final
 
 from vedette.types import Address
@@ -41,7 +40,7 @@ LINK_LOSSES: Final = Spec(
 
 INSTANCE_RTT: Final = Spec(
     "vedette_instance_ping_rtt_seconds",
-    Kind.SUMMARY,
+    Kind.HISTOGRAM,
     "From a PING to its reply, of each node and fellow sentinel; masters share a fellow's",
     ("instance", "kind"),
 )
@@ -94,6 +93,11 @@ INSTANCES_MAX: Final = 20_000
 RTT_BOUNDS: Final = (
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0,
 )  # fmt: skip
+#: Of one instance: fewer, for there are many.
+INSTANCE_RTT_BOUNDS: Final = (0.0005, 0.002, 0.01, 0.05, 0.25, 1.0, 5.0)
+#: With more instances than these their round trips have no bounds: at 7 us a sample, buckets for
+#: thousands would hold up the loop at each scrape for as long as a stall.
+INSTANCES_WITH_BOUNDS_MAX: Final = 300
 LAG_BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 SAVE_BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -101,13 +105,14 @@ SAVE_BOUNDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0
 NODE, SENTINEL = "node", "sentinel"
 
 
-@dataclass(slots=True)
 class _Instance:
-    """What is counted of one address. Two numbers, not a histogram: there may be thousands."""
+    """What is counted of one address."""
 
-    rtt_count: int = 0
-    rtt_sum_s: float = 0.0
-    losses: int = 0
+    __slots__ = ("losses", "rtt")
+
+    def __init__(self) -> None:
+        self.rtt = Histogram(INSTANCE_RTT_BOUNDS)
+        self.losses = 0
 
 
 class SentinelMeter:
@@ -148,8 +153,7 @@ class SentinelMeter:
         del self._pings[link]
         _, sent_s, kind, instance = ping
         self._ping_rtt[kind].observe(now_s - sent_s)
-        instance.rtt_count += 1
-        instance.rtt_sum_s += now_s - sent_s
+        instance.rtt.observe(now_s - sent_s)
         if error is not None:
             reason = error.lower()
             self._ping_failures[kind, reason if reason in PING_REASONS else "error"] += 1
@@ -197,12 +201,14 @@ class SentinelMeter:
         for reason in (STOPPED, BUSY):
             families.add(TILTS, self._tilts[reason], reason)
 
-    def add_instances(self, families: Families, masters: Iterable[MasterDetailView]) -> None:
+    def add_instances(self, families: Families, masters: Sequence[MasterDetailView]) -> None:
         """Add what was counted of each instance that is known now."""
+        count = sum(len(master.instances) for master in masters)
         for master in masters:
             for instance in master.instances:
                 found = self._instances.get(instance.address)
-                if found is not None:
-                    labels = (instance.name, instance.kind)
-                    families.add_summary(INSTANCE_RTT, found.rtt_count, found.rtt_sum_s, *labels)
-                    families.add(INSTANCE_LOSSES, found.losses, *labels)
+                if found is None:
+                    continue
+                rtt = found.rtt if count <= INSTANCES_WITH_BOUNDS_MAX else found.rtt.unbounded()
+                families.add_histogram(INSTANCE_RTT, rtt, instance.name, instance.kind)
+                families.add(INSTANCE_LOSSES, found.losses, instance.name, instance.kind)

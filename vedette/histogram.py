@@ -28,6 +28,13 @@ class Histogram:
         copied.sum = self.sum
         return copied
 
+    def unbounded(self) -> Histogram:
+        """Return what was counted so far without its sizes."""
+        summed = Histogram(())
+        summed.counts = [self.count]
+        summed.sum = self.sum
+        return summed
+
     @property
     def count(self) -> int:
         """How many observations there were."""

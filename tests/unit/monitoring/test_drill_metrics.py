@@ -15,7 +15,7 @@ def outcome(drill: str = "crash", *, passed: bool = True, ended_s: float = 100.0
         drill=drill,
         passed=passed,
         ended_s=ended_s,
-        outage_s=1.5,
+        downtime_s={"0.5": 1.25, "1": 1.5},
         lost_writes=2,
         beyond_budget=1,
         duplicates=3,
@@ -41,7 +41,8 @@ def test_outcome_is_written() -> None:
         "vedette_drill_last_result{crash}": 1,
         "vedette_drill_last_run_timestamp_seconds{crash}": 100,
         "vedette_drill_last_pass_timestamp_seconds{crash}": 100,
-        "vedette_drill_write_outage_seconds{crash}": 1.5,
+        "vedette_drill_write_downtime_seconds{crash,0.5}": 1.25,
+        "vedette_drill_write_downtime_seconds{crash,1}": 1.5,
         "vedette_drill_lost_acknowledged_writes{crash}": 2,
         "vedette_drill_lost_writes_beyond_budget{crash}": 1,
         "vedette_drill_duplicate_applies{crash}": 3,
@@ -70,7 +71,7 @@ def test_what_was_not_measured_leaves_no_series_of_before() -> None:
     text = merge_outcome("", outcome())
     blind = replace(
         outcome(passed=False, ended_s=200),
-        outage_s=None,
+        downtime_s={},
         lost_writes=None,
         beyond_budget=None,
         duplicates=None,

@@ -9,7 +9,13 @@ import pytest
 
 from monitoring.families import Families
 from monitoring.sentinel_detail import MasterDetailView
-from monitoring.sentinel_meter import INSTANCES_MAX, NODE, SENTINEL, SentinelMeter
+from monitoring.sentinel_meter import (
+    INSTANCES_MAX,
+    INSTANCES_WITH_BOUNDS_MAX,
+    NODE,
+    SENTINEL,
+    SentinelMeter,
+)
 from vedette.types import Address
 
 A, B = Address("a", 1), Address("b", 1)
@@ -125,11 +131,41 @@ def test_each_instance_has_its_own_round_trips_and_losses() -> None:
     watched = Watched([Instance("a:1", "replica", A)])
     meter.add_instances(families, [cast("MasterDetailView", watched)])
 
-    values = {s.name: s.value for metric in families.metrics() for s in metric.samples}
-    assert values == {
-        "vedette_instance_ping_rtt_seconds_count": 2,
-        "vedette_instance_ping_rtt_seconds_sum": pytest.approx(0.75),
-        "vedette_instance_link_losses_total": 1,
+    rtt = "vedette_instance_ping_rtt_seconds"
+    assert instance_samples(families) == {
+        **{f"{rtt}_bucket{{{bound}}}": 0 for bound in ("0.0005", "0.002", "0.01", "0.05")},
+        f"{rtt}_bucket{{0.25}}": 1,
+        **{f"{rtt}_bucket{{{bound}}}": 2 for bound in ("1.0", "5.0", "+Inf")},
+        f"{rtt}_count{{}}": 2,
+        f"{rtt}_sum{{}}": pytest.approx(0.75),
+        "vedette_instance_link_losses_total{}": 1,
+    }
+
+
+def test_of_very_many_instances_only_means_are_told() -> None:
+    """Buckets for thousands would hold up the sentinel while they are collected."""
+    meter = SentinelMeter()
+    meter.on_ping_sent(7, 1, NODE, A, 1.0)
+    meter.on_replies(7, 1, 1.25)
+    others = [Instance(f"b:{port}", "replica", B) for port in range(INSTANCES_WITH_BOUNDS_MAX)]
+    families = Families()
+
+    watched = Watched([Instance("a:1", "replica", A), *others])
+    meter.add_instances(families, [cast("MasterDetailView", watched)])
+
+    assert instance_samples(families) == {
+        "vedette_instance_ping_rtt_seconds_bucket{+Inf}": 1,
+        "vedette_instance_ping_rtt_seconds_count{}": 1,
+        "vedette_instance_ping_rtt_seconds_sum{}": 0.25,
+        "vedette_instance_link_losses_total{}": 0,
+    }
+
+
+def instance_samples(families: Families) -> dict[str, float]:
+    return {
+        f"{sample.name}{{{sample.labels.get('le', '')}}}": sample.value
+        for metric in families.metrics()
+        for sample in metric.samples
     }
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
 from vedette.errors import CommandError
-from vedette.resp.replies import NULL_ARRAY, OK, ErrorReply, Reply
+from vedette.resp.replies import NULL_ARRAY, OK, Reply
 
 from ..engine import ServerContext
 
@@ -72,18 +72,11 @@ def exec_(ctx: ServerContext, argv: list[bytes]) -> Reply:
         raise CommandError(b"EXECABORT Transaction discarded because of previous errors.")
     if is_stale:
         return NULL_ARRAY
-    replies: list[Reply] = []
     engine.begin_transaction()
     try:
-        plain_rows = engine.plain_rows
-        for command_argv in queued:
-            row = plain_rows.get(command_argv[0]) or engine.table.find(command_argv)
-            replies.append(engine.call_within(session, row, command_argv))
-            if session.is_close_requested and type(replies[-1]) is ErrorReply:
-                break  # a command crashed; the connection is closed after this reply
+        return engine.run_queued(session, queued)
     finally:
         engine.end_transaction()
-    return replies
 
 
 @command(

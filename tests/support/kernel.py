@@ -163,8 +163,7 @@ def _exec(ctx: _ToyContext, argv: list[bytes]) -> Reply:
     ctx.engine.discard_transaction(session)
     if has_errors:
         raise CommandError(b"EXECABORT Transaction discarded because of previous errors.")
-    table = ctx.engine.table
-    return [ctx.engine.call_within(session, table.find(words), words) for words in queued]
+    return ctx.engine.run_queued(session, queued)
 
 
 @command("REFUSED", arity=1, flags=Flag.NONE, group="generic", since="1.0.0", summary="Errs.")

@@ -51,7 +51,7 @@ def footprint_of(session: Session) -> Footprint:
     prefixes = tracking.prefixes if tracking is not None else ()
     return Footprint(
         session.parser.buffered_bytes + session.waiting_bytes,
-        sum(_REQUEST_BYTES + _size_of(argv) for argv in queued),
+        sum(_REQUEST_BYTES + _size_of(argv) for _, argv in queued),
         sum(map(len, session.outbox)) + session.unsent_bytes,
         _interest_bytes(session.channels)
         + _interest_bytes(session.patterns)

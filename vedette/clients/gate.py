@@ -129,7 +129,7 @@ class Gate:
 
 def _denial_of(session: Session, row: CommandRow, argv: list[bytes]) -> Denial | None:
     user = session.user
-    return check(user, row, argv) if user is not None and user.is_restricted else None
+    return check(user, row, argv) if user is not None and session.is_restricted else None
 
 
 def _may_stay_subscribed(session: Session) -> bool:

@@ -12,7 +12,7 @@ import secrets
 import time
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ..acl import AccessControl
@@ -43,6 +43,9 @@ ABORTED = b"EXECABORT Transaction discarded because of: %b"
 #: lest the body of its request be taken for commands.
 _HTTP_WORDS = frozenset({b"post", b"host:"})
 
+
+#: Commands that are run, or refused, within a transaction.
+_NEVER_QUEUED: Final = Flag.NOT_QUEUED | Flag.NO_MULTI
 
 #: Stands for "no command" where a row is expected; in no table.
 NO_ROW: Final = CommandRow("", arity=0, flags=Flag.NONE, group="", since="", summary="")
@@ -237,18 +240,27 @@ class Running(Waits):
         self.clients.request_close(session)
         return self.error_reply(b"ERR internal error, see the log")
 
-    def call_within(self, session: Session, row: CommandRow, argv: list[bytes]) -> Reply:
-        """Run and account for a command that runs inside another (EXEC); it does not wait.
+    def run_queued(
+        self, session: Session, queued: Iterable[tuple[CommandRow, list[bytes]]]
+    ) -> list[Reply]:
+        """Run and account for what a transaction has queued; return the replies. Nothing waits.
 
-        What its user may do can have changed since it was queued.
+        What its user may do can have changed meanwhile. After a fault of ours the rest is left out.
         """
-        refusal = self.gate.refusal_at_exec(session, row, argv, self.context.now_ms)
-        if refusal is not None:
-            return self.error_reply(refusal)
-        reply = self._call_accounted(session, row, argv, may_wait=False)
-        if isinstance(reply, Block):
-            return (reply.instead_of_waiting or reply.on_timeout)()
-        return reply
+        replies: list[Reply] = []
+        for row, argv in queued:
+            if session.is_restricted:
+                refusal = self.gate.refusal_at_exec(session, row, argv, self.context.now_ms)
+                if refusal is not None:
+                    replies.append(self.error_reply(refusal))
+                    continue
+            reply = self._call_accounted(session, row, argv, may_wait=False)
+            if isinstance(reply, Block):
+                reply = (reply.instead_of_waiting or reply.on_timeout)()
+            replies.append(reply)
+            if session.is_close_requested and type(reply) is ErrorReply:
+                break
+        return replies
 
     def _call_accounted(
         self, session: Session, row: CommandRow, argv: list[bytes], *, may_wait: bool = True
@@ -310,6 +322,15 @@ class Running(Waits):
         self, session: Session, row: CommandRow, argv: list[bytes]
     ) -> Reply | Block:
         """Run one command of a session, or in a state, that is out of the ordinary."""
+        queued = session.queued_commands
+        if (
+            queued is not None
+            and session.is_only_queueing
+            and not (row.needs_care or row.flags & _NEVER_QUEUED or self.after_reply)
+        ):
+            session.last_command = row.full_name
+            queued.append((row, argv))
+            return QUEUED  # nothing else has to be looked at
         if session.is_close_requested:
             return NO_REPLY
         if self.after_reply:
@@ -322,13 +343,10 @@ class Running(Waits):
             reply = self._refusal(session, row, refusal.text)
         elif self.paused_until_ms and (wait := self.pause_of(session, row, argv)) is not None:
             reply = wait
-        elif session.queued_commands is None or row.flags & Flag.NOT_QUEUED:
+        elif queued is None or row.flags & Flag.NOT_QUEUED:
             reply = self._call_accounted(session, row, argv)
         else:
-            session.queued_commands.append(argv)
-            flags, _ = self.flags_of(session, row, argv)
-            session.transaction_flags |= flags
-            session.transaction_shared_flags &= flags
+            queued.append((row, argv))
             reply = QUEUED
         if isinstance(reply, Block):
             return reply

@@ -11,13 +11,13 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from ..cmdspec.flags import Flag
 from ..resp.encode import encode_reply
 from ..resp.replies import Reply
 from ..resp.requests import RequestParser
 
 if TYPE_CHECKING:
     from ..acl import User
+    from ..cmdspec import CommandRow
     from .blocking import Block
 
 
@@ -100,6 +100,7 @@ class Session:
         "is_monitor",
         "is_no_evict",
         "is_no_touch",
+        "is_only_queueing",
         "is_script",
         "is_unix_socket",
         "last_command",
@@ -120,8 +121,6 @@ class Session:
         "shard_channels",
         "soft_limit_since_ms",
         "tracking",
-        "transaction_flags",
-        "transaction_shared_flags",
         "unsent_bytes",
         "user",
         "waiting_bytes",
@@ -191,11 +190,8 @@ class Session:
         #: Set for sessions whose replies go nowhere (the link to our master).
         self.is_deaf = False
         #: Commands queued since MULTI, or None outside a transaction.
-        self.queued_commands: list[list[bytes]] | None = None
+        self.queued_commands: list[tuple[CommandRow, list[bytes]]] | None = None
         self.errors_in_transaction = False
-        #: The flags that any of the queued commands has, and those that all of them have.
-        self.transaction_flags = Flag.NONE
-        self.transaction_shared_flags = ~Flag.NONE
         #: Keys under WATCH as (database index, key).
         self.watched: set[tuple[int, bytes]] = set()
         self.watch_is_broken = False
@@ -213,6 +209,8 @@ class Session:
         #: What is wrong with what came behind all these; nothing that follows is looked at.
         self.protocol_error = b""
         self.needs_care = False
+        #: Whether it needs care for no other reason than that it is in a transaction.
+        self.is_only_queueing = False
         self.recheck()
 
     def __repr__(self) -> str:
@@ -236,6 +234,11 @@ class Session:
         return NOBODY if self.user is None else self.user.name
 
     @property
+    def is_restricted(self) -> bool:
+        """Whether its user may not do everything."""
+        return self.user is not None and self.user.is_restricted
+
+    @property
     def subscription_count(self) -> int:
         """Channels and patterns subscribed to, as SUBSCRIBE counts: without shard channels."""
         return len(self.channels) + len(self.patterns)
@@ -256,11 +259,13 @@ class Session:
         return bool(self.waiting_requests) and self.blocked is None
 
     def recheck(self) -> None:
-        """Compute `needs_care`; to be called by whoever changes what it depends on."""
-        self.needs_care = (
+        """Compute `needs_care` and `is_only_queueing`.
+
+        To be called by whoever changes what they depend on.
+        """
+        is_unusual = (
             not self.is_authenticated
-            or (self.user is not None and self.user.is_restricted)
-            or self.queued_commands is not None
+            or self.is_restricted
             or self._kind is not ClientKind.NORMAL
             or self.reply_mode is not ReplyMode.ON
             or self.blocked is not None
@@ -270,13 +275,14 @@ class Session:
             or self.tracking is not None
             or self.is_subscribed
         )
+        is_queueing = self.queued_commands is not None
+        self.needs_care = is_unusual or is_queueing
+        self.is_only_queueing = is_queueing and not is_unusual
 
     def end_transaction(self) -> None:
         """Leave MULTI, forgetting what was queued."""
         self.queued_commands = None
         self.errors_in_transaction = False
-        self.transaction_flags = Flag.NONE
-        self.transaction_shared_flags = ~Flag.NONE
         self.recheck()
 
     def stand_in_for(self, other: Session) -> None:

@@ -149,10 +149,13 @@ class Waits(ABC):
 
     def flags_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> tuple[int, int]:
         """Return the flags of a request; for EXEC, those any queued one has and those all have."""
-        if row.full_name == "exec" and session.queued_commands:
-            flags = row.flags
-            return flags | session.transaction_flags, flags & session.transaction_shared_flags
-        return row.flags, row.flags
+        any_flags = all_flags = row.flags
+        if row.full_name == "exec":
+            for queued_row, queued_argv in session.queued_commands or ():
+                flags, _ = self.flags_of(session, queued_row, queued_argv)
+                any_flags |= flags
+                all_flags &= flags
+        return any_flags, all_flags
 
     def pause_of(self, session: Session, row: CommandRow, argv: list[bytes]) -> Block | None:
         """Return the wait for the end of the pause, or None where it does not concern `row`.

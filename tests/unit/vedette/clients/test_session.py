@@ -69,6 +69,26 @@ def test_whatever_is_out_of_the_ordinary_calls_for_care(change: Callable[[Sessio
     assert session.needs_care
 
 
+@pytest.mark.parametrize(
+    "change",
+    [set_reply_mode, set_kind, set_deaf, set_blocked, set_closing, set_stranger, set_subscribed],
+)
+def test_a_transaction_needs_no_care_but_queueing_unless_there_is_more(
+    change: Callable[[Session], None],
+) -> None:
+    """What is queued without a look at any gate would otherwise pass those that concern it."""
+    session = Session(1)
+    session.recheck()
+    assert not session.is_only_queueing
+    set_queue(session)
+    session.recheck()
+    assert session.is_only_queueing
+    change(session)
+    session.recheck()
+
+    assert not session.is_only_queueing
+
+
 def test_subscriptions_make_a_normal_client_one_of_pubsub() -> None:
     """A replica stays a replica, whatever it listens to."""
     plain, replica = Session(1), Session(2)

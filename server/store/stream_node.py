@@ -34,8 +34,9 @@ from ..listpack import (
 )
 from .stream_ids import UINT64_MAX, StreamId
 
-#: An entry with its ID and its fields and values in turn.
-Entry = tuple[StreamId, list[bytes]]
+#: An entry: the two parts of its ID, its fields and its values. Those of one node that have the
+#: same fields have the same list.
+Row = tuple[int, int, list[bytes], list[bytes]]
 
 # What the number means that an entry begins with.
 _DELETED: Final = 1
@@ -255,47 +256,55 @@ class StreamNode:
             return None
         return index
 
-    def entry_at(self, index: int) -> Entry | None:
-        """Return the entry at `index`, or None where it is deleted."""
-        parts = self._parts
-        if parts is not None:
-            data = parts[index]
-            position = 0
-        else:
-            data = self._body
-            position = self._offsets[index]
-        flags = data[position]
-        if flags & _DELETED:
-            return None
-        time_ms = data[position + 2]
-        sequence = data[position + 4]
-        if time_ms > _SMALL or sequence > _SMALL:
-            time_ms, position = read_integer(data, position + 2)
-            sequence, position = read_integer(data, position)
-            stream_id = self._id(time_ms, sequence)
-        else:
-            stream_id = self._time_ms + time_ms << 64 | self._sequence + sequence & UINT64_MAX
-            position += 6
-        if flags & _SAME_FIELDS:
-            names = self.fields.names
-            words = [b""] * (2 * len(names))
-            words[::2] = names
-            for place in range(1, len(words), 2):
-                head = data[position]
-                if 0x80 <= head < 0xC0:  # what `read_text` does for short strings
-                    start = position + 1
-                    position = start + (head & 0x3F)
-                    words[place] = data[start:position]
-                    position += 1
-                else:
-                    words[place], position = read_text(data, position)
-            return stream_id, words
-        count, position = read_integer(data, position)
-        words = []
-        for _ in range(2 * count):
-            word, position = read_text(data, position)
-            words.append(word)
-        return stream_id, words
+    def rows(self, indexes: range, most: int | None = None) -> list[Row]:
+        """Return the first `most` (None: all) entries at `indexes` that are not deleted.
+
+        The hottest part of reading: what the functions called in rare cases do is written out.
+        """
+        rows: list[Row] = []
+        append = rows.append
+        parts, body, offsets = self._parts, self._body, self._offsets
+        master_ms, master_sequence = self._time_ms, self._sequence
+        names = self.fields.names
+        for index in indexes:
+            if parts is not None:
+                data = parts[index]
+                position = 0
+            else:
+                data = body
+                position = offsets[index]
+            flags = data[position]
+            if flags & _DELETED:
+                continue
+            time_ms = data[position + 2]
+            sequence = data[position + 4]
+            if time_ms > _SMALL or sequence > _SMALL:
+                time_ms, position = read_integer(data, position + 2)
+                sequence, position = read_integer(data, position)
+                time_ms = master_ms + time_ms & UINT64_MAX
+                sequence = master_sequence + sequence & UINT64_MAX
+            else:
+                time_ms += master_ms
+                sequence = master_sequence + sequence & UINT64_MAX
+                position += 6
+            if not flags & _SAME_FIELDS:
+                append((time_ms, sequence, *_other_fields(data, position)))
+            else:
+                values: list[bytes] = []
+                for _ in names:
+                    head = data[position]
+                    if 0x80 <= head < 0xC0:  # what `read_text` does for short strings
+                        start = position + 1
+                        position = start + (head & 0x3F)
+                        value = data[start:position]
+                        position += 1
+                    else:
+                        value, position = read_text(data, position)
+                    values.append(value)
+                append((time_ms, sequence, names, values))
+            if len(rows) == most:
+                break
+        return rows
 
     def _id(self, time_ms: int, sequence: int) -> StreamId:
         """Return the ID that is so far from the master ID; either part wraps around."""
@@ -405,6 +414,19 @@ class StreamNode:
         node._body = self._body
         node._offsets = self._offsets
         return node
+
+
+def _other_fields(data: bytes, position: int) -> tuple[list[bytes], list[bytes]]:
+    """Return the fields and the values of an entry that has both, from their number on."""
+    count, position = read_integer(data, position)
+    names: list[bytes] = []
+    values: list[bytes] = []
+    for _ in range(count):
+        name, position = read_text(data, position)
+        value, position = read_text(data, position)
+        names.append(name)
+        values.append(value)
+    return names, values
 
 
 def _distance(number: int) -> bytes:

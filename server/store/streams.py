@@ -15,8 +15,8 @@ from typing import ClassVar, Final
 from .digest import mix_digest
 from .encoding_limits import EncodingLimits
 from .stream_groups import UNKNOWN_COUNT, Group
-from .stream_ids import ID_BYTES, MAX_ID, UINT64_MAX, StreamId
-from .stream_node import Entry, MasterFields, StreamNode
+from .stream_ids import ID_BYTES, MAX_ID, UINT64_MAX, StreamId, make_id
+from .stream_node import MasterFields, Row, StreamNode
 from .values import Collection, Container
 
 #: The number that Redis mixes into the digest of a stream (`OBJ_STREAM`).
@@ -24,6 +24,8 @@ _DIGEST_TYPE: Final = (6).to_bytes(4, "big")
 #: No node becomes larger, whatever the directive allows, and no entry.
 NODE_SIZE_LIMIT: Final = 1 << 30
 _KEY: Final = attrgetter("key")
+#: An entry with its ID and its fields and values in turn.
+Entry = tuple[StreamId, list[bytes]]
 
 
 class Stream(Collection):
@@ -158,40 +160,44 @@ class Stream(Collection):
 
     # --- reading ---------------------------------------------------------------------------------
 
+    def rows(
+        self,
+        start: StreamId = 0,
+        end: StreamId = MAX_ID,
+        most: int | None = None,
+        *,
+        is_reversed: bool = False,
+    ) -> list[Row]:
+        """Return up to `most` entries from `start` to `end`, both counted; reversed: from `end`."""
+        rows: list[Row] = []
+        for node, indexes in self._nodes_within(start, end, is_reversed=is_reversed):
+            rows += node.rows(indexes, None if most is None else most - len(rows))
+            if len(rows) == most:
+                break
+        return rows
+
     def entries(
         self, start: StreamId = 0, end: StreamId = MAX_ID, *, is_reversed: bool = False
     ) -> Iterator[Entry]:
-        """Iterate over the entries from `start` to `end`, both counted; reversed: from `end`."""
+        """Iterate over the entries that `rows` gives, a node at a time."""
+        for node, indexes in self._nodes_within(start, end, is_reversed=is_reversed):
+            yield from map(entry_of, node.rows(indexes))
+
+    def _nodes_within(
+        self, start: StreamId, end: StreamId, *, is_reversed: bool
+    ) -> Iterator[tuple[StreamNode, range]]:
+        """Iterate over the nodes of entries from `start` to `end`, and where in each these are."""
         nodes = self._nodes
-        if not nodes:
-            return
-        if is_reversed:
-            yield from self._entries_back(start, end)
+        if not nodes or start > end:
             return
         first = self._node_index(start)
-        for place in range(first, len(nodes)):
+        last = len(nodes) - 1 if end == MAX_ID else self._node_index(end)
+        for place in range(last, first - 1, -1) if is_reversed else range(first, last + 1):
             node = nodes[place]
             begin = node.index_of(start) if place == first else 0
-            for index in range(max(begin, node.first_live), len(node)):
-                entry = node.entry_at(index)
-                if entry is not None:
-                    if entry[0] > end:
-                        return
-                    yield entry
-
-    def _entries_back(self, start: StreamId, end: StreamId) -> Iterator[Entry]:
-        """Iterate over the entries from `end` down to `start`; there must be nodes."""
-        nodes = self._nodes
-        last = self._node_index(end)
-        for place in range(last, -1, -1):
-            node = nodes[place]
             stop = len(node) if place < last or end == MAX_ID else node.index_of(end + 1)
-            for index in range(stop - 1, node.first_live - 1, -1):
-                entry = node.entry_at(index)
-                if entry is not None:
-                    if entry[0] < start:
-                        return
-                    yield entry
+            indexes = range(max(begin, node.first_live), stop)
+            yield node, indexes[::-1] if is_reversed else indexes
 
     def _node_index(self, stream_id: StreamId) -> int:
         """Return the index of the node in which `stream_id` is, if it is in any.
@@ -211,8 +217,7 @@ class Stream(Collection):
             return None
         node = self._nodes[self._node_index(stream_id)]
         index = node.find(stream_id)
-        entry = None if index is None else node.entry_at(index)
-        return None if entry is None else entry[1]
+        return None if index is None else entry_of(*node.rows(range(index, index + 1)))[1]
 
     def newest_id(self) -> StreamId:
         """Return the ID of the last entry that there is; 0 where there is none."""
@@ -369,6 +374,15 @@ class Stream(Collection):
                 path.append(parting)
             previous = node.key
         return count + _close(path, ID_BYTES, -1)
+
+
+def entry_of(row: Row) -> Entry:
+    """Return the entry that `row` is."""
+    time_ms, sequence, names, values = row
+    words = [b""] * (2 * len(names))
+    words[::2] = names
+    words[1::2] = values
+    return make_id(time_ms, sequence), words
 
 
 def _close(path: list[int], depth: int, parting: int) -> int:

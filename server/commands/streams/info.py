@@ -13,7 +13,7 @@ from vedette.resp.replies import MapReply, Reply
 from ...engine import ServerContext
 from ...store.stream_groups import NEVER, UNKNOWN_COUNT, Consumer, Group, PendingEntries
 from ...store.stream_ids import format_id
-from ...store.streams import Stream
+from ...store.streams import Stream, entry_of
 from ..arguments import NO_SUCH_KEY, parse_integer
 from ..help import help_reply
 from .groups import group_at
@@ -131,7 +131,7 @@ def xinfo_stream(ctx: ServerContext, argv: list[bytes]) -> Reply:
         if count < 0:
             count = _USUAL_COUNT
     most = count or None
-    entries = [entry_reply(*entry) for entry in islice(stream.entries(), most)]
+    entries = [entry_reply(*entry_of(row)) for row in stream.rows(most=most)]
     groups: list[Reply] = [
         _full_group(stream, name, group, most) for name, group in stream.sorted_groups()
     ]
@@ -151,12 +151,12 @@ def _facts(stream: Stream) -> list[tuple[Reply, Reply]]:
 
 
 def _edges(stream: Stream) -> list[tuple[Reply, Reply]]:
-    first = next(stream.entries(), None)
-    last = next(stream.entries(is_reversed=True), None)
+    first = stream.rows(most=1)
+    last = stream.rows(most=1, is_reversed=True)
     return [
         (b"groups", len(stream.groups)),
-        (b"first-entry", None if first is None else entry_reply(*first)),
-        (b"last-entry", None if last is None else entry_reply(*last)),
+        (b"first-entry", entry_reply(*entry_of(*first)) if first else None),
+        (b"last-entry", entry_reply(*entry_of(*last)) if last else None),
     ]
 
 

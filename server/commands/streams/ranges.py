@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
@@ -78,5 +77,4 @@ def _range(
         return []
     if count == 0:
         return NULL_ARRAY
-    entries = stream.entries(start, end, is_reversed=is_reversed)
-    return entries_reply(islice(entries, count))
+    return entries_reply(stream.rows(start, end, count, is_reversed=is_reversed))

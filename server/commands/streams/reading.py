@@ -7,7 +7,7 @@ changed: XCLAIM for each entry that became pending, XGROUP SETID where none is t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -21,7 +21,8 @@ from vedette.resp.replies import NULL_ARRAY, MapReply, Reply
 from ...engine import ServerContext
 from ...engine.context import WRONG_TYPE
 from ...store.stream_groups import Consumer, Group
-from ...store.stream_ids import MAX_ID, StreamId, format_id
+from ...store.stream_ids import MAX_ID, StreamId, format_id, make_id
+from ...store.stream_node import Row
 from ...store.streams import Stream
 from ...store.values import Value
 from ..arguments import parse_integer, syntax_error
@@ -166,9 +167,10 @@ class _Request:
                 continue
             entries: Reply
             if self.group_name is None:
-                if stream.newest_id() <= last_id:
+                rows = stream.rows(last_id + 1, most=self.count)
+                if not rows:
                     continue
-                entries = entries_reply(islice(stream.entries(last_id + 1), self.count))
+                entries = entries_reply(rows)
             else:
                 entries = self._read_group(ctx, key, stream, last_id, effects)
             if entries is not None:
@@ -177,7 +179,7 @@ class _Request:
             ctx.propagate_as(*effects)
         if not found:
             return None
-        return MapReply(found) if ctx.session.protocol == 3 else [list(pair) for pair in found]
+        return MapReply(found) if ctx.session.protocol == 3 else tuple(found)
 
     def serve_woken(self, ctx: ServerContext) -> Reply | Waiting:
         """Return what a client that waited is to be told.
@@ -212,9 +214,11 @@ class _Request:
         consumer = group.consumers.get(self.consumer_name)
         if consumer is not None:
             consumer.seen_ms = ctx.now_ms
-        is_new = last_id == _NEW_ENTRIES
-        if is_new and stream.newest_id() <= group.last_id:
-            return None
+        given: list[Row] = []
+        if last_id == _NEW_ENTRIES:
+            given = stream.rows(group.last_id + 1, most=self.count)
+            if not given:
+                return None
         if consumer is None:
             consumer = add_consumer(ctx, key, group, self.consumer_name)
             if self.is_noack:
@@ -222,8 +226,8 @@ class _Request:
                     [b"XGROUP", b"CREATECONSUMER", key, self.group_name, self.consumer_name]
                 )
         ctx.changes += 1
-        if is_new:
-            return self._give(ctx, key, stream, group, consumer, effects)
+        if given:
+            return self._give(ctx, key, stream, group, consumer, given, effects)
         return _history(ctx, stream, consumer, last_id + 1, self.count)
 
     def _give(
@@ -233,13 +237,14 @@ class _Request:
         stream: Stream,
         group: Group,
         consumer: Consumer,
+        given: Sequence[Row],
         effects: list[list[bytes]],
     ) -> Reply:
         """Give the consumer entries that nobody of its group was given."""
         assert self.group_name is not None
-        given = list(islice(stream.entries(group.last_id + 1), self.count))
         is_told = bool(ctx.engine.sinks)
-        for stream_id, _ in given:
+        for time_ms, sequence, _, _ in given:
+            stream_id = make_id(time_ms, sequence)
             stream.advance(group, stream_id)
             if not self.is_noack:
                 pending = group.assign(stream_id, consumer, ctx.now_ms, 1)

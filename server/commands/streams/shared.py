@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from vedette.errors import CommandError
-from vedette.resp.encode import BULK_HEADERS, encode_bulk
+from vedette.resp.encode import encode_bulk
 from vedette.resp.replies import RawReply, Reply
 
 from ...engine import ServerContext
 from ...engine.keyspace_events import KeyspaceEvents
 from ...store.stream_groups import Consumer, Group, Pending
 from ...store.stream_ids import StreamId, format_id
-from ...store.stream_node import Entry
+from ...store.stream_node import Row
 from ...store.streams import Stream
 from ..arguments import quotable
 
@@ -26,25 +26,37 @@ def entry_reply(stream_id: StreamId, words: list[bytes]) -> Reply:
     return [format_id(stream_id), words]  # type: ignore[list-item]  # a list of bytes is a Reply
 
 
-def entries_reply(entries: Iterable[Entry]) -> RawReply:
-    """Return entries in a row, encoded at once: in a third of the time that lists of them take."""
-    count = 0
-    parts = [b""]
+def entries_reply(rows: Sequence[Row]) -> RawReply:
+    """Return entries, encoded at once: in a fifth of the time that lists of them take.
+
+    What those have in common that have the same fields is made but once.
+    """
+    parts = [b"*%d\r\n" % len(rows)]
     append = parts.append
-    for stream_id, words in entries:
-        count += 1
-        id_text = format_id(stream_id)
-        append(b"*2\r\n$%d\r\n%b\r\n*%d\r\n" % (len(id_text), id_text, len(words)))
-        for word in words:
-            size = len(word)
-            if size < len(BULK_HEADERS):
-                append(BULK_HEADERS[size])
-                append(word)
-                append(b"\r\n")
-            else:
-                append(encode_bulk(word))
-    parts[0] = b"*%d\r\n" % count
+    common_names: list[bytes] | None = None
+    form = b""
+    for time_ms, sequence, names, values in rows:
+        if names is not common_names:
+            common_names = names
+            form = _entry_form(names)
+        id_text = b"%d-%d" % (time_ms, sequence)
+        if len(values) == 1:
+            value = values[0]
+            append(form % (len(id_text), id_text, len(value), value))
+        else:
+            arguments: list[bytes | int] = [len(id_text), id_text]
+            for value in values:
+                arguments += (len(value), value)
+            append(form % tuple(arguments))
     return RawReply(b"".join(parts))
+
+
+def _entry_form(names: Sequence[bytes]) -> bytes:
+    """Return what an entry with these fields is encoded as, to be filled with ID and values."""
+    form = b"*2\r\n$%%d\r\n%%b\r\n*%d\r\n" % (2 * len(names))
+    return form + b"".join(
+        [encode_bulk(name).replace(b"%", b"%%") + b"$%d\r\n%b\r\n" for name in names]
+    )
 
 
 def no_group(key: bytes, group_name: bytes, where: bytes = b"") -> CommandError:

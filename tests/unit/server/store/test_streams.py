@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from server.store.encoding_limits import EncodingLimits
 from server.store.stream_groups import UNKNOWN_COUNT, Consumer, Group, Pending, PendingEntries
 from server.store.stream_ids import MAX_ID, UINT64_MAX, format_id, make_id
-from server.store.stream_node import Entry, StreamNode
-from server.store.streams import Stream
+from server.store.stream_node import StreamNode
+from server.store.streams import Entry, Stream, entry_of
 
 LIMITS = EncodingLimits(stream_node_max_entries=4)
 
@@ -110,6 +110,11 @@ def test_streams_hold_what_a_list_would(
     assert list(stream.entries(is_reversed=True)) == model.entries[::-1]
     assert list(stream.entries(start, end)) == within
     assert list(stream.entries(start, end, is_reversed=True)) == within[::-1]
+    for most in (1, 2, 5):
+        rows = stream.rows(start, end, most)
+        assert list(map(entry_of, rows)) == within[:most]
+        rows = stream.rows(start, end, most, is_reversed=True)
+        assert list(map(entry_of, rows)) == within[::-1][:most]
     assert [stream.get(each) for each in ids] == [words for _, words in model.entries]
     assert [stream.contains(each) for each in model.all_ids] == [
         each in set(ids) for each in model.all_ids

@@ -106,8 +106,13 @@ class SortedSet(Scannable):
 
     def change(self, member: bytes, old: float, score: float) -> None:
         """Give `member`, whose score is `old`, another one."""
+        order = self._order
         # The same object for the member: two would take more memory.
-        self._put_in(score, self._take_out(old, member))
+        if isinstance(order, ScoreOrder):
+            order.add(score, order.remove(old, member))
+            self.scores[member] = score
+        else:
+            self._put_in(score, self._take_out(old, member))
 
     def _put_in(self, score: float, member: bytes) -> None:
         order = self._order

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
-
-from prometheus_client.metrics_core import Metric
+from typing import TYPE_CHECKING, Final
 
 from vedette.histogram import Histogram
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 __all__ = ["Families", "Histogram", "Kind", "Spec"]
 
@@ -101,6 +102,9 @@ class Families:
 
     def metrics(self) -> Iterable[Metric]:
         """Return the families as prometheus_client encodes them."""
+        # Imported for a scrape: programs that nobody scrapes start the sooner.
+        from prometheus_client.metrics_core import Metric
+
         result = []
         for spec in self._specs.values():
             metric = Metric(spec.family_name, spec.meaning, spec.kind.value)

@@ -7,9 +7,7 @@ next but what the meters and a `FailoverLog` count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
-
-from prometheus_client.metrics_core import Metric
+from typing import TYPE_CHECKING, Final
 
 from . import native, node_families, sentinel_detail, sentinel_families
 from .failovers import FailoverLog
@@ -20,6 +18,9 @@ from .sentinel_detail import MasterDetailView
 from .sentinel_families import SentinelView
 from .sentinel_meter import SentinelMeter
 from .server_meter import ServerMeter, StreamView
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 __all__ = [
     "DIRECTIVES",

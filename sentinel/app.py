@@ -18,11 +18,10 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
-from prometheus_client.metrics_core import Metric
 
 from monitoring.metrics import FailoverLog, sentinel_metrics
 from vedette import __version__
@@ -42,7 +41,6 @@ from vedette.errors import VedetteError
 from vedette.log import Syslog, configure_logging
 from vedette.runtime.acl_file import DiskAclFile
 from vedette.runtime.listening import open_listeners
-from vedette.runtime.metrics_endpoint import serve_metrics
 from vedette.runtime.orphans import keep_reaping
 from vedette.runtime.process import (
     Supervisor,
@@ -78,6 +76,9 @@ from .runtime.history_file import HistoryFile
 from .runtime.journal import JournalFile
 from .runtime.state_file import StateFile, reason_of
 from .sources import Sources
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 log = structlog.get_logger()
 
@@ -272,6 +273,9 @@ class _Sentinel:
             if os.getpid() == 1:
                 nursery.start_soon(keep_reaping, self.driver.scripts.process_ids, name="orphans")
             if metrics_listeners:
+                # What encodes metrics takes longer to import than most of the sentinel.
+                from vedette.runtime.metrics_endpoint import serve_metrics
+
                 await nursery.start(
                     serve_metrics, metrics_listeners, self._metrics, name="metrics port"
                 )

@@ -8,23 +8,11 @@ ends the process with code 1.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
-import structlog
-import trio
-
 from vedette import REDIS_VERSION, __version__
-from vedette.conf import ConfigFileMissingError, fatal_message, parse_command_line, read_statements
-from vedette.errors import ConfigError
-from vedette.log import configure_logging
-from vedette.runtime.process import become_daemon, pid_file
-from vedette.runtime.tls import TlsError
-
-from . import directives
-from .app import AofLostError, ListenError, LoadError, run_server
-from .config import Configuration, load_configuration
+from vedette.runtime.starting import importing_much
 
 USAGE = """\
 Usage: vedette-server [FILE] [-] [--directive value ...]
@@ -43,10 +31,6 @@ Examples:
        echo 'maxclients 128' | vedette-server -
 """
 
-log = structlog.get_logger()
-
-_PROGRAM = f"Vedette {__version__}"
-
 
 def main() -> int:
     """Run the program with the arguments of the process; return its exit code."""
@@ -61,62 +45,9 @@ def run(arguments: Sequence[str]) -> int:
     if len(arguments) == 1 and arguments[0] in ("-h", "--help"):
         print(USAGE, end="")  # noqa: T201
         return 0
-    try:
-        configuration = _load(arguments)
-    except ConfigFileMissingError as error:
-        sys.stderr.write(f"{error.reason}\n")
-        return 1
-    except ConfigError as error:
-        sys.stderr.write(fatal_message(error, _PROGRAM))
-        return 1
-    if configuration[directives.DAEMONIZE] and not become_daemon():
-        return 0
-    return _serve(configuration)
-
-
-def _load(arguments: Sequence[str]) -> Configuration:
-    """Return the configuration, and enter its directory.
-
-    Raises:
-        ConfigError: it cannot be used.
-    """
-    command_line = parse_command_line(arguments)
-    path = os.path.abspath(command_line.file) if command_line.file is not None else ""
-    statements = read_statements(command_line, sys.stdin.read)
-    configuration = load_configuration(statements, path=path)
-    directory = configuration[directives.DIRECTORY]
-    if directory:
-        try:
-            os.chdir(directory)
-        except OSError as error:
-            culprit = [each for each in statements if each.name == directives.DIRECTORY.name][-1]
-            raise culprit.error(f"Can't chdir to '{directory}': {error.strerror}") from error
-    return configuration
-
-
-def _serve(configuration: Configuration) -> int:
-    """Run the server; say on standard error why it could not."""
-    try:
-        configure_logging(
-            configuration[directives.LOG_LEVEL],
-            configuration[directives.LOG_FILE],
-            log_format=configuration[directives.LOG_FORMAT],
-        )
-        with pid_file(configuration[directives.PID_FILE]):
-            trio.run(run_server, configuration)
-    except* ConfigError as refused:
-        for error in refused.exceptions:
-            assert isinstance(error, ConfigError)
-            sys.stderr.write(fatal_message(error, _PROGRAM))
-        return_code = 1
-    except* (AofLostError, ListenError, LoadError, TlsError, OSError) as group:
-        for each in group.exceptions:
-            log.error("server.failed", error=str(each))
-            sys.stderr.write(f"Vedette server: {each}\n")
-        return_code = 1
-    else:
-        return_code = 0
-    return return_code
+    with importing_much():
+        from .runtime.program import start  # whoever asks for help need not wait for it
+    return start(arguments)
 
 
 if __name__ == "__main__":

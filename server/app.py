@@ -15,12 +15,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import trio
 import trio.lowlevel
-from prometheus_client.metrics_core import Metric
 
 from monitoring.metrics import DIRECTIVES, server_metrics
 from monitoring.server_meter import FeedView, StreamView
@@ -50,6 +49,9 @@ from .runtime.metrics import MetricsServing
 from .runtime.migration import Migrations
 from .runtime.replication import ReplicationRuntime
 from .runtime.script_debugging import ScriptDebugging
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 log = structlog.get_logger()
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import trio
-from prometheus_client.metrics_core import Metric
-
-from vedette.runtime.metrics_endpoint import serve_metrics
 
 from .. import directives
 from ..config import ChangeRefused, Configuration
 from .listeners import ListenError, Listeners
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 
 class MetricsServing:
@@ -45,6 +46,9 @@ class MetricsServing:
             with trio.CancelScope() as self._scope:
                 sockets, self._waiting = self._waiting, []
                 if sockets:
+                    # What encodes metrics takes longer to import than most of the server.
+                    from vedette.runtime.metrics_endpoint import serve_metrics
+
                     await serve_metrics(sockets, self._collect)
                 else:
                     await trio.sleep_forever()

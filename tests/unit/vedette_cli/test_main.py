@@ -35,6 +35,31 @@ def test_help_imports_no_subcommand() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("package", ["server", "sentinel"])
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_programs_say_what_they_are_at_once(package: str, option: str) -> None:
+    """Package managers and scripts ask for versions; that took as long as a start."""
+    code = (
+        f"import sys; from {package}.__main__ import run\n"
+        f"run(['{option}'])\n"
+        f"print([m for m in ('trio', 'structlog', '{package}.app') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_programs_start_without_what_only_scrapers_need() -> None:
+    """Encoding metrics takes an HTTP server and its relatives, a sixth of a start."""
+    code = (
+        "import sys, server.runtime.program, sentinel.runtime.program\n"
+        "print([m for m in ('prometheus_client', 'http.server') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize("name", list(SUBCOMMANDS))
 def test_every_subcommand_can_be_loaded(name: str) -> None:
     """A name in the table whose module is gone would only be noticed by who calls it."""

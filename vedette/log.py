@@ -1,6 +1,7 @@
 """Logging of every program: structlog, one line an event, to standard output or a file.
 
-An event is a constant `noun.past_tense` with keys beside it. On a terminal the lines are coloured;
+An event is a constant `noun.past_tense` with keys beside it; `timestamp` is one of them where the
+line is written later than what it tells of. On a terminal the lines are coloured;
 elsewhere they are plain `key=value` text that `grep` and log shippers take, or JSON. Values and
 passwords are never logged.
 """
@@ -83,7 +84,7 @@ def configure_logging(
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
             *copies,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
             _add_pid,
             renderer,
         ],

@@ -7,6 +7,10 @@ event that an action gives rise to waits in the inbox until the step at hand is 
 
 Two tasks of its own: one keeps the time, and wakes the machine when the machine asked to be woken;
 one writes the log, when those have been told who wait to act on what is logged.
+
+News come first. What a fellow sends to our port (votes asked for, new configurations) is served
+before what nodes answer, and what must reach the fellows at once leaves in the step that decides
+it: with fifty masters that die together, all else has a queue before it.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import ssl
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final, assert_never
 
 import structlog
@@ -67,6 +72,12 @@ log = structlog.get_logger()
 #: An action gives rise to an event only by a call that returns at once, so few can ever wait.
 INBOX_MAX: Final = 10_000
 
+#: The log is written when nothing was announced for the first, and what is older than the second in
+#: any case; beyond so many lines that are owed, they are written at once.
+LULL_S: Final = 0.02
+UNLOGGED_MAX_S: Final = 0.25
+UNLOGGED_MAX: Final = 10_000
+
 #: Exit code of a process that SENTINEL SIMULATE-FAILURE has crash, as Redis'.
 SIMULATED_CRASH_CODE: Final = 99
 
@@ -111,9 +122,10 @@ class Driver:
         self._sleep = trio.CancelScope()
         #: How much this thread had computed when the sleep at hand began.
         self._cpu_s = time.thread_time()
-        #: What is announced and not logged yet, with its id; a task's turn later it is.
-        self._unlogged: deque[tuple[Publish, int | None]] = deque()
+        #: What is announced and not logged yet, with its id and when that was (Unix time, ns).
+        self._unlogged: deque[tuple[Publish, int | None, int]] = deque()
         self._has_unlogged = trio.Event()
+        self._announced_s = -math.inf
         #: Events published or logged since the start, by name: for metrics.
         self.event_counts: Counter[str] = Counter()
         #: What the work takes, for metrics as well.
@@ -345,21 +357,28 @@ class Driver:
             late_s = trio.current_time() - self._sleep.deadline
             self.meter.on_tilt(late_s, busy_s=time.thread_time() - self._cpu_s)
         self._on_publish(action)
-        event_id = None
+        event_id, unix_ns = None, time.time_ns()
         if action.level is not Level.DEBUG:
-            event_id = self.events.append(action, time.time_ns() // 1_000_000)
+            event_id = self.events.append(action, unix_ns // 1_000_000)
             if self._engine is not None:
                 self._engine.pubsub.publish(action.event, action.payload)
                 self._engine.wake(EVENTS_REASON)
-        self._unlogged.append((action, event_id))
+        self._unlogged.append((action, event_id, unix_ns))
+        self._announced_s = trio.current_time()
         self._has_unlogged.set()
+        if len(self._unlogged) > UNLOGGED_MAX:
+            self._write_line()
 
     async def _keep_log(self) -> None:
+        """Write the log in lulls: a line costs more than the step that it tells of."""
         while True:
             await self._has_unlogged.wait()
+            latest_s = trio.current_time() + UNLOGGED_MAX_S
+            while trio.current_time() < (lull_s := min(self._announced_s + LULL_S, latest_s)):
+                await trio.sleep_until(lull_s)
             while self._unlogged:
                 self._write_line()
-                await trio.lowlevel.checkpoint()  # of fifty masters that die others wait to hear
+                await trio.lowlevel.checkpoint()
             self._has_unlogged = trio.Event()
 
     def _write_log(self) -> None:
@@ -367,7 +386,7 @@ class Driver:
             self._write_line()
 
     def _write_line(self) -> None:
-        action, event_id = self._unlogged.popleft()
+        action, event_id, unix_ns = self._unlogged.popleft()
         write = {
             Level.DEBUG: log.debug,
             Level.VERBOSE: log.debug,
@@ -379,6 +398,8 @@ class Driver:
             keys["event_id"] = event_id
         event = action.event.decode("ascii", "replace")
         text = action.payload.decode("utf-8", "replace")
+        at = datetime.fromtimestamp(unix_ns / 1e9, UTC).isoformat(timespec="microseconds")
+        keys["timestamp"] = at.replace("+00:00", "Z")
         write("sentinel.event", sentinel_event=event, payload=text, **keys)
 
     def _announce_script(self, event: bytes, payload: bytes) -> None:

@@ -21,11 +21,12 @@ from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 from vedette.types import RunId
 
-from .core.events import Event, RequestId
+from .core.events import Event, HelloReceived, RequestId
+from .core.links import HELLO_CHANNEL
 from .core.model import SentinelState
 from .doctor import Facts
 from .event_log import EventLog
-from .votes_ahead import VotesAhead, read_vote_request
+from .requests_ahead import RequestsAhead, read_vote_request
 
 T = TypeVar("T")
 
@@ -129,13 +130,19 @@ class SentinelContext(Context):
         """Give the machine an event that it does not answer."""
         self.engine.machine.step(make_event)
 
+    def hear(self, argv: list[bytes]) -> None:
+        """Give the machine a hello message, the last word of `argv`, unless it has it already."""
+        if not self.engine.ahead.was_heard(argv):
+            payload = argv[2]
+            self.engine.machine.step(lambda now_ms: HelloReceived(now_ms, payload))
+
     def ask(self, make_event: Callable[[int, RequestId], Event]) -> Reply | Block:
         """Give the machine a request; return its reply, or the wait for it."""
         return self.engine.ask(self.next_request(), self.session, make_event)
 
     def ask_vote(self, argv: list[bytes]) -> Reply | Block:
         """Put SENTINEL IS-MASTER-DOWN-BY-ADDR to the machine, unless that was done already."""
-        request = self.engine.votes_ahead.take(argv)
+        request = self.engine.ahead.take(argv)
         if request is not None:
             return self.engine.answer_of(request)
         return self.ask(read_vote_request(argv, self.session.name))
@@ -175,7 +182,7 @@ class SentinelEngine(Engine):
         #: Requests the machine has not answered, with the client that waits.
         self._asked: dict[RequestId, Session] = {}
         self._answers: dict[RequestId, Reply] = {}
-        self.votes_ahead = VotesAhead(self._put)
+        self.ahead = RequestsAhead(self._put, self._hear)
         self._told_count = 0
         #: Sampled whenever clients are served: there is no timer that runs for nothing.
         self.rates = Rates()
@@ -215,6 +222,17 @@ class SentinelEngine(Engine):
         self._asked[request] = session
         self.machine.step(lambda now_ms: make_event(now_ms, request))
         return request
+
+    def _hear(self, session: Session, argv: list[bytes]) -> bool:
+        """Give the machine a hello message before its turn, if its sender may say it."""
+        if len(argv) != 3 or argv[1] != HELLO_CHANNEL:
+            return False
+        row = self.table.by_own_name("publish")
+        assert row is not None
+        if session.needs_care and not self.gate.is_allowed(session, row, argv):
+            return False  # is refused in its turn
+        self.machine.step(lambda now_ms: HelloReceived(now_ms, argv[2]))
+        return True
 
     def answer_of(self, request: RequestId) -> Reply | Block:
         """Return the machine's reply to a request that was put to it, or the wait for it."""
@@ -264,15 +282,15 @@ class SentinelEngine(Engine):
 
     def block(self, session: Session, wait: Block, rest: list[list[bytes]]) -> None:
         super().block(session, wait, rest)
-        self.votes_ahead.look(session)
+        self.ahead.look(session)
 
     def receive(self, session: Session, data: bytes) -> None:
         super().receive(session, data)
         if session.blocked is not None:
-            self.votes_ahead.look(session)
+            self.ahead.look(session)
 
     def on_disconnect(self, session: Session) -> None:
-        for request in self.votes_ahead.forget(session):
+        for request in self.ahead.forget(session):
             self._answers.pop(request, None)
         for request in [r for r, owner in self._asked.items() if owner is session]:
             del self._asked[request]

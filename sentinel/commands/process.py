@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from sentinel.context import SentinelContext
-from sentinel.core.events import HelloReceived
+from sentinel.core.links import HELLO_CHANNEL
 from vedette.cmdspec import Channels, Flag, command
 from vedette.conf.quoting import encode_word
 from vedette.errors import CommandError
 from vedette.resp.replies import NO_REPLY, Reply
-
-HELLO_CHANNEL = b"__sentinel__:hello"
 
 
 @command(
@@ -38,8 +36,7 @@ def publish(context: SentinelContext, argv: list[bytes]) -> Reply:
     """Hand a hello message to the machine; it reaches no subscriber."""
     if argv[1] != HELLO_CHANNEL:
         raise CommandError(b"ERR Only HELLO messages are accepted by Sentinel instances.")
-    payload = argv[2]
-    context.tell(lambda now_ms: HelloReceived(now_ms, payload))
+    context.hear(argv)
     return 1
 
 

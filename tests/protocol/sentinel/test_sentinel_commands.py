@@ -433,7 +433,43 @@ def test_votes_asked_for_by_who_has_gone_leave_nothing_behind(desk: Desk) -> Non
 
     assert desk.take() == b""
     assert not desk.engine._answers
-    assert not desk.engine.votes_ahead._asked
+    assert not desk.engine.ahead._put
+
+
+NEWS = f"10.0.0.3,26379,{PEER_ID},4,mymaster,10.0.0.2,6379,4"
+
+
+def hellos(desk: Desk) -> list[bytes]:
+    """The hello messages that the machine was given."""
+    return [event.payload for event in desk.machine.events if isinstance(event, HelloReceived)]
+
+
+def test_news_do_not_wait_for_the_save_of_a_vote_before_them(desk: Desk) -> None:
+    """The machine has them at once, and only once; the reply comes in its turn."""
+    first, second = ask_votes(desk, "3", f"PUBLISH __sentinel__:hello {NEWS}", "4")
+    assert hellos(desk) == [NEWS.encode()]
+
+    desk.engine.answer(first.request, [0, b"*", 3])
+    desk.engine.answer(second.request, [0, b"*", 4])
+    desk.engine.end_batch()
+
+    no_vote = "*3\r\n:0\r\n$1\r\n*\r\n:{}\r\n"
+    assert desk.take() == f"{no_vote.format(3)}:1\r\n{no_vote.format(4)}".encode()
+    assert hellos(desk) == [NEWS.encode()]
+    assert not desk.engine.ahead._put
+
+
+def test_news_of_who_may_not_publish_are_refused_in_their_turn(desk: Desk) -> None:
+    """A wait is no way around the access control list."""
+    assert desk.send("ACL SETUSER default -publish") == b"+OK\r\n"
+    (vote,) = ask_votes(desk, "3", f"PUBLISH __sentinel__:hello {NEWS}")
+    assert not hellos(desk)
+
+    desk.engine.answer(vote.request, [0, b"*", 3])
+    desk.engine.end_batch()
+
+    assert b"-NOPERM" in desk.take()
+    assert not hellos(desk)
 
 
 def test_star_asks_for_no_vote(desk: Desk) -> None:

@@ -6,6 +6,7 @@ import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -28,7 +29,7 @@ from sentinel.core.events import (
     TimePassed,
 )
 from sentinel.core.link_state import LinkId, LinkKind
-from sentinel.runtime.driver import Driver
+from sentinel.runtime.driver import LULL_S, UNLOGGED_MAX_S, Driver
 from sentinel.runtime.state_file import StateFile
 from vedette.conf import parse_text
 from vedette.errors import ConfigError
@@ -257,30 +258,63 @@ async def test_host_names_are_looked_up_beside_the_machine(tmp_path: Path) -> No
     assert (first, second) == ("127.0.0.1", None)
 
 
-async def test_log_is_written_once_everybody_has_been_told(tmp_path: Path) -> None:
-    """What fellows and clients wait for does not wait for a terminal or a disk; nothing is lost."""
-    notice = Publish(b"+odown", b"master m 10.0.0.1 6379", Level.WARNING, "m")
+NOTICE = Publish(b"+odown", b"master m 10.0.0.1 6379", Level.WARNING, "m")
 
-    def respond(event: Event) -> list[Action]:
-        return [notice] if isinstance(event, HelloReceived) else []
 
-    core = ScriptedCore(respond)
+def announcing(event: Event) -> list[Action]:
+    """Announce something at every hello."""
+    return [NOTICE] if isinstance(event, HelloReceived) else []
+
+
+def announce(driver: Driver) -> None:
+    """Have the machine announce something."""
+    driver.handle(lambda now_ms: HelloReceived(now_ms, b""))
+
+
+async def test_log_is_written_in_the_lull_behind_what_is_announced(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """What fellows and clients wait for does not wait for lines; each says when it was."""
+    core = ScriptedCore(announcing)
     with structlog.testing.capture_logs() as lines:
         async with driving(core, tmp_path / "x") as driver:
-            driver.handle(lambda now_ms: HelloReceived(now_ms, b""))
-            told, logged = driver.events.last_id, len(lines)
-            await trio.testing.wait_all_tasks_blocked()
-            caught_up = [line["event_id"] for line in lines]
-            driver.handle(lambda now_ms: HelloReceived(now_ms, b""))
+            began = datetime.now(UTC)
+            announce(driver)
+            told = driver.events.last_id
+            ended = datetime.now(UTC)
+            await trio.sleep(LULL_S * 0.75)
+            announce(driver)
+            await trio.sleep(LULL_S * 0.75)
+            early = len(lines)
+            await trio.sleep(LULL_S / 2)
+            assert [line["event_id"] for line in lines] == [told, told + 1]
 
-    assert logged == 0
-    assert caught_up == [told]
-    assert [line["event_id"] for line in lines] == [told, told + 1]
-    assert lines[1] == {
+    assert early == 0
+    first = {key: value for key, value in lines[0].items() if key != "timestamp"}
+    assert first == {
         "event": "sentinel.event",
         "sentinel_event": "+odown",
         "payload": "master m 10.0.0.1 6379",
         "master": "m",
-        "event_id": told + 1,
+        "event_id": told,
         "log_level": "warning",
     }
+    assert began <= datetime.fromisoformat(lines[0]["timestamp"]) <= ended
+
+
+async def test_log_does_not_wait_for_a_lull_that_never_comes(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Nor does the end of the process leave anything unlogged."""
+    core = ScriptedCore(announcing)
+    count = int(2 * UNLOGGED_MAX_S / LULL_S)
+    with structlog.testing.capture_logs() as lines:
+        async with driving(core, tmp_path / "x") as driver:
+            for _ in range(count):
+                announce(driver)
+                await trio.sleep(LULL_S * 0.75)
+            logged = len(lines)
+            announce(driver)
+
+    assert UNLOGGED_MAX_S / LULL_S < logged <= count
+    assert len(lines) == count + 1

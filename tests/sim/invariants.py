@@ -129,6 +129,19 @@ class Judge:
             if master.failover.state is FailoverState.RECONF_SLAVES:
                 self._check_parallel_syncs(sentinel, memory, master)
 
+    def on_announced(self, sentinel: SimSentinel, notice: Publish) -> None:
+        """No switch leads back, over restarts either; one that a crash has cut off was none."""
+        master = sentinel.core.state.masters.get(notice.master or "")
+        if notice.event != b"+switch-master" or master is None:
+            return
+        key = sentinel.run_id, master.name
+        before = self._switched.get(key, 0)
+        _require(
+            master.config_epoch >= before,
+            f"{sentinel.label} switched to {before} and then to {master.config_epoch}",
+        )
+        self._switched[key] = master.config_epoch
+
     def _note_other(self, sentinel: SimSentinel, event: Event) -> _Memory:
         """Take note of an event that is no reply; return what is remembered of this start."""
         kind = type(event)
@@ -296,14 +309,6 @@ class Judge:
             self._check_selection(sentinel, memory, event, master)
         elif name == b"+promoted-slave":
             self.failovers += 1
-        elif name == b"+switch-master":
-            key = sentinel.run_id, master.name
-            before = self._switched.get(key, 0)
-            _require(
-                master.config_epoch >= before,
-                f"{sentinel.label} switched to {before} and then to {master.config_epoch}",
-            )
-            self._switched[key] = master.config_epoch
 
     def record_leader(self, leader: RunId, name: str, epoch: int) -> None:
         """Somebody says to be elected, of whatever kind it is."""

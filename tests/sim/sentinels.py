@@ -83,7 +83,10 @@ class Observer(Protocol):
     """Who is told of every step; raises if an invariant is broken."""
 
     def on_step(self, sentinel: SimSentinel, event: Event, actions: list[Action]) -> None:
-        """After each step of any sentinel."""
+        """After each step of any sentinel, before what it asks for is carried out."""
+
+    def on_announced(self, sentinel: SimSentinel, notice: Publish) -> None:
+        """When an event is announced; a crash may cut the step before that."""
 
 
 @dataclass(slots=True)
@@ -330,6 +333,7 @@ class SimSentinel(Process):
                 self._save_next()
             case Publish():
                 self.published.append(action)
+                self.observer.on_announced(self, action)
                 text = action.payload.decode()
                 self.world.note(self.label, f"{action.event.decode()} {text}")
             case Answer(request, reply):

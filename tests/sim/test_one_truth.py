@@ -48,6 +48,9 @@ class Truth:
         assert set(told) <= {before, address}
         assert not announced or told[-1:] in ([], [address])
 
+    def on_announced(self, sentinel: SimSentinel, notice: Publish) -> None:
+        self.judge.on_announced(sentinel, notice)
+
 
 def _hellos(action: Action) -> list[Address]:
     """Where a step's hello messages say that the master is."""

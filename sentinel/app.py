@@ -239,7 +239,7 @@ class _Sentinel:
             tcp_keepalive_s=lambda: self._settings.value_of(directives.TCP_KEEPALIVE),
             tls_context=self._tls.for_server,
         )
-        self.driver.attach(self.engine, self.pump.settle)
+        self.driver.attach(self.engine, self.pump.settle, self.pump.serve_ready)
 
     async def run(
         self,

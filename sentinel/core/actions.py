@@ -53,12 +53,14 @@ class Disconnect:
 class Send:
     """Write `commands` in one piece; report all their replies together under `token`.
 
-    May hold a password (AUTH): never log the arguments.
+    May hold a password (AUTH): never log the arguments. What `is_urgent` leaves at once, not with
+    what else is to be done at that moment.
     """
 
     link: LinkId
     token: int
     commands: tuple[tuple[bytes, ...], ...]
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,8 @@ def settle(machine: Machine, master: Master) -> None:
     machine.mark_dirty()
     _end(machine, master)
     transitions.finish(machine, master, "-config-conflict")
-    probes.hello_now(machine, master)
+    probes.tell_fellows(machine, master)
+    probes.tell_nodes(machine, master)
 
 
 def _may_stand(machine: Machine, master: Master) -> bool:

@@ -135,7 +135,14 @@ class Machine:
         """Whether the link is up and not clogged by requests without a reply."""
         return link.is_up and link.pending_count < MAX_PENDING * users
 
-    def send(self, link: Link, request: Request, commands: tuple[tuple[bytes, ...], ...]) -> None:
+    def send(
+        self,
+        link: Link,
+        request: Request,
+        commands: tuple[tuple[bytes, ...], ...],
+        *,
+        is_urgent: bool = False,
+    ) -> None:
         """Send commands over a link that is up, and remember what for."""
         assert link.is_up
         assert link.id is not None
@@ -143,7 +150,7 @@ class Machine:
         self._last_token += 1
         self._requests[link.id][self._last_token] = request
         link.pending_count += request.count
-        self.act(Send(link.id, self._last_token, commands))
+        self.act(Send(link.id, self._last_token, commands, is_urgent))
 
     def take_request(self, link: Link, token: int) -> Request | None:
         """Find the request that was answered and forget it; None if it is not known."""

@@ -206,15 +206,18 @@ def is_misplaced(master: Master, replica: Node) -> bool:
 # -- hello -----------------------------------------------------------------------------------------
 
 
-def hello_now(machine: Machine, master: Master) -> None:
-    """Tell everybody our view of a master at once: it has changed.
+def tell_fellows(machine: Machine, master: Master) -> None:
+    """Tell the other sentinels our view of a master before anything else is done: it has changed.
 
-    Redis-sentinels are told a little later if their down-after is short, and so are the nodes,
-    through which they would hear of it.
+    Redis-sentinels are told a little later if their down-after is short.
     """
-    for peer in list(master.peers.values()):
-        introduce_to_peer(machine, peer)
-    for node in list(master.nodes()):
+    for peer in master.peers.values():
+        introduce_to_peer(machine, peer, is_urgent=True)
+
+
+def tell_nodes(machine: Machine, master: Master) -> None:
+    """Have a master's nodes pass our changed view on, later if redis-sentinels are spared it."""
+    for node in master.nodes():
         introduce_to_node(machine, node)
 
 
@@ -233,13 +236,13 @@ def relay_hello(machine: Machine, master: Master, teller: RunId) -> None:
             _schedule_node_hello(machine, node, held_ms)
 
 
-def introduce_to_peer(machine: Machine, peer: PeerSentinel) -> None:
+def introduce_to_peer(machine: Machine, peer: PeerSentinel, *, is_urgent: bool = False) -> None:
     """Say hello to a fellow sentinel at once, or when the news may be told to such as it is."""
     held_ms = _held_ms(machine, machine.master_of(peer))
     if held_ms > 0 and not peer.peer_link.is_vedette:
         _schedule_peer_hello(machine, peer, held_ms)
     else:
-        send_hello_to_peer(machine, peer)
+        send_hello_to_peer(machine, peer, is_urgent=is_urgent)
 
 
 def introduce_to_node(machine: Machine, node: Node) -> None:
@@ -298,7 +301,7 @@ def send_hello_to_node(machine: Machine, node: Node) -> None:
     _schedule_node_hello(machine, node)
 
 
-def send_hello_to_peer(machine: Machine, peer: PeerSentinel) -> None:
+def send_hello_to_peer(machine: Machine, peer: PeerSentinel, *, is_urgent: bool = False) -> None:
     """PUBLISH our hello directly to a fellow sentinel, and plan the next."""
     master = machine.master_of(peer)
     link = peer.link
@@ -306,7 +309,7 @@ def send_hello_to_peer(machine: Machine, peer: PeerSentinel) -> None:
         peer.is_hello_waiting = True
         body = _hello_body(machine, master, link.local_host)
         request = Request(RequestKind.HELLO, machine.now_ms, 1, peer=peer)
-        machine.send(link, request, ((b"PUBLISH", HELLO_CHANNEL, body),))
+        machine.send(link, request, ((b"PUBLISH", HELLO_CHANNEL, body),), is_urgent=is_urgent)
     _schedule_peer_hello(machine, peer)
 
 

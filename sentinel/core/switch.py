@@ -49,6 +49,8 @@ def switch_master(
     master.replicas[old.address] = old
     master.config_epoch = config_epoch
     master.switched_ms = machine.now_ms
+    if teller is None:
+        probes.tell_fellows(machine, master)
     forget_past(machine, master)
     for node in master.nodes():
         _start_afresh(machine, node)
@@ -67,7 +69,7 @@ def switch_master(
     elif new.link.is_up and new.link.ping_waiting_since_ms is None:
         probes.send_ping(machine, links.command_owner(new))  # at a master's pace from now on
     if teller is None:
-        probes.hello_now(machine, master)
+        probes.tell_nodes(machine, master)
     else:
         probes.relay_hello(machine, master, teller)
     for node in master.nodes():

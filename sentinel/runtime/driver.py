@@ -109,9 +109,10 @@ class Driver:
         self._on_publish = on_publish
         self._engine: SentinelEngine | None = None
         self._settle: Callable[[], None] = lambda: None
+        self._serve_clients: Callable[[], object] = lambda: None
         self._nursery: trio.Nursery | None = None
         self._links: dict[LinkId, Link] = {}
-        self._poller = Poller(after_batch=self._end_batch)
+        self._poller = Poller(self._serve_clients_first, self._end_batch)
         #: Attempts to connect that the poller watches, by the end of their time.
         self._attempts: list[tuple[float, int, Link]] = []
         #: Links that the step at hand has sent over.
@@ -137,10 +138,19 @@ class Driver:
             self._announce_script, lambda: core.state.periods, self.meter.on_script_ended
         )
 
-    def attach(self, engine: SentinelEngine, settle: Callable[[], None]) -> None:
-        """Join the clients' side, once, before `run`."""
+    def attach(
+        self,
+        engine: SentinelEngine,
+        settle: Callable[[], None],
+        serve_clients: Callable[[], object],
+    ) -> None:
+        """Join the clients' side, once, before `run`.
+
+        `serve_clients()` serves one batch of what they have sent, and whom it may concern.
+        """
         self._engine = engine
         self._settle = settle
+        self._serve_clients = serve_clients
 
     @property
     def state(self) -> SentinelState:
@@ -189,6 +199,10 @@ class Driver:
             queued, self._queued = self._queued, {}
             for link in queued:
                 link.flush()
+
+    def _serve_clients_first(self) -> None:
+        """Fellows are clients, and their news make much of what nodes answer old."""
+        self._serve_clients()
 
     def _end_batch(self) -> None:
         """Send what a batch of links' events has left in outboxes."""
@@ -290,10 +304,12 @@ class Driver:
 
     def _carry_out(self, action: Action) -> None:
         match action:
-            case Send(link_id, token, commands):
+            case Send(link_id, token, commands, is_urgent):
                 link = self._links.get(link_id)
                 if link is not None:
                     link.send(token, commands)
+                    if is_urgent:
+                        link.flush()
                     if commands[0] == (b"PING",):
                         kind = SENTINEL if link.kind is LinkKind.PEER else NODE
                         self.meter.on_ping_sent(

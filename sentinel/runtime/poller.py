@@ -18,21 +18,24 @@ import trio
 #: So long at most before what a turn has left to be said is sent, and other tasks may run. With
 #: many masters that die together, the news of the first would wait until the last is dealt with,
 #: and hello messages on the clients' port as well.
-TURN_S: Final = 0.002
+TURN_S: Final = 0.0005
 
 
 class Poller:
     """Calls `on_ready(mask)` of each socket added, whenever it is ready.
 
-    The sockets stay their owners', who remove them before closing. `after_batch()` is called once
-    all that were ready have been served, or as many as a turn has time for.
+    The sockets stay their owners', who remove them before closing. `before_batch()` is called
+    before any of those that are ready is served, `after_batch()` when all have been, or as many as
+    a turn has time for.
     """
 
     def __init__(
         self,
+        before_batch: Callable[[], None] = lambda: None,
         after_batch: Callable[[], None] = lambda: None,
         clock_s: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._before_batch = before_batch
         self._after_batch = after_batch
         self._clock_s = clock_s
         self._epoll = select.epoll()
@@ -74,6 +77,7 @@ class Poller:
 
         All of them in one go: until the last has been read, nobody can tell who did not answer.
         """
+        self._before_batch()
         while self._ready:
             self._serve_next()
         self._look()
@@ -83,6 +87,7 @@ class Poller:
 
     def _serve_turn(self) -> None:
         """Serve who is ready, for a while; who is left over comes before anybody anew."""
+        self._before_batch()
         if not self._ready:
             self._look()
         end_s = self._clock_s() + TURN_S

@@ -150,6 +150,8 @@ class Rig:
         self.held_saves: list[Persist] = []
         self.sent: list[tuple[Address, LinkKind, Command]] = []
         self.notices: list[Publish] = []
+        #: All that was asked for, in order.
+        self.actions: list[Action] = []
         self.scripts: list[RunScript] = []
         self.answers: dict[RequestId, Reply] = {}
         self.connects: list[Connect] = []
@@ -282,6 +284,7 @@ class Rig:
         """Start looking afresh."""
         self.sent.clear()
         self.notices.clear()
+        self.actions.clear()
         self.connects.clear()
 
     # -- carrying out ----------------------------------------------------------------------------
@@ -290,6 +293,7 @@ class Rig:
         if self.has_crashed:
             return
         for action in self.core.step(event):
+            self.actions.append(action)
             self._carry_out(action)
             if self.has_crashed:
                 break

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sentinel.core import orders
+from sentinel.core.actions import Publish, Send
 from sentinel.core.events import FailoverRequested, FailureSimulated
 from sentinel.core.machine import SlaveOf
 from sentinel.core.model import FailoverState, SimulatedFailure
@@ -106,6 +107,28 @@ def test_everything_moves_in_the_step_that_sees_the_proof() -> None:
     for address in PEER_ADDRESSES.values():
         hellos = [line for line in rig.commands_to(address) if line.startswith(b"PUBLISH")]
         assert hellos[-1].endswith(b",1,mymaster,10.0.0.3,6379,1")
+
+
+def test_fellows_are_told_of_the_new_master_before_all_else() -> None:
+    """Ahead of events, of the nodes, and of what waits in the queues of a busy sentinel."""
+    rig = leader_rig()
+    rig.kill(MASTER)
+    rig.advance(1_100)
+    first = next(
+        place
+        for place, action in enumerate(rig.actions)
+        if isinstance(action, Publish) and action.event == b"+switch-master"
+    )
+    before, after = rig.actions[:first][-2:], rig.actions[first:]
+
+    for action in before:
+        assert isinstance(action, Send)
+        assert action.is_urgent
+        assert action.commands[0][2].endswith(b",1,mymaster,10.0.0.3,6379,1")
+    assert {action.link for action in before if isinstance(action, Send)} == {
+        peer.link.id for peer in rig.master.peers.values()
+    }
+    assert not any(isinstance(action, Send) and action.is_urgent for action in after)
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,10 @@ class ScriptedCore(SentinelCore):
                         return event
                 await self._changed.wait()
 
+    async def changed(self) -> None:
+        """Return once another event has come."""
+        await self._changed.wait()
+
 
 @asynccontextmanager
 async def driving(core: ScriptedCore, path: Path) -> AsyncIterator[Driver]:
@@ -226,6 +230,49 @@ async def test_disconnect_ends_a_link_without_an_event(tmp_path: Path) -> None:
             await trio.testing.wait_all_tasks_blocked()
 
     assert not any(isinstance(event, LinkUp | LinkDown) for event in core.events)
+
+
+async def test_what_is_urgent_leaves_in_its_step_and_not_with_the_batch(tmp_path: Path) -> None:
+    """Two replies come in one piece; what the first leads to is there before the second is read."""
+    other = LinkId(2)
+    arrived: list[bytes] = []
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_server(("127.0.0.1", 0)) as second_listener,
+    ):
+        addresses = [Address(*each.getsockname()) for each in (listener, second_listener)]
+        accepted: dict[LinkId, socket.socket] = {}
+
+        def respond(event: Event) -> list[Action]:
+            match event:
+                case Started():
+                    return [
+                        Connect(link, LinkKind.PEER, address, 1000)
+                        for link, address in zip((LINK, other), addresses, strict=True)
+                    ]
+                case LinkUp() if event.link == LINK:
+                    return [Send(LINK, 1, ((b"PING",),)), Send(LINK, 2, ((b"PING",),))]
+                case RepliesReceived() if event.token == 1:
+                    return [Send(other, 3, ((b"NEWS",),), is_urgent=True)]
+                case RepliesReceived():
+                    arrived.append(accepted[other].recv(100, socket.MSG_DONTWAIT))
+            return []
+
+        core = ScriptedCore(respond)
+        async with driving(core, tmp_path / "x"):
+            for link, each in ((LINK, listener), (other, second_listener)):
+                await trio.lowlevel.wait_readable(each)
+                accepted[link], _ = each.accept()
+            with trio.fail_after(5):
+                while sum(isinstance(event, LinkUp) for event in core.events) < 2:
+                    await core.changed()
+                accepted[LINK].sendall(b"+PONG\r\n+PONG\r\n")
+                while not arrived:
+                    await core.changed()
+        for each in accepted.values():
+            each.close()
+
+    assert arrived == [b"*1\r\n$4\r\nNEWS\r\n"]
 
 
 def test_saved_file_is_one_a_sentinel_starts_from(tmp_path: Path) -> None:

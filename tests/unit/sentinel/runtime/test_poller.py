@@ -20,7 +20,13 @@ class Bench:
         self.now_s = 0.0
         #: Who was served, and `None` for the end of a batch.
         self.log: list[int | None] = []
-        self.poller = Poller(lambda: self.log.append(None), lambda: self.now_s)
+        #: How much of it there was when a batch began.
+        self.begun: list[int] = []
+        self.poller = Poller(
+            lambda: self.begun.append(len(self.log)),
+            lambda: self.log.append(None),
+            lambda: self.now_s,
+        )
         self.pairs = [socket.socketpair() for _ in range(SOCKETS)]
         for number, (ours, theirs) in enumerate(self.pairs):
             theirs.send(b"x")
@@ -88,3 +94,12 @@ async def test_who_is_removed_while_it_waits_for_its_turn_is_not_served(bench: B
     first_round = bench.log[: ends[2]]  # as many turns as all six would take
     assert waiting not in first_round
     assert 99 not in first_round
+
+
+async def test_clients_have_their_turn_before_each_batch(bench: Bench) -> None:
+    """A fellow's news are not to wait for what is ready on links."""
+    bench.poller.serve_ready()
+    await run_turns(bench, 3)
+
+    ends = [place + 1 for place, served in enumerate(bench.log) if served is None]
+    assert bench.begun[:3] == [0, *ends[:2]]

@@ -126,7 +126,9 @@ class Driver:
         #: What is announced and not logged yet, with its id and when that was (Unix time, ns).
         self._unlogged: deque[tuple[Publish, int | None, int]] = deque()
         self._has_unlogged = trio.Event()
-        self._announced_s = -math.inf
+        #: Ends with the lull in which the log is written; put off by each that is announced.
+        self._lull = trio.CancelScope()
+        self._latest_log_s = math.inf
         #: Events published or logged since the start, by name: for metrics.
         self.event_counts: Counter[str] = Counter()
         #: What the work takes, for metrics as well.
@@ -380,7 +382,7 @@ class Driver:
                 self._engine.pubsub.publish(action.event, action.payload)
                 self._engine.wake(EVENTS_REASON)
         self._unlogged.append((action, event_id, unix_ns))
-        self._announced_s = trio.current_time()
+        self._lull.deadline = min(trio.current_time() + LULL_S, self._latest_log_s)
         self._has_unlogged.set()
         if len(self._unlogged) > UNLOGGED_MAX:
             self._write_line()
@@ -389,9 +391,10 @@ class Driver:
         """Write the log in lulls: a line costs more than the step that it tells of."""
         while True:
             await self._has_unlogged.wait()
-            latest_s = trio.current_time() + UNLOGGED_MAX_S
-            while trio.current_time() < (lull_s := min(self._announced_s + LULL_S, latest_s)):
-                await trio.sleep_until(lull_s)
+            self._latest_log_s = trio.current_time() + UNLOGGED_MAX_S
+            self._lull = trio.CancelScope(deadline=trio.current_time() + LULL_S)
+            with self._lull:
+                await trio.sleep_forever()
             while self._unlogged:
                 self._write_line()
                 await trio.lowlevel.checkpoint()

@@ -142,7 +142,7 @@ async def run_blocking(
             open_background_nursery() as nursery,
         ):
             try:
-                client_id = await _client_id(connection)
+                client_id = await _client_id(connection, options.connect_timeout_s)
                 nursery.start_soon(_call_back_when_left, link, connection, client_id, options)
                 reply = await _reply_to(connection, attempt, ends, options.reply_timeout_s)
             except ConnectionLost as lost:
@@ -192,13 +192,20 @@ def _was_sent_away(error: ReplyError) -> bool:
     return error.code == "UNBLOCKED" and "instance state changed" in error.text
 
 
-async def _client_id(connection: Connection) -> int | None:
-    """Return the connection's number at the server, None if there is no telling."""
-    try:
-        client_id: int = await connection.execute("CLIENT", "ID")
-    except (ReplyError, ConnectionLost):  # what comes next is told of the loss
-        return None
-    return client_id
+async def _client_id(connection: Connection, timeout_s: float) -> int | None:
+    """Return the connection's number at the server, None if there is no telling.
+
+    Raises:
+        ConnectionLost: the server is silent; nothing else was sent.
+    """
+    with trio.move_on_after(timeout_s):
+        try:
+            client_id: int = await connection.execute("CLIENT", "ID")
+        except (ReplyError, ConnectionLost):  # what comes next is told of the loss
+            return None
+        return client_id
+    reason = "did not tell the connection's number in time"
+    raise ConnectionLost(connection.address, reason, was_sent=False, is_timeout=True)
 
 
 async def _call_back_when_left(

@@ -11,7 +11,7 @@ import pytest
 import trio
 import trustme
 
-from ha_client import FailoverClient
+from ha_client import FailoverClient, MasterUnavailable
 from tests.support.processes import ServerProcess, VedetteSentinel, VedetteServer, free_port
 from tests.support.programs import RunningProgram
 from tests.support.redis import RedisSentinel, RedisServer, require_redis
@@ -154,6 +154,36 @@ def test_sentinels_of_both_kinds_fail_over_and_clients_follow_over_tls(
 
             second.close_client()  # the promotion has ended its connection
             assert second.call("GET", "k") == b"after"
+
+
+@pytest.mark.parametrize("nodes_have_tls", [True, False])
+def test_clients_speak_tls_with_sentinels_apart_from_nodes(
+    certificates: Certificates, nodes_have_tls: bool
+) -> None:
+    """`sentinel_tls` says it: not as with the nodes, or by a context where those have none."""
+    master_tls_port, sentinel_tls_port = free_port(), free_port()
+    context = certificates.client_context()
+    with VedetteServer(certificates.config(master_tls_port)) as master:
+        watched_port = master_tls_port if nodes_have_tls else master.port
+        tls = certificates.config(sentinel_tls_port)
+        tls["tls-replication"] = "yes" if nodes_have_tls else "no"
+        lines = [f"sentinel monitor mymaster 127.0.0.1 {watched_port} 1"]
+        with VedetteSentinel(tls, lines) as sentinel:
+            asked_port = sentinel.port if nodes_have_tls else sentinel_tls_port
+
+            async def write(sentinel_tls: ssl.SSLContext | bool) -> None:
+                async with FailoverClient(
+                    "mymaster",
+                    [("127.0.0.1", asked_port)],
+                    tls_context=context if nodes_have_tls else None,
+                    sentinel_tls=sentinel_tls,
+                    command_timeout_s=5.0 if sentinel_tls is not True else 1.0,
+                ) as client:
+                    await client.set("k", "v")
+
+            trio.run(write, False if nodes_have_tls else context)
+            with pytest.raises(MasterUnavailable):
+                trio.run(write, True)
 
 
 def knows_all(sentinel: ServerProcess) -> bool:

@@ -113,6 +113,37 @@ async def test_what_was_popped_by_a_master_that_died_is_uncertain() -> None:
         assert client.statistics().uncertain_writes == 1
 
 
+@pytest.mark.parametrize("is_left", [True, False])
+async def test_master_that_hangs_before_the_wait_begins_holds_nobody(is_left: bool) -> None:
+    """It was stopped between telling its role and CLIENT ID: nothing was sent that may pop."""
+
+    def silence(stream: trio.SocketStream, *words: bytes) -> bytes:
+        return b""
+
+    async with scene() as it, it.client(connect_timeout_s=0.5) as client:
+        await client.wait_master()
+        await wait_subscribed(it)
+        it.a.on_client = silence  # type: ignore[attr-defined]
+        it.a.blpop_replies = it.b.blpop_replies = [POPPED]
+        answers: list[object] = []
+
+        async def pop() -> None:
+            answers.append(await client.execute("BLPOP", "q", 0))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pop)
+            with trio.fail_after(5):
+                await wait_received(it.a, b"CLIENT")
+                if is_left:
+                    await it.switch()
+                else:
+                    del it.a.on_client  # type: ignore[attr-defined]
+                await wait_until_async(lambda: answers, what="the answer")
+
+        assert answers == [[b"q", b"job"]]
+        assert it.a.count(b"BLPOP") == (0 if is_left else 1)
+
+
 async def test_errors_of_a_command_that_waits_are_answers() -> None:
     async with scene() as it, it.client() as client:
         it.a.blpop_replies = [b"-WRONGTYPE no list\r\n"]

@@ -22,7 +22,7 @@ from .runtime.own import OwnConnection
 from .runtime.pipeline import Pipeline
 from .runtime.replicas import ReplicaReader
 from .runtime.subscription import Gap, Message, Subscription
-from .statistics import ClientStatistics, RetryReason
+from .statistics import ClientStatistics, ReadBy, RetryReason
 
 __all__ = [
     "FailoverClient",
@@ -34,6 +34,7 @@ __all__ = [
     "Gap",
     "ClientStatistics",
     "Leaving",
+    "ReadBy",
     "RetryReason",
     "FailoverClientError",
     "MasterUnavailable",

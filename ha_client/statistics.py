@@ -1,9 +1,11 @@
-"""What a client has been through, as `FailoverClient.statistics` tells it."""
+"""What a client has been through: counted in a `Tally`, told by `FailoverClient.statistics`."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +13,7 @@ from vedette.histogram import Histogram
 from vedette.types import Address
 
 from .core.follower import Leaving
+from .errors import MasterUnavailable, WriteUncertain
 
 
 class RetryReason(enum.Enum):
@@ -19,6 +22,13 @@ class RetryReason(enum.Enum):
     NOT_SENT = "not_sent"
     NO_REPLY = "no_reply"
     REFUSED = "refused"  # by a node that is no master, or not ready
+
+
+class ReadBy(enum.Enum):
+    """Who answered a read of `FailoverClient.replicas`."""
+
+    REPLICA = "replica"
+    MASTER = "master"
 
 
 #: Bounds of `ClientStatistics.outages`, in seconds.
@@ -57,7 +67,67 @@ class ClientStatistics:
     outages: Histogram
     #: Commands that are on their way to the master, or wait to be sent.
     pending: int
-    #: Commands that ended in `WriteUncertain`.
+    #: Commands that ended in `WriteUncertain`, those on connections of their own included.
     uncertain_writes: int
-    #: Commands that ended in `MasterUnavailable`.
+    #: Commands, connections and subscriptions that ended in `MasterUnavailable`.
     unavailable: int
+    #: Connections to the master that one task has to itself: open now, and how many were made.
+    own_connections: int
+    own_connections_made: int
+    #: Subscriptions that are open.
+    subscriptions: int
+    #: Times that a subscription had to be made anew, and how long nothing was subscribed to.
+    gaps: int
+    gap_seconds: float
+    #: Reads by `replicas()`, by who answered.
+    reads: Mapping[ReadBy, int]
+    #: Replicas that may be read from now, in all open readers together.
+    usable_replicas: int
+
+
+class Tally:
+    """What a client counts while it works; whoever does the work adds to it."""
+
+    def __init__(self) -> None:
+        #: By why, and whether the command may be executed twice without harm.
+        self.retries: Counter[tuple[RetryReason, bool]] = Counter()
+        self.outages = Histogram(OUTAGE_BOUNDS_S)
+        self.uncertain_writes = 0
+        self.unavailable = 0
+        self.own_connections = 0
+        self.own_connections_made = 0
+        self.subscriptions = 0
+        self.gaps = 0
+        self.gap_seconds = 0.0
+        self.reads: Counter[ReadBy] = Counter()
+
+    def note_error(self, result: object) -> None:
+        """Count the result of a command if it is one of the client's own errors."""
+        if isinstance(result, WriteUncertain):
+            self.uncertain_writes += 1
+        elif isinstance(result, MasterUnavailable):
+            self.unavailable += 1
+
+    @contextmanager
+    def own_connection(self) -> Iterator[None]:
+        """Count a connection of one task, open as long as the block."""
+        self.own_connections += 1
+        self.own_connections_made += 1
+        try:
+            yield
+        finally:
+            self.own_connections -= 1
+
+    @contextmanager
+    def subscription(self) -> Iterator[None]:
+        """Count a subscription, open as long as the block."""
+        self.subscriptions += 1
+        try:
+            yield
+        finally:
+            self.subscriptions -= 1
+
+    def note_gap(self, lost_s: float) -> None:
+        """Count that a subscription was made anew after `lost_s` without one."""
+        self.gaps += 1
+        self.gap_seconds += lost_s

@@ -20,7 +20,14 @@ from typing import Final
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from ha_client import ClientClosed, ClientStatistics, FailoverClient, Leaving, RetryReason
+from ha_client import (
+    ClientClosed,
+    ClientStatistics,
+    FailoverClient,
+    Leaving,
+    ReadBy,
+    RetryReason,
+)
 
 from .families import Families, Kind, Spec
 
@@ -58,7 +65,9 @@ UNKNOWN: Final = _spec(
     "unknown_outcome_total", _C, "Commands that were sent and may have been executed or not"
 )
 UNAVAILABLE: Final = _spec(
-    "unavailable_total", _C, "Commands that found no master before their deadline"
+    "unavailable_total",
+    _C,
+    "Commands, connections and subscriptions that found no master before their deadline",
 )
 STALE: Final = _spec(
     "stale_master_rejected_total",
@@ -70,6 +79,22 @@ EPOCH: Final = _spec("epoch", _G, "The highest configuration epoch heard of")
 HAS_MASTER: Final = _spec("has_master", _G, "1 while a verified master is connected")
 PENDING: Final = _spec("pending_commands", _G, "Commands on their way, or waiting to be sent")
 SENTINELS: Final = _spec("sentinels", _G, "Sentinels known of, and those subscribed to", "state")
+
+OWN: Final = _spec(
+    "own_connections", _G, "Connections to the master that one task has to itself, open now"
+)
+OWN_MADE: Final = _spec(
+    "own_connections_made_total", _C, "Connections to the master made for one task alone"
+)
+SUBSCRIPTIONS: Final = _spec("subscriptions", _G, "Subscriptions that are open")
+GAPS: Final = _spec("subscription_gaps_total", _C, "Times that a subscription had to be made anew")
+GAP_SECONDS: Final = _spec(
+    "subscription_gap_seconds_total",
+    _C,
+    "How long subscriptions were none: what was published then is lost",
+)
+READS: Final = _spec("reads_total", _C, "Reads by replicas(), by who answered", "by")
+REPLICAS: Final = _spec("usable_replicas", _G, "Replicas that may be read from now")
 
 SPECS: Final = (
     OUTAGES,
@@ -85,6 +110,13 @@ SPECS: Final = (
     HAS_MASTER,
     PENDING,
     SENTINELS,
+    OWN,
+    OWN_MADE,
+    SUBSCRIPTIONS,
+    GAPS,
+    GAP_SECONDS,
+    READS,
+    REPLICAS,
 )
 
 
@@ -143,8 +175,16 @@ def add_client(families: Families, name: str, statistics: ClientStatistics) -> N
         (EPOCH, statistics.epoch),
         (HAS_MASTER, float(statistics.master is not None)),
         (PENDING, statistics.pending),
+        (OWN, statistics.own_connections),
+        (OWN_MADE, statistics.own_connections_made),
+        (SUBSCRIPTIONS, statistics.subscriptions),
+        (GAPS, statistics.gaps),
+        (GAP_SECONDS, statistics.gap_seconds),
+        (REPLICAS, statistics.usable_replicas),
     ):
         families.add(spec, value, name)
+    for reader in ReadBy:
+        families.add(READS, statistics.reads.get(reader, 0), name, reader.value)
     if statistics.topology_age_s is not None:
         families.add(AGE, statistics.topology_age_s, name)
     families.add(SENTINELS, statistics.sentinels_known, name, "known")

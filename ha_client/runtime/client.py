@@ -1,18 +1,15 @@
 """The public client: takes commands through failovers.
 
-Owns the client's lifetime and the deadline of each command. All tasks share one connection to the
-master: their commands are pipelined by themselves, and there is one connection to close and one to
-open when the master changes. So commands that block a connection or change its mode are refused.
-
-Nothing here decides: which node is master is `core.follower`'s, what may be repeated is
-`core.kinds`' and `core.verdicts`'.
+Owns the client's options and lifetime. All tasks share one connection to the master: their commands
+are pipelined by themselves, and there is one connection to close and one to open when the master
+changes. So commands that block a connection or change its mode are refused, or have one of their
+own. How commands run is `running.py`'s.
 """
 
 from __future__ import annotations
 
 import random
 import ssl
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
@@ -20,24 +17,22 @@ from typing import Any, Self
 
 import trio
 
-from vedette.histogram import Histogram
 from vedette.resp.exchange import Argument, Received, encode_argument
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.connection import ConnectionLost
 from vedette.types import Address
 
 from ..commands import CommandMethods
 from ..core.blocking import Wait, wait_of
 from ..core.follower import Follower, Timing
 from ..core.kinds import Kind, kind_of, reason_not_to_share
-from ..core.units import Argv, Batch, Taken, Unit
-from ..errors import ClientClosed, MasterUnavailable, UnsupportedCommand, WriteUncertain
-from ..statistics import OUTAGE_BOUNDS_S, ClientStatistics, RetryReason
-from .link import MasterLink
+from ..core.units import Argv, Unit
+from ..errors import ClientClosed, UnsupportedCommand
+from ..statistics import ClientStatistics, Tally
 from .nodes import NodeOptions
 from .own import OwnConnection, open_own, run_blocking
 from .pipeline import Commands, Pipeline
 from .replicas import ReplicaReader, open_reader
+from .running import CommandRunner
 from .subscription import Subscription, open_subscription
 from .tracker import MasterTracker
 from .watcher import WatchOptions
@@ -142,13 +137,9 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         )
         self._tracker: MasterTracker | None = None
         self._lifetime: AbstractAsyncContextManager[None] | None = None
-        self._retries: Counter[tuple[RetryReason, bool]] = Counter()
-        self._outages = Histogram(OUTAGE_BOUNDS_S)
-        #: When the first of the commands was begun that found no master, or lost the one they had,
-        #: and which connection that was; None while all is well.
-        self._trouble: tuple[float, int] | None = None
-        self._uncertain_writes = 0
-        self._unavailable = 0
+        self._tally = Tally()
+        self._runner = CommandRunner(self._follower, self._tally, command_timeout_s)
+        self._readers: set[ReplicaReader] = set()
 
     async def __aenter__(self) -> Self:
         """Begin to follow. Returns at once; the first command waits for the master."""
@@ -210,7 +201,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         wait = wait_of(argv)
         if wait is not None:
             return await self._wait(argv, wait, repeat)
-        [result] = await self._run([self._unit(argv, repeat)])
+        [result] = await self._runner.run(self._following, [self._unit(argv, repeat)])
         if isinstance(result, Exception):
             raise result
         return result
@@ -229,7 +220,8 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             UnsupportedCommand, ClientClosed: nothing was sent.
             ValueError: more commands than `max_pending`.
         """
-        return await self._run([self._unit(_encoded(command), repeat) for command in commands])
+        units = [self._unit(_encoded(command), repeat) for command in commands]
+        return await self._runner.run(self._following, units)
 
     async def transaction(
         self, commands: Sequence[Sequence[Argument]], *, repeat: bool | None = None
@@ -243,7 +235,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             await trio.lowlevel.checkpoint()
             return []
         unit = Unit.transaction([self._unit(_encoded(command), repeat) for command in commands])
-        [result] = await self._run([unit])
+        [result] = await self._runner.run(self._following, [unit])
         if isinstance(result, Exception):
             raise result
         assert isinstance(result, list)
@@ -272,11 +264,16 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         async with open_reader(
             self._following,
             self._node_options,
+            self._tally,
             timeout_s=self._command_timeout_s,
             check_interval_s=self._poll_interval_s,
             read_master=self.execute if or_master else None,
         ) as reader:
-            yield reader
+            self._readers.add(reader)
+            try:
+                yield reader
+            finally:
+                self._readers.remove(reader)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[OwnConnection]:
@@ -289,10 +286,10 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             ClientClosed: used outside the block of the client.
         """
         deadline = trio.current_time() + self._command_timeout_s
-        own = open_own(self._following, self._node_options, deadline, "a connection")
+        own = open_own(self._following, self._node_options, self._tally, deadline, "a connection")
         async with own as (link, connection), open_background_nursery() as nursery:
             nursery.start_soon(link.close_when_left, connection)
-            yield OwnConnection(link, connection)
+            yield OwnConnection(link, connection, self._tally)
 
     @asynccontextmanager
     async def subscribe(
@@ -311,7 +308,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             raise ValueError("a subscription has at least one channel or pattern")
         deadline = trio.current_time() + self._command_timeout_s
         async with open_subscription(
-            self._following, self._node_options, names, globs, deadline
+            self._following, self._node_options, self._tally, names, globs, deadline
         ) as subscription:
             yield subscription
 
@@ -321,7 +318,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
 
     def statistics(self) -> ClientStatistics:
         """Return what the client has been through."""
-        tracker, follower = self._following, self._follower
+        tracker, follower, tally = self._following, self._follower, self._tally
         connection = tracker.link.connection if tracker.link is not None else None
         return ClientStatistics(
             master=tracker.link.address if tracker.link is not None else None,
@@ -331,15 +328,22 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             sentinels_connected=tracker.connected_sentinel_count,
             failovers=follower.failover_count,
             reconnects=max(0, tracker.verified_count - 1),
-            retries=self._retries.total(),
-            retries_by_reason=dict(self._retries),
+            retries=tally.retries.total(),
+            retries_by_reason=dict(tally.retries),
             leavings=dict(follower.leavings),
             stale_claims=follower.stale_claim_count,
             topology_age_s=_age_s(follower.answered_ms),
-            outages=self._outages.copy(),
+            outages=tally.outages.copy(),
             pending=0 if connection is None else connection.pending_count,
-            uncertain_writes=self._uncertain_writes,
-            unavailable=self._unavailable,
+            uncertain_writes=tally.uncertain_writes,
+            unavailable=tally.unavailable,
+            own_connections=tally.own_connections,
+            own_connections_made=tally.own_connections_made,
+            subscriptions=tally.subscriptions,
+            gaps=tally.gaps,
+            gap_seconds=tally.gap_seconds,
+            reads=dict(tally.reads),
+            usable_replicas=sum(len(reader.addresses) for reader in self._readers),
         )
 
     def _issue(self, *arguments: Argument) -> Coroutine[Any, Any, Received]:
@@ -361,102 +365,15 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
 
     async def _wait(self, argv: Argv, wait: Wait, repeat: bool | None) -> Received:
         """Run a command that waits for data."""
-        try:
-            return await run_blocking(
-                self._following,
-                self._node_options,
-                argv,
-                wait,
-                may_repeat=self._may_repeat(kind_of(argv), repeat),
-                patience_s=self._command_timeout_s,
-            )
-        except WriteUncertain:
-            self._uncertain_writes += 1
-            raise
-        except MasterUnavailable:
-            self._unavailable += 1
-            raise
-
-    async def _run(self, units: Sequence[Unit]) -> list[Received]:
-        """Run units until each has its reply or its error, and return these in order."""
-        tracker = self._following
-        batch = Batch(units)
-        #: Writes that were sent without a reply and are being repeated.
-        doubts: dict[int, Exception] = {}
-        started = trio.current_time()
-        deadline = started + self._command_timeout_s
-        if not units:
-            await trio.lowlevel.checkpoint()
-        while batch.remaining:
-            link = tracker.link
-            try:
-                if link is None:
-                    self._note_trouble(started, tracker.verified_count)
-                    with trio.move_on_at(deadline):
-                        link = await tracker.wait_link()
-            except ClientClosed as error:
-                for index in batch.remaining:
-                    batch.results[index] = doubts.get(index, error)
-                break
-            if link is None or trio.current_time() >= deadline:
-                self._give_up(batch, doubts, trio.current_time() - started)
-                break
-            replies, lost = await _send(link, batch.argvs(), deadline)
-            taken = batch.take(replies, was_sent=lost is None or lost.was_sent)
-            if taken.unsettled or taken.uncertain:
-                self._note_trouble(started, tracker.verified_count)
-                self._note_retries(units, taken, lost)
-            elif self._trouble is not None:
-                self._end_trouble(tracker.verified_count)
-            if taken.refusal is not None:
-                tracker.doubt(link, taken.refusal)
-            elif lost is not None:
-                tracker.drop(link)
-            elapsed_s = trio.current_time() - started
-            for index in taken.pending:
-                doubts[index] = _uncertain(units[index], link, lost, elapsed_s)
-            for index in taken.uncertain:
-                batch.results[index] = _uncertain(units[index], link, lost, elapsed_s)
-        self._uncertain_writes += sum(isinstance(it, WriteUncertain) for it in batch.results)
-        return batch.results
-
-    def _note_trouble(self, started_s: float, count: int) -> None:
-        """A command begun at `started_s` has no master, after `count` connections to masters."""
-        if self._trouble is None:
-            self._trouble = started_s, count
-        else:
-            since_s, first = self._trouble
-            self._trouble = min(since_s, started_s), first
-
-    def _end_trouble(self, count: int) -> None:
-        """Commands are answered again: over another connection, or it was nothing."""
-        assert self._trouble is not None
-        since_s, first = self._trouble
-        self._trouble = None
-        if count > first > 0:
-            self._outages.observe(trio.current_time() - since_s)
-
-    def _note_retries(
-        self, units: Sequence[Unit], taken: Taken, lost: ConnectionLost | None
-    ) -> None:
-        if taken.refusal is not None:
-            reason = RetryReason.REFUSED
-        elif lost is not None and not lost.was_sent:
-            reason = RetryReason.NOT_SENT
-        else:
-            reason = RetryReason.NO_REPLY
-        for index in taken.unsettled:
-            self._retries[reason, units[index].may_repeat] += 1
-
-    def _give_up(self, batch: Batch, doubts: Mapping[int, Exception], elapsed_s: float) -> None:
-        """Let everything that is left end in an error: the deadline has passed."""
-        reason = self._follower.last_failure or "the master did not reply in time"
-        for index in batch.remaining:
-            if index in doubts:
-                batch.results[index] = doubts[index]
-            else:
-                self._unavailable += 1
-                batch.results[index] = MasterUnavailable(batch.units[index].name, reason, elapsed_s)
+        return await run_blocking(
+            self._following,
+            self._node_options,
+            self._tally,
+            argv,
+            wait,
+            may_repeat=self._may_repeat(kind_of(argv), repeat),
+            patience_s=self._command_timeout_s,
+        )
 
 
 def _encoded(arguments: Iterable[Argument]) -> list[bytes]:
@@ -466,26 +383,3 @@ def _encoded(arguments: Iterable[Argument]) -> list[bytes]:
 def _age_s(at_ms: int | None) -> float | None:
     # The follower's times are rounded up to milliseconds.
     return None if at_ms is None else max(0.0, trio.current_time() - at_ms / 1000)
-
-
-def _uncertain(
-    unit: Unit, link: MasterLink, lost: ConnectionLost | None, elapsed_s: float
-) -> WriteUncertain:
-    reason = "no reply before the deadline" if lost is None else lost.reason
-    error = WriteUncertain(unit.name, link.address, link.epoch, reason, elapsed_s)
-    error.__cause__ = lost
-    return error
-
-
-async def _send(
-    link: MasterLink, argvs: Sequence[Argv], deadline: float
-) -> tuple[Sequence[Received], ConnectionLost | None]:
-    """Return the replies; if they are too few, also why, unless it was the deadline."""
-    assert link.connection is not None
-    replies: Sequence[Received] = ()
-    try:
-        with trio.CancelScope(deadline=deadline):
-            replies = await link.connection.perform(argvs)
-    except ConnectionLost as lost:
-        return lost.replies, lost
-    return replies, None

@@ -22,6 +22,7 @@ from ..core.blocking import Wait
 from ..core.units import Argv
 from ..core.verdicts import tells_of_no_master
 from ..errors import MasterUnavailable, WriteUncertain
+from ..statistics import Tally
 from .link import MasterLink
 from .nodes import NodeOptions, objection_to, open_node
 from .tracker import MasterTracker
@@ -38,9 +39,10 @@ class OwnConnection(CommandMethods[Coroutine[Any, Any, Received]]):
     Nothing is sent again: what the connection was told before would be missing on another.
     """
 
-    def __init__(self, link: MasterLink, connection: Connection) -> None:
+    def __init__(self, link: MasterLink, connection: Connection, tally: Tally) -> None:
         self._link = link
         self._connection = connection
+        self._tally = tally
 
     async def execute(self, *arguments: Argument) -> Received:
         """Run one command and return its reply; it may take as long as it likes.
@@ -71,11 +73,12 @@ class OwnConnection(CommandMethods[Coroutine[Any, Any, Received]]):
         except ConnectionLost as lost:
             name = argvs[len(lost.replies)][0].decode("utf-8", "replace").upper()
             elapsed_s = trio.current_time() - started
-            if not lost.was_sent:
-                raise MasterUnavailable(name, lost.reason, elapsed_s) from lost
-            raise WriteUncertain(
-                name, self._link.address, self._link.epoch, lost.reason, elapsed_s
-            ) from lost
+            error: Exception = MasterUnavailable(name, lost.reason, elapsed_s)
+            if lost.was_sent:
+                link = self._link
+                error = WriteUncertain(name, link.address, link.epoch, lost.reason, elapsed_s)
+            self._tally.note_error(error)
+            raise error from lost
 
     def _issue(self, *arguments: Argument) -> Coroutine[Any, Any, Received]:
         return self.execute(*arguments)
@@ -83,7 +86,7 @@ class OwnConnection(CommandMethods[Coroutine[Any, Any, Received]]):
 
 @asynccontextmanager
 async def open_own(
-    tracker: MasterTracker, options: NodeOptions, deadline: float, purpose: str
+    tracker: MasterTracker, options: NodeOptions, tally: Tally, deadline: float, purpose: str
 ) -> AsyncIterator[tuple[MasterLink, Connection]]:
     """Give a verified connection to the master; it outlives its being left.
 
@@ -101,7 +104,10 @@ async def open_own(
                 link = await tracker.wait_link()
             if link is None or trio.current_time() >= deadline:
                 elapsed_s = trio.current_time() - started
-                raise MasterUnavailable(purpose, reason or tracker.follower.last_failure, elapsed_s)
+                reason = reason or tracker.follower.last_failure
+                unavailable = MasterUnavailable(purpose, reason, elapsed_s)
+                tally.note_error(unavailable)
+                raise unavailable
             # Bounded by the time for connecting; no scope may end while what it opened lives on.
             outcome = await _connect(stack, tracker, link, options)
             if isinstance(outcome, Connection):
@@ -109,12 +115,14 @@ async def open_own(
             else:
                 reason = outcome
                 await trio.sleep(_PAUSE_S)
-        yield found
+        with tally.own_connection():
+            yield found
 
 
 async def run_blocking(
     tracker: MasterTracker,
     options: NodeOptions,
+    tally: Tally,
     argv: Argv,
     wait: Wait,
     *,
@@ -138,7 +146,7 @@ async def run_blocking(
     while True:
         deadline = trio.current_time() + patience_s
         async with (
-            open_own(tracker, options, deadline, name) as (link, connection),
+            open_own(tracker, options, tally, deadline, name) as (link, connection),
             open_background_nursery() as nursery,
         ):
             try:
@@ -148,9 +156,9 @@ async def run_blocking(
             except ConnectionLost as lost:
                 if lost.was_sent and not may_repeat:
                     elapsed_s = trio.current_time() - started
-                    raise WriteUncertain(
-                        name, link.address, link.epoch, lost.reason, elapsed_s
-                    ) from lost
+                    error = WriteUncertain(name, link.address, link.epoch, lost.reason, elapsed_s)
+                    tally.note_error(error)
+                    raise error from lost
             else:
                 if reply is not None and not isinstance(reply, ReplyError):
                     return reply

@@ -25,6 +25,7 @@ from ..core.answers import read_link
 from ..core.kinds import Kind, kind_of, reason_not_to_share
 from ..core.verdicts import tells_of_no_master
 from ..errors import MasterUnavailable, UnsupportedCommand
+from ..statistics import ReadBy, Tally
 from .nodes import NodeOptions, open_node
 from .tracker import MasterTracker
 
@@ -38,10 +39,12 @@ class ReplicaReader(CommandMethods[Coroutine[Any, Any, Received]]):
     def __init__(
         self,
         options: NodeOptions,
+        tally: Tally,
         timeout_s: float,
         read_master: Callable[..., Awaitable[Received]] | None,
     ) -> None:
         self._options = options
+        self._tally = tally
         self._timeout_s = timeout_s
         self._read_master = read_master
         #: Those that may be read from now, the next one first.
@@ -80,13 +83,18 @@ class ReplicaReader(CommandMethods[Coroutine[Any, Any, Received]]):
                 if chosen is not None:
                     reply = await self._ask(*chosen, argv)
                     if reply is not None:
+                        self._tally.reads[ReadBy.REPLICA] += 1
                         return reply[0]
                 elif self._read_master is not None:
-                    return await self._read_master(*arguments)
+                    value = await self._read_master(*arguments)
+                    self._tally.reads[ReadBy.MASTER] += 1
+                    return value
                 else:
                     await trio.sleep(_PAUSE_S)
         reason = f"no replica is usable: {self._failure}"
-        raise MasterUnavailable(name, reason, trio.current_time() - started)
+        unavailable = MasterUnavailable(name, reason, trio.current_time() - started)
+        self._tally.note_error(unavailable)
+        raise unavailable
 
     def _issue(self, *arguments: Argument) -> Coroutine[Any, Any, Received]:
         return self.execute(*arguments)
@@ -173,13 +181,14 @@ class ReplicaReader(CommandMethods[Coroutine[Any, Any, Received]]):
 async def open_reader(
     tracker: MasterTracker,
     options: NodeOptions,
+    tally: Tally,
     *,
     timeout_s: float,
     check_interval_s: float,
     read_master: Callable[..., Awaitable[Received]] | None,
 ) -> AsyncIterator[ReplicaReader]:
     """Give a reader that keeps its connections as long as the block."""
-    reader = ReplicaReader(options, timeout_s, read_master)
+    reader = ReplicaReader(options, tally, timeout_s, read_master)
     async with open_background_nursery() as nursery:
         nursery.start_soon(reader.run, tracker, check_interval_s, name="replicas")
         yield reader

@@ -24,6 +24,7 @@ from vedette.types import Address
 
 from ..core.verdicts import tells_of_no_master
 from ..errors import MasterUnavailable
+from ..statistics import Tally
 from .link import MasterLink
 from .nodes import NodeOptions, objection_to, open_node
 from .tracker import MasterTracker
@@ -61,6 +62,7 @@ Subscription: TypeAlias = trio.MemoryReceiveChannel[Item]
 async def open_subscription(
     tracker: MasterTracker,
     options: NodeOptions,
+    tally: Tally,
     channels: Sequence[bytes],
     patterns: Sequence[bytes],
     deadline: float,
@@ -74,15 +76,18 @@ async def open_subscription(
     """
     started = trio.current_time()
     sender, receiver = trio.open_memory_channel[Item](_CAPACITY)
-    feeder = _Feeder(tracker, options, channels, patterns, sender)
+    feeder = _Feeder(tracker, options, tally, channels, patterns, sender)
     async with open_background_nursery() as nursery:
         with trio.move_on_at(deadline) as scope:
             await nursery.start(feeder.run, name="subscription")
         if scope.cancelled_caught:
             elapsed_s = trio.current_time() - started
             reason = feeder.reason or tracker.follower.last_failure
-            raise MasterUnavailable("SUBSCRIBE", reason, elapsed_s)
-        yield receiver
+            unavailable = MasterUnavailable("SUBSCRIBE", reason, elapsed_s)
+            tally.note_error(unavailable)
+            raise unavailable
+        with tally.subscription():
+            yield receiver
 
 
 class _Feeder:
@@ -92,12 +97,14 @@ class _Feeder:
         self,
         tracker: MasterTracker,
         options: NodeOptions,
+        tally: Tally,
         channels: Sequence[bytes],
         patterns: Sequence[bytes],
         sender: trio.MemorySendChannel[Item],
     ) -> None:
         self._tracker = tracker
         self._options = options
+        self._tally = tally
         self._channels = channels
         self._patterns = patterns
         self._sender = sender
@@ -139,6 +146,7 @@ class _Feeder:
             task_status.started()
         else:
             lost_s = trio.current_time() - self._lost_at_s
+            self._tally.note_gap(lost_s)
             await self._sender.send(Gap(self._old, link.address, lost_s, self.reason))
         self._old = link.address
         self._lost_at_s = math.inf

@@ -462,13 +462,27 @@ async def test_what_a_client_has_been_through_is_exposed() -> None:
         with collector.watching("orders", client):
             await wait_subscribed(it)
             await client.set("k", "v")
-            before = samples_of(registry)
+            async with client.connection(), client.subscribe("news"), client.replicas() as reader:
+                await reader.get("k")
+                before = samples_of(registry)
             await it.switch()
             await wait_until_async(lambda: client.statistics().failovers == 1, what="the switch")
             await client.set("k", "v")
             samples = samples_of(registry)
 
     assert before["vedette_client_failover_seconds_count{orders}"] == 0
+    used = {
+        "own_connections{orders}": 1,
+        "own_connections_made_total{orders}": 1,
+        "subscriptions{orders}": 1,
+        "subscription_gaps_total{orders}": 0,
+        "subscription_gap_seconds_total{orders}": 0,
+        "reads_total{orders,replica}": 0,
+        "reads_total{orders,master}": 1,
+        "usable_replicas{orders}": 0,
+    }
+    assert {name: before[f"vedette_client_{name}"] for name in used} == used
+    assert samples["vedette_client_own_connections{orders}"] == 0
     assert samples["vedette_client_failover_seconds_count{orders}"] <= 1
     # By the event, or by a question that came to be asked in that moment.
     left = {

@@ -184,9 +184,13 @@ async def test_own_connection_ends_with_the_master_and_says_what_became_of_each(
                 await it.switch()
             later = await error_of(lambda: connection.get("k"))
 
+            told = client.statistics()
         [first] = errors
         assert isinstance(first, WriteUncertain)
         assert (first.command, first.address) == ("BLPOP", it.a.address)
+        assert (told.uncertain_writes, told.unavailable) == (1, 1)
+        assert (told.own_connections, told.own_connections_made) == (1, 1)
+        assert client.statistics().own_connections == 0
         assert isinstance(later, MasterUnavailable)
         assert it.b.count(b"BLPOP") == 0
 
@@ -198,6 +202,8 @@ async def test_without_a_master_there_is_no_own_connection_after_the_deadline() 
         with pytest.raises(MasterUnavailable, match="says its role is slave"):
             async with client.connection():
                 raise AssertionError("a replica was given for the master")
+        told = client.statistics()
+        assert (told.unavailable, told.own_connections_made) == (1, 0)
 
 
 async def test_node_that_was_demoted_unnoticed_is_found_out_by_an_own_connection() -> None:
@@ -231,6 +237,9 @@ async def test_subscription_brings_messages_and_follows_the_master_with_a_gap() 
             assert 0 <= gap.lost_s < 3
             assert "not in use any more" in gap.reason
             assert await subscription.receive() == Message(b"news", b"two")
+            told = client.statistics()
+            assert (told.subscriptions, told.gaps, told.gap_seconds) == (1, 1, gap.lost_s)
+        assert client.statistics().subscriptions == 0
 
 
 async def test_replica_that_nobody_told_of_is_not_subscribed_to() -> None:

@@ -11,6 +11,7 @@ import trio
 from ha_client import (
     FailoverClient,
     MasterUnavailable,
+    ReadBy,
     ReplicaReader,
     ReplyError,
     UnsupportedCommand,
@@ -58,6 +59,8 @@ async def test_replicas_are_read_in_turn_and_the_master_is_not() -> None:
         assert sorted(values) == [b"b", b"b", b"c", b"c"]
         assert values[0] != values[1]
         assert them.a.count(b"GET") == 0
+        told = client.statistics()
+        assert (told.reads, told.usable_replicas) == ({ReadBy.REPLICA: 4}, 2)
 
 
 async def test_replica_without_a_link_is_not_read_until_it_has_one() -> None:
@@ -94,6 +97,9 @@ async def test_without_a_replica_the_master_is_read_if_it_may() -> None:
                 MasterUnavailable, match="no replica is usable: no sentinel tells of one"
             ):
                 await reader.get("k")
+        told = client.statistics()
+        assert (told.reads, told.usable_replicas) == ({ReadBy.MASTER: 1}, 0)
+        assert told.unavailable == 1
 
 
 async def test_replica_that_sentinels_take_off_their_list_is_left() -> None:

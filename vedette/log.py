@@ -4,6 +4,8 @@ An event is a constant `noun.past_tense` with keys beside it; `timestamp` is one
 line is written later than what it tells of. On a terminal the lines are coloured;
 elsewhere they are plain `key=value` text that `grep` and log shippers take, or JSON. Values and
 passwords are never logged.
+
+Nothing ends for want of a log: a line that cannot be written is lost and counted.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import sys
 import syslog
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import structlog
 
@@ -64,11 +66,11 @@ def configure_logging(
     Raises:
         OSError: `file` cannot be opened for appending.
     """
-    output: TextIO = open(file, "a", encoding="utf-8", buffering=1) if file else sys.stdout  # noqa: SIM115 (kept for the life of the process)
+    output = _Output(file)
     renderer: Any  # structlog's renderers share no public type
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()
-    elif log_format == "console" and not file and sys.stdout.isatty():
+    elif log_format == "console" and not file and sys.stdout is not None and sys.stdout.isatty():
         renderer = structlog.dev.ConsoleRenderer()
     else:
         renderer = structlog.processors.LogfmtRenderer(
@@ -86,12 +88,59 @@ def configure_logging(
             *copies,
             structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
             _add_pid,
+            output.add_lost,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(output),
+        # It is asked for no more than `write` and `flush`.
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", output)),
         cache_logger_on_first_use=False,
     )
+
+
+class _Output:
+    """Writes lines to the file at `path`, or to standard output where that is empty.
+
+    The file is opened for each line, as Redis does: so it may be moved away, and logrotate needs to
+    tell nobody. What cannot be written (the disk is full, nobody reads the pipe any more) is lost,
+    for a server without a log is better than none; the next line that can be says how many were.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        if not path and sys.stdout is None:  # closed by whoever has started us
+            path = os.devnull
+        self._path = os.path.abspath(path) if path else ""
+        self._lost_count = 0
+        if path:
+            with open(path, "ab"):
+                pass  # whoever starts a program is to be told at once
+
+    def write(self, text: str) -> None:
+        """Write a line, whose end is part of it."""
+        try:
+            # Unbuffered: what was not written is not to be tried again at an odd moment.
+            is_file = bool(self._path)
+            place = self._path if is_file else sys.stdout.fileno()
+            with open(place, "ab", buffering=0, closefd=is_file) as output:
+                output.write(text.encode("utf-8", "backslashreplace"))
+        except OSError:
+            self._lost_count += 1
+        else:
+            self._lost_count = 0
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def add_lost(
+        self, _logger: object, _method: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
+        """Have a line say how many before it are missing."""
+        if self._lost_count:
+            event["lost_lines"] = self._lost_count
+        return event
 
 
 def _add_pid(

@@ -251,7 +251,7 @@ class Session:
     @property
     def may_be_idle(self) -> bool:
         """Whether a long silence of this client is no reason to close it."""
-        return self.kind is not ClientKind.NORMAL or self.blocked is not None
+        return self.kind is not ClientKind.NORMAL or self.blocked is not None or self.is_monitor
 
     @property
     def is_put_off(self) -> bool:

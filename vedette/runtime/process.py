@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
 import os
 import resource
 import signal
@@ -126,6 +127,9 @@ def allow_clients(count: int) -> int:
 
     Raises the soft limit of open files as far as the hard one lets it. Follows Redis' `server.c:
     adjustOpenFilesLimit`: to accept connections without a descriptor to spare is to spin.
+
+    Raises:
+        OSError: it allows too few to serve anybody.
     """
     needed = count + RESERVED_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -134,7 +138,9 @@ def allow_clients(count: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY:
         return count
-    return min(count, max(1, soft - RESERVED_DESCRIPTORS))
+    if soft <= RESERVED_DESCRIPTORS:
+        raise OSError(errno.EMFILE, f"{soft} open files (ulimit -n) are not enough to start")
+    return min(count, soft - RESERVED_DESCRIPTORS)
 
 
 async def watch_clients(pump: Pump, timeout_s: Callable[[], int]) -> None:

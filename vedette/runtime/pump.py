@@ -257,7 +257,8 @@ class Pump:
 
         The former are looked at as well when something is added; this is for those that nothing is
         sent to any more, or whose limits have changed. Idle are those that have sent nothing for
-        `timeout_s` (0: nobody is), unless they may: subscribers, who waits, masters and replicas.
+        `timeout_s` (0: nobody is), unless they may: subscribers, who waits, monitors, masters and
+        replicas. What they have sent is heard first: it may be the machine that has stood still.
         Follows Redis 7.0 `server.c: clientsCron`.
         """
         self.engine.begin_batch(self._clock_ms())
@@ -267,6 +268,9 @@ class Pump:
                 self.close(session)
         if not timeout_s:
             return
+        for _ in range(0, len(self._connections) + 1, BATCH_MAX_EVENTS):
+            if not self.serve_ready():
+                break
         heard_before_ms = self.engine.context.now_ms - timeout_s * 1000
         for session in self.engine.clients:
             if session.last_interaction_ms < heard_before_ms and not session.may_be_idle:

@@ -62,3 +62,26 @@ def test_upstart_is_told_by_a_stop() -> None:
     assert os.WIFSTOPPED(status)
     process.send_signal(signal.SIGCONT)
     assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "said"),
+    [
+        (100, "68"),
+        (32, "[Errno 24] 32 open files (ulimit -n) are not enough to start"),
+    ],
+)
+def test_clients_are_as_many_as_the_system_has_descriptors_for(descriptors: int, said: str) -> None:
+    """All 32 of Redis' own, and one client at the least, or it does not start."""
+    code = (
+        "import resource\n"
+        "from vedette.runtime.process import allow_clients\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors}))\n"
+        "try:\n"
+        "    print(allow_clients(10_000))\n"
+        "except OSError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"{said}\n"

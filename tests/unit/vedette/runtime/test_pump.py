@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -413,6 +414,31 @@ async def test_who_is_silent_for_too_long_is_closed() -> None:
         served.pump.close_overdue(5)
         assert await silent.read_all() == b""
         assert len(served.engine.clients) == 2
+
+
+async def test_a_monitor_may_be_silent() -> None:
+    """It has nothing to say; Redis counts it among the replicas."""
+    now_ms = START_MS
+    async with serving(clock_ms=lambda: now_ms) as served:
+        assert await (await served.connect()).is_served()
+        served.session().is_monitor = True
+        now_ms += 5_001
+        served.pump.close_overdue(5)
+
+        assert len(served.engine.clients) == 1
+
+
+async def test_what_was_sent_while_the_machine_stood_still_counts() -> None:
+    """After a pause longer than the timeout everybody would be closed, for our own silence."""
+    now_ms = START_MS
+    async with serving(clock_ms=lambda: now_ms) as served:
+        client = await served.connect()
+        assert await client.is_served()
+        now_ms += 5_001
+        os.write(client.stream.socket.fileno(), PING)  # without giving the pump its turn
+        served.pump.close_overdue(5)
+
+        assert await client.read(len(PONG)) == PONG
 
 
 async def test_waiting_for_a_slow_reader_takes_no_processor_time() -> None:

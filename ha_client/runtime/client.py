@@ -22,19 +22,20 @@ from vedette.runtime.background import open_background_nursery
 from vedette.types import Address
 
 from ..commands import CommandMethods
-from ..core.blocking import Wait, wait_of
+from ..core.blocking import wait_of
 from ..core.follower import Follower, Timing
 from ..core.kinds import Kind, kind_of, reason_not_to_share
 from ..core.units import Argv, Unit
 from ..errors import ClientClosed, UnsupportedCommand
 from ..statistics import ClientStatistics, Tally
 from .nodes import NodeOptions
-from .own import OwnConnection, open_own, run_blocking
+from .own import OwnConnection, open_own
 from .pipeline import Commands, Pipeline
 from .replicas import ReplicaReader, open_reader
 from .running import CommandRunner
 from .subscription import Subscription, open_subscription
 from .tracker import MasterTracker
+from .waiting import WaitingPool
 from .watcher import WatchOptions
 
 
@@ -136,6 +137,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             address_map=addresses,
         )
         self._tracker: MasterTracker | None = None
+        self._waiting: WaitingPool | None = None
         self._lifetime: AbstractAsyncContextManager[None] | None = None
         self._tally = Tally()
         self._runner = CommandRunner(self._follower, self._tally, command_timeout_s)
@@ -166,12 +168,14 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         tracker = MasterTracker(self._follower, self._watch_options, self._node_options)
         async with open_background_nursery() as nursery:
             nursery.start_soon(tracker.run, name=f"follow {self.master_name}")
-            self._tracker = tracker
+            waiting = WaitingPool(tracker, self._node_options, self._tally, nursery)
+            self._tracker, self._waiting = tracker, waiting
             try:
                 yield
             finally:
-                self._tracker = None
+                self._tracker = self._waiting = None
                 tracker.close()
+                await waiting.drain()
 
     @property
     def _following(self) -> MasterTracker:
@@ -186,9 +190,9 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         is sent again until the deadline, and so is a read. `repeat` says whether to send it again
         after it was sent and no reply came; by default, if it is a read.
 
-        A command that waits for data, such as BLPOP, has a connection made for it. It waits as long
-        as it says, at the next master for what is left of its time; the deadline is for finding a
-        master.
+        A command that waits for data, such as BLPOP, has a connection to itself meanwhile. It waits
+        as long as it says, at the next master for what is left of its time; the deadline is for
+        finding a master.
 
         Raises:
             ReplyError: the master's reply is an error.
@@ -200,7 +204,11 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         argv = _encoded(arguments)
         wait = wait_of(argv)
         if wait is not None:
-            return await self._wait(argv, wait, repeat)
+            if self._waiting is None:
+                raise ClientClosed("the client is used outside its `async with` block")
+            may_repeat = self._may_repeat(kind_of(argv), repeat)
+            patience_s = self._command_timeout_s
+            return await self._waiting.run(argv, wait, may_repeat=may_repeat, patience_s=patience_s)
         [result] = await self._runner.run(self._following, [self._unit(argv, repeat)])
         if isinstance(result, Exception):
             raise result
@@ -362,18 +370,6 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         if repeat is not None:
             return repeat
         return kind is Kind.READ or (kind is Kind.LAST_WINS and self._repeat_last_wins)
-
-    async def _wait(self, argv: Argv, wait: Wait, repeat: bool | None) -> Received:
-        """Run a command that waits for data."""
-        return await run_blocking(
-            self._following,
-            self._node_options,
-            self._tally,
-            argv,
-            wait,
-            may_repeat=self._may_repeat(kind_of(argv), repeat),
-            patience_s=self._command_timeout_s,
-        )
 
 
 def _encoded(arguments: Iterable[Argument]) -> list[bytes]:

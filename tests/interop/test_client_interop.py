@@ -18,7 +18,14 @@ from pathlib import Path
 import pytest
 import trio
 
-from ha_client import FailoverClient, Gap, MasterUnavailable, Message, WriteUncertain
+from ha_client import (
+    ClientClosed,
+    FailoverClient,
+    Gap,
+    MasterUnavailable,
+    Message,
+    WriteUncertain,
+)
 from ha_client.core.kinds import Kind, kind_of
 from tests.support.processes import watching
 from tests.support.redis import RedisSentinel, RedisServer
@@ -248,6 +255,29 @@ async def test_who_waits_and_who_listens_move_with_the_master(lab: Lab) -> None:
     )
     assert all(isinstance(it, Message) and it.data == b"new" for it in after)
     assert popped == [[b"queue", b"job"]]
+
+
+async def test_who_waits_when_the_client_ends_is_told_that_nothing_was_popped(lab: Lab) -> None:
+    """`ClientClosed` says so; `WriteUncertain` would leave it open."""
+    ends: list[Exception] = []
+
+    async def pop(client: FailoverClient) -> None:
+        try:
+            await client.execute("BLPOP", "queue", 0)
+        except ClientClosed as closed:
+            ends.append(closed)
+
+    async with (
+        trio.open_nursery() as nursery,
+        FailoverClient("mymaster", lab.addresses) as client,
+    ):
+        nursery.start_soon(pop, client)
+        await wait_until_async(
+            lambda: lab.master.info("clients")["blocked_clients"] == "1", what="BLPOP to wait"
+        )
+
+    assert len(ends) == 1
+    assert lab.master.info("clients")["blocked_clients"] == "0"
 
 
 async def test_replica_of_real_servers_is_read_and_the_new_one_after_a_failover(lab: Lab) -> None:

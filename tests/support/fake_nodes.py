@@ -153,6 +153,8 @@ class FakeMaster(FakeNode):
         self.drops_after_write = False
         #: What BLPOP is answered in turn, encoded; b"" for nothing at all, as when nothing comes.
         self.blpop_replies: list[bytes] = []
+        #: Where BLPOP came.
+        self._blocked: list[trio.SocketStream] = []
         #: Commands queued since MULTI; one connection at a time is enough here.
         self._queue: list[list[bytes]] | None = None
 
@@ -190,7 +192,14 @@ class FakeMaster(FakeNode):
         return b"+OK\r\n" if int(number) < 16 else b"-ERR DB index is out of range\r\n"
 
     def on_blpop(self, stream: trio.SocketStream, key: bytes, time_s: bytes) -> bytes:
+        self._blocked.append(stream)
         return self.blpop_replies.pop(0)
+
+    async def answer_all(self, data: bytes) -> None:
+        """Send the same on every connection on which BLPOP came."""
+        for stream in self._blocked:
+            await self._send(stream, data)
+        self._blocked.clear()
 
     def on_subscribe(self, stream: trio.SocketStream, *channels: bytes) -> bytes:
         self._subscribers.append(stream)

@@ -13,6 +13,8 @@ from ha_client import (
     UnsupportedCommand,
     WriteUncertain,
 )
+from ha_client.runtime import waiting
+from ha_client.runtime.waiting import _IDLE_MAX
 from tests.support.fake_nodes import array, bulk
 from tests.support.scene import error_of, scene, wait_received, wait_subscribed
 from tests.support.waiting import wait_until_async
@@ -142,6 +144,69 @@ async def test_master_that_hangs_before_the_wait_begins_holds_nobody(is_left: bo
 
         assert answers == [[b"q", b"job"]]
         assert it.a.count(b"BLPOP") == (0 if is_left else 1)
+
+
+async def test_commands_that_wait_one_after_the_other_take_one_connection() -> None:
+    """Who pops in a loop would else use up the ports of its machine."""
+    async with scene() as it, it.client() as client:
+        await client.wait_master()
+        before = it.a.connection_count
+        it.a.blpop_replies = [POPPED, b"*-1\r\n", b"-WRONGTYPE no list\r\n", POPPED]
+        for _ in range(4):
+            await error_of(lambda: client.execute("BLPOP", "q", 1))
+
+        assert it.a.count(b"BLPOP") == 4
+        assert it.a.connection_count == before + 1
+        told = client.statistics()
+        assert (told.own_connections, told.own_connections_made) == (1, 1)
+
+
+async def test_connection_of_a_cancelled_wait_is_not_used_again() -> None:
+    """What it pops would be the next one's, or nobody's."""
+    async with scene() as it, it.client() as client:
+        it.a.blpop_replies = [b"", POPPED]
+        with trio.move_on_after(0.1) as scope:
+            await client.execute("BLPOP", "q", 0)
+        assert scope.cancelled_caught
+        await wait_until_async(lambda: client.statistics().own_connections == 0, what="its end")
+
+        assert await client.execute("BLPOP", "q", 0) == [b"q", b"job"]
+        assert client.statistics().own_connections_made == 2
+
+
+async def test_idle_connections_are_few_and_end_with_the_master() -> None:
+    async with scene() as it, it.client() as client:
+        await client.wait_master()
+        await wait_subscribed(it)
+        it.a.blpop_replies = [b""] * (_IDLE_MAX + 3)
+        it.b.blpop_replies = [POPPED]
+        async with trio.open_nursery() as nursery:
+            for _ in range(_IDLE_MAX + 3):
+                nursery.start_soon(client.execute, "BLPOP", "q", 0)
+            await wait_received(it.a, b"BLPOP", _IDLE_MAX + 3)
+            assert client.statistics().own_connections == _IDLE_MAX + 3
+            await it.a.answer_all(b"*-1\r\n")
+        await wait_until_async(
+            lambda: client.statistics().own_connections == _IDLE_MAX, what="some to be closed"
+        )
+
+        await it.switch()
+        await wait_until_async(lambda: client.statistics().own_connections == 0, what="their end")
+        assert await client.execute("BLPOP", "q", 0) == [b"q", b"job"]
+
+
+async def test_connection_that_nothing_waits_on_for_long_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the server does, or what is in between: then a command sent is one of doubt."""
+    monkeypatch.setattr(waiting, "_IDLE_S", 0.1)
+    async with scene() as it, it.client() as client:
+        it.a.blpop_replies = [POPPED, POPPED]
+        for _ in range(2):
+            assert await client.execute("BLPOP", "q", 1) == [b"q", b"job"]
+            await wait_until_async(lambda: client.statistics().own_connections == 0, what="its end")
+
+        assert client.statistics().own_connections_made == 2
 
 
 async def test_errors_of_a_command_that_waits_are_answers() -> None:

@@ -106,21 +106,11 @@ class StateError(VedetteError):
 
 
 def start_logging(settings: Settings, level: str | None = None) -> None:
-    """Log as the configuration says, or at another `level`.
-
-    Raises:
-        OSError: the log's file cannot be opened.
-    """
-    system = None
-    if settings.value_of(directives.SYSLOG_ENABLED):
-        system = Syslog(
-            settings.value_of(directives.SYSLOG_IDENT),
-            settings.value_of(directives.SYSLOG_FACILITY),
-        )
+    """Log as the configuration says, or at another `level`."""
     configure_logging(
         level or settings.value_of(directives.LOG_LEVEL),
         settings.value_of(directives.LOG_FILE),
-        system,
+        Syslog.configured(settings.value_of),
         settings.value_of(directives.LOG_FORMAT),
     )
 

@@ -20,10 +20,10 @@ from vedette.conf import (
     Text,
     WordList,
     YesNo,
+    program,
     serving,
 )
 from vedette.conf.tls import TLS_DIRECTIVES, TLS_WITHOUT_EFFECT
-from vedette.log import FACILITIES
 
 PORT: Final = Directive("port", Integer(0, 65535), 26379, Flag.IMMUTABLE)
 BIND: Final = Directive("bind", WordList(), ("*", "-::*"), Flag.IMMUTABLE)
@@ -48,12 +48,10 @@ METRICS_PORT: Final = Directive("metrics-port", Integer(0, 65535), 0, Flag.IMMUT
 OUTPUT_LIMITS: Final = serving.OUTPUT_LIMITS
 QUERY_LIMIT: Final = serving.QUERY_LIMIT
 BULK_LIMIT: Final = serving.BULK_LIMIT
-SUPERVISED: Final = Directive(
-    "supervised", Choice("no", "auto", "systemd", "upstart"), "no", Flag.IMMUTABLE
-)
-SYSLOG_ENABLED: Final = Directive("syslog-enabled", YesNo(), False, Flag.IMMUTABLE)
-SYSLOG_IDENT: Final = Directive("syslog-ident", Text(), "redis", Flag.IMMUTABLE)
-SYSLOG_FACILITY: Final = Directive("syslog-facility", Choice(*FACILITIES), "local0", Flag.IMMUTABLE)
+SUPERVISED: Final = program.SUPERVISED
+SYSLOG_ENABLED: Final = program.SYSLOG_ENABLED
+SYSLOG_IDENT: Final = program.SYSLOG_IDENT
+SYSLOG_FACILITY: Final = program.SYSLOG_FACILITY
 HISTORY_FILE: Final = Directive("history-file", Text(), "", Flag.IMMUTABLE)
 JOURNAL: Final = Directive("journal", Text(), "", Flag.IMMUTABLE)
 

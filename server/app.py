@@ -27,8 +27,14 @@ from vedette import __version__
 from vedette.clients import ServingSettings, Session
 from vedette.cmdspec import CommandRow
 from vedette.conf.tls import TLS_DIRECTIVES, TLS_PORT, TLS_REPLICATION, tls_settings
-from vedette.log import configure_logging
-from vedette.runtime.process import allow_clients, stop_signals, watch_clients
+from vedette.log import Syslog, configure_logging
+from vedette.runtime.process import (
+    Supervisor,
+    allow_clients,
+    stop_signals,
+    tell_supervisor,
+    watch_clients,
+)
 from vedette.runtime.pump import Pump
 from vedette.runtime.tls import TlsContexts, TlsError
 
@@ -61,8 +67,22 @@ _PROTECTED_MODE_REFUSAL: Final = (
 )
 
 
-async def run_server(configuration: Configuration) -> None:
+def start_logging(configuration: Configuration) -> None:
+    """Log as the configuration says at present."""
+    configure_logging(
+        configuration[directives.LOG_LEVEL],
+        configuration[directives.LOG_FILE],
+        Syslog.configured(configuration.__getitem__),
+        configuration[directives.LOG_FORMAT],
+    )
+
+
+async def run_server(
+    configuration: Configuration, supervisor: Supervisor = Supervisor.NOBODY
+) -> None:
     """Run a server until it is told to stop.
+
+    `supervisor` is told when the dataset is loaded, and when the server stops.
 
     Raises:
         AofLostError: what clients wrote could not be made as safe as `appendfsync` promises.
@@ -71,7 +91,7 @@ async def run_server(configuration: Configuration) -> None:
         LoadError: there is a snapshot or append-only file, and it cannot be used.
         ConfigError: what the configuration says of users cannot be used.
     """
-    server = _Server(configuration)
+    server = _Server(configuration, supervisor)
     with contextlib.ExitStack() as stack:
         listeners = Listeners(configuration)
         stack.callback(listeners.close)
@@ -85,8 +105,9 @@ async def run_server(configuration: Configuration) -> None:
 class _Server:
     """The parts of one running server."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, supervisor: Supervisor) -> None:
         self._configuration = configuration
+        self._supervisor = supervisor
         self._stop = trio.Event()
         #: Around the loading of the dataset at start, which a stop ends.
         self._loading = trio.CancelScope()
@@ -103,7 +124,7 @@ class _Server:
             self._host,
             serving,
             configuration=configuration,
-            facts=process_facts(),
+            facts=process_facts(supervisor),
             database_count=configuration[directives.DATABASES],
             on_crash=_log_crash,
         )
@@ -209,7 +230,9 @@ class _Server:
             name="idle and slow clients",
         )
         log.info("server.ready", keys=sum(map(len, self.engine.keyspace.databases)))
+        tell_supervisor(self._supervisor, "READY=1")
         await self._stop.wait()
+        tell_supervisor(self._supervisor, "STOPPING=1")
 
     async def _load(self) -> None:
         """Load the dataset, answering LOADING meanwhile.
@@ -343,11 +366,7 @@ class _Server:
     def _watch_log_level(self) -> None:
         configuration = self._configuration
         configuration.on_change(
-            lambda: configure_logging(
-                configuration[directives.LOG_LEVEL],
-                configuration[directives.LOG_FILE],
-                log_format=configuration[directives.LOG_FORMAT],
-            ),
+            lambda: start_logging(configuration),
             directives.LOG_LEVEL,
             directives.LOG_FORMAT,
         )

@@ -14,11 +14,19 @@ import logging
 import os
 import sys
 import syslog
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, TextIO, cast
 
 import structlog
+
+from .conf.program import (
+    SYSLOG_ENABLED,
+    SYSLOG_FACILITIES,
+    SYSLOG_FACILITY,
+    SYSLOG_IDENT,
+)
+from .conf.settings import Directive
 
 #: Redis' names of log levels, by what they let through.
 LEVELS: Final = {
@@ -30,11 +38,8 @@ LEVELS: Final = {
 }
 
 
-#: Names of `syslog-facility`, as Redis has them.
-FACILITIES: Final = {
-    "user": syslog.LOG_USER,
-    **{f"local{number}": syslog.LOG_LOCAL0 + 8 * number for number in range(8)},
-}
+#: What the names of `syslog-facility` stand for.
+_FACILITIES: Final = {name: getattr(syslog, f"LOG_{name.upper()}") for name in SYSLOG_FACILITIES}
 _PRIORITIES: Final = {
     "debug": syslog.LOG_DEBUG,
     "info": syslog.LOG_INFO,
@@ -47,8 +52,16 @@ class Syslog:
     """The system's log, as a second place for every line."""
 
     ident: str
-    #: One of `FACILITIES`.
+    #: One of `SYSLOG_FACILITIES`.
     facility: str
+
+    # Any: a directive's value is of its own type.
+    @classmethod
+    def configured(cls, value_of: Callable[[Directive[Any]], Any]) -> Syslog | None:
+        """Return what the directives say, or None without `syslog-enabled`."""
+        if not value_of(SYSLOG_ENABLED):
+            return None
+        return cls(value_of(SYSLOG_IDENT), value_of(SYSLOG_FACILITY))
 
 
 def configure_logging(
@@ -62,9 +75,6 @@ def configure_logging(
     `log_format` is `console` (coloured on a terminal, logfmt elsewhere), `logfmt` or `json`.
     With `system` every line goes to the system's log as well. May be called again (CONFIG SET
     loglevel).
-
-    Raises:
-        OSError: `file` cannot be opened for appending.
     """
     output = _Output(file)
     renderer: Any  # structlog's renderers share no public type
@@ -78,7 +88,7 @@ def configure_logging(
         )
     copies = []
     if system is not None:
-        syslog.openlog(system.ident, syslog.LOG_PID, FACILITIES[system.facility])
+        syslog.openlog(system.ident, syslog.LOG_PID, _FACILITIES[system.facility])
         copies.append(_copy_to_syslog)
     structlog.configure(
         processors=[
@@ -98,15 +108,23 @@ def configure_logging(
     )
 
 
+def check_log_file(path: str) -> None:
+    """See at the start whether there can be a log at `path` (empty: standard output).
+
+    Raises:
+        OSError: it cannot be opened for appending.
+    """
+    if path:
+        with open(path, "ab"):
+            pass
+
+
 class _Output:
     """Writes lines to the file at `path`, or to standard output where that is empty.
 
     The file is opened for each line, as Redis does: so it may be moved away, and logrotate needs to
     tell nobody. What cannot be written (the disk is full, nobody reads the pipe any more) is lost,
     for a server without a log is better than none; the next line that can be says how many were.
-
-    Raises:
-        OSError: the file cannot be opened.
     """
 
     def __init__(self, path: str) -> None:
@@ -114,9 +132,6 @@ class _Output:
             path = os.devnull
         self._path = os.path.abspath(path) if path else ""
         self._lost_count = 0
-        if path:
-            with open(path, "ab"):
-                pass  # whoever starts a program is to be told at once
 
     def write(self, text: str) -> None:
         """Write a line, whose end is part of it."""

@@ -22,6 +22,7 @@ from vedette.conf import (
 )
 from vedette.conf.quoting import decode_word
 from vedette.errors import ConfigError, VedetteError
+from vedette.log import check_log_file
 from vedette.runtime.process import Supervisor, become_daemon, find_supervisor, pid_file
 from vedette.runtime.tls import TlsError
 from vedette.types import RunId
@@ -51,6 +52,7 @@ def start(arguments: Sequence[str]) -> int:
         return 0
     is_logged = False
     try:
+        check_log_file(settings.value_of(directives.LOG_FILE))
         start_logging(settings)
         is_logged = bool(settings.value_of(directives.LOG_FILE))
         with pid_file(settings.value_of(directives.PID_FILE)):

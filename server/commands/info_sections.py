@@ -61,7 +61,7 @@ def server(ctx: ServerContext) -> Fields:
         "multiplexing_api": "epoll",
         "python_version": facts.python_version,
         "process_id": facts.pid,
-        "process_supervised": "no",
+        "process_supervised": facts.supervisor,
         "run_id": ctx.engine.run_id,
         "tcp_port": configuration[directives.PORT],
         "server_time_usec": ctx.now_ms * 1000,

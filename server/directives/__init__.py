@@ -22,6 +22,7 @@ from vedette.conf import (
     Text,
     WordList,
     YesNo,
+    program,
     serving,
 )
 from vedette.conf.kinds import INT64_MAX, UINT64_MAX
@@ -75,6 +76,10 @@ LOG_LEVEL: Final = Directive(
     "loglevel", Choice("debug", "verbose", "notice", "warning", "nothing"), "notice"
 )
 LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
+SUPERVISED: Final = program.SUPERVISED
+SYSLOG_ENABLED: Final = program.SYSLOG_ENABLED
+SYSLOG_IDENT: Final = program.SYSLOG_IDENT
+SYSLOG_FACILITY: Final = program.SYSLOG_FACILITY
 DATABASES: Final = Directive("databases", Integer(1), 16, Flag.IMMUTABLE)
 HZ: Final = Directive("hz", Integer(), 10)
 SHUTDOWN_TIMEOUT: Final = Directive("shutdown-timeout", Integer(), 10)

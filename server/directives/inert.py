@@ -48,7 +48,6 @@ def _oom_score_values(value: tuple[str, ...]) -> str | None:
 
 #: Accepted and kept, and without effect.
 WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
-    Directive("supervised", Choice("no", "auto", "systemd", "upstart"), "no", Flag.IMMUTABLE),
     Directive("always-show-logo", YesNo(), False, Flag.IMMUTABLE),
     Directive("set-proc-title", YesNo(), True, Flag.IMMUTABLE),
     Directive(
@@ -57,8 +56,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
         "{title} {listen-addr} {server-mode}",
         validate=_title_template,
     ),
-    Directive("syslog-ident", Text(), "redis", Flag.IMMUTABLE),
-    Directive("syslog-facility", Text(), "local0", Flag.IMMUTABLE),
     Directive("crash-log-enabled", YesNo(), True),
     Directive("crash-memcheck-enabled", YesNo(), True),
     Directive("use-exit-on-panic", YesNo(), False, Flag.HIDDEN),
@@ -107,13 +104,6 @@ ONLY_DEFAULT: Final[tuple[Directive[Any], ...]] = (
         Text(),
         "",
         validate=_only("", reason="the cipher suites of TLS 1.3 cannot be chosen"),
-    ),
-    Directive(
-        "syslog-enabled",
-        YesNo(),
-        False,
-        Flag.IMMUTABLE,
-        validate=_only(False, reason="this server does not log to syslog, use 'logfile'"),
     ),
     Directive(
         "activedefrag",

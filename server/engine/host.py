@@ -31,6 +31,8 @@ class ProcessFacts:
     """What stays the same while the process runs; INFO reports it."""
 
     pid: int = 0
+    #: Who has started it and is told that it is ready: `no`, `systemd` or `upstart`.
+    supervisor: str = "no"
     #: When the process started, wall clock milliseconds.
     started_ms: int = 0
     #: Absolute path of the program.

@@ -25,6 +25,7 @@ from vedette import REDIS_VERSION
 from vedette.acl.directives import user_lines
 from vedette.runtime.acl_file import DiskAclFile
 from vedette.runtime.durable_file import write_durably
+from vedette.runtime.process import Supervisor
 from vedette.types import RunId
 
 from .. import directives
@@ -273,12 +274,13 @@ def _walk_in_child(
         progress.on_keys(len(batch))
 
 
-def process_facts() -> ProcessFacts:
+def process_facts(supervisor: Supervisor) -> ProcessFacts:
     """Return what stays the same while this process runs."""
     system = platform.uname()
     pages = os.sysconf("SC_PHYS_PAGES")
     return ProcessFacts(
         pid=os.getpid(),
+        supervisor=supervisor.value,
         started_ms=wall_clock_ms(),
         executable=os.path.abspath(sys.argv[0]),
         operating_system=f"{system.system} {system.release} {system.machine}",

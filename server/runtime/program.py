@@ -12,12 +12,12 @@ import trio
 from vedette import __version__
 from vedette.conf import ConfigFileMissingError, fatal_message, parse_command_line, read_statements
 from vedette.errors import ConfigError
-from vedette.log import configure_logging
-from vedette.runtime.process import become_daemon, pid_file
+from vedette.log import check_log_file
+from vedette.runtime.process import Supervisor, become_daemon, find_supervisor, pid_file
 from vedette.runtime.tls import TlsError
 
 from .. import directives
-from ..app import AofLostError, ListenError, LoadError, run_server
+from ..app import AofLostError, ListenError, LoadError, run_server, start_logging
 from ..config import Configuration, load_configuration
 
 log = structlog.get_logger()
@@ -38,9 +38,11 @@ def start(arguments: Sequence[str]) -> int:
     except ConfigError as error:
         sys.stderr.write(fatal_message(error, _PROGRAM))
         return 1
-    if configuration[directives.DAEMONIZE] and not become_daemon():
+    supervisor = find_supervisor(configuration[directives.SUPERVISED])
+    is_daemon = configuration[directives.DAEMONIZE] and supervisor is Supervisor.NOBODY
+    if is_daemon and not become_daemon():
         return 0
-    return _serve(configuration)
+    return _serve(configuration, supervisor)
 
 
 def _load(arguments: Sequence[str]) -> Configuration:
@@ -63,16 +65,16 @@ def _load(arguments: Sequence[str]) -> Configuration:
     return configuration
 
 
-def _serve(configuration: Configuration) -> int:
+def _serve(configuration: Configuration, supervisor: Supervisor) -> int:
     """Run the server; say on standard error why it could not."""
     try:
-        configure_logging(
-            configuration[directives.LOG_LEVEL],
-            configuration[directives.LOG_FILE],
-            log_format=configuration[directives.LOG_FORMAT],
-        )
+        try:
+            check_log_file(configuration[directives.LOG_FILE])
+        except OSError as failure:
+            raise ConfigError(f"Can't open the log file: {failure.strerror}") from failure
+        start_logging(configuration)
         with pid_file(configuration[directives.PID_FILE]):
-            trio.run(run_server, configuration)
+            trio.run(run_server, configuration, supervisor)
     except* ConfigError as refused:
         for error in refused.exceptions:
             assert isinstance(error, ConfigError)

@@ -37,7 +37,8 @@ _WORKERS_MAX = 4
 _SHARE = len(_PORTS) // _WORKERS_MAX
 PORT_RANGE = _PORTS[_SHARE * (_WORKER % _WORKERS_MAX) :][:_SHARE]
 PR_SET_PDEATHSIG = 1
-START_TIMEOUT_S = 15.0
+#: For a machine with far more to do than it can: a process that ends is noticed at once.
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 10.0
 #: How much of the log a failed start shows.
 LOG_TAIL_LINES = 30

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from vedette.log import Syslog, configure_logging
+from vedette.log import Syslog, check_log_file, configure_logging
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +111,6 @@ def test_a_line_that_cannot_be_written_is_lost_and_counted(tmp_path: Path) -> No
     path = tmp_path / "log"
     configure_logging(file=str(path), log_format="json")
     log = structlog.get_logger()
-    path.unlink()
     path.symlink_to("/dev/full")
     log.warning("a.said")
     log.warning("b.said")
@@ -144,6 +143,9 @@ def test_a_pipe_that_nobody_reads_any_more_is_no_failure(
     assert "event=b.said lost_lines=1" in written
 
 
-def test_a_file_that_cannot_be_opened_is_said_at_once(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_said_at_the_start(tmp_path: Path) -> None:
+    """Later it is lines that are lost."""
+    check_log_file("")
+    check_log_file(str(tmp_path / "log"))
     with pytest.raises(FileNotFoundError):
-        configure_logging(file=str(tmp_path / "none" / "log"))
+        check_log_file(str(tmp_path / "none" / "log"))

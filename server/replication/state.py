@@ -45,6 +45,9 @@ class ReplicationPort(Protocol):
     def relink(self) -> None:
         """Give up the link to the master, and begin another if there is one to follow."""
 
+    def drain(self) -> None:
+        """Apply what of the master's stream has arrived."""
+
     def take_over(self, session: Session, feed: Feed, first_output: bytes) -> None:
         """Serve `feed` on the connection of `session`, once the batch is over.
 
@@ -197,9 +200,12 @@ class Replication:
     def become_master(self, now_ms: int) -> None:
         """Stop following: the history goes on under a new name, known by the old one up to here.
 
-        A dataset that is not what its history says (see `position`) becomes a history of its own.
+        What the master had sent by now belongs to it. A dataset that is not what its history says
+        (see `position`) becomes a history of its own.
         """
         assert self.master is not None
+        if self.port is not None:
+            self.port.drain()
         self.master = None
         self._listen()
         self.follow = None

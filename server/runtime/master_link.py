@@ -11,7 +11,8 @@ the task wakes it checks that its machine is still the one that counts (REPLICAO
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, suppress
 from typing import Final, assert_never
 
 import structlog
@@ -19,16 +20,13 @@ import trio
 
 from monitoring.server_meter import CONTINUED, FIRST, FULL, PARTIAL, REFUSED, REPLICA
 from vedette.clients import Session
-from vedette.clients.session import ClientKind
 from vedette.errors import CommandError
 from vedette.runtime.pump import Pump
-from vedette.runtime.tls import secure
 from vedette.types import Address
 
 from .. import directives
 from ..commands.failover import abort, complete
 from ..engine import ServerEngine
-from ..engine.applying import apply_stream
 from ..persistence.rdb.errors import RdbError
 from ..replication.events import (
     Continued,
@@ -44,11 +42,15 @@ from ..replication.events import (
 from ..replication.failover import FailoverState
 from ..replication.follow import Follow, FollowState
 from .clock import wall_clock_ms
+from .master_connection import MasterConnection
+from .master_session import MasterSession
 from .snapshot_intake import SnapshotIntake, open_intake
 
 log = structlog.get_logger()
 
-RECEIVE_BYTES: Final = 64 * 1024
+#: Of what has arrived when we stop to follow, so much is applied at most: a master that goes on
+#: sending could keep us from becoming one.
+DRAIN_MAX_BYTES: Final = 16 * 1024 * 1024
 #: How often to look whether a pause was ended before its time.
 PAUSE_POLL_S: Final = 0.05
 #: Failures that need a human: the master's data cannot be had as things are.
@@ -88,11 +90,11 @@ class MasterLink:
         #: The attempt under way; cancelled when it is not wanted any more.
         self._attempt: trio.CancelScope | None = None
         #: The wait for what the master sends, while there is one.
-        self._rest: trio.CancelScope | None = None
-        #: The session in which the stream is run, while the link is up.
-        self._session: Session | None = None
+        self._wait: trio.CancelScope | None = None
+        #: What runs the stream, while the link is up.
+        self._session: MasterSession | None = None
         #: The connection to the master, while there is one.
-        self._stream: trio.abc.Stream | None = None
+        self._connection: MasterConnection | None = None
         #: What the master said of the snapshot that arrives, and what takes it.
         self._begun: SnapshotBegun | None = None
         self._intake: SnapshotIntake | None = None
@@ -116,14 +118,41 @@ class MasterLink:
 
     def forget(self, session: Session) -> None:
         """Note that `session` was closed: if it is the master's, the link is made anew."""
-        if session is self._session and self._attempt is not None:
+        is_masters = self._session is not None and session is self._session.session
+        if is_masters and self._attempt is not None:
             self._attempt.cancel()
 
     def on_synced(self) -> None:
         """Note that more of the stream is on the disk; the master may wait to hear of it."""
         follow = self._replication.follow
-        if self._rest is not None and follow is not None and follow.is_synced_answer_due:
-            self._rest.cancel()
+        if self._wait is not None and follow is not None and follow.is_synced_answer_due:
+            self._wait.cancel()
+
+    def drain(self) -> None:
+        """Apply what of the stream has arrived: we are about to follow no more.
+
+        Called within a command. Nothing is taken while CLIENT PAUSE keeps the dataset as it is.
+        """
+        engine, follow, session = self._engine, self._replication.follow, self._session
+        if follow is None or session is None or engine.paused_until_ms > self._clock_ms():
+            return
+        with engine.set_aside():
+            for event in self._events_arrived(follow):
+                if not isinstance(event, StreamPiece) or session.apply(follow, event):
+                    return
+
+    def _events_arrived(self, follow: Follow) -> Iterator[FollowEvent]:
+        """Give what follows from the bytes that have arrived, until the link ends."""
+        connection = self._connection
+        assert connection is not None
+        taken_bytes = 0
+        while follow.state is FollowState.STREAMING and taken_bytes < DRAIN_MAX_BYTES:
+            with suppress(OSError):
+                if data := connection.take_nowait():
+                    taken_bytes += len(data)
+                    yield from follow.receive(data, self._clock_ms())
+                    continue
+            return
 
     # --- the task --------------------------------------------------------------------------------
 
@@ -175,37 +204,48 @@ class MasterLink:
 
     async def _serve(self, follow: Follow, master: Address) -> str:
         """Connect and carry out what `follow` says; return why the connection ended."""
-        stream: trio.abc.Stream | None = None
+        connection: MasterConnection | None = None
         with trio.move_on_after(follow.config.timeout_ms / 1000):
-            stream = await trio.open_tcp_stream(
-                master.host, master.port, local_address=self._source_address() or None
+            connection = await MasterConnection.open(
+                master, self._source_address(), self._tls_context()
             )
-            stream = await secure(stream, self._tls_context())
-        if stream is None:
+        if connection is None:
             return "no connection within repl-timeout"
-        self._stream = stream
-        async with stream:
+        self._connection = connection
+        async with aclosing(connection):
             follow.on_connected(self._clock_ms())
             while True:
                 self._replication.failover.is_target_asked |= follow.is_failover_asked
-                await self._send(stream, follow)
+                await self._send(connection, follow)
                 if follow.state is FollowState.CLOSED:
                     return "given up"
                 if rest_ms := follow.pace.take_rest_ms():
-                    await trio.sleep(rest_ms / 1000)
-                data = await self._receive(stream, follow)
-                await self._wait_while_paused(stream, follow)
+                    await connection.rest(rest_ms)
+                follow.pace.on_ready(self._clock_ms())
+                await self._wait_arrived(connection, follow)
+                await self._wait_while_paused(connection, follow)
                 if self._replication.follow is not follow:
                     return "another master was named"
+                data = connection.take_nowait()
                 if data == b"":
                     return "the master closed the connection"
                 self._engine.context.statistics.repl_input_bytes += len(data or b"")
                 now_ms = self._clock_ms()
+                self._look_around(connection, follow, now_ms)
                 events = follow.receive(data, now_ms) if data is not None else []
                 await self._handle(follow, events)
                 await self._handle(follow, follow.on_time(now_ms))
 
-    async def _wait_while_paused(self, stream: trio.abc.Stream, follow: Follow) -> None:
+    def _look_around(self, connection: MasterConnection, follow: Follow, now_ms: int) -> None:
+        """Have the stream read soon where somebody sees what it brings.
+
+        And where it could not be read to its end before we become a master.
+        """
+        session = self._session
+        if session is not None and (not connection.can_be_drained or session.onlookers.are_there()):
+            follow.pace.on_watched(now_ms)
+
+    async def _wait_while_paused(self, connection: MasterConnection, follow: Follow) -> None:
         """Apply nothing, and read no more, while CLIENT PAUSE keeps the dataset as it is.
 
         Asked when a piece has arrived: a pause may have begun while the link waited for it.
@@ -217,25 +257,24 @@ class MasterLink:
                 return
             await trio.sleep(min(rest_ms / 1000, PAUSE_POLL_S))
             follow.on_pause(self._clock_ms())
-            await self._send(stream, follow)
+            await self._send(connection, follow)
 
-    async def _receive(self, stream: trio.abc.Stream, follow: Follow) -> bytes | None:
-        """Return what arrives, or None when `follow` wants to be told the time."""
+    async def _wait_arrived(self, connection: MasterConnection, follow: Follow) -> None:
+        """Wait until something arrives, or `follow` wants to be told the time."""
         deadline_ms = follow.next_deadline_ms()
         assert deadline_ms is not None
         try:
-            with trio.move_on_after(max(0, deadline_ms - self._clock_ms()) / 1000) as self._rest:
-                return bytes(await stream.receive_some(RECEIVE_BYTES))
+            with trio.move_on_after(max(0, deadline_ms - self._clock_ms()) / 1000) as self._wait:
+                await connection.wait_arrived()
         finally:
-            self._rest = None
-        return None
+            self._wait = None
 
-    async def _send(self, stream: trio.abc.Stream, follow: Follow) -> None:
+    async def _send(self, connection: MasterConnection, follow: Follow) -> None:
         """Send what `follow` wants sent; a master that takes none of it is as good as gone."""
         output = follow.take_output()
         if output:
             with trio.fail_after(follow.config.timeout_ms / 1000):
-                await stream.send_all(output)
+                await connection.send(output)
 
     # --- events ----------------------------------------------------------------------------------
 
@@ -254,7 +293,9 @@ class MasterLink:
                     self._open_session()
                     self._tell_established(PARTIAL, CONTINUED)
                 case StreamPiece():
-                    more = self._apply(follow, event)
+                    assert self._session is not None
+                    more = self._session.apply(follow, event)
+                    self._pump.settle()
                     await self._handle(follow, more)
                 case LinkFailed(LinkFailure.FAILOVER_REFUSED, detail):
                     self._failed = event
@@ -307,8 +348,8 @@ class MasterLink:
 
         async def meanwhile() -> None:
             follow.on_loading(self._clock_ms())
-            if self._stream is not None:
-                await self._send(self._stream, follow)
+            if self._connection is not None:
+                await self._send(self._connection, follow)
 
         self._begun = event
         self._intake = open_intake(self._engine, meanwhile, self._snapshot_path(), event.replid)
@@ -347,64 +388,20 @@ class MasterLink:
             port.restart()
 
     def _open_session(self) -> None:
-        """Open the session of the master: it may do everything, and its replies go nowhere."""
-        engine = self._engine
-        engine.begin_batch(self._clock_ms())
-        session = engine.clients.open(
-            address=str(self._replication.master),
-            local_address="",
-            now_ms=engine.context.now_ms,
-        )
-        session.is_deaf = True
-        session.kind = ClientKind.MASTER
-        session.database_index = self._replication.stream_database
-        self._session = session
+        self._session = MasterSession(self._engine, self._clock_ms)
         settings = self._replication.settings
-        engine.set_link_state(is_down=False, serves_stale_data=settings.serves_stale_data)
+        self._engine.set_link_state(is_down=False, serves_stale_data=settings.serves_stale_data)
         self._told = None
-
-    def _apply(self, follow: Follow, piece: StreamPiece) -> list[FollowEvent]:
-        """Run the commands, then let the same bytes go to our own replicas."""
-        engine, session = self._engine, self._session
-        if session is None or session.is_closed:
-            return []  # killed in this very batch; the link is being cancelled
-        engine.begin_batch(self._clock_ms())
-        session.last_interaction_ms = engine.context.now_ms
-        errors_before = engine.error_replies
-        if piece.commands:
-            apply_stream(engine, session, piece.commands)
-        self._replication.apply_raw(piece.raw)
-        self._replication.stream_database = session.database_index
-        events: list[FollowEvent] = []
-        if engine.error_replies != errors_before:
-            events = self._judge_errors(follow, piece)
-        self._pump.settle()
-        return events
-
-    def _judge_errors(self, follow: Follow, piece: StreamPiece) -> list[FollowEvent]:
-        """A command of the stream failed, so the dataset may not be the master's any more.
-
-        One that is not known here certainly changed the master's data and not ours: the link ends,
-        and the snapshot that follows tells whether the data can be had at all. Others are logged,
-        as Redis does.
-        """
-        for command in piece.commands:
-            try:
-                self._engine.table.find(command)
-            except CommandError as error:
-                return follow.on_stream_unusable(str(error))
-        log.error("stream.command_failed", offset=piece.offset, commands=len(piece.commands))
-        return []
 
     # --- the end ---------------------------------------------------------------------------------
 
     def _end_link(self, follow: Follow, master: Address) -> None:
         """Close what belonged to the link, and say why it ended."""
         self._close_intake()
-        self._stream = None
+        self._connection = None
         session, self._session = self._session, None
         if session is not None:
-            self._engine.disconnect(session)
+            session.close()
         replication = self._replication
         failed = self._failed
         if replication.follow is not follow or failed is None:

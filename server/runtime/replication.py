@@ -101,6 +101,10 @@ class ReplicationRuntime:
         """See `ReplicationPort`."""
         self.link.relink()
 
+    def drain(self) -> None:
+        """See `ReplicationPort`."""
+        self.link.drain()
+
     def take_over(self, session: Session, feed: Feed, first_output: bytes) -> None:
         """See `ReplicationPort`."""
         self.feeds.take_over(session, feed, first_output)

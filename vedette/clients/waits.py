@@ -199,6 +199,11 @@ class Waits(ABC):
         waits = self._blocked.values()
         return list(dict.fromkeys(session for sessions in waits for session in sessions))
 
+    @property
+    def is_anybody_waiting(self) -> bool:
+        """Whether any session waits."""
+        return bool(self._blocked)
+
     def count_awaited_keys(self) -> tuple[int, int]:
         """Return how many keys are waited for, and of how many it is also waited for the loss."""
         keys = sum(isinstance(reason, tuple) for reason in self._blocked)

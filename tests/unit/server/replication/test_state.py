@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -34,12 +34,16 @@ class RecordingPort:
 
     def __init__(self) -> None:
         self.relinks = 0
+        self.on_drain: Callable[[], None] = lambda: None
         self.taken: list[tuple[Feed, bytes]] = []
         self.let_go_of: list[Feed] = []
         self.forgotten: list[Session] = []
 
     def relink(self) -> None:
         self.relinks += 1
+
+    def drain(self) -> None:
+        self.on_drain()
 
     def take_over(self, session: Session, feed: Feed, first_output: bytes) -> None:
         self.taken.append((feed, first_output))
@@ -312,6 +316,16 @@ def test_a_promoted_replica_serves_both_histories_and_its_replicas_ask_anew() ->
     assert rig.state.backlog is not None
     assert rig.state.backlog.first_offset == 500
     assert rig.port.relinks == 2
+
+
+def test_what_the_master_had_sent_belongs_to_the_history_of_a_promoted_replica() -> None:
+    """It has been answered, and may be on no other node."""
+    rig = Rig()
+    rig.link_up(500)
+    rig.port.on_drain = lambda: rig.state.apply_raw(b"x" * 20)
+    rig.state.become_master(3000)
+
+    assert rig.state.identity.second_repl_offset == 521
 
 
 def test_a_replica_promoted_after_a_corrupt_stream_shares_no_history() -> None:

@@ -13,7 +13,9 @@ from server.commands.replication import start_following, stop_following
 from server.persistence.rdb.encode import encode_records
 from server.persistence.rdb.records import Aux, Entries, SelectDb
 from server.replication.events import Position
+from server.replication.pacing import LONG_REST_MS, SHORT_REST_MS
 from server.runtime.clock import wall_clock_ms
+from server.runtime.master_connection import MasterConnection
 from tests.support.replication import InProcessServer, Peer, listening, serving
 from tests.support.waiting import wait_until_async
 from vedette.resp.encode import encode_command
@@ -513,6 +515,40 @@ async def test_a_busy_stream_is_applied_in_few_pieces(monkeypatch: pytest.Monkey
         await peer.close()
 
 
+async def test_a_replica_that_nobody_reads_rests_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the stream is dense; a client that reads here ends that."""
+    rests: list[int] = []
+    rest = MasterConnection.rest
+
+    async def rest_and_note(connection: MasterConnection, rest_ms: int) -> None:
+        rests.append(rest_ms)
+        await rest(connection, rest_ms)
+
+    monkeypatch.setattr(MasterConnection, "rest", rest_and_note)
+    async with serving() as server, listening() as (port, accept), trio.open_nursery() as nursery:
+        follow(server, port)
+        peer = await link(server, accept, {})
+
+        @nursery.start_soon
+        async def _write() -> None:
+            command = encode_command([b"GETSET", b"key", b"x" * 2000])  # which looks the key up
+            while True:
+                await peer.send(command)
+                await trio.sleep(0.0005)
+
+        await wait_until_async(lambda: LONG_REST_MS in rests)
+        client = server.engine.clients.open(address="127.0.0.1:1", local_address="", now_ms=0)
+        server.engine.receive(client, b"GET key\r\n")
+        seen = len(rests)
+        await wait_until_async(lambda: len(rests) > seen + 10)
+
+        assert set(rests[seen + 2 :]) == {SHORT_REST_MS}
+        server.engine.disconnect(client)
+        nursery.cancel_scope.cancel()
+        with trio.CancelScope(shield=True):
+            await peer.close()
+
+
 async def test_what_is_left_in_the_socket_is_applied_before_its_end() -> None:
     """A master that is killed has its last writes on its replicas, if they left it."""
     async with serving() as server, listening() as (port, accept):
@@ -525,6 +561,50 @@ async def test_what_is_left_in_the_socket_is_applied_before_its_end() -> None:
         await wait_until_async(lambda: not server.replication.is_link_up)
 
         assert server.values() == {b"n": b"20"}
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+async def test_what_has_arrived_is_applied_before_we_become_a_master(in_transaction: bool) -> None:
+    """REPLICAOF NO ONE finds it in the socket; sentinels send it within MULTI."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {})
+        await trio.testing.wait_all_tasks_blocked()
+        increment = encode_command([b"INCR", b"n"])
+        whole = b"".join(
+            [
+                encode_command([b"SELECT", b"3"]),
+                encode_command([b"MULTI"]),
+                increment * 2,
+                encode_command([b"EXEC"]),
+                increment,
+            ]
+        )
+        await peer.send(whole + increment[:-1])
+        client = server.engine.clients.open(address="127.0.0.1:1", local_address="", now_ms=0)
+        words = [b"REPLICAOF NO ONE", b"DBSIZE"]
+        requests = [b"MULTI", *words, b"EXEC"] if in_transaction else words
+        server.engine.receive(client, b"\r\n".join([*requests, b""]))
+
+        assert b"".join(client.outbox).endswith(b"+OK\r\n:0\r\n"), "it is where it was"
+        assert server.engine.keyspace.databases[3].values == {b"n": b"3"}
+        assert server.replication.identity.second_repl_offset == 101 + len(whole)
+        server.engine.disconnect(client)
+        await peer.close()
+
+
+async def test_a_pause_outlasts_the_link() -> None:
+    """What CLIENT PAUSE keeps away is not let in by the end of following."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {b"n": b"1"})
+        await trio.testing.wait_all_tasks_blocked()
+        server.engine.pause(wall_clock_ms() + 60_000, writes_only=True)
+        await peer.send(encode_command([b"INCR", b"n"]))
+        stop_following(server.engine, NOW_MS)
+
+        assert server.values() == {b"n": b"1"}
+        await peer.close()
 
 
 async def test_a_pause_that_begins_while_the_link_waits_keeps_the_dataset() -> None:

@@ -51,14 +51,21 @@ def durable_state(
 
 
 def durable_master(master: Master) -> DurableMaster:
-    """One master's part of the record."""
+    """One master's part of the record; of a promotion that is proven, what is to be announced."""
+    address, config_epoch, replicas = master.address, master.config_epoch, tuple(master.replicas)
+    failover = master.failover
+    if failover.is_proven:
+        assert failover.promoted is not None
+        others = [replica for replica in replicas if replica != failover.promoted]
+        address, config_epoch = failover.promoted, failover.epoch
+        replicas = (*others, master.address)
     return DurableMaster(
         name=master.name,
-        address=master.address,
+        address=address,
         options=master.options,
-        config_epoch=master.config_epoch,
+        config_epoch=config_epoch,
         leader_epoch=master.vote.leader_epoch,
-        replicas=tuple(master.replicas),
+        replicas=replicas,
         sentinels=tuple((peer.run_id, peer.address) for peer in master.peers.values()),
         leaving=tuple((run_id, each.address) for run_id, each in master.leaving.items()),
         forgotten=tuple(master.forgotten),

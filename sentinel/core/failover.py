@@ -2,11 +2,12 @@
 
 One function per state; each is entered through `transitions.become`. Nothing waits for a tick: the
 choice follows the election in the same step, INFO rides behind the promotion, and the switch is
-announced in the step that reads role:master in it. A replica that refuses, falls silent or loses
+announced as soon as what role:master in it proves is on disk. A replica that refuses, falls silent or loses
 its link is passed over for the next best within the same epoch, with an event that says why.
 
 Safety: only an elected (or ordered) leader gets here, with an epoch of its own; the config epoch is
-that epoch, and it is bound to an address once, in `on_promoted`. Reference: `sentinel.c:
+that epoch, and it is bound to an address once, in `on_proven`. It is saved before anybody hears of
+it: a leader that crashed right after would have told clients what no sentinel knows. Reference: `sentinel.c:
 sentinelFailoverStateMachine`.
 """
 
@@ -112,6 +113,8 @@ def watch_promotion(machine: Machine, master: Master) -> None:
     failover = master.failover
     assert failover.state is FailoverState.WAIT_PROMOTION
     assert failover.promoted is not None
+    if failover.is_proven:
+        return
     if failover.is_coordinated:
         switchover.watch(machine, master)
         return
@@ -166,9 +169,10 @@ def on_replica_info(machine: Machine, master: Master, node: Node) -> None:
         failover.state is FailoverState.WAIT_PROMOTION
         and node.address == failover.promoted
         and node.role_reported is Role.MASTER
+        and not failover.is_proven
         and switchover.may_announce(machine, master)
     ):
-        on_promoted(machine, master, node)
+        on_proven(machine, master, node)
     elif failover.state is FailoverState.RECONF_SLAVES:
         reconfiguration.on_info(machine, master, node)
 
@@ -182,23 +186,40 @@ def on_promotion_refused(
 
 
 def is_promoting(master: Master, node: Node, epoch: int) -> bool:
-    """Whether this node is being promoted in this epoch."""
+    """Whether this node is being promoted in this epoch, and has not shown that it is yet."""
     failover = master.failover
     return (
         failover.state is FailoverState.WAIT_PROMOTION
+        and not failover.is_proven
         and failover.epoch == epoch
         and failover.promoted == node.address
     )
 
 
-def on_promoted(machine: Machine, master: Master, node: Node) -> None:
-    """The proof is here: a new configuration begins, with our epoch, and everybody is told."""
-    ended = master.failover
-    assert ended.epoch > master.config_epoch
+def on_proven(machine: Machine, master: Master, node: Node) -> None:
+    """The proof is here: save the configuration that begins with it, in our epoch.
+
+    One that cannot be saved is announced none the less: the node is the master.
+    """
+    failover = master.failover
+    assert failover.epoch > master.config_epoch
     notices.about_node(machine, "+promoted-slave", node)
     if _crashes(machine, SimulatedFailure.CRASH_AFTER_PROMOTION):
         return
     _note_loss(machine, master, node)
+    failover.is_proven = True
+
+    def announce(is_saved: bool) -> None:
+        current = machine.state.masters.get(master.name)
+        if current is master and master.failover is failover and failover.is_proven:
+            _announce(machine, master, node)
+
+    machine.hold(announce, master)
+
+
+def _announce(machine: Machine, master: Master, node: Node) -> None:
+    """A new configuration begins: everybody is told."""
+    ended = master.failover
     switchover.on_promoted(machine, master, node)
     transitions.become(machine, master, FailoverState.RECONF_SLAVES)
     old_address = master.address

@@ -8,7 +8,7 @@ sentinelProcessHelloMessage`.
 
 from __future__ import annotations
 
-from . import conflict, detection, distrust, election, failover, links, names, notices
+from . import conflict, detection, distrust, election, failover, links, names, notices, transitions
 from .distrust import Disbelief
 from .hello import Hello, parse_hello
 from .hosts import same
@@ -142,11 +142,15 @@ def _evict_namesakes(machine: Machine, master: Master, hello: Hello) -> None:
 
 def _adopt_configuration(machine: Machine, master: Master, hello: Hello) -> None:
     """Somebody else's failover has succeeded (or an operator's order): follow."""
+    epoch = hello.config_epoch
     address = names.recognise(machine, master, hello.master_address)
     if address is None:
         return  # a name that leads nowhere yet; it is said again in two seconds
     if address == master.address:
-        master.config_epoch = hello.config_epoch
+        if master.failover.state in transitions.LEADING and master.failover.epoch <= epoch:
+            # What we promote could not be announced any more; the node is demoted again.
+            failover.abort(machine, master, "-failover-abort-slave-timeout")
+        master.config_epoch = epoch
         machine.mark_dirty(master)
         return
     sender = notices.describe_sentinel(machine, master, hello.run_id, hello.address)
@@ -155,4 +159,4 @@ def _adopt_configuration(machine: Machine, master: Master, hello: Hello) -> None
     if new is None:
         new = new_node(master.name, address)
     failover.run_reconfig_script(machine, master, new, "observer")
-    switch_master(machine, master, address, hello.config_epoch, hello.run_id)
+    switch_master(machine, master, address, epoch, hello.run_id)

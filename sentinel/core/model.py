@@ -241,6 +241,8 @@ class Failover:
     #: Until when it may take.
     handover_until_ms: int = 0
     promoted: Address | None = None
+    #: It has said that it is the master: the configuration is saved, and then announced.
+    is_proven: bool = False
     #: Replicas that refused or missed the promotion -> not chosen again before.
     refused: dict[Address, int] = field(default_factory=dict)
     #: The master's address when it began, for the notices that name it.

@@ -96,8 +96,8 @@ def _void_patience(machine: Machine, node: Node, late_ms: int) -> None:
 def _give_up(machine: Machine, master: Master) -> None:
     """Across a long stall: begin nothing, and go on with nothing, on what was known before."""
     event = _ABORTS.get(master.failover.state)
-    if master.failover.told_ms is not None:
-        pass  # the master is handing over, or about to: that is looked after to its end
+    if master.failover.told_ms is not None or master.failover.is_proven:
+        pass  # the master is handing over, or about to, or has a successor: that goes to its end
     elif event is not None:
         history.note_defeat(master, history.Defeat.STALLED)
         failover.abort(machine, master, event)

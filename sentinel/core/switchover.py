@@ -97,7 +97,8 @@ def on_answer(machine: Machine, node: Node, request: Request, order: Received) -
 
 def _is_handing_over(master: Master) -> bool:
     failover = master.failover
-    return failover.is_coordinated and failover.state is FailoverState.WAIT_PROMOTION
+    is_waiting = failover.state is FailoverState.WAIT_PROMOTION and not failover.is_proven
+    return failover.is_coordinated and is_waiting
 
 
 def on_master_info(machine: Machine, master: Master) -> None:

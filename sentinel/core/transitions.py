@@ -66,6 +66,7 @@ def finish(machine: Machine, master: Master, event: str) -> None:
     _move(machine, master, FailoverState.NONE)
     failover = master.failover
     failover.promoted = None
+    failover.is_proven = False
     failover.is_forced = False
     failover.is_settling = False
     failover.is_coordinated = False

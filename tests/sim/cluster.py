@@ -144,6 +144,9 @@ class Cluster:
         }
         if len(beliefs) > 1:
             return f"sentinels disagree: {sorted(beliefs)}"
+        announced = self.judge.announced.get(views[0].name, 0)
+        if views[0].config_epoch < announced:
+            return f"the switch announced in epoch {announced} is forgotten"
         master = self.node_at(views[0].address)
         if master.life is not Life.RUNNING or master.master is not None:
             return f"{master.label} is no master"

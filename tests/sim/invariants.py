@@ -91,7 +91,9 @@ class Judge:
         self._everybody: dict[RunId, SimSentinel] = {}
         #: Of each sentinel's last start.
         self._memories: dict[RunId, _Memory] = {}
-        #: Over restarts: the highest epoch that a sentinel spoke of, and that of its last switch.
+        #: By master: the highest epoch of a switch that anybody has announced, and could save.
+        self.announced: dict[str, int] = {}
+        #: The highest epoch that a sentinel spoke of, over restarts, and that of its last switch.
         self._spoken: dict[RunId, int] = {}
         self._switched: dict[tuple[RunId, str], int] = {}
 
@@ -130,10 +132,23 @@ class Judge:
                 self._check_parallel_syncs(sentinel, memory, master)
 
     def on_announced(self, sentinel: SimSentinel, notice: Publish) -> None:
-        """No switch leads back, over restarts either; one that a crash has cut off was none."""
-        master = sentinel.core.state.masters.get(notice.master or "")
+        """No switch leads back behind another, nor behind what the disk held at the start.
+
+        One that a crash has cut off was none.
+        """
+        state = sentinel.core.state
+        master = state.masters.get(notice.master or "")
         if notice.event != b"+switch-master" or master is None:
             return
+        if not state.save_error:
+            highest = max(self.announced.get(master.name, 0), master.config_epoch)
+            self.announced[master.name] = highest
+            is_leader = master.failover.state is FailoverState.RECONF_SLAVES
+            on_disk = {entry.name: entry.config_epoch for entry in sentinel.durable.masters}
+            _require(
+                not is_leader or on_disk[master.name] >= master.config_epoch,
+                f"{sentinel.label} announces {master.config_epoch}, which is not on its disk",
+            )
         key = sentinel.run_id, master.name
         before = self._switched.get(key, 0)
         _require(
@@ -148,6 +163,8 @@ class Judge:
         if kind is Started:
             self._memories[sentinel.run_id] = _Memory()
             self._everybody[sentinel.run_id] = sentinel
+            for name, master in sentinel.core.state.masters.items():
+                self._switched[sentinel.run_id, name] = master.config_epoch
         memory = self._memories[sentinel.run_id]
         match event:
             case VoteRequested():

@@ -330,8 +330,8 @@ def _schedule_peer_hello(machine: Machine, peer: PeerSentinel, delay_ms: int | N
 def _hello_body(machine: Machine, master: Master, local_host: str) -> bytes:
     """Our hello; of epochs only what is on disk is spoken.
 
-    The configuration itself may be newer than the disk: it is unique to its epoch by the votes
-    behind it, which were saved before they were counted.
+    A configuration that we have followed may be newer than the disk: its leader's holds it, and it
+    is unique to its epoch by the votes behind it, which were saved before they were counted.
     """
     state = machine.state
     options = state.options

@@ -308,6 +308,8 @@ class Mischief:
                 epoch = max(view.config_epoch - by, 0)
                 return replace(honest, master_address=place, config_epoch=epoch)
             case "rival":
+                # Who has not heard of that epoch yet cannot know better.
+                self.cluster.judge.lied_about.add((NAME, view.config_epoch))
                 return replace(honest, master_address=place)
         raise AssertionError(f"no lie is called {kind}")
 

@@ -80,6 +80,8 @@ class Judge:
         #: Epochs that may stand for two leaders and two masters: those ordered, and those in which
         #: a known fault of Redis has shown at a stock sentinel.
         self.ambiguous: set[tuple[str, int]] = set()
+        #: Epochs of which a liar has told that they stand for another master.
+        self.lied_about: set[tuple[str, int]] = set()
         #: Whether a candidacy must have a cause (a test may order one).
         self.wants_reasons = True
         self.steps = 0
@@ -464,7 +466,7 @@ class Judge:
     def record_configuration(self, name: str, epoch: int, address: Address) -> None:
         """A sentinel holds this configuration, of whatever kind it is."""
         key = name, epoch
-        if epoch == 0 or key in self.ambiguous:
+        if epoch == 0 or key in self.ambiguous or key in self.lied_about:
             return
         before = self.configurations.setdefault(key, address)
         _require(before == address, f"config epoch {key} means {before} and {address}")

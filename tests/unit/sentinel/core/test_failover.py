@@ -13,6 +13,7 @@ from tests.unit.sentinel.core.rig import (
     MASTER,
     NAME,
     OPTIONS,
+    PEER_A,
     PEER_ADDRESSES,
     REPLICA_1,
     REPLICA_2,
@@ -90,7 +91,60 @@ def test_promotion_is_one_pipeline_with_its_proof_behind_it() -> None:
     assert sent[start : start + 7] == PROMOTION
 
 
-def test_everything_moves_in_the_step_that_sees_the_proof() -> None:
+def proven_rig() -> Rig:
+    """A leader that has seen the proof, whose save of it is under way."""
+    rig = leader_rig()
+    rig.holds_saves = True
+    rig.kill(MASTER)
+    rig.advance(1_100)
+    rig.save_held()
+    assert rig.events()[-1] == "+promoted-slave"
+    return rig
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_promotion_is_announced_once_its_save_has_ended(is_saved: bool) -> None:
+    """Before, nobody hears of it; a disk that fails does not keep the new master from anybody."""
+    rig = proven_rig()
+    (record,) = rig.held_saves[-1].state.masters
+
+    assert (record.address, record.config_epoch) == (REPLICA_2, 1)
+    assert set(record.replicas) == {REPLICA_1, MASTER}
+    assert rig.master.address == MASTER
+    assert not any(b"10.0.0.3,6379,1" in line for line in rig.commands_to(PEER_ADDRESSES[PEER_A]))
+
+    rig.save_held(is_saved=is_saved)
+
+    assert "+switch-master" in rig.events()
+    assert rig.master.address == REPLICA_2
+    assert rig.commands_to(PEER_ADDRESSES[PEER_A])[-1].endswith(b",mymaster,10.0.0.3,6379,1")
+
+
+def test_proven_replica_is_not_passed_over_while_its_save_takes_long() -> None:
+    """Neither for its silence, nor for the failover's time, nor after a stall of our own."""
+    rig = proven_rig()
+    rig.kill(REPLICA_2)
+    rig.advance(12_000)
+    rig.stall(3_000)
+
+    assert not any(event.startswith(("-selected", "-failover")) for event in rig.events())
+    rig.save_held()
+    assert "+switch-master" in rig.events()
+
+
+def test_newer_configuration_ends_a_promotion_that_is_proven_and_not_announced() -> None:
+    """Also one that says the old master stays: ours could not be announced any more."""
+    for master in (REPLICA_1, MASTER):
+        rig = proven_rig()
+        rig.hello(epoch=5, config_epoch=5, master=master)
+        rig.save_held()
+
+        assert rig.master.address == master
+        assert rig.master.config_epoch == 5
+        assert f"+switch-master {NAME} 10.0.0.1 6379 10.0.0.3 6379" not in rig.lines()
+
+
+def test_everything_moves_in_the_step_after_the_proof_is_saved() -> None:
     """Address, epoch, disk and hello; no view of the old state is left."""
     rig = leader_rig()
     rig.kill(MASTER)

@@ -2,13 +2,14 @@
 
 One function per state; each is entered through `transitions.become`. Nothing waits for a tick: the
 choice follows the election in the same step, INFO rides behind the promotion, and the switch is
-announced as soon as what role:master in it proves is on disk. A replica that refuses, falls silent or loses
-its link is passed over for the next best within the same epoch, with an event that says why.
+announced as soon as what role:master in it proves is on disk. A replica that refuses, falls silent
+or loses its link is passed over for the next best within the same epoch, with an event that says
+why.
 
 Safety: only an elected (or ordered) leader gets here, with an epoch of its own; the config epoch is
 that epoch, and it is bound to an address once, in `on_proven`. It is saved before anybody hears of
-it: a leader that crashed right after would have told clients what no sentinel knows. Reference: `sentinel.c:
-sentinelFailoverStateMachine`.
+it: a leader that crashed right after would have told clients what no sentinel knows. Reference:
+`sentinel.c: sentinelFailoverStateMachine`.
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ subcommand's module is imported when the subcommand is called.
 
 from __future__ import annotations
 
+import signal
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -39,6 +40,14 @@ class LazyGroup(click.Group):
             return None
         module_name, _, attribute = SUBCOMMANDS[cmd_name][1].partition(":")
         return cast(click.Command, getattr(import_module(module_name), attribute))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the subcommand; Ctrl-C ends it as a shell reports it, where it does not itself."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            # click would end with 1, by which a drill says that it failed.
+            ctx.exit(128 + signal.SIGINT)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -76,6 +76,18 @@ def test_unknown_subcommands_are_refused() -> None:
     assert "No such command 'serve'" in result.output
 
 
+def test_ctrl_c_is_not_taken_for_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a subcommand is being imported, too; 1 is what a drill that failed ends with."""
+
+    def interrupted(name: str) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("vedette_cli.main.import_module", interrupted)
+    result = CliRunner().invoke(cli, ["drill", "list"])
+
+    assert result.exit_code == 130
+
+
 @pytest.mark.parametrize("words", [["version"], ["--version"], ["-v"]])
 def test_version_names_ours_and_redis(words: list[str]) -> None:
     result = CliRunner().invoke(cli, words)

@@ -105,8 +105,8 @@ async def _receive(
     """
     stream: trio.abc.Stream | None = None
     with trio.move_on_after(config.timeout_ms / 1000):
-        stream = await trio.open_tcp_stream(address.host, address.port)
-        stream = await secure(stream, tls_context)
+        plain = await trio.open_tcp_stream(address.host, address.port)
+        stream = await secure(plain, tls_context)
     if stream is None:
         raise BackupError(f"{address} takes no connection")
     follow = Follow(config, None, wall_clock_ms())

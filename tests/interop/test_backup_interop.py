@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import trustme
 from click.testing import CliRunner, Result
 
 from tests.support.processes import ServerProcess, VedetteServer, free_port
@@ -60,8 +61,10 @@ def test_a_backup_under_load_is_of_one_instant_and_loads_again(
         assert restored.call("DBSIZE") >= 20001
 
 
-def test_a_failed_backup_leaves_the_one_before_and_nothing_else(tmp_path: Path) -> None:
-    """Nobody listens, a password is missing, or what answers is no server."""
+def test_a_failed_backup_leaves_the_one_before_and_nothing_else(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Nobody listens, a password is missing, or what answers is no server, or speaks no TLS."""
     path = tmp_path / "copy.rdb"
     path.write_bytes(b"yesterday's")
     result = backup(f"127.0.0.1:{free_port()}", path)
@@ -76,12 +79,21 @@ def test_a_failed_backup_leaves_the_one_before_and_nothing_else(tmp_path: Path) 
         assert path.read_bytes() == b"yesterday's"
         result = backup(f"redis://:secret@127.0.0.1:{server.port}", path)
         assert result.exit_code == 0, result.output
+    authority = tmp_path_factory.mktemp("tls") / "ca.crt"
+    trustme.CA().cert_pem.write_to_path(authority)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         result = backup(
             f"127.0.0.1:{listener.getsockname()[1]}", tmp_path / "other.rdb", "--timeout", "1"
         )
+        assert result.exit_code == 1
+        assert "no data" in result.output
+        result = backup(
+            f"127.0.0.1:{listener.getsockname()[1]}",
+            tmp_path / "other.rdb",
+            *("--timeout", "1", "--tls", "--cacert", str(authority)),
+        )
     assert result.exit_code == 1
-    assert "no data" in result.output
+    assert "takes no connection" in result.output
     assert [each.name for each in tmp_path.iterdir()] == ["copy.rdb"]
 
 

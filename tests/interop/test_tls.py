@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 import urllib.request
@@ -124,6 +125,21 @@ def test_replication_goes_over_tls_both_ways(
         # What the replica tells of itself is the port that others are to reach it at.
         role = master.call("ROLE")
         assert role[2][0][1] == b"%d" % replica_port
+
+
+def test_master_that_hangs_in_the_handshake_is_tried_again(certificates: Certificates) -> None:
+    """A stopped process still has its connections taken, by its kernel."""
+    config = {**certificates.config(free_port()), "repl-timeout": "1"}
+    with socket.create_server(("127.0.0.1", 0)) as silent, VedetteServer(config) as replica:
+        replica.call("REPLICAOF", "127.0.0.1", silent.getsockname()[1])
+        silent.settimeout(10)
+        taken = [silent.accept()[0] for _ in range(2)]
+
+        assert replica.call("PING") == b"PONG"
+        error = replica.info("replication")["master_link_error"]
+        for connection in taken:
+            connection.close()
+    assert error == "no connection within repl-timeout"
 
 
 def test_sentinels_of_both_kinds_fail_over_and_clients_follow_over_tls(

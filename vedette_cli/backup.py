@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from monitoring.targets import BadTarget, parse_target
 from server.replication.events import FollowConfig
 from server.runtime.backup import Backup, BackupError, take_backup
 from vedette.conf.tls import TlsSettings
+from vedette.runtime.stopping import stopped_by_signals
 from vedette.runtime.tls import TlsError, client_context
 
 from .check_rdb import survey_lines
@@ -80,21 +82,26 @@ def backup(
         is_snapshot_only=True,
     )
 
-    async def take() -> Backup:
-        with progress_bar(str(parsed.address), None) as bar:
-            return await take_backup(
-                parsed.address,
-                str(file),
-                config,
-                tls_context=context,
-                on_progress=lambda done, total: bar.show(done, total or None),
-            )
+    async def take() -> Backup | signal.Signals:
+        """Return the copy, or the signal that ended the taking before there was one."""
+        async with stopped_by_signals() as received:
+            with progress_bar(str(parsed.address), None) as bar:
+                return await take_backup(
+                    parsed.address,
+                    str(file),
+                    config,
+                    tls_context=context,
+                    on_progress=lambda done, total: bar.show(done, total or None),
+                )
+        return received[0]
 
     try:
         taken = trio.run(take)
     except BackupError as error:
         click.echo(f"vedette backup: no copy of {parsed.address}: {error}", err=True)
         sys.exit(EXIT_BAD)
+    if isinstance(taken, signal.Signals):
+        sys.exit(128 + taken)  # as a shell reports a program that a signal ended
     for line in survey_lines(taken.survey):
         click.echo(line)
     history = "" if taken.replid is None else f", offset {taken.offset} of {taken.replid.decode()}"

@@ -19,9 +19,9 @@ from drills.report import Report
 from drills.runtime.display import DrillDisplay
 from drills.runtime.lab import LabError
 from drills.runtime.runner import DrillError, DrillSettings, run_drill
-from drills.runtime.stopping import stopped_by_signals
 from drills.scenarios import NAMES, SCENARIOS
 from drills.series import BadDocumentError, Document, render_comparison, runs_of
+from vedette.runtime.stopping import stopped_by_signals
 
 from .drill_output import OutputError, Outputs, show, write_outputs
 from .lab_options import EXIT_FAILED, EXIT_PASSED, EXIT_UNABLE, lab_options

@@ -15,6 +15,8 @@ import trio
 from rich.console import Console
 from rich.live import Live
 
+from vedette.runtime.stopping import stopped_by_signals
+
 from ..lab import PortBases, Topology, plan_lab
 from ..live_table import describe_change, describe_start, describe_tls, render_lab
 from ..observation import (
@@ -26,7 +28,6 @@ from ..observation import (
 )
 from .certificates import make_certificates
 from .lab import Lab, is_port_free, open_lab
-from .stopping import stopped_by_signals
 
 _REDRAW_INTERVAL_S = 0.25
 _OBSERVE_INTERVAL_S = 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -12,7 +13,9 @@ import trustme
 from click.testing import CliRunner, Result
 
 from tests.support.processes import ServerProcess, VedetteServer, free_port
+from tests.support.programs import RunningProgram
 from tests.support.redis import RedisServer
+from tests.support.waiting import wait_until
 from vedette_cli.main import cli
 
 
@@ -95,6 +98,23 @@ def test_a_failed_backup_leaves_the_one_before_and_nothing_else(
     assert result.exit_code == 1
     assert "takes no connection" in result.output
     assert [each.name for each in tmp_path.iterdir()] == ["copy.rdb"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_backup_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    """A timer's service is stopped by SIGTERM; a file of each attempt would fill the disk."""
+    path = tmp_path / "copy.rdb"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        with RunningProgram("vedette", "backup", address, str(path)) as program:
+            listener.settimeout(30)
+            connection, _ = listener.accept()
+            with connection:
+                wait_until(lambda: [*tmp_path.iterdir()], what="the file to be begun")
+                program.process.send_signal(number)
+
+                assert program.wait(20) == 128 + number
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_backup_that_does_not_verify_is_not_kept(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Ending in order when a signal asks for it."""
+"""Ending in order when a signal asks for it, for programs that are run to an end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from vedette.runtime.background import open_background_nursery
+from .background import open_background_nursery
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -15,7 +15,6 @@ the command line. `Outside` keeps what was said there, so that the memory need n
 from __future__ import annotations
 
 import enum
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -24,7 +23,7 @@ from vedette.acl.directives import USER
 from vedette.conf import COMMAND_LINE, BadValueError, Settings, Statement, parse_text
 from vedette.conf.quoting import encode_word
 from vedette.conf.tls import TLS_PORT, TLS_REPLICATION
-from vedette.types import Address, RunId
+from vedette.types import Address, RunId, is_run_id
 
 from . import directives
 from .config_values import (
@@ -37,7 +36,6 @@ from .config_values import (
 from .core.durable import DurableMaster, DurableState
 from .core.options import GlobalOptions, MasterOptions
 
-_RUN_ID = re.compile(r"[0-9a-zA-Z]{40}\Z")
 
 #: Other spellings of a statement -> the one written.
 _SYNONYMS: Final = {
@@ -462,11 +460,6 @@ class _Reader:
         if path and not self._world.is_executable(path):
             raise BadValueError(f"{what} seems non existing or non executable.")
         return path or None
-
-
-def is_run_id(word: str) -> bool:
-    """Whether `word` is a sentinel's id as it is written: 40 letters and digits."""
-    return _RUN_ID.match(word) is not None
 
 
 def _reading_order(entry: tuple[_Layer, Statement]) -> tuple[int, _Layer]:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-from typing import NamedTuple, NewType
+from typing import Final, NamedTuple, NewType
 
-#: 40 lower-case hexadecimal digits that name one run of a server, or one sentinel for life.
+#: 40 lower-case hexadecimal digits that name one run of a server, or one sentinel for life; the
+#: latter may be an administrator's choice, of any 40 letters and digits.
 RunId = NewType("RunId", str)
+RUN_ID_LENGTH: Final = 40
+
+
+def is_run_id(text: str) -> bool:
+    """Whether `text` can be a run id: 40 letters and digits of ASCII."""
+    return len(text) == RUN_ID_LENGTH and text.isascii() and text.isalnum()
 
 
 class Address(NamedTuple):

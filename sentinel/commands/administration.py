@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sentinel.config import is_run_id
 from sentinel.context import SentinelContext
 from sentinel.core.events import (
     FailoverRequested,
@@ -33,7 +32,7 @@ from vedette.conf.quoting import decode_word, encode_word
 from vedette.errors import CommandError
 from vedette.glob import matches_glob
 from vedette.resp.replies import OK, MapReply, Reply
-from vedette.types import Address, RunId, is_ip
+from vedette.types import Address, RunId, is_ip, is_run_id
 
 from .arguments import refuse_control_characters, require_master
 from .options import ScriptRules, parse_options

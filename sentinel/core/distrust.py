@@ -23,7 +23,6 @@ from .model import Master
 EPOCH_JUMP_MAX: Final = 2**32
 #: Two announcements of one kind are at least this far apart; counted is every one.
 ANNOUNCE_GAP_MS: Final = 60_000
-_RUN_ID_MAX: Final = 64
 
 
 class Disbelief(Enum):
@@ -58,8 +57,3 @@ def refuse(
 def is_credible_epoch(machine: Machine, epoch: int) -> bool:
     """Whether somebody may honestly speak of this epoch."""
     return 0 <= epoch <= machine.state.current_epoch + EPOCH_JUMP_MAX
-
-
-def is_credible_id(run_id: RunId) -> bool:
-    """Whether this can be somebody's run id: 40 characters, with some allowance."""
-    return 0 < len(run_id) <= _RUN_ID_MAX and run_id.isascii() and run_id.isalnum()

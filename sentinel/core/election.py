@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import zlib
 
-from vedette.types import RunId
+from vedette.types import RunId, is_run_id
 
 from . import distrust, history, notices, opinions, probes, selection, switchover, transitions
 from . import failover as leading
@@ -100,7 +100,7 @@ def _is_credible(machine: Machine, master: Master, event: VoteRequested) -> bool
     assert event.candidate is not None
     if not distrust.is_credible_epoch(machine, event.epoch):
         kind, reason = Disbelief.EPOCH, f"epoch {event.epoch} is out of reach"
-    elif not distrust.is_credible_id(event.candidate):
+    elif not is_run_id(event.candidate):
         kind, reason = Disbelief.VOTE, "no run id"
     else:
         return True

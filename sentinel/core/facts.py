@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from vedette.info import parse_info, parse_info_line
-from vedette.types import Address
+from vedette.types import RUN_ID_LENGTH, Address
 
 from .dataset import UNKNOWN, Dataset
 from .model import Role
 
-_RUN_ID_LENGTH: Final = 40
 _PORT_MAX: Final = 65535
 #: How the lines begin that are read below. INFO has ten times as many, and is most of what arrives.
 _BEGINNINGS: Final = frozenset(
@@ -26,7 +25,7 @@ _BEGINNINGS: Final = frozenset(
 _KEYSPACE: Final = b"# Keyspace"
 #: For so long the data of a process that loaded none are no more than what it was sent since.
 _NEWBORN_S: Final = 3
-_NO_REPLID: Final = "0" * _RUN_ID_LENGTH
+_NO_REPLID: Final = "0" * RUN_ID_LENGTH
 _ROLES: Final = {role.value: role for role in Role}
 
 
@@ -58,7 +57,7 @@ def read_facts(text: bytes) -> Facts:
     announced = fields.get("replica_announced")
     replicas = _listed_replicas(fields)
     return Facts(
-        run_id=run_id if len(run_id) == _RUN_ID_LENGTH else None,
+        run_id=run_id if len(run_id) == RUN_ID_LENGTH else None,
         role=_ROLES.get(fields.get("role", "")),
         replicas=replicas,
         master_address=_address(fields.get("master_host"), fields.get("master_port")),
@@ -92,7 +91,7 @@ def _is_newborn(fields: dict[str, str]) -> bool:
 
 def _replid(text: str | None) -> str:
     """A replication id, "" for none."""
-    if text is None or len(text) != _RUN_ID_LENGTH or text == _NO_REPLID:
+    if text is None or len(text) != RUN_ID_LENGTH or text == _NO_REPLID:
         return ""
     return text
 

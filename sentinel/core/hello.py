@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from vedette.types import Address, RunId
+from vedette.types import Address, RunId, is_run_id
 
 _FIELD_COUNT: Final = 8
 _PORT_MAX: Final = 65535
@@ -51,7 +51,8 @@ def format_hello(hello: Hello) -> bytes:
 def parse_hello(payload: bytes) -> Hello | None:
     """The message, or None for anything that is not one: such are counted and passed over.
 
-    Stricter than Redis about numbers, which reads `12x` as 12: who sends such is no sentinel.
+    Stricter than Redis, which reads `12x` as 12 and takes any text for a run id: who sends such is
+    no sentinel.
     """
     return _parse(payload) if len(payload) <= _SIZE_MAX_BYTES else None
 
@@ -67,7 +68,7 @@ def _parse(payload: bytes) -> Hello | None:
     if len(fields) != _FIELD_COUNT:
         return None
     host, port, run_id, current_epoch, name, master_host, master_port, config_epoch = fields
-    if not (host and run_id and name and master_host):
+    if not (host and is_run_id(run_id) and name and master_host):
         return None
     if _LINE_BREAKER.search(payload):
         return None  # would break the line it is written to in sentinel.conf

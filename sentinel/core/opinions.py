@@ -9,7 +9,7 @@ a switch. Reference: `sentinel.c: sentinelAskMasterStateToOtherSentinels`.
 from __future__ import annotations
 
 from vedette.resp.exchange import Received, ReplyError
-from vedette.types import Address, RunId
+from vedette.types import Address, RunId, is_run_id
 
 from . import distrust
 from .distrust import Disbelief
@@ -116,7 +116,7 @@ def _read_answer(machine: Machine, reply: Received) -> tuple[bool, RunId | None,
     if leader == b"*":
         return is_down == 1, None, epoch
     run_id = RunId(leader.decode("utf-8", "replace"))
-    return (is_down == 1, run_id, epoch) if distrust.is_credible_id(run_id) else None
+    return (is_down == 1, run_id, epoch) if is_run_id(run_id) else None
 
 
 def expire(machine: Machine, master: Master) -> None:

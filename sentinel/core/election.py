@@ -427,9 +427,8 @@ def _candidacy_delay_ms(machine: Machine, master: Master) -> int:
 
 def _crowd_ms(machine: Machine, master: Master) -> int:
     """How much more patience the other masters that are down call for."""
-    masters = machine.state.masters.values()
-    crowd = sum(other.is_s_down for other in masters if other is not master)
-    return min(crowd * CROWD_MS, CROWD_MAX_MS)
+    others = machine.count_down_masters() - master.is_s_down
+    return min(max(others, 0) * CROWD_MS, CROWD_MAX_MS)
 
 
 def _ahead(machine: Machine, master: Master) -> list[PeerSentinel]:

@@ -116,6 +116,7 @@ class Machine:
         self._held: list[tuple[int, Callable[[bool], None]]] = []
         #: Saves under way: their id and the epoch they hold.
         self._saving: list[tuple[int, int]] = []
+        self._down_masters: int | None = None
 
     # -- actions ---------------------------------------------------------------------------------
 
@@ -235,6 +236,7 @@ class Machine:
 
     def flush(self) -> None:
         """End of a step: ask for the save that something in it wanted."""
+        self._down_masters = None
         if not self._is_dirty:
             return
         self._is_dirty = False
@@ -274,6 +276,15 @@ class Machine:
             then(is_saved)
 
     # -- look-ups --------------------------------------------------------------------------------
+
+    def count_down_masters(self) -> int:
+        """How many masters this sentinel believed down when that was first asked in this step.
+
+        Fifty that die together ask for it each, and of a thousand not all are to be looked at then.
+        """
+        if self._down_masters is None:
+            self._down_masters = sum(each.is_s_down for each in self.state.masters.values())
+        return self._down_masters
 
     def master_of(self, node: Node | PeerSentinel) -> Master:
         """The master a node or a peer's record belongs to."""

@@ -377,6 +377,8 @@ class SentinelState:
     current_epoch: int = 0
     masters: dict[str, Master] = field(default_factory=dict)
     peer_links: dict[RunId, PeerLink] = field(default_factory=dict)
+    #: Names of masters by an address where each was found, and may be still. Written by `hosts.py`.
+    found_masters: dict[Address, str] = field(default_factory=dict)
     #: Since when the machine distrusts its own clock after a stall; None normally (`+tilt`).
     tilt_since_ms: int | None = None
     tilt_count: int = 0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 from sentinel.core import views
-from sentinel.core.durable import durable_state, initial_state
+from sentinel.core.durable import DurableMaster, DurableState, durable_state, initial_state
+from sentinel.core.hosts import find_master
 from sentinel.core.link_state import LinkStatus
-from sentinel.core.model import FailoverState, ReconfState, Role
+from sentinel.core.model import FailoverState, ReconfState, Role, new_node
+from sentinel.core.options import GlobalOptions
 from tests.unit.sentinel.core.rig import (
     MASTER,
     ME,
@@ -20,6 +23,7 @@ from tests.unit.sentinel.core.rig import (
     Rig,
     durable,
 )
+from vedette.types import Address
 
 
 def test_saved_state_is_loaded_unchanged() -> None:
@@ -97,3 +101,31 @@ def test_tilt_is_shown_in_seconds() -> None:
     assert views.tilt_since_seconds(state, 5_000) == -1
     state.tilt_since_ms = 1_000
     assert views.tilt_since_seconds(state, 5_999) == 4
+
+
+def test_master_is_found_where_it_is_now_and_not_where_it_was_found_before() -> None:
+    """Masters move, change places and are removed; the short way must never lead astray."""
+    addresses = [Address("10.0.0.1", port) for port in range(1, 9)]
+    chance = random.Random(0)
+    masters = tuple(
+        DurableMaster(name=f"m{port}", address=Address("10.0.0.1", port), options=OPTIONS)
+        for port in range(1, 5)
+    )
+    state = initial_state(
+        DurableState(my_id=ME, current_epoch=0, options=GlobalOptions(), masters=masters)
+    )
+
+    for _ in range(500):
+        if chance.random() < 0.02 and len(state.masters) > 1:
+            del state.masters[chance.choice(list(state.masters))]
+        for master, address in zip(
+            state.masters.values(), chance.sample(addresses, len(state.masters)), strict=True
+        ):
+            if chance.random() < 0.5:
+                master.node = new_node(master.name, address)
+        at = {master.address: master for master in reversed(state.masters.values())}
+        for address in addresses:
+            found = find_master(state, address)
+            assert (found is None) == (address not in at)
+            assert found is None or found.address == address
+        assert len(state.found_masters) <= 2 * 4 + 1

@@ -36,7 +36,6 @@ from .config_values import (
 from .core.durable import DurableMaster, DurableState
 from .core.options import GlobalOptions, MasterOptions
 
-
 #: Other spellings of a statement -> the one written.
 _SYNONYMS: Final = {
     "known-slave": "known-replica",

@@ -13,8 +13,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from vedette.types import RunId
-
 from . import notices
 from .machine import Machine
 from .model import Master

@@ -6,8 +6,9 @@ so a failure leaves the time of the last pass standing. Pure: text in, text out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median_low
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -28,9 +29,9 @@ LAST_RUN: Final = _spec("last_run_timestamp_seconds", "When the drill was last r
 LAST_PASS: Final = _spec("last_pass_timestamp_seconds", "When the drill last passed, Unix time")
 DOWNTIME: Final = Spec(
     "vedette_drill_write_downtime_seconds",
-    Kind.GAUGE,
-    "How long writers were without an acknowledgement: the longest time of each, by quantile",
-    ("drill", "quantile"),
+    Kind.SUMMARY,
+    "How long writers were without an acknowledgement: the longest time of each",
+    _BY_DRILL,
 )
 LOST: Final = _spec("lost_acknowledged_writes", "Acknowledged writes that were lost")
 BEYOND: Final = _spec(
@@ -81,8 +82,8 @@ class DrillOutcome:
     passed: bool
     #: Unix time.
     ended_s: float
-    #: The longest time without an acknowledgement, by quantile (such as "0.5") over the writers.
-    downtime_s: Mapping[str, float]
+    #: The longest time without an acknowledgement of each writer.
+    downtimes_s: Sequence[float]
     lost_writes: int | None
     #: Those of them that the drill does not allow to be lost.
     beyond_budget: int | None
@@ -107,9 +108,8 @@ def merge_outcome(text: str, outcome: DrillOutcome) -> str:
         spec = specs.get(family.name)
         for sample in family.samples if spec is not None else ():
             assert spec is not None
-            labels = [sample.labels.get(name, "") for name in spec.labels]
-            if labels[0] != outcome.drill or spec is LAST_PASS:
-                families.add(spec, sample.value, *labels)
+            if sample.labels.get("drill") != outcome.drill or spec is LAST_PASS:
+                families.add_parsed(spec, sample.name, sample.labels, sample.value)
     families.add(RESULT, float(outcome.passed), outcome.drill)
     families.add(LAST_RUN, outcome.ended_s, outcome.drill)
     if outcome.passed:
@@ -123,8 +123,12 @@ def merge_outcome(text: str, outcome: DrillOutcome) -> str:
     ):
         if value is not None:
             families.add(measured, value, outcome.drill)
-    for quantile, downtime_s in outcome.downtime_s.items():
-        families.add(DOWNTIME, downtime_s, outcome.drill, quantile)
+    times_s = outcome.downtimes_s
+    if times_s:
+        quantiles = {"0.5": median_low(times_s), "1": max(times_s)}
+        families.add_summary(
+            DOWNTIME, len(times_s), sum(times_s), outcome.drill, quantiles=quantiles
+        )
     for kind, count in outcome.resyncs.items():
         families.add(RESYNCS, count, outcome.drill, kind)
     families.add(INFO, 1, outcome.drill, str(outcome.seed), outcome.version)

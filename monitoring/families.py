@@ -86,6 +86,12 @@ class Families:
         self._add(spec, f"{spec.name}_sum", label_values, {}, histogram.sum)
         self._add(spec, f"{spec.name}_count", label_values, {}, histogram.count)
 
+    def add_parsed(self, spec: Spec, name: str, labels: Mapping[str, str], value: float) -> None:
+        """Add a sample as a parser of the text format found it."""
+        own = tuple(labels.get(label, "") for label in spec.labels)
+        extra = {label: text for label, text in labels.items() if label not in spec.labels}
+        self._add(spec, name, own, extra, value)
+
     def _add(
         self,
         spec: Spec,

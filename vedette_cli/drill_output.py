@@ -94,12 +94,11 @@ def _write_metrics(report: Report, path: Path) -> None:
     findings = report.findings
     writes = findings.writes
     stale_ms = findings.stale_read_ms.get(CLIENT)
-    gaps_ms = {"0.5": findings.outage.p50_ms, "1": findings.outage.max_ms}
     outcome = DrillOutcome(
         drill=report.scenario.name,
         passed=report.passed,
         ended_s=time.time(),
-        downtime_s={name: ms / 1000 for name, ms in gaps_ms.items() if ms is not None},
+        downtimes_s=[gap_ms / 1000 for gap_ms in findings.outage.gap_ms.values()],
         lost_writes=None if writes is None else len(writes.lost),
         beyond_budget=None
         if writes is None

@@ -318,8 +318,10 @@ class _Drill:
             self.lab.processes[name].start()
 
     async def _order(self, order: Order) -> None:
-        """Tell a sentinel what an operator would."""
-        process = self.plan.sentinels[0]
+        """Tell a sentinel what an operator would: one of ours, if there is any."""
+        sentinels = self.plan.sentinels
+        ours = (process for process in sentinels if process.kind is Kind.VEDETTE)
+        process = next(ours, sentinels[0])
         try:
             async with self.lab.connect(process) as connection:
                 await connection.execute("SENTINEL", *order.words)

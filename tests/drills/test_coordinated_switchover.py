@@ -11,14 +11,16 @@ from tests.support.programs import RunningProgram
 from tests.support.redis import require_redis
 
 
-@pytest.mark.parametrize("nodes", ["vedette", "redis"])
-def test_a_switchover_loses_nothing_and_tells_its_pause(nodes: str) -> None:
-    """By one of the names that people try first."""
+@pytest.mark.parametrize(
+    ("nodes", "sentinels"), [("vedette", "vedette"), ("redis", "redis,vedette,vedette")]
+)
+def test_a_switchover_loses_nothing_and_tells_its_pause(nodes: str, sentinels: str) -> None:
+    """By one of the names that people try first; of several kinds, one that knows it is told."""
     if nodes == "redis":
         require_redis()
     with RunningProgram(
-        "vedette", "drill", "run", "switchover", "--nodes", nodes, "--down-after", "2000",
-        "--seed", "7", "--json", "--max-outage", "60000",
+        "vedette", "drill", "run", "switchover", "--nodes", nodes, "--sentinels", sentinels,
+        "--down-after", "2000", "--seed", "7", "--json", "--max-outage", "60000",
     ) as drill:  # fmt: skip
         exit_code = drill.wait(120)
         assert exit_code in (0, 1), drill.stderr

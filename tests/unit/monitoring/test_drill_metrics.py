@@ -15,7 +15,7 @@ def outcome(drill: str = "crash", *, passed: bool = True, ended_s: float = 100.0
         drill=drill,
         passed=passed,
         ended_s=ended_s,
-        downtime_s={"0.5": 1.25, "1": 1.5},
+        downtimes_s=[1.5, 1.25, 1.0, 1.25],
         lost_writes=2,
         beyond_budget=1,
         duplicates=3,
@@ -43,6 +43,8 @@ def test_outcome_is_written() -> None:
         "vedette_drill_last_pass_timestamp_seconds{crash}": 100,
         "vedette_drill_write_downtime_seconds{crash,0.5}": 1.25,
         "vedette_drill_write_downtime_seconds{crash,1}": 1.5,
+        "vedette_drill_write_downtime_seconds_sum{crash}": 5,
+        "vedette_drill_write_downtime_seconds_count{crash}": 4,
         "vedette_drill_lost_acknowledged_writes{crash}": 2,
         "vedette_drill_lost_writes_beyond_budget{crash}": 1,
         "vedette_drill_duplicate_applies{crash}": 3,
@@ -64,6 +66,8 @@ def test_failure_leaves_the_last_pass_and_other_drills_standing() -> None:
     assert samples["vedette_drill_last_run_timestamp_seconds{crash}"] == 300
     assert samples["vedette_drill_last_pass_timestamp_seconds{crash}"] == 100
     assert samples["vedette_drill_last_result{hang}"] == 1
+    assert samples["vedette_drill_write_downtime_seconds{hang,1}"] == 1.5
+    assert samples["vedette_drill_write_downtime_seconds_count{hang}"] == 4
 
 
 def test_what_was_not_measured_leaves_no_series_of_before() -> None:
@@ -71,7 +75,7 @@ def test_what_was_not_measured_leaves_no_series_of_before() -> None:
     text = merge_outcome("", outcome())
     blind = replace(
         outcome(passed=False, ended_s=200),
-        downtime_s={},
+        downtimes_s=[],
         lost_writes=None,
         beyond_budget=None,
         duplicates=None,

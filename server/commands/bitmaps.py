@@ -15,6 +15,7 @@ from vedette.resp.replies import Reply
 from ..engine import ServerContext
 from ..engine.keyspace_events import KeyspaceEvents
 from .arguments import parse_integer, syntax_error
+from .storing import store_result
 
 BAD_BIT_OFFSET: Final = b"ERR bit offset is not an integer or out of range"
 _BAD_BIT: Final = b"ERR bit is not an integer or out of range"
@@ -189,10 +190,7 @@ def bitop(ctx: ServerContext, argv: list[bytes]) -> Reply:
     sources = [ctx.string_or_none(ctx.read(key)) or b"" for key in argv[3:]]
     size = max(map(len, sources))
     if not size:
-        if ctx.peek(target) is not None:
-            ctx.db.delete(target)
-            ctx.changes = 1
-            ctx.notify(KeyspaceEvents.GENERIC, b"del", target)
+        store_result(ctx, target, None, KeyspaceEvents.STRING, b"set")
         return 0
     first, *rest = (int.from_bytes(source.ljust(size, b"\0"), "big") for source in sources)
     result = first
@@ -206,8 +204,6 @@ def bitop(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if operation == b"NOT":
         result ^= (1 << size * 8) - 1
     combined = result.to_bytes(size, "big")
-    ctx.db.set(target, combined)
+    store_result(ctx, target, combined, KeyspaceEvents.STRING, b"set")
     ctx.keyspace.raw_strings.note(combined)
-    ctx.changes = 1
-    ctx.notify(KeyspaceEvents.STRING, b"set", target)
     return size

@@ -27,6 +27,7 @@ from ..store.hashes import Hash
 from ..store.lists import List
 from ..store.values import Collection
 from .arguments import parse_integer, syntax_error
+from .storing import store_result
 
 _NO_NUMBER: Final = b"ERR One or more scores can't be converted into double"
 _DENIED: Final = b"ERR %b option of SORT denied due to insufficient ACL permissions."
@@ -174,14 +175,10 @@ def _may_read_all(ctx: ServerContext, argv: list[bytes]) -> bool:
 
 
 def _store(ctx: ServerContext, key: bytes, results: list[bytes]) -> int:
-    ctx.peek(key)
+    value = List(deque(results)) if results else None
+    store_result(ctx, key, value, KeyspaceEvents.LIST, b"sortstore")
     if results:
-        ctx.db.set(key, List(deque(results)))
-        ctx.notify(KeyspaceEvents.LIST, b"sortstore", key)
-        ctx.changes += len(results)
-    elif ctx.db.delete(key):
-        ctx.notify(KeyspaceEvents.GENERIC, b"del", key)
-        ctx.changes += 1
+        ctx.changes = len(results)
     return len(results)
 
 

@@ -195,7 +195,7 @@ class TrackedKeys:
         target: Session | None = session
         if tracking.redirect:
             target = self._clients.by_id(tracking.redirect)
-            if target is None or target.is_leaving:
+            if target is None:
                 self._note_broken_redirection(session, tracking)
                 return
         assert target is not None

@@ -60,8 +60,12 @@ class ClientRegistry:
         self._by_id.pop(session.id, None)
 
     def by_id(self, client_id: int) -> Session | None:
-        """Return the session with that id, if it is still there."""
-        return self._by_id.get(client_id)
+        """Return the session with that id; None: it is not there, or leaves as of now.
+
+        Redis forgets a client that is killed at once, here it stays until the batch has been run.
+        """
+        session = self._by_id.get(client_id)
+        return None if session is None or session.is_leaving else session
 
     def note_unsent(self, session: Session) -> None:
         """Remember that `session` has output, or is to be closed."""

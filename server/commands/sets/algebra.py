@@ -13,6 +13,7 @@ from ...engine.keyspace_events import KeyspaceEvents
 from ...store.sets import Set
 from ..arguments import INT64_MAX, parse_integer_between, syntax_error
 from ..shared_members import count_shared, parse_limit
+from ..storing import store_result
 
 _SOURCES: Final = Keys(1, -1, 1, ("RO", "ACCESS"))
 _STORE_FLAGS: Final = Flag.WRITE | Flag.DENYOOM
@@ -159,14 +160,6 @@ def _listed(ctx: ServerContext, members: set[bytes]) -> Reply:
 
 def _store(ctx: ServerContext, key: bytes, members: set[bytes], event: bytes) -> Reply:
     """Set `key` to the set of `members`, or delete it where there are none."""
-    db = ctx.db
-    was_there = ctx.peek(key) is not None
-    if members:
-        db.set(key, Set(members, ctx.limits))
-        ctx.notify(KeyspaceEvents.SET, event, key)
-        ctx.changes = 1
-    elif was_there:
-        db.delete(key)
-        ctx.notify(KeyspaceEvents.GENERIC, b"del", key)
-        ctx.changes = 1
+    value = Set(members, ctx.limits) if members else None
+    store_result(ctx, key, value, KeyspaceEvents.SET, event)
     return len(members)

@@ -11,6 +11,7 @@ from ...engine import ServerContext
 from ...engine.keyspace_events import KeyspaceEvents
 from ...store.score_order import Pair
 from ...store.sorted_sets import SortedSet
+from ..storing import store_result
 
 EVENTS = KeyspaceEvents.SORTED_SET
 
@@ -41,14 +42,8 @@ def flat_reply(pairs: Sequence[Pair]) -> list[Reply]:
 
 def store(ctx: ServerContext, key: bytes, pairs: Sequence[Pair], event: bytes) -> None:
     """Have `key` hold the sorted set of `pairs`, or nothing where there are none."""
-    if pairs:
-        ctx.db.set(key, SortedSet.within(ctx.limits, pairs))
-        ctx.notify(EVENTS, event, key)
-        ctx.changes = 1
-    elif ctx.peek(key) is not None:
-        ctx.db.delete(key)
-        ctx.notify(KeyspaceEvents.GENERIC, b"del", key)
-        ctx.changes = 1
+    zset = SortedSet.within(ctx.limits, pairs) if pairs else None
+    store_result(ctx, key, zset, EVENTS, event)
 
 
 def finish_removal(

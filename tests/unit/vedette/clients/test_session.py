@@ -135,6 +135,19 @@ def test_a_session_leaves_once_nothing_is_owed() -> None:
     assert session.is_leaving
 
 
+def test_a_client_that_is_killed_is_found_no_more() -> None:
+    """Not by what follows in the same batch either; one that is still owed a reply is."""
+    registry = ClientRegistry()
+    killed, answered = open_session(registry), open_session(registry)
+    answered.outbox.append(b"+OK\r\n")
+
+    registry.request_close(killed, is_abrupt=True)
+    registry.request_close(answered)
+
+    assert registry.by_id(killed.id) is None
+    assert registry.by_id(answered.id) is answered
+
+
 def test_ids_only_rise() -> None:
     """CLIENT KILL ID must never hit a newcomer."""
     registry = ClientRegistry()

@@ -15,18 +15,21 @@ stand is who has more sentinels behind its address, then the lower address. If n
 fit (two were made replicas of each other), an ordinary failover is held after a while.
 
 Only addresses that we know as nodes of this master are fought over. A name that another
-deployment uses as well is reported, and left to the operator.
+deployment uses as well is reported, and left to the operator. But who is alone with a master that
+is not fit, while a majority names another in the same epoch, was misled (by a resolver that gave a
+wrong address while the news came) and follows the majority: no election could be held for it.
 """
 
 from __future__ import annotations
 
-from vedette.types import Address
+from vedette.types import Address, RunId
 
-from . import election, notices, probes, reconfiguration, repair, transitions
+from . import election, names, notices, probes, reconfiguration, repair, transitions
 from .hosts import same
 from .machine import Machine
 from .model import FailoverState, Master, PeerSentinel
 from .opinions import named_address
+from .switch import switch_master
 from .timers import Timer, TimerKind
 from .timing import (
     CONFLICT_DEFER_MS,
@@ -65,6 +68,8 @@ def on_timer(machine: Machine, master: Master) -> None:
     if master.conflict_since_ms is None:
         return
     _plan(machine, master, CONFLICT_RETRY_MS)
+    if not _is_fit(machine, master) and _follow_majority(machine, master):
+        return
     failover = master.failover
     if machine.now_ms < failover.not_before_ms or not _may_stand(machine, master):
         return
@@ -82,6 +87,24 @@ def settle(machine: Machine, master: Master) -> None:
     transitions.finish(machine, master, "-config-conflict")
     probes.tell_fellows(machine, master)
     probes.tell_nodes(machine, master)
+
+
+def _follow_majority(machine: Machine, master: Master) -> bool:
+    """Take what a majority of all sentinels names in our epoch for our master, if one does."""
+    if master.failover.state is not FailoverState.NONE:
+        return False
+    backers: dict[Address, list[RunId]] = {}
+    for peer in rivals(machine, master):
+        backers.setdefault(named_address(machine.state, master, peer), []).append(peer.run_id)
+    for told, fellows in backers.items():
+        address = names.recognise(machine, master, told)
+        if len(fellows) <= master.known_sentinels // 2 or address in (None, master.address):
+            continue
+        assert address is not None
+        switch_master(machine, master, address, master.config_epoch, fellows[0])
+        check(machine, master)
+        return True
+    return False
 
 
 def _may_stand(machine: Machine, master: Master) -> bool:

@@ -29,14 +29,14 @@ def switch_master(
     config_epoch: int,
     teller: RunId | None = None,
 ) -> Node:
-    """Adopt a configuration with another address; return the node that was master before.
+    """Adopt a configuration with another address, of a higher epoch (or see `conflict.py`); return the node that was master before.
 
     Emits +switch-master and a +slave for each replica, saves, and spreads the news; more slowly if
     it is that of a fellow, the `teller`, who does so too. The failover's
     record is cleared; a leader that goes on to reconfigure sets its state afterwards.
     """
     assert address != master.address
-    assert config_epoch > master.config_epoch
+    assert config_epoch >= master.config_epoch
     old = master.node
     from_host, from_port = shown(machine.state, old.address)
     to_host, to_port = shown(machine.state, address)

@@ -138,6 +138,12 @@ class StockSentinel(Process):
         self._token = 0
 
     def on_crash(self) -> None:
+        if self.state == "reconfiguration":
+            # Its file names the promoted node from the moment it saw it.
+            assert self.promoted is not None
+            nodes = {node.address: node for node in self._nodes()}
+            self.master = nodes.pop(self.promoted.address)
+            self.replicas = nodes
         for instance in self._everybody():
             instance.connection = instance.channel = None
             instance.ping_since_us = None

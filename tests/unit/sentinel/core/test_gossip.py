@@ -16,6 +16,7 @@ from tests.unit.sentinel.core.rig import (
     REPLICA_2,
     Rig,
     durable,
+    master_info,
     replica_info,
     run_id_of,
 )
@@ -329,3 +330,36 @@ def test_votes_in_a_conflict_are_asked_by_the_address_that_the_fellow_holds() ->
     assert rig.events()[-1] == "-config-conflict"
     assert rig.master.config_epoch == 1
     assert rig.master.address == MASTER
+
+
+def test_who_was_misled_about_an_epoch_follows_the_majority_in_it() -> None:
+    """A wrong address came with the news, and nobody is there: no election could mend that."""
+    nowhere = Address("10.9.9.9", 6379)
+    rig = Rig()
+    rig.kill(nowhere)
+    rig.hello(epoch=2, config_epoch=2, master=nowhere)
+    assert rig.master.address == nowhere
+
+    rig.hello(PEER_A, epoch=2, config_epoch=2, master=REPLICA_1)
+    rig.advance(1_000)
+    assert rig.master.address == nowhere  # one of three
+    rig.hello(PEER_B, epoch=2, config_epoch=2, master=REPLICA_1)
+    rig.advance(1_000)
+
+    assert rig.master.address == REPLICA_1
+    assert rig.master.config_epoch == 2
+    assert rig.events().count("+switch-master") == 2
+    assert "-config-conflict" in rig.events()
+
+
+def test_majority_is_not_followed_away_from_a_master_that_is_well() -> None:
+    """Then an election decides, in a new epoch."""
+    rig = Rig(durable(config_epoch=2))
+    rig.info[MASTER] = master_info((REPLICA_1, REPLICA_2))
+    rig.advance(1_000)
+    for peer in PEER_ADDRESSES:
+        rig.hello(peer, epoch=2, config_epoch=2, master=REPLICA_1)
+    rig.advance(3_000)
+
+    assert rig.master.address == MASTER
+    assert "+try-failover" in rig.events()

@@ -29,8 +29,9 @@ def switch_master(
     config_epoch: int,
     teller: RunId | None = None,
 ) -> Node:
-    """Adopt a configuration with another address, of a higher epoch (or see `conflict.py`); return the node that was master before.
+    """Adopt a configuration with another address; return the node that was master before.
 
+    Its epoch is higher, or the same where `conflict.py` has a reason.
     Emits +switch-master and a +slave for each replica, saves, and spreads the news; more slowly if
     it is that of a fellow, the `teller`, who does so too. The failover's
     record is cleared; a leader that goes on to reconfigure sets its state afterwards.

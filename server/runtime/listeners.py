@@ -47,14 +47,15 @@ class Listeners:
         return [*self._tcp, *self._unix]
 
     def open(self) -> None:
-        """Open everything that the configuration asks for.
+        """Open everything that the configuration asks for: a port of 0 asks for none.
 
         Raises:
-            ListenError: something cannot be had; what was opened is for `close`.
+            ListenError: something cannot be had, or there is nothing; what was opened is for
+                `close`.
         """
         configuration = self._configuration
         tls_port = configuration[TLS_PORT]
-        if self._port or not tls_port:
+        if self._port:
             self._tcp = self._listen(self._hosts, self._port)
         if tls_port:
             self.tls = self._listen(self._hosts, tls_port)
@@ -67,6 +68,8 @@ class Listeners:
             except OSError as error:
                 reason = error.strerror or error
                 raise ListenError(f"cannot listen on {path}: {reason}") from error
+        if not self.plain and not self.tls:
+            raise ListenError("configured to listen nowhere")
 
     def close(self) -> None:
         """Close all, and remove the Unix socket."""

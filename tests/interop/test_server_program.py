@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -11,10 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ServerProcess, VedetteServer, console_script
-from tests.support.redis import RedisServer
+from tests.support.processes import ServerProcess, VedetteServer, console_script, free_port
+from tests.support.redis import RedisServer, require_redis
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(params=["vedette-server", "redis-server"])
+def executable(request: pytest.FixtureRequest) -> str:
+    """Return the server as it is called: ours, or Redis' where it is installed."""
+    name: str = request.param
+    if name == "redis-server":
+        require_redis(name)
+        return name
+    return console_script(name)
 
 
 @contextmanager
@@ -54,12 +66,11 @@ def test_systemd_is_told_of_the_start_and_the_end(
             assert facts["process_id"] == str(server.process.pid)
 
 
-@pytest.mark.parametrize("program", [console_script("vedette-server"), "redis-server"])
-def test_a_log_that_cannot_be_opened_prevents_the_start(program: str, tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_opened_prevents_the_start(executable: str, tmp_path: Path) -> None:
     """Said as what it is, a fault of the configuration."""
     path = tmp_path / "none" / "log"
     done = subprocess.run(
-        [program, "--logfile", str(path), "--port", "0"],
+        [executable, "--logfile", str(path), "--port", "0"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -79,3 +90,56 @@ def test_a_server_survives_the_loss_of_its_log(tmp_path: Path) -> None:
 
         assert server.call("ECHO", "on") == b"on"
         assert server.stop() == 0
+
+
+@pytest.mark.parametrize("program", [VedetteServer, RedisServer])
+def test_a_pid_file_that_cannot_be_written_is_no_obstacle(program: type[ServerProcess]) -> None:
+    """Redis' packages name a directory that only their own service is given."""
+    with program({"pidfile": "/proc/none/pid"}) as server:
+        assert server.call("ECHO", "on") == b"on"
+        server.stop()
+
+
+@pytest.mark.parametrize("options", [["--port", "0"], ["--bind", "-203.0.113.9"]])
+def test_a_server_that_is_to_listen_nowhere_ends(
+    executable: str, options: list[str], tmp_path: Path
+) -> None:
+    """The address is one for documentation, which no machine has."""
+    done = subprocess.run(
+        [executable, "--port", str(free_port()), *options], cwd=tmp_path, timeout=60, check=False
+    )
+
+    assert done.returncode == 1
+
+
+def test_without_a_port_there_is_only_the_unix_socket(executable: str, tmp_path: Path) -> None:
+    """A port of 0 is none, not whichever is free."""
+    path = tmp_path / "socket"
+    process = subprocess.Popen(
+        [executable, "--port", "0", "--unixsocket", str(path)],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(path.exists, what="the socket to be there", timeout_s=60)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.sendall(b"PING\r\n")
+            assert client.recv(100) == b"+PONG\r\n"
+
+        assert listening_ports(process.pid) == []
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def listening_ports(process_id: int) -> list[str]:
+    """Return the addresses at which the process listens for TCP, as the kernel spells them."""
+    descriptors = Path(f"/proc/{process_id}/fd")
+    sockets = {os.readlink(place) for place in descriptors.iterdir()}
+    rows = [
+        line.split()
+        for name in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    return [row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]

@@ -84,19 +84,22 @@ def tell_supervisor(supervisor: Supervisor, state: str) -> None:
 def pid_file(path: str) -> Iterator[None]:
     """Keep a file with the process' id at `path` while the block runs (empty: none).
 
-    Raises:
-        OSError: it cannot be written.
+    If it cannot be written the log says so, and all else goes on: as with Redis, whose packages
+    name a directory that only their own service is given.
     """
-    if not path:
-        yield
-        return
-    with open(path, "w", encoding="ascii") as file:
-        file.write(f"{os.getpid()}\n")
+    if path:
+        try:
+            with open(path, "w", encoding="ascii") as file:
+                file.write(f"{os.getpid()}\n")
+        except OSError as error:
+            log.warning("process.pid_file_not_written", path=path, error=error.strerror)
+            path = ""
     try:
         yield
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        if path:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 @contextlib.contextmanager

@@ -121,16 +121,21 @@ def test_without_a_port_there_is_only_the_unix_socket(executable: str, tmp_path:
         stdout=subprocess.DEVNULL,
     )
     try:
-        wait_until(path.exists, what="the socket to be there", timeout_s=60)
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(path))
-            client.sendall(b"PING\r\n")
-            assert client.recv(100) == b"+PONG\r\n"
+        wait_until(lambda: answer_of(path) == b"+PONG\r\n", what="an answer", timeout_s=60)
 
         assert listening_ports(process.pid) == []
     finally:
         process.terminate()
         process.wait(60)
+
+
+def answer_of(path: Path) -> bytes:
+    """Return what a PING over the Unix socket at `path` is answered. Raises OSError: nobody is."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(60)
+        client.connect(str(path))
+        client.sendall(b"PING\r\n")
+        return client.recv(100)
 
 
 def listening_ports(process_id: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -140,8 +141,10 @@ def answer_of(path: Path) -> bytes:
 
 def listening_ports(process_id: int) -> list[str]:
     """Return the addresses at which the process listens for TCP, as the kernel spells them."""
-    descriptors = Path(f"/proc/{process_id}/fd")
-    sockets = {os.readlink(place) for place in descriptors.iterdir()}
+    sockets = set()
+    for place in Path(f"/proc/{process_id}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            sockets.add(os.readlink(place))
     rows = [
         line.split()
         for name in ("tcp", "tcp6")

@@ -28,7 +28,7 @@ from __future__ import annotations
 import math
 
 from vedette.resp.exchange import Received
-from vedette.types import Address
+from vedette.types import Address, RunId
 
 from . import election, lineage, notices, orders
 from .hosts import same, shown
@@ -80,7 +80,9 @@ def on_confirmation(
     if request.sent_ms < max(node.role_reported_ms, node.link.status_since_ms):
         return
     address, vote = replies
-    if _names(machine, master, address) and _last_vote_epoch(vote) <= master.config_epoch:
+    if _names(machine, master, address) and (
+        _newer_vote_epoch(vote, machine.state.my_id) <= master.config_epoch
+    ):
         node.confirmed_by.add(peer.run_id)
         on_replica_info(machine, master, node)
 
@@ -95,11 +97,16 @@ def _names(machine: Machine, master: Master, reply: Received) -> bool:
             return False
 
 
-def _last_vote_epoch(reply: Received) -> float:
-    """The epoch in an answer to a down query; infinite if the answer makes no sense."""
-    if isinstance(reply, list) and len(reply) == 3 and isinstance(reply[2], int):
-        return reply[2]
-    return math.inf
+def _newer_vote_epoch(reply: Received, my_id: RunId) -> float:
+    """The epoch of a vote in an answer to a down query; infinite if the answer makes no sense.
+
+    0 for a vote that we were given: that we do not lead is known here.
+    """
+    match reply:
+        case [int(), leader, int(epoch)]:
+            return 0 if leader == my_id.encode() else epoch
+        case _:
+            return math.inf
 
 
 def _is_repairable(machine: Machine, master: Master, node: Node) -> bool:
@@ -134,11 +141,12 @@ def _consider_conversion(machine: Machine, master: Master, node: Node) -> None:
     is_known_case = node.is_former_master or node.confirmed_by.issuperset(
         machine.live_peers(master)
     )
+    vote = master.vote
     confirmations = 1 + len(node.confirmed_by & master.peers.keys())
     is_confirmed = (
         is_known_case
         and confirmations >= master.known_sentinels // 2 + 1
-        and master.vote.leader_epoch <= master.config_epoch
+        and (vote.leader_epoch <= master.config_epoch or vote.leader == machine.state.my_id)
     )
     if has_waited or (is_returned and is_confirmed):
         _order(machine, master, node, "+convert-to-slave")

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.sentinel.core.rig import (
     MASTER,
+    ME,
     PEER_A,
     PEER_ADDRESSES,
     PEER_B,
@@ -99,6 +100,19 @@ def test_without_a_majoritys_word_it_takes_redis_eight_seconds(doubt: str) -> No
     rig.advance(8_000)
     assert CONVERT not in rig.lines()
     rig.advance(1_500)
+    assert CONVERT in rig.lines()
+
+
+def test_election_of_our_own_that_somebodys_success_overtook_is_no_doubt() -> None:
+    """We stood while a redis-sentinel, elected before, took its second to announce a new master."""
+    rig = after_failover()
+    rig.master.vote.leader, rig.master.vote.leader_epoch = ME, 2
+    for address in PEER_ADDRESSES.values():
+        rig.opinion[address] = lambda command: [0, ME.encode(), 2]
+    rig.info[MASTER] = master_info(run_id="x" * 40)
+    rig.revive(MASTER)
+    rig.advance(300)
+
     assert CONVERT in rig.lines()
 
 

@@ -17,9 +17,18 @@ from vedette.types import Address
 
 #: The event that tells of a new master, to everybody, with both addresses.
 SWITCH_CHANNEL: Final = b"+switch-master"
-#: Events after which the sentinel that sends them may know a new master already. The leader says
-#: `+promoted-slave` long before `+switch-master` if many replicas must be reconfigured.
-HINT_CHANNELS: Final = (b"+promoted-slave", b"+config-update-from", b"+reset-master", b"+monitor")
+#: Events after which the sentinel that sends them is asked anew: it may know a new master already
+#: (the leader says `+promoted-slave` long before `+switch-master` if many replicas must be
+#: reconfigured), or other replicas to read from.
+HINT_CHANNELS: Final = (
+    b"+promoted-slave",
+    b"+config-update-from",
+    b"+reset-master",
+    b"+monitor",
+    b"+sdown",
+    b"-sdown",
+    b"+slave",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from only while it says itself, by ROLE, that its link to the master is up; it i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Set
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -133,8 +133,9 @@ class ReplicaReader(CommandMethods[Coroutine[Any, Any, Received]]):
     async def run(self, tracker: MasterTracker, check_interval_s: float) -> None:
         """Keep connections to the replicas that sentinels tell of, until cancelled."""
         async with trio.open_nursery() as nursery:
+            told: Set[Address] = set()
             while True:
-                told = set(tracker.follower.replicas)
+                told = await tracker.wait_replicas(told)
                 for address in told - self._watched.keys():
                     self._watched[address] = trio.CancelScope()
                     nursery.start_soon(
@@ -142,8 +143,6 @@ class ReplicaReader(CommandMethods[Coroutine[Any, Any, Received]]):
                     )
                 for address in self._watched.keys() - told:
                     self._watched.pop(address).cancel()
-                # Before a sentinel has told of any there is nothing to wait for but that.
-                await trio.sleep(check_interval_s if told else _PAUSE_S)
 
     async def _watch(self, address: Address, check_interval_s: float) -> None:
         with self._watched[address]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Set
 from typing import assert_never
 
 import trio
@@ -66,6 +67,8 @@ class MasterTracker:
         #: Set while `link` is one, and when there will be none any more.
         self._has_link = trio.Event()
         self._is_closed = False
+        #: Set, and replaced, when sentinels tell of other replicas.
+        self._has_other_replicas = trio.Event()
         #: Holds at most what the tasks report in one turn of the scheduler.
         self._events: deque[Event] = deque()
         self._has_events = trio.Event()
@@ -101,6 +104,12 @@ class MasterTracker:
             await self._has_link.wait()
         raise ClientClosed("the client's block ended while a command waited for a master")
 
+    async def wait_replicas(self, known: Set[Address]) -> Set[Address]:
+        """Wait until sentinels tell of other replicas to read from than `known`; return those."""
+        while (told := set(self.follower.replicas)) == known:
+            await self._has_other_replicas.wait()
+        return told
+
     def close(self) -> None:
         """Have whoever waits for a link get `ClientClosed`; to be called before `run` is ended."""
         self._is_closed = True
@@ -126,8 +135,12 @@ class MasterTracker:
         self._has_events.set()
 
     def _step(self, event: Event, nursery: trio.Nursery) -> None:
+        before = self.follower.replicas
         for action in self.follower.step(event):
             self._perform(action, nursery)
+        if self.follower.replicas != before:
+            self._has_other_replicas.set()
+            self._has_other_replicas = trio.Event()
 
     def _perform(self, action: Action, nursery: trio.Nursery) -> None:
         match action:

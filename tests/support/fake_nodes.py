@@ -77,6 +77,16 @@ class FakeNode:
         for stream in [*self._streams]:
             await trio.aclose_forcefully(stream)
 
+    async def publish(self, channel: str, data: str) -> None:
+        """Send a message to all subscribers, whatever they subscribed to."""
+        for stream in self._subscribers:
+            if stream in self._streams:
+                mark = b">" if self._streams[stream] == 3 else b"*"
+                message = array(bulk("message"), bulk(channel), bulk(data), mark=mark)
+                # It leaves, which may be the test's point.
+                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                    await self._send(stream, message)
+
     async def listen(self, nursery: trio.Nursery) -> None:
         """Serve from now on, by tasks of `nursery`; sets `port`."""
         listeners = await trio.open_tcp_listeners(self.port, host="127.0.0.1")
@@ -204,16 +214,6 @@ class FakeMaster(FakeNode):
     def on_subscribe(self, stream: trio.SocketStream, *channels: bytes) -> bytes:
         self._subscribers.append(stream)
         return confirmations(b"subscribe", self._streams[stream], channels)
-
-    async def publish(self, channel: str, data: str) -> None:
-        """Send a message to all subscribers, whatever they subscribed to."""
-        for stream in self._subscribers:
-            if stream in self._streams:
-                mark = b">" if self._streams[stream] == 3 else b"*"
-                message = array(bulk("message"), bulk(channel), bulk(data), mark=mark)
-                # It leaves, which may be the test's point.
-                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    await self._send(stream, message)
 
     def on_get(self, stream: trio.SocketStream, key: bytes) -> bytes:
         value = self.values.get(key)

@@ -17,7 +17,7 @@ from ha_client import (
     UnsupportedCommand,
 )
 from tests.support.fake_nodes import FakeMaster, opened
-from tests.support.scene import Scene, scene
+from tests.support.scene import Scene, scene, wait_received, wait_subscribed
 from tests.support.waiting import wait_until_async
 
 
@@ -121,6 +121,37 @@ async def test_only_reads_are_taken() -> None:
             await reader.execute("STRLEN", "k")
 
         assert not any(node.count(b"SET") for node in (them.a, them.b, them.c))
+
+
+async def test_replica_that_a_sentinel_finds_down_is_left_at_once() -> None:
+    """Sentinels notice a hang sooner than `reply_timeout_s` has passed, and say so."""
+    async with (
+        replicas() as them,
+        them.scene.client(poll_interval_s=60.0, reply_timeout_s=60.0) as client,
+        client.replicas() as reader,
+    ):
+        await wait_subscribed(them.scene)
+        await wait_usable(reader, them.b, them.c)
+        them.b.is_hanging = True
+        values: list[object] = []
+
+        async def read() -> None:
+            values.append(await reader.get("k"))
+
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                for _ in range(2):
+                    nursery.start_soon(read)
+                await wait_received(them.b, b"GET")
+                for sentinel in them.scene.sentinels:
+                    sentinel.replicas = [them.c]
+                host, port = them.b.address
+                node = f"slave {host}:{port} {host} {port} @ mymaster 127.0.0.1 {them.a.port}"
+                await them.scene.sentinels[1].publish("+sdown", node)
+
+        assert values == [b"c", b"c"]
+        [subscribed] = [it for it in them.scene.sentinels[1].commands if it[0] == b"SUBSCRIBE"]
+        assert b"+sdown" in subscribed
 
 
 async def test_replica_that_hangs_is_given_up_and_the_read_repeated() -> None:

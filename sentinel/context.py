@@ -21,10 +21,10 @@ from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 from vedette.types import RunId
 
+from .checkup import Facts
 from .core.events import Event, HelloReceived, RequestId
 from .core.links import HELLO_CHANNEL
 from .core.model import SentinelState
-from .doctor import Facts
 from .event_log import EventLog
 from .requests_ahead import RequestsAhead, read_vote_request
 

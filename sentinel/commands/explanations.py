@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from sentinel.checkup import Facts
 from sentinel.context import EVENTS_REASON, SentinelContext
 from sentinel.core.explain import Candidate, Explanation, Opinion, explain
 from sentinel.core.history import FailoverRecord, Phase
 from sentinel.core.model import Master
 from sentinel.core.views import master_status
-from sentinel.doctor import Facts, Finding, diagnose
+from sentinel.doctor import Finding, diagnose
 from sentinel.event_log import EVENTS_MAX, LoggedEvent
 from vedette.clients import WAITING, Block
 from vedette.clients.blocking import Waiting

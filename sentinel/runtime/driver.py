@@ -29,6 +29,7 @@ import structlog
 import trio
 
 from monitoring.sentinel_meter import NODE, SENTINEL, SentinelMeter
+from sentinel.checkup import Facts
 from sentinel.context import EVENTS_REASON, SentinelEngine
 from sentinel.core import SentinelCore
 from sentinel.core.actions import (
@@ -55,7 +56,6 @@ from sentinel.core.events import (
 )
 from sentinel.core.link_state import LinkId, LinkKind
 from sentinel.core.model import SentinelState
-from sentinel.doctor import Facts
 from sentinel.event_log import EventLog
 from sentinel.sources import Sources
 from vedette.resp.exchange import ReplyError

@@ -17,10 +17,10 @@ from typing import Final, TypeAlias, TypeVar
 
 import trio
 
-from sentinel import doctor
+from sentinel import checkup
+from sentinel.checkup import DiskFacts, Facts, NameFacts, NodeFacts, PeerFacts
 from sentinel.core.model import SentinelState
 from sentinel.core.options import GlobalOptions, MasterOptions
-from sentinel.doctor import DiskFacts, Facts, NameFacts, NodeFacts, PeerFacts
 from sentinel.sources import Sources
 from vedette.errors import VedetteError
 from vedette.resp.exchange import Received, ReplyError
@@ -148,13 +148,13 @@ async def _ask_node(options: MasterOptions, address: Address, dial: _Dial) -> No
     async with serve_connection(stream, address) as connection:
         await _log_in(connection, options.auth_user, options.auth_pass)
         asked_ms = time.time_ns() // 1_000_000
-        answers = await connection.perform(doctor.questions(options))
+        answers = await connection.perform(checkup.questions(options))
         refused = [each.text for each in answers if _is_refused(each)]
         if len(refused) == len(answers):
             raise ExaminationError(refused[0])
-        user = doctor.user_of(answers[0], options)
-        permissions = await connection.perform(doctor.permission_questions(options, user))
-    return doctor.read_node(address, options, answers, permissions, asked_ms)
+        user = checkup.user_of(answers[0], options)
+        permissions = await connection.perform(checkup.permission_questions(options, user))
+    return checkup.read_node(address, options, answers, permissions, asked_ms)
 
 
 def _is_refused(reply: Received) -> bool:
@@ -168,7 +168,7 @@ async def _ask_peer(patient: Patient, run_id: RunId, address: Address, dial: _Di
         asked_ms = time.time_ns() // 1_000_000
         name = patient.name.encode("utf-8", "surrogateescape")
         answers = await connection.perform([(b"SENTINEL", b"MASTER", name), (b"INFO", b"server")])
-    return doctor.read_peer(run_id, address, answers, asked_ms)
+    return checkup.read_peer(run_id, address, answers, asked_ms)
 
 
 async def _connect(

@@ -7,8 +7,8 @@ from pathlib import Path
 import trio
 from click.testing import CliRunner
 
+from sentinel.checkup import Facts
 from sentinel.core.options import GlobalOptions, MasterOptions
-from sentinel.doctor import Facts
 from sentinel.runtime.examination import Patient, examine
 from sentinel.sources import Sources
 from tests.support.processes import VedetteSentinel, free_port, watching

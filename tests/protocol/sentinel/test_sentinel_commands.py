@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from sentinel.checkup import Facts
 from sentinel.commands import command_table
 from sentinel.config import World, read_config
 from sentinel.context import PendingScript, ProcessFacts, SentinelEngine, Surroundings
@@ -27,7 +28,6 @@ from sentinel.core.events import (
     VoteRequested,
 )
 from sentinel.core.model import SentinelState
-from sentinel.doctor import Facts
 from sentinel.event_log import EventLog
 from vedette.clients import Session
 from vedette.conf import parse_text

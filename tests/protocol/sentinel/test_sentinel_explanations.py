@@ -7,10 +7,10 @@ from typing import Any
 import hiredis
 import pytest
 
+from sentinel.checkup import DiskFacts, Facts
 from sentinel.context import EVENTS_REASON
 from sentinel.core.actions import Level, Publish
 from sentinel.core.history import Cause, FailoverRecord, Phase, Result
-from sentinel.doctor import DiskFacts, Facts
 from tests.protocol.sentinel.test_sentinel_commands import MY_ID, NOW_MS, PEER_ID, START_US, Desk
 from vedette.types import Address, RunId
 

@@ -7,21 +7,19 @@ from typing import Any
 
 import pytest
 
-from sentinel.doctor import (
+from sentinel.checkup import (
     DiskFacts,
     Facts,
-    Finding,
     NameFacts,
     NodeFacts,
     PeerFacts,
-    Severity,
-    diagnose,
     node_commands,
     permission_questions,
     questions,
     read_node,
     read_peer,
 )
+from sentinel.doctor import Finding, Severity, diagnose
 from tests.unit.sentinel.core.rig import (
     MASTER,
     NAME,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sentinel.core import repair
+from sentinel.core.machine import Request, RequestKind
 from tests.unit.sentinel.core.rig import (
     MASTER,
     ME,
@@ -17,6 +19,7 @@ from tests.unit.sentinel.core.rig import (
     replica_info,
     run_id_of,
 )
+from vedette.resp.exchange import Received
 from vedette.types import Address
 
 CONVERT = "+convert-to-slave slave 10.0.0.1:6379 10.0.0.1 6379 @ mymaster 10.0.0.2 6379"
@@ -101,6 +104,24 @@ def test_without_a_majoritys_word_it_takes_redis_eight_seconds(doubt: str) -> No
     assert CONVERT not in rig.lines()
     rig.advance(1_500)
     assert CONVERT in rig.lines()
+
+
+@pytest.mark.parametrize("late_ms", [0, 1])
+def test_answer_to_a_question_from_before_the_return_proves_nothing(late_ms: int) -> None:
+    """What was true then may not be so now: it may have been made master meanwhile."""
+    rig = after_failover()
+    rig.silent |= set(PEER_ADDRESSES.values())
+    rig.info[MASTER] = master_info(run_id="x" * 40)
+    rig.revive(MASTER)
+    rig.advance(300)
+    node, peer = rig.master.replicas[MASTER], rig.master.peers[PEER_A]
+    sent_ms = node.role_reported_ms - late_ms
+    request = Request(RequestKind.CONFIRM, sent_ms, 2, node, peer)
+    replies: tuple[Received, ...] = ([b"10.0.0.2", b"6379"], [0, b"*", 1])
+
+    repair.on_confirmation(rig.core._machine, rig.master, request, peer, replies)
+
+    assert (CONVERT in rig.lines() or node.confirmed_by == {PEER_A}) == (late_ms == 0)
 
 
 def test_election_of_our_own_that_somebodys_success_overtook_is_no_doubt() -> None:

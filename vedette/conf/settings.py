@@ -121,24 +121,6 @@ class Settings:
         """Return the value of the directive with that canonical name; its type is its kind's."""
         return self._values[name]
 
-    def get_int(self, name: str) -> int:
-        """Return an integer, memory or octal value."""
-        value = self._values[name]
-        assert isinstance(value, int), name
-        return value
-
-    def get_bool(self, name: str) -> bool:
-        """Return a yes/no value."""
-        value = self._values[name]
-        assert isinstance(value, bool), name
-        return value
-
-    def get_str(self, name: str) -> str:
-        """Return a text or choice value."""
-        value = self._values[name]
-        assert isinstance(value, str), name
-        return value
-
     def is_default(self, name: str) -> bool:
         """Whether the value is the directive's default."""
         directive = self.table.find(name)

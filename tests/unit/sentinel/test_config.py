@@ -311,7 +311,7 @@ def test_annotated_configuration_of_the_project_is_valid() -> None:
 
     (master,) = config.durable.masters
     assert master.name == "mymaster"
-    assert config.settings.get_int("port") == 26379
+    assert config.settings["port"] == 26379
 
 
 def test_directives_of_a_datastore_and_those_that_ask_for_nothing_are_taken() -> None:
@@ -322,7 +322,7 @@ def test_directives_of_a_datastore_and_those_that_ask_for_nothing_are_taken() ->
         "save 900 1\nhash-max-listpack-entries 1\noom-score-adj-values 0 200 800\n"
     )
 
-    assert config.settings.get_int("port") == 26379
+    assert config.settings["port"] == 26379
 
 
 def test_every_directive_of_redis_is_taken_or_refused_by_name() -> None:

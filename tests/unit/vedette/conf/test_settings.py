@@ -65,7 +65,7 @@ def test_last_line_wins_and_aliases_set_the_same_value() -> None:
     settings = loaded("port 1\nport 2\nslave-priority 7\n")
 
     assert settings.value_of(PORT) == 2
-    assert settings.get_int("replica-priority") == 7
+    assert settings["replica-priority"] == 7
     assert settings.is_default("pairs")
 
 
@@ -103,7 +103,7 @@ def test_handlers_take_what_the_table_does_not_hold() -> None:
     settings.load(parse_text("user a\nport 3\nuser b\n", "x"), {"user": taken.append})
 
     assert [statement.values for statement in taken] == [("a",), ("b",)]
-    assert settings.get_int("port") == 3
+    assert settings["port"] == 3
 
 
 def test_config_get_matches_globs_once_and_hides_hidden_names() -> None:
@@ -136,14 +136,14 @@ def test_planned_change_is_in_force_only_once_committed_and_can_be_undone() -> N
     settings = Settings(TABLE)
 
     change = settings.plan([(b"port", b"7000"), (b"maxmemory", b"1mb")])
-    before = settings.get_int("port")
+    before = settings["port"]
     undo = settings.commit(change)
-    after = (settings.get_int("port"), settings.get_int("maxmemory"))
+    after = (settings["port"], settings["maxmemory"])
     settings.commit(undo)
 
     assert before == 6379
     assert after == (7000, 1024**2)
-    assert (settings.get_int("port"), settings.get_int("maxmemory")) == (6379, 0)
+    assert (settings["port"], settings["maxmemory"]) == (6379, 0)
 
 
 def test_config_set_splits_lists_at_spaces_and_replaces_save() -> None:

@@ -22,7 +22,7 @@ Argument = bytes | str | int | float
 class BlockingClient:
     """One connection to 127.0.0.1; a context manager that closes it."""
 
-    def __init__(self, port: int, timeout_s: float = 5.0, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, timeout_s: float = 20.0, host: str = "127.0.0.1") -> None:
         self.socket = socket.create_connection((host, port), timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = hiredis.Reader()

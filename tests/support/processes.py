@@ -39,7 +39,7 @@ PORT_RANGE = _PORTS[_SHARE * (_WORKER % _WORKERS_MAX) :][:_SHARE]
 PR_SET_PDEATHSIG = 1
 #: For a machine with far more to do than it can: a process that ends is noticed at once.
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 30.0
 #: How much of the log a failed start shows.
 LOG_TAIL_LINES = 30
 
@@ -203,7 +203,7 @@ class ServerProcess:
         """Let a frozen process run on."""
         self.process.send_signal(signal.SIGCONT)
 
-    def connect(self, timeout_s: float = 5.0) -> BlockingClient:
+    def connect(self, timeout_s: float = 20.0) -> BlockingClient:
         """Return a new connection (authenticated if `requirepass` is set); the caller closes it."""
         client = BlockingClient(self.port, timeout_s)
         password = self.config.get("requirepass")
@@ -220,7 +220,7 @@ class ServerProcess:
 
         Raises:
             ReplyError: the reply was an error.
-            OSError: no connection, no reply within 5 s, or the connection was closed.
+            OSError: no connection, no reply within 20 s, or the connection was closed.
         """
         client = self._client or self.connect()
         self._client = client
@@ -295,7 +295,7 @@ def replicate(replica: ServerProcess, master: ServerProcess) -> None:
     replica.call("REPLICAOF", "127.0.0.1", master.port)
     wait_until(
         lambda: replica.info("replication").get("master_link_status") == "up",
-        timeout_s=15.0,
+        timeout_s=60.0,
         what=f"{replica!r} to have synchronised with {master!r}",
     )
 

@@ -25,7 +25,7 @@ POLL_INTERVAL_S = 0.01
 NOT_YET = (OSError, hiredis.ReplyError, trio.BrokenResourceError)
 
 
-def wait_until(condition: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], timeout_s: float = 30.0, what: str = "") -> T:
     """Ask `condition` until it gives a truthy value, and return that value.
 
     `what` completes the sentence "waited N s for ...".
@@ -50,19 +50,19 @@ def wait_until(condition: Callable[[], T], timeout_s: float = 10.0, what: str = 
 
 @overload
 async def wait_until_async(
-    condition: Callable[[], Awaitable[T]], timeout_s: float = 10.0, what: str = ""
+    condition: Callable[[], Awaitable[T]], timeout_s: float = 30.0, what: str = ""
 ) -> T: ...
 
 
 @overload
 async def wait_until_async(
-    condition: Callable[[], T], timeout_s: float = 10.0, what: str = ""
+    condition: Callable[[], T], timeout_s: float = 30.0, what: str = ""
 ) -> T: ...
 
 
 # Any: an overload's implementation; its two faces above are the types.
 async def wait_until_async(
-    condition: Callable[[], Any], timeout_s: float = 10.0, what: str = ""
+    condition: Callable[[], Any], timeout_s: float = 30.0, what: str = ""
 ) -> Any:
     """Do as `wait_until` does, in trio; `condition` may be a plain or an async callable.
 

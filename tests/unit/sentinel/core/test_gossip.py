@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sentinel.core.events import HelloReceived, MonitorRequested, Started
+from sentinel.core.actions import Send
+from sentinel.core.events import HelloReceived, MonitorRequested, RepliesReceived, Started
 from sentinel.core.options import MasterOptions
 from sentinel.core.timing import RELAY_MS, STRANGERS_HOLD_MS
 from tests.unit.sentinel.core.rig import (
@@ -204,6 +205,24 @@ def test_switch_ends_every_opinion_about_the_old_address() -> None:
     assert not rig.master.is_o_down
     assert not any(peer.says_down for peer in rig.master.peers.values())
     assert "+sdown" not in rig.events()
+
+
+def test_answer_about_the_old_address_that_comes_after_the_switch_is_void() -> None:
+    """It is no opinion of the new master, nor a vote about it."""
+    rig = Rig()
+    rig.advance(1_000)
+    rig.silent |= set(PEER_ADDRESSES.values())
+    rig.kill(MASTER)
+    rig.advance(1_010)
+    asked = next(
+        action
+        for action in reversed(rig.actions)
+        if isinstance(action, Send) and action.commands[0][1:2] == (b"is-master-down-by-addr",)
+    )
+    rig.hello(epoch=3, master=REPLICA_1, config_epoch=3)
+    rig.step(RepliesReceived(rig.now_ms, asked.link, asked.token, ([1, b"*", 0],)))
+
+    assert not any(peer.says_down for peer in rig.master.peers.values())
 
 
 def test_observer_runs_the_reconfig_script() -> None:

@@ -71,7 +71,7 @@ class Effects(Engine):
                 context.effects = None
             self.keyspace.dirty += changes
             if self._woken and self._transaction is None:
-                self.serve_woken()
+                self._serve_woken_by(session)
             return
         context.effects = None
         index = context.db.index
@@ -95,6 +95,17 @@ class Effects(Engine):
             else:
                 self._propagate_unit([(index, command) for command in effects])
         if self.has_woken and self._transaction is None:
+            self._serve_woken_by(session)
+
+    def _serve_woken_by(self, session: Session) -> None:
+        """Serve those who waited for what a command of `session` did, before any other runs.
+
+        What they do in turn it may hear of in the midst of its reply (RESP3): then they are served
+        behind that, and behind what it hears of its own command, as by Redis 7.2.
+        """
+        if session.protocol == 3 and session.needs_care:
+            self.after_reply.append(self.serve_woken)
+        else:
             self.serve_woken()
 
     @property
@@ -173,7 +184,7 @@ class Effects(Engine):
         else:
             self._propagate_unit(effects)
         if self.has_woken:
-            self.serve_woken()
+            self._serve_woken_by(self.context.session)
 
     def expire(self, database: Database, key: bytes) -> None:
         """Delete an expired key of a master and have its replicas do the same."""

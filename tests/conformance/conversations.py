@@ -83,18 +83,19 @@ _WRITING = _commands(
     SADD K E
     SPOP K 5
     SMOVE K K E
-    SUNIONSTORE K K K
+    SUNIONSTORE d K K
     ZADD K 1 E
     ZADD K 2 E 3 E
     ZPOPMIN K
-    ZUNIONSTORE K 1 K
+    ZUNIONSTORE d 1 K
     HSET K f E
     HDEL K f
     RENAME K K
     RENAMENX K K
     COPY K K REPLACE
     MOVE K 1
-    SORT K ALPHA STORE K
+    SORT K ALPHA STORE d
+    RENAME d K
     RESTORE K 0 nothing
     XADD K 1-* f E
     XADD K MAXLEN 1 2-* f E

@@ -47,12 +47,51 @@ def test_random_conversations_are_heard_alike(conversation: Conversation) -> Non
         b"ZRANGESTORE k zset 0 -1",
         b"SORT set STORE k",
         b"BITOP NOT k string",
+        b"SMOVE none k 1",
+        b"SMOVE k set 1",
+        b"LMOVE none k LEFT LEFT",
+        b"RENAME k set",
+        b"RENAME set k",
+        b"RENAMENX set k",
+        b"COPY none k",
+        b"COPY set k",
+        b"MOVE k 1",
+        b"GEOADD k 0 0 a",
+        b"PFMERGE k none",
+        b"XADD k 1-1 a b",
+        b"XGROUP CREATE k g $ MKSTREAM",
+        b"RESTORE k 0 nonsense",
+        b'SETRANGE k 0 ""',
+        b"APPEND k x",
+        b"GETSET k x",
+        b"SETNX k x",
+        b"MSETNX string 1 k 1",
+        b"LINSERT k BEFORE a b",
+        b"LPUSHX k a",
+        b"ZINCRBY k 1 a",
+        b"HINCRBY k a 1",
+        b"SETBIT k 1 1",
+        b"BITFIELD k SET u8 0 1",
+        b"EXPIRE k 10",
+        b"PERSIST k",
+        b"OBJECT ENCODING k",
+        b"DUMP k",
+        b"TOUCH k",
+        b"UNLINK k",
+        b"SINTERCARD 2 set k",
+        b"SDIFF set k",
+        b"ZUNION 2 none k",
+        b"LMPOP 2 none k LEFT",
+        b"WATCH k",
     ],
 )
 def test_a_result_takes_the_place_of_what_has_expired(
     conversation: Conversation, storing: bytes
 ) -> None:
-    """Of a key that is set anew it is heard that it expired, of one that is not that it is gone."""
+    """Of a key that is set anew it is heard that it expired, of one that is not that it is gone.
+
+    So with whatever else comes upon such a key.
+    """
     made = (
         *((b"SADD", b"set", b"1"), (b"ZADD", b"zset", b"1", b"1"), (b"SET", b"string", b"1")),
         (b"SET", b"k", b"v", b"PX", b"60"),

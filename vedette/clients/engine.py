@@ -225,6 +225,8 @@ class Engine(Running):
         pending = iter(requests)
         for argv in pending:
             if argv[0] != name:
+                if self.after_reply:
+                    self.finish_reply()
                 name = argv[0]
                 if calls:
                     now = clock()

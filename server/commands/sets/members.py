@@ -99,7 +99,8 @@ def delete_if_empty(ctx: ServerContext, key: bytes, value: Set) -> None:
 )
 def smove(ctx: ServerContext, argv: list[bytes]) -> Reply:
     _, key, new_key, member = argv
-    if ctx.peek(key) is None:
+    values = ctx.peek(key), ctx.peek(new_key)  # both, for either may have expired
+    if values[0] is None:
         return 0  # whatever the other key holds
     source = ctx.peek_as(key, Set)
     target = ctx.peek_as(new_key, Set)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from vedette.clients.commands.arguments import subcommand_syntax_error
 from vedette.cmdspec import Flag, command
 from vedette.conf import BadValueError, Memory
 from vedette.errors import CommandError, VedetteError
@@ -34,7 +35,7 @@ from ..persistence.rdb.payload import dump_payload
 from ..store.database import Database
 from ..store.digest import DIGEST_SIZE, mix_digest, xor_digest
 from ..store.values import Value
-from .arguments import NO_SUCH_KEY, parse_integer, quotable
+from .arguments import INT64_MAX, NO_SUCH_KEY, parse_integer, parse_integer_between, quotable
 from .debug_reload import reload
 from .debug_tables import database_tables, value_table
 from .debug_values import log_listpack, log_quicklist, string_sizes
@@ -130,11 +131,9 @@ def _object(ctx: ServerContext, argv: list[bytes]) -> Reply:
 
 
 def _populate(ctx: ServerContext, argv: list[bytes]) -> Reply:
-    count = parse_integer(argv[2])
+    count = parse_integer_between(argv[2], 0, INT64_MAX, _OUT_OF_RANGE)
     prefix = argv[3] if len(argv) > 3 else b"key"
-    size = parse_integer(argv[4]) if len(argv) > 4 else 0
-    if count < 0 or size < 0:
-        raise CommandError(_OUT_OF_RANGE)
+    size = parse_integer_between(argv[4], 0, INT64_MAX, _OUT_OF_RANGE) if len(argv) > 4 else 0
     for index in range(count):
         key = b"%b:%d" % (prefix, index)
         if ctx.peek(key) is None:
@@ -153,6 +152,17 @@ def _set_packed_threshold(ctx: ServerContext, argv: list[bytes]) -> Reply:
         raise CommandError(
             b"ERR argument must be a memory value bigger than 1 and smaller than 4gb"
         )
+    return OK
+
+
+def _set_reply_buffers(ctx: ServerContext, argv: list[bytes]) -> Reply:
+    """Accept what Redis would take; no reply buffers are kept here, so that it changes nothing."""
+    name, value = argv[2].lower(), argv[3].lower()
+    if name == b"peak-reset-time":
+        if value not in (b"never", b"reset"):
+            parse_integer(value)
+    elif name != b"resizing":
+        raise subcommand_syntax_error(argv)
     return OK
 
 
@@ -320,6 +330,7 @@ _SUBCOMMANDS: Final[dict[bytes, tuple[int, int, Callable[[ServerContext, list[by
     b"QUICKLIST-PACKED-THRESHOLD": (3, 3, _set_packed_threshold),
     b"RELOAD": (2, 5, reload),
     b"REPLICATE": (3, _MANY, _replicate),
+    b"REPLYBUFFER": (4, 4, _set_reply_buffers),
     b"SDSLEN": (3, 3, string_sizes),
     b"SEGFAULT": (2, 2, _crash),
     b"SET-ACTIVE-EXPIRE": (3, 3, _set_active_expire),

@@ -296,6 +296,24 @@ def test_debug_is_refused_unless_allowed() -> None:
     assert local.host.asked == ["sleep 0.25"]
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("POPULATE", "x"), "value is out of range, must be positive"),
+        (("POPULATE", "1", "key", "-1"), "value is out of range, must be positive"),
+        (("REPLYBUFFER", "PEAK-RESET-TIME", "soon"), "value is not an integer or out of range"),
+        (("REPLYBUFFER", "bogus", "1"), "unknown subcommand or wrong number of arguments"),
+    ],
+)
+def test_debug_refuses_what_redis_refuses(words: tuple[str, ...], error: str) -> None:
+    """In its words, though reply buffers are no concern of this server."""
+    engine = TestEngine("enable-debug-command yes")
+
+    assert error in engine.error("DEBUG", *words)
+    assert engine.call("DEBUG", "REPLYBUFFER", "PEAK-RESET-TIME", "never") == b"OK"
+    assert engine.call("DEBUG", "REPLYBUFFER", "RESIZING", "0") == b"OK"
+
+
 def test_debug_reload_keeps_the_dataset() -> None:
     """Through the codec and back, expiry times and databases included."""
     engine = TestEngine("enable-debug-command yes\nsave ''")

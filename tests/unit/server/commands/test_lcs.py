@@ -5,12 +5,19 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.engine import TestEngine
 
 words = st.text(alphabet="abc", max_size=40).map(str.encode)
+
+
+@pytest.fixture(scope="module")
+def engine() -> TestEngine:
+    """Return one engine for all examples: to make it takes longer than most of them."""
+    return TestEngine()
 
 
 def table_of(first: bytes, second: bytes) -> list[list[int]]:
@@ -43,9 +50,8 @@ def answer_of(first: bytes, second: bytes) -> bytes:
 
 @settings(derandomize=True, deadline=None, database=None, max_examples=300)
 @given(words, words)
-def test_the_answer_is_the_one_redis_gives(first: bytes, second: bytes) -> None:
+def test_the_answer_is_the_one_redis_gives(engine: TestEngine, first: bytes, second: bytes) -> None:
     """Of several equally long ones there is one that clients see."""
-    engine = TestEngine()
     engine.call("MSET", "a", first, "b", second)
 
     expected = answer_of(first, second)
@@ -56,9 +62,8 @@ def test_the_answer_is_the_one_redis_gives(first: bytes, second: bytes) -> None:
 
 @settings(derandomize=True, deadline=None, database=None, max_examples=200)
 @given(words, words)
-def test_ranges_spell_the_answer(first: bytes, second: bytes) -> None:
+def test_ranges_spell_the_answer(engine: TestEngine, first: bytes, second: bytes) -> None:
     """IDX gives the last range first, and no two of them touch in both strings."""
-    engine = TestEngine()
     engine.call("MSET", "a", first, "b", second)
 
     _, matches, _, length = engine.call("LCS", "a", "b", "IDX", "WITHMATCHLEN")
@@ -71,9 +76,8 @@ def test_ranges_spell_the_answer(first: bytes, second: bytes) -> None:
         assert earlier[1][1] < later[1][0]
 
 
-def test_long_strings_take_no_long_time() -> None:
+def test_long_strings_take_no_long_time(engine: TestEngine) -> None:
     """A table of a hundred million cells would stop the server for minutes."""
-    engine = TestEngine()
     engine.call("MSET", "a", "abcde" * 2000, "b", "badce" * 2000)
     started = time.perf_counter()
 

@@ -255,3 +255,19 @@ def test_reconfiguration_across_a_stall_is_given_up() -> None:
     assert not any(
         line.startswith(b"SLAVEOF") for target in FOLLOWERS for line in rig.commands_to(target)
     )
+
+
+def test_refusals_before_a_stall_prove_nothing_after_it() -> None:
+    """The master may have been back all the while; the row of refusals begins anew."""
+    options = replace(OPTIONS, down_after_ms=30_000, refused_after_ms=1_000)
+    rig = Rig(durable(options=options))
+    rig.advance(1_000)
+    rig.kill(MASTER)
+    rig.advance(300)
+    rig.forget()
+    rig.stall(1_500)
+    rig.advance(800)
+    assert "+sdown" not in rig.events()
+    rig.advance(400)
+
+    assert "+sdown" in rig.events()

@@ -316,10 +316,10 @@ class _Reader:
             ),
         )
 
-    def _read_one(self, name: str = "", *values: str) -> None:
-        if not name:
+    def _read_one(self, *words: str) -> None:
+        if not words:
             return  # the bare word `sentinel`, as `--sentinel` leaves it
-        match statement_name(name), values:
+        match statement_name(words[0]), words[1:]:
             case "monitor", (master, host, port, quorum):
                 self._monitor(master, host, port, quorum)
             case known, (value,) if known in GLOBAL_STATEMENTS:

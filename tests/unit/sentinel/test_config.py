@@ -175,6 +175,7 @@ def test_requirepass_opens_fellow_sentinels_unless_they_have_their_own_password(
             "Please specify yes or no for the resolve-hostnames option.",
         ),
         ("sentinel nonsense 1", "Unrecognized sentinel configuration statement."),
+        ('sentinel "" sentinel-pass p', "Unrecognized sentinel configuration statement."),
         ("no-such-directive 1", "Bad directive or wrong number of arguments"),
         ("tls-cluster yes", "tls-cluster: A sentinel is no node of a cluster"),
         ("replicaof 10.0.0.1 1", "replicaof: A sentinel follows no master"),

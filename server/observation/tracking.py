@@ -142,15 +142,20 @@ class TrackedKeys:
             tracking = None if session is None else session.tracking
             if session is None or tracking is None or tracking.is_broadcast:
                 continue
-            if client_id != changer_id:
-                self._send(session, [key])
-            elif not tracking.is_no_loop:
+            is_own = client_id == changer_id
+            if is_own and tracking.is_no_loop:
+                continue
+            if is_own or tracking.redirect == changer_id:
+                # Whose command runs hears of it behind the reply, be it in place of another.
                 self._put_off(partial(self._send, session, [key]))
+            else:
+                self._send(session, [key])
 
     def on_flush(self, changer: Session) -> None:
         """Tell all who track that every key is gone."""
         for session in list(self._sessions):
-            if session.id == changer.id:
+            tracking = session.tracking
+            if changer.id in (session.id, 0 if tracking is None else tracking.redirect):
                 self._put_off(partial(self._send, session, None))
             else:
                 self._send(session, None)

@@ -440,3 +440,18 @@ def test_shard_channels_are_apart_from_others() -> None:
         b"*3\r\n$12\r\nsunsubscribe\r\n$1\r\nb\r\n:0\r\n"
         b"*3\r\n$12\r\nsunsubscribe\r\n$-1\r\n:0\r\n"
     )
+
+
+@pytest.mark.parametrize("change", [(b"SET", b"a", b"2"), (b"FLUSHALL",)])
+def test_who_hears_in_place_of_another_does_so_behind_the_reply(change: tuple[bytes, ...]) -> None:
+    """As of its own keys: before the reply to the command that changed them it makes no sense."""
+    engine = TestEngine()
+    reading, changing = engine.connect(), engine.connect()
+    engine.raw("HELLO", "3", session=changing)
+    engine.raw("SET", "a", "1", session=reading)
+    engine.raw("CLIENT", "TRACKING", "ON", "REDIRECT", changing.id, session=reading)
+    engine.raw("GET", "a", session=reading)
+
+    received = engine.raw(*change, session=changing)
+
+    assert received.startswith(b"+OK\r\n>2\r\n$10\r\ninvalidate\r\n")

@@ -33,7 +33,7 @@ from ..replication.events import (
 )
 from ..replication.follow import Follow
 from .clock import wall_clock_ms
-from .master_link import describe_error
+from .link_attempt import describe_error
 
 RECEIVE_BYTES: Final = 256 * 1024
 

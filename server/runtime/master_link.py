@@ -1,58 +1,26 @@
-"""The task that follows the master: one connection after another, as `replication.follow` says.
-
-It opens the connection, gives the machine what arrives, carries out its events in order, and then
-sends what the machine wants sent. A snapshot is taken in by `snapshot_intake`. The stream is run by
-the engine in the session of the master, which appears in CLIENT LIST and can be killed.
-
-Owns the link's socket. Everything that changes state happens between two checkpoints, and each time
-the task wakes it checks that its machine is still the one that counts (REPLICAOF may have come).
-"""
+"""The task that follows the master: one `LinkAttempt` after another, while there is a master."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, suppress
-from typing import Final, assert_never
+from collections.abc import Callable
+from typing import Final
 
 import structlog
 import trio
 
-from monitoring.server_meter import CONTINUED, FIRST, FULL, PARTIAL, REFUSED, REPLICA
 from vedette.clients import Session
-from vedette.errors import CommandError
 from vedette.runtime.pump import Pump
 from vedette.types import Address
 
-from .. import directives
-from ..commands.failover import abort, complete
 from ..engine import ServerEngine
-from ..persistence.rdb.errors import RdbError
-from ..replication.events import (
-    Continued,
-    FollowConfig,
-    FollowEvent,
-    LinkFailed,
-    LinkFailure,
-    SnapshotBegun,
-    SnapshotComplete,
-    SnapshotPiece,
-    StreamPiece,
-)
-from ..replication.failover import FailoverState
-from ..replication.follow import Follow, FollowState
+from ..replication.events import LinkFailed, LinkFailure
 from .clock import wall_clock_ms
+from .link_attempt import LinkAttempt
 from .master_connection import MasterConnection
-from .master_session import MasterSession
-from .snapshot_intake import SnapshotIntake, open_intake
 
 log = structlog.get_logger()
 
-#: Of what has arrived when we stop to follow, so much is applied at most: a master that goes on
-#: sending could keep us from becoming one.
-DRAIN_MAX_BYTES: Final = 16 * 1024 * 1024
-#: How often to look whether a pause was ended before its time.
-PAUSE_POLL_S: Final = 0.05
 #: Failures that need a human: the master's data cannot be had as things are.
 _GRAVE: Final = frozenset(
     {LinkFailure.AUTH_REFUSED, LinkFailure.SNAPSHOT_UNUSABLE, LinkFailure.STREAM_UNUSABLE}
@@ -87,23 +55,8 @@ class MasterLink:
         self._clock_ms = clock_ms
         #: Set when the master to follow may have changed; replaced when that was noticed.
         self._changed = trio.Event()
-        #: The attempt under way; cancelled when it is not wanted any more.
-        self._attempt: trio.CancelScope | None = None
-        #: The wait for what the master sends, while there is one.
-        self._wait: trio.CancelScope | None = None
-        #: What runs the stream, while the link is up.
-        self._session: MasterSession | None = None
-        #: The connection to the master, while there is one.
-        self._connection: MasterConnection | None = None
-        #: What the master said of the snapshot that arrives, and what takes it.
-        self._begun: SnapshotBegun | None = None
-        self._intake: SnapshotIntake | None = None
-        self._is_intake_begun = False
-        #: When the attempt under way began, and whether it could ask to go on from somewhere.
-        self._begun_s = 0.0
-        self._had_position = False
-        #: What ended the attempt under way.
-        self._failed: LinkFailed | None = None
+        #: The link that is up or being made.
+        self._attempt: LinkAttempt | None = None
         #: What was last logged of failures, so that each is told once and not at each attempt.
         self._told: tuple[LinkFailure, str] | None = None
 
@@ -116,43 +69,20 @@ class MasterLink:
         if self._attempt is not None:
             self._attempt.cancel()
 
+    def drain(self) -> None:
+        """Apply what of the master's stream has arrived."""
+        if self._attempt is not None:
+            self._attempt.drain()
+
     def forget(self, session: Session) -> None:
         """Note that `session` was closed: if it is the master's, the link is made anew."""
-        is_masters = self._session is not None and session is self._session.session
-        if is_masters and self._attempt is not None:
+        if self._attempt is not None and self._attempt.runs_in(session):
             self._attempt.cancel()
 
     def on_synced(self) -> None:
         """Note that more of the stream is on the disk; the master may wait to hear of it."""
-        follow = self._replication.follow
-        if self._wait is not None and follow is not None and follow.is_synced_answer_due:
-            self._wait.cancel()
-
-    def drain(self) -> None:
-        """Apply what of the stream has arrived: we are about to follow no more.
-
-        Called within a command. Nothing is taken while CLIENT PAUSE keeps the dataset as it is.
-        """
-        engine, follow, session = self._engine, self._replication.follow, self._session
-        if follow is None or session is None or engine.paused_until_ms > self._clock_ms():
-            return
-        with engine.set_aside():
-            for event in self._events_arrived(follow):
-                if not isinstance(event, StreamPiece) or session.apply(follow, event):
-                    return
-
-    def _events_arrived(self, follow: Follow) -> Iterator[FollowEvent]:
-        """Give what follows from the bytes that have arrived, until the link ends."""
-        connection = self._connection
-        assert connection is not None
-        taken_bytes = 0
-        while follow.state is FollowState.STREAMING and taken_bytes < DRAIN_MAX_BYTES:
-            with suppress(OSError):
-                if data := connection.take_nowait():
-                    taken_bytes += len(data)
-                    yield from follow.receive(data, self._clock_ms())
-                    continue
-            return
+        if self._attempt is not None:
+            self._attempt.on_synced()
 
     # --- the task --------------------------------------------------------------------------------
 
@@ -170,252 +100,40 @@ class MasterLink:
 
     async def _follow_once(self, master: Address) -> int:
         """Make one link and serve it to its end; return how long to wait before the next, in ms."""
-        replication = self._replication
-        follow = Follow(self._follow_config(), replication.position, self._clock_ms())
-        self._had_position = replication.position is not None
-        self._begun_s = trio.current_time()
-        replication.follow = follow
-        self._failed = None
-        detail = "ended by this server"
+
+        async def connect() -> MasterConnection:
+            return await MasterConnection.open(master, self._source_address(), self._tls_context())
+
+        self._attempt = attempt = LinkAttempt(
+            self._engine,
+            self._pump,
+            connect,
+            snapshot_path=self._snapshot_path,
+            clock_ms=self._clock_ms,
+        )
+        self._replication.follow = attempt.follow
         try:
-            with trio.CancelScope() as self._attempt:
-                detail = await self._serve(follow, master)
-        except (OSError, UnicodeError, trio.BrokenResourceError, trio.TooSlowError) as error:
-            # UnicodeError: a host name that cannot be one.
-            detail = describe_error(error)
+            await attempt.run()
         finally:
             self._attempt = None
-            if self._failed is None:
-                self._failed = _failure_among(follow.on_disconnected(detail))
-            self._end_link(follow, master)
-        return 0 if self._failed is None else self._failed.retry_after_ms
+            if attempt.failed is not None and self._replication.follow is attempt.follow:
+                self._note_end(master, attempt.failed, was_up=attempt.was_up)
+            # Else another master was named meanwhile: the state is no longer about this link.
+        return 0 if attempt.failed is None else attempt.failed.retry_after_ms
 
-    def _follow_config(self) -> FollowConfig:
-        settings = self._replication.settings
-        return FollowConfig(
-            listening_port=settings.announced_port or settings.listening_port,
-            announced_address=settings.announced_address,
-            master_user=settings.master_user,
-            master_password=settings.master_password,
-            timeout_ms=settings.timeout_ms,
-            is_failover=self._replication.failover.state is FailoverState.IN_PROGRESS,
-            synced_offset=lambda: self._engine.aof.synced_offset,
-        )
-
-    async def _serve(self, follow: Follow, master: Address) -> str:
-        """Connect and carry out what `follow` says; return why the connection ended."""
-        connection: MasterConnection | None = None
-        with trio.move_on_after(follow.config.timeout_ms / 1000):
-            connection = await MasterConnection.open(
-                master, self._source_address(), self._tls_context()
-            )
-        if connection is None:
-            return "no connection within repl-timeout"
-        self._connection = connection
-        async with aclosing(connection):
-            follow.on_connected(self._clock_ms())
-            while True:
-                self._replication.failover.is_target_asked |= follow.is_failover_asked
-                await self._send(connection, follow)
-                if follow.state is FollowState.CLOSED:
-                    return "given up"
-                if rest_ms := follow.pace.take_rest_ms():
-                    await connection.rest(rest_ms)
-                follow.pace.on_ready(self._clock_ms())
-                await self._wait_arrived(connection, follow)
-                await self._wait_while_paused(connection, follow)
-                if self._replication.follow is not follow:
-                    return "another master was named"
-                data = connection.take_nowait()
-                if data == b"":
-                    return "the master closed the connection"
-                self._engine.context.statistics.repl_input_bytes += len(data or b"")
-                now_ms = self._clock_ms()
-                self._look_around(connection, follow, now_ms)
-                events = follow.receive(data, now_ms) if data is not None else []
-                await self._handle(follow, events)
-                await self._handle(follow, follow.on_time(now_ms))
-
-    def _look_around(self, connection: MasterConnection, follow: Follow, now_ms: int) -> None:
-        """Have the stream read soon where somebody sees what it brings.
-
-        And where it could not be read to its end before we become a master.
-        """
-        session = self._session
-        if session is not None and (not connection.can_be_drained or session.onlookers.are_there()):
-            follow.pace.on_watched(now_ms)
-
-    async def _wait_while_paused(self, connection: MasterConnection, follow: Follow) -> None:
-        """Apply nothing, and read no more, while CLIENT PAUSE keeps the dataset as it is.
-
-        Asked when a piece has arrived: a pause may have begun while the link waited for it.
-        """
-        while follow.state is FollowState.STREAMING:
-            now_ms = self._clock_ms()
-            rest_ms = self._engine.paused_until_ms - now_ms
-            if rest_ms <= 0:
-                return
-            await trio.sleep(min(rest_ms / 1000, PAUSE_POLL_S))
-            follow.on_pause(self._clock_ms())
-            await self._send(connection, follow)
-
-    async def _wait_arrived(self, connection: MasterConnection, follow: Follow) -> None:
-        """Wait until something arrives, or `follow` wants to be told the time."""
-        deadline_ms = follow.next_deadline_ms()
-        assert deadline_ms is not None
-        try:
-            with trio.move_on_after(max(0, deadline_ms - self._clock_ms()) / 1000) as self._wait:
-                await connection.wait_arrived()
-        finally:
-            self._wait = None
-
-    async def _send(self, connection: MasterConnection, follow: Follow) -> None:
-        """Send what `follow` wants sent; a master that takes none of it is as good as gone."""
-        output = follow.take_output()
-        if output:
-            with trio.fail_after(follow.config.timeout_ms / 1000):
-                await connection.send(output)
-
-    # --- events ----------------------------------------------------------------------------------
-
-    async def _handle(self, follow: Follow, events: list[FollowEvent]) -> None:
-        """Carry out `events` in order."""
-        for event in events:
-            match event:
-                case SnapshotBegun() | SnapshotPiece() | SnapshotComplete():
-                    self._end_failover(follow)
-                    await self._handle(follow, await self._receive_snapshot(follow, event))
-                    if follow.state is FollowState.CLOSED:
-                        return
-                case Continued(replid):
-                    self._end_failover(follow)
-                    self._replication.continue_stream(replid, self._clock_ms())
-                    self._open_session()
-                    self._tell_established(PARTIAL, CONTINUED)
-                case StreamPiece():
-                    assert self._session is not None
-                    more = self._session.apply(follow, event)
-                    self._pump.settle()
-                    await self._handle(follow, more)
-                case LinkFailed(LinkFailure.FAILOVER_REFUSED, detail):
-                    self._failed = event
-                    log.warning(
-                        "failover.refused", target=str(self._replication.master), error=detail
-                    )
-                    abort(self._engine, self._clock_ms())
-                    self._pump.settle()
-                case LinkFailed():
-                    self._failed = event
-                case _:
-                    assert_never(event)
-
-    def _end_failover(self, follow: Follow) -> None:
-        """Note that the target of FAILOVER, if we followed it for that, is the master now."""
-        failover = self._replication.failover
-        if follow.config.is_failover and failover.state is FailoverState.IN_PROGRESS:
-            log.info("failover.completed", target=str(failover.target))
-            complete(self._engine)
-            self._pump.settle()
-
-    async def _receive_snapshot(
-        self, follow: Follow, event: SnapshotBegun | SnapshotPiece | SnapshotComplete
-    ) -> list[FollowEvent]:
-        """Take a piece of the snapshot in; return what becomes of the link then."""
-        try:
-            match event:
-                case SnapshotBegun():
-                    self._begin_snapshot(follow, event)
-                case SnapshotPiece(data):
-                    await self._intake_of(follow).take(data)
-                case SnapshotComplete():
-                    intake = self._intake_of(follow)
-                    await intake.complete()
-                    return self._put_into_place(follow, intake)
-        except OSError as error:
-            detail = f"the snapshot cannot be stored: {error}"
-        except RdbError as error:
-            detail = str(error)
-        except CommandError as error:
-            detail = f"a function library cannot be loaded: {error}"
-        else:
-            return []
-        if self._intake is not None and self._intake.has_given_up_present:
-            self._restart_append_only()  # what it holds is gone here
-        return follow.on_snapshot_unusable(detail)
-
-    def _begin_snapshot(self, follow: Follow, event: SnapshotBegun) -> None:
-        """Prepare for the snapshot. Raises OSError when there is no room for it."""
-
-        async def meanwhile() -> None:
-            follow.on_loading(self._clock_ms())
-            if self._connection is not None:
-                await self._send(self._connection, follow)
-
-        self._begun = event
-        self._intake = open_intake(self._engine, meanwhile, self._snapshot_path(), event.replid)
-        self._is_intake_begun = False
-        log.info("snapshot.begun", master=str(self._replication.master), offset=event.offset)
-
-    def _intake_of(self, follow: Follow) -> SnapshotIntake:
-        """Return what takes the snapshot, which begins with its first byte."""
-        assert self._intake is not None
-        assert follow.snapshot is not None
-        if not self._is_intake_begun:
-            self._is_intake_begun = True
-            self._intake.begin(follow.snapshot.size_bytes)
-        return self._intake
-
-    def _put_into_place(self, follow: Follow, intake: SnapshotIntake) -> list[FollowEvent]:
-        """Let the snapshot be the dataset, and the stream go on from it."""
-        begun = self._begun
-        assert begun is not None
-        intake.put_into_place()
-        self._restart_append_only()
-        now_ms = self._clock_ms()
-        self._replication.adopt_snapshot(begun.replid, begun.offset, intake.stream_database, now_ms)
-        self._engine.meter.on_snapshot_bytes(REPLICA, intake.size_bytes)
-        log.info("snapshot.loaded", keys=intake.key_count, size_bytes=intake.size_bytes)
-        self._close_intake()
-        self._open_session()
-        self._tell_established(FULL, REFUSED if self._had_position else FIRST)
-        return follow.on_snapshot_loaded(now_ms)
-
-    def _restart_append_only(self) -> None:
-        """Have the append-only file, if there is to be one, hold the dataset as it is now."""
-        if self._engine.configuration[directives.APPEND_ONLY]:
-            port = self._engine.aof.port
-            assert port is not None
-            port.restart()
-
-    def _open_session(self) -> None:
-        self._session = MasterSession(self._engine, self._clock_ms)
-        settings = self._replication.settings
-        self._engine.set_link_state(is_down=False, serves_stale_data=settings.serves_stale_data)
-        self._told = None
-
-    # --- the end ---------------------------------------------------------------------------------
-
-    def _end_link(self, follow: Follow, master: Address) -> None:
-        """Close what belonged to the link, and say why it ended."""
-        self._close_intake()
-        self._connection = None
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+    def _note_end(self, master: Address, failed: LinkFailed, *, was_up: bool) -> None:
+        """Have the state know that the link is over, and say why, unless that was said before."""
         replication = self._replication
-        failed = self._failed
-        if replication.follow is not follow or failed is None:
-            return  # another master was named meanwhile: the state is no longer about this link
         replication.follow = None
         replication.end_link(
             failed.detail,
-            was_up=session is not None,
+            was_up=was_up,
             keeps_position=failed.keeps_position,
             now_ms=self._clock_ms(),
         )
         settings = replication.settings
         self._engine.set_link_state(is_down=True, serves_stale_data=settings.serves_stale_data)
-        if self._told != (failed.failure, failed.detail):
+        if was_up or self._told != (failed.failure, failed.detail):
             self._told = (failed.failure, failed.detail)
             tell = log.error if failed.failure in _GRAVE else log.warning
             tell(
@@ -425,36 +143,3 @@ class MasterLink:
                 error=failed.detail,
                 offset=replication.offset,
             )
-
-    def _close_intake(self) -> None:
-        intake, self._intake = self._intake, None
-        if intake is not None:
-            intake.close()
-
-    def _tell_established(self, kind: str, reason: str) -> None:
-        replication, meter = self._replication, self._engine.meter
-        meter.on_resync(REPLICA, kind, reason)
-        meter.on_resync_ended(REPLICA, kind, trio.current_time() - self._begun_s)
-        log.info(
-            "link.established",
-            master=str(replication.master),
-            kind=kind,
-            replid=replication.identity.replid.decode("ascii", "replace"),
-            offset=replication.offset,
-        )
-
-
-def _failure_among(events: list[FollowEvent]) -> LinkFailed | None:
-    return next((event for event in events if isinstance(event, LinkFailed)), None)
-
-
-def describe_error(error: BaseException) -> str:
-    """Return what went wrong; trio wraps what ended the attempts at each address of a host."""
-    cause = error.__cause__
-    if isinstance(cause, ExceptionGroup):
-        cause = cause.exceptions[0]
-    if isinstance(cause, OSError):
-        error = cause
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Awaitable, Callable
 
@@ -13,6 +14,7 @@ from server.commands.replication import start_following, stop_following
 from server.persistence.rdb.encode import encode_records
 from server.persistence.rdb.records import Aux, Entries, SelectDb
 from server.replication.events import Position
+from server.replication.identity import NO_REPLID
 from server.replication.pacing import LONG_REST_MS, SHORT_REST_MS
 from server.runtime.clock import wall_clock_ms
 from server.runtime.master_connection import MasterConnection
@@ -531,7 +533,7 @@ async def test_a_replica_that_nobody_reads_rests_longer(monkeypatch: pytest.Monk
 
         @nursery.start_soon
         async def _write() -> None:
-            command = encode_command([b"GETSET", b"key", b"x" * 2000])  # which looks the key up
+            command = encode_command([b"GETSET", b"key", b"x" * 8000])  # which looks the key up
             while True:
                 await peer.send(command)
                 await trio.sleep(0.0005)
@@ -580,7 +582,7 @@ async def test_what_has_arrived_is_applied_before_we_become_a_master(in_transact
                 increment,
             ]
         )
-        await peer.send(whole + increment[:-1])
+        os.write(peer.stream.socket.fileno(), whole + increment[:-1])
         client = server.engine.clients.open(address="127.0.0.1:1", local_address="", now_ms=0)
         words = [b"REPLICAOF NO ONE", b"DBSIZE"]
         requests = [b"MULTI", *words, b"EXEC"] if in_transaction else words
@@ -593,6 +595,28 @@ async def test_what_has_arrived_is_applied_before_we_become_a_master(in_transact
         await peer.close()
 
 
+@pytest.mark.parametrize("is_taken", [False, True])
+async def test_what_has_arrived_and_cannot_be_applied_ends_the_history(is_taken: bool) -> None:
+    """A master that went on under its old name would be followed by those that know more.
+
+    Also if the link knows already, and is about to close its connection.
+    """
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {})
+        await trio.testing.wait_all_tasks_blocked()
+        data = encode_command([b"INCR", b"n"]) + encode_command([b"NOSUCH", b"command"])
+        assert os.write(peer.stream.socket.fileno(), data) == len(data)
+        while is_taken and not server.values():
+            await trio.lowlevel.checkpoint()
+        assert server.replication.follow is not None
+        stop_following(server.engine, NOW_MS)
+
+        assert server.values() == {b"n": b"1"}
+        assert server.replication.identity.replid2 == NO_REPLID
+        await peer.close()
+
+
 async def test_a_pause_outlasts_the_link() -> None:
     """What CLIENT PAUSE keeps away is not let in by the end of following."""
     async with serving() as server, listening() as (port, accept):
@@ -600,7 +624,7 @@ async def test_a_pause_outlasts_the_link() -> None:
         peer = await link(server, accept, {b"n": b"1"})
         await trio.testing.wait_all_tasks_blocked()
         server.engine.pause(wall_clock_ms() + 60_000, writes_only=True)
-        await peer.send(encode_command([b"INCR", b"n"]))
+        os.write(peer.stream.socket.fileno(), encode_command([b"INCR", b"n"]))
         stop_following(server.engine, NOW_MS)
 
         assert server.values() == {b"n": b"1"}

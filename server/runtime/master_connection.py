@@ -1,8 +1,8 @@
 """The connection to a master: its socket, how it is read and written, and how it is left unread.
 
 To wait for bytes and to take them are two steps, so that what has arrived is either still in the
-socket or in the hands of who applies it, and whoever has to (`LinkAttempt.drain`) can take all there
-is at any moment. Over TLS that holds only of the piece that was waited for.
+socket or in the hands of who applies it, and whoever has to (`LinkAttempt.drain`) can take all that
+there is at any moment. Over TLS that holds only of the piece that was waited for.
 """
 
 from __future__ import annotations

@@ -267,9 +267,12 @@ class SimSentinel(Process):
         actions = core.step(event)
         self.world.mix(self._mark + len(actions))
         self.observer.on_step(self, event, actions)
+        lost = event.link if isinstance(event, LinkDown) else None
         for action in actions:
             if self.traps and self._is_trapped(action):
                 return
+            if isinstance(action, Send) and action.link == lost:
+                continue  # by a stall that was noticed first, over what has just ended: to nobody
             self._carry_out(action)
             if self.life is not Life.RUNNING:
                 return

@@ -48,6 +48,7 @@ from vedette.runtime.process import (
     stop_signals,
     tell_supervisor,
     watch_clients,
+    watch_waits,
 )
 from vedette.runtime.pump import Pump
 from vedette.runtime.tls import TlsContexts
@@ -275,6 +276,7 @@ class _Sentinel:
                 lambda: self._settings.value_of(directives.TIMEOUT),
                 name="idle and slow clients",
             )
+            nursery.start_soon(watch_waits, self.pump, name="waits of clients")
             tell("READY=1")
             await self._stop.wait()
             tell("STOPPING=1")

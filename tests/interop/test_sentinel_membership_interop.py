@@ -94,6 +94,14 @@ def check_story(sentinels: list[ServerProcess], group: Any) -> None:
         assert json.loads(shown.stdout)["events"][0]["id"] == last_id + 1
 
 
+def test_wait_for_events_ends_when_its_time_is_over() -> None:
+    """Nothing happens here that could wake who waits."""
+    with VedetteSentinel() as sentinel:
+        told = flat(sentinel.call("SENTINEL", "EVENTS", "SINCE", "$", "BLOCK", 100))
+
+    assert told["events"] == []
+
+
 def test_sentinel_that_does_not_know_the_command_keeps_the_majority_as_it_is() -> None:
     """A redis-sentinel would go on counting the dead one."""
     with running([VedetteSentinel, RedisSentinel, VedetteSentinel], replica_count=1) as group:

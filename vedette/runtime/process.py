@@ -24,6 +24,8 @@ RESERVED_DESCRIPTORS = 32
 
 #: How often clients that have been idle or slow for too long are looked for.
 _CHECK_S = 1.0
+#: How often waits are looked at that may be over, as by Redis' `hz` of 10.
+_WAITS_CHECK_S = 0.1
 
 
 def become_daemon() -> bool:
@@ -151,3 +153,10 @@ async def watch_clients(pump: Pump, timeout_s: Callable[[], int]) -> None:
     while True:
         await trio.sleep(_CHECK_S)
         pump.close_overdue(timeout_s())
+
+
+async def watch_waits(pump: Pump) -> None:
+    """End, for ever, the waits of clients whose time is over."""
+    while True:
+        await trio.sleep(_WAITS_CHECK_S)
+        pump.expire_waits()

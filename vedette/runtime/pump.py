@@ -182,6 +182,13 @@ class Pump:
         self._before_send()
         self._send_unsent()
 
+    def expire_waits(self) -> None:
+        """End the waits of clients whose time is over; no batch begins where none has a limit."""
+        if self.engine.next_deadline_ms() is not None:
+            self.engine.begin_batch(self._clock_ms())
+            self.engine.expire_waits()
+            self.settle()
+
     def serve_besides(self, busy: Session) -> None:
         """Serve one batch of what is ready while a request of `busy` still runs, then return.
 

@@ -1,7 +1,8 @@
 """The server as a process: what is started, in which order, and how it ends.
 
 Puts the engine, the pump, replication and saving together; owns listeners, signals and timers.
-Start: listen, load the snapshot (answering LOADING meanwhile), then follow a master if told to.
+Start: listen, load the snapshot (answering LOADING if that takes long), then follow a master if
+told to.
 Stop (SIGTERM, SIGINT, SHUTDOWN): no new connections, a snapshot if save points ask for one, then
 everything is cancelled.
 """
@@ -61,6 +62,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+#: How long clients that connect at start wait for the dataset before they are told LOADING. Redis
+#: accepts nobody until it has loaded 2 MiB, so who waits for its start seldom hears that word.
+_SHORT_LOADING_S: Final = 0.2
+
 _PROTECTED_MODE_REFUSAL: Final = (
     b"-DENIED This server runs in protected mode and has no password: only connections from the "
     b"loopback interface are accepted. Set requirepass, or switch protected-mode off.\r\n"
@@ -111,6 +116,7 @@ class _Server:
         self._stop = trio.Event()
         #: Around the loading of the dataset at start, which a stop ends.
         self._loading = trio.CancelScope()
+        self._loaded = trio.Event()
         self._migrations: Migrations | None = None
         self._tls = TlsContexts(
             lambda: tls_settings(configuration.__getitem__),
@@ -195,7 +201,7 @@ class _Server:
             master = configuration[directives.REPLICA_OF]
             if master is not None:
                 start_following(self.engine, master, wall_clock_ms(), is_starting=True)
-            await nursery.start(self.pump.serve, listeners.plain, listeners.tls, name="clients")
+            nursery.start_soon(self._serve_clients, listeners, name="clients")
             await nursery.start(metrics.run, name="metrics")
             with self._loading:
                 await self._load()
@@ -246,6 +252,12 @@ class _Server:
         if is_aof_wanted:
             await self._aof.open()
         self.engine.end_loading()
+        self._loaded.set()
+
+    async def _serve_clients(self, listeners: Listeners) -> None:
+        with trio.move_on_after(_SHORT_LOADING_S):
+            await self._loaded.wait()
+        await self.pump.serve(listeners.plain, listeners.tls)
 
     def metrics(self) -> Iterable[Metric]:
         """Return what scrapers are told."""

@@ -300,6 +300,27 @@ def test_a_replica_is_one_to_whoever_asks_first(tmp_path: Path) -> None:
     assert b"role:slave" in reply
 
 
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_short_loading_is_waited_for_by_whoever_asks_first(is_ours: bool, tmp_path: Path) -> None:
+    """Told LOADING at each start, clients and scripts that wait for one would give up."""
+    require_redis("redis-server")
+    program = console_script("vedette-server") if is_ours else "redis-server"
+    with VedetteServer(directory=tmp_path) as saved:
+        saved.call("SET", "key", "value")
+        saved.call("SAVE")
+    port = free_port()
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
+    options += ["--key-load-delay", "30000"]
+    with subprocess.Popen([program, *options]) as process:
+        try:
+            with connect_at_once(port) as client:
+                reply = client.call("GET", "key")
+        finally:
+            process.kill()
+
+    assert reply == b"value"
+
+
 def connect_at_once(port: int) -> BlockingClient:
     """Connect as soon as the port is bound, which is before anybody is served there."""
     deadline = time.monotonic() + 20

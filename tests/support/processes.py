@@ -249,7 +249,7 @@ class ServerProcess:
         if self.process.poll() is not None:
             return True
         try:
-            with BlockingClient(self.port, timeout_s=1.0) as client:
+            with self.connect(timeout_s=1.0) as client:
                 client.call("PING")
         except ReplyError as error:
             # It speaks RESP and wants a password first; still loading is not yet started.

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from .history import Operation, Outcome
+from .units import NS_PER_MS
 
-NS_PER_MS = 1_000_000
 #: Source of the reads that were made through the client that follows the master.
 CLIENT = "client"
 

@@ -1,7 +1,7 @@
 """The faults a drill can inject, and the orders it can give, as data: whom they hit and how.
 
-`drills.runtime.runner` carries them out. A target is a role rather than a process, for which node
-is the master is known only when the moment comes.
+`drills.runtime.injection` carries them out. A target is a role rather than a process, for which
+node is the master is known only when the moment comes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import signal
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .lab import MASTER_NAME
 
@@ -50,6 +51,9 @@ class Partition:
 
     ends_process = False
 
+
+#: What a drill does to its laboratory.
+Injection: TypeAlias = Fault | Order | Partition
 
 PARTITION_MASTER = Partition(name="partition")
 

@@ -156,6 +156,10 @@ class LabPlan:
     def processes(self) -> tuple[ProcessPlan, ...]:
         return self.nodes + self.sentinels
 
+    def node(self, name: str) -> ProcessPlan:
+        """Return the plan of a node."""
+        return next(process for process in self.nodes if process.name == name)
+
     @property
     def programs(self) -> list[str]:
         """The programs needed, each once."""

@@ -25,8 +25,8 @@ from .observation import (
     SentinelSeen,
     SentinelView,
 )
+from .units import NS_PER_S
 
-NS_PER_S = 1_000_000_000
 #: Lines of a picture that are not events.
 _FRAME_LINES = 12
 #: What rich puts between two columns, and on both sides of a table together.

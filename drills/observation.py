@@ -168,9 +168,6 @@ class LabView:
         """Return the names of the reachable nodes that say they are masters."""
         return [name for name, view in self.nodes.items() if view.is_reachable and view.is_master]
 
-    def address_of(self, name: str) -> Address:
-        return next(process.address for process in self.plan.processes if process.name == name)
-
 
 def strangers(view: LabView, process_ids: Mapping[str, int | None]) -> list[str]:
     """Return, in words, which of the named processes' ports others answer at.
@@ -215,7 +212,7 @@ def missing_knowledge(view: LabView) -> list[str]:
 
 def missing_agreement(view: LabView, master: str, gone: Collection[str]) -> list[str]:
     """Return, in words, which sentinels do not (or not calmly) say that `master` is the master."""
-    address = view.address_of(master)
+    address = view.plan.node(master).address
     missing = []
     for name, sentinel in view.sentinels.items():
         if name in gone:
@@ -260,7 +257,7 @@ def missing_rest(view: LabView, gone: Collection[str]) -> list[str]:
 
 def _missing_in_group(view: LabView, master: str, gone: Collection[str]) -> list[str]:
     """Return what keeps the nodes from being one master with all others linked to it."""
-    address = view.address_of(master)
+    address = view.plan.node(master).address
     missing = []
     for name, node in view.nodes.items():
         if name in gone:
@@ -274,6 +271,6 @@ def _missing_in_group(view: LabView, master: str, gone: Collection[str]) -> list
             missing.append(f"{name} is a second master")
         elif node.master != address or not node.link_is_up:
             missing.append(f"{name} is not linked to {master}")
-        elif view.address_of(name) not in view.nodes[master].lag_s:
+        elif view.plan.node(name).address not in view.nodes[master].lag_s:
             missing.append(f"{name} is not online for {master}")
     return missing

@@ -18,7 +18,8 @@ from rich.text import Text
 from .checkers import CLIENT, CounterVerdict, SetVerdict
 from .lab import LabPlan
 from .scenarios.scenario import Scenario
-from .timeline import NS_PER_MS, Phase
+from .timeline import Phase
+from .units import elapsed_ms
 from .verdict import Budget, Criterion, Findings, milliseconds
 
 #: Lost or unexpected keys that a report names; the history has them all.
@@ -125,7 +126,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "unexpected_exits": dict(findings.ended),
         "events": [
             {
-                "after_ms": _rounded((event.time_ns - findings.fault_ns) / NS_PER_MS),
+                "after_ms": _rounded(elapsed_ms(findings.fault_ns, event.time_ns)),
                 "sentinel": event.name,
                 "event": event.channel,
                 "payload": event.payload,

@@ -14,8 +14,7 @@ from vedette.types import Address
 
 from .lab import LabPlan
 from .observation import NodeSeen, NodeView, Observation, SentinelEvent, SentinelSeen
-
-NS_PER_MS = 1_000_000
+from .units import elapsed_ms
 
 #: Names of the phases in the order in which a failover reaches them, and what each means.
 PHASES = {
@@ -57,7 +56,7 @@ class Timeline:
     def __init__(self, plan: LabPlan, *, old_master: str, fault_ns: int) -> None:
         self.fault_ns = fault_ns
         self.old_master = old_master
-        self._old_address = _address_of(plan, old_master)
+        self._old_address = plan.node(old_master).address
         self._names = {process.address: process.name for process in plan.nodes}
         self._sentinels = {process.name for process in plan.sentinels}
         self._reached: dict[str, int] = {}
@@ -173,11 +172,7 @@ class Timeline:
         self._reached[phase] = min(time_ns, self._reached.get(phase, time_ns))
 
     def _after_ms(self, time_ns: int | None) -> float | None:
-        return None if time_ns is None else (time_ns - self.fault_ns) / NS_PER_MS
-
-
-def _address_of(plan: LabPlan, name: str) -> Address:
-    return next(process.address for process in plan.nodes if process.name == name)
+        return None if time_ns is None else elapsed_ms(self.fault_ns, time_ns)
 
 
 def _new_address(payload: str) -> Address:

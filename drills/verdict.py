@@ -14,7 +14,8 @@ from .history import Operation
 from .observation import SentinelEvent
 from .resyncs import Resyncs
 from .scenarios.scenario import Failovers
-from .timeline import NS_PER_MS, Phase
+from .timeline import Phase
+from .units import NS_PER_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,9 +18,10 @@ from drills.lab import PlanError, PortBases, Topology
 from drills.report import Report
 from drills.runtime.display import DrillDisplay
 from drills.runtime.lab import LabError
-from drills.runtime.runner import DrillError, DrillSettings, run_drill
+from drills.runtime.runner import run_drill
 from drills.scenarios import NAMES, SCENARIOS
 from drills.series import BadDocumentError, Document, render_comparison, runs_of
+from drills.settings import DrillError, DrillSettings
 from vedette.runtime.stopping import stopped_by_signals
 
 from .drill_output import OutputError, Outputs, show, write_outputs

@@ -77,12 +77,6 @@ class Lab:
     def sentinels(self) -> list[LabProcess]:
         return [self.processes[process.name] for process in self.plan.sentinels]
 
-    def log_sizes(self) -> dict[str, int]:
-        """Return how much each process has written to its log, in bytes."""
-        return {
-            name: process.plan.log_path.stat().st_size for name, process in self.processes.items()
-        }
-
     def states(self) -> dict[str, ProcessState]:
         """Return whether each process runs, by name."""
         return {

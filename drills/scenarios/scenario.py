@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..faults import Fault, Order, Partition
+from ..faults import Injection
 
 
 class Failovers(enum.Enum):
@@ -34,7 +34,7 @@ class Inject:
     has one.
     """
 
-    fault: Fault | Order | Partition
+    fault: Injection
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Scenario:
     needs_proxies: bool = False
 
     @property
-    def fault(self) -> Fault | Order | Partition:
+    def fault(self) -> Injection:
         return next(step.fault for step in self.steps if isinstance(step, Inject))
 
     @property

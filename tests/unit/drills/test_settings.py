@@ -1,0 +1,57 @@
+"""What a pass allows, by the scenario, the laboratory and what was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from drills.lab import PortBases, Topology
+from drills.scenarios import SCENARIOS
+from drills.settings import DrillSettings
+
+
+def settings(
+    scenario: str,
+    *,
+    sentinels: str = "vedette",
+    outage_ms: int | None = None,
+    demotion_ms: int | None = None,
+) -> DrillSettings:
+    return DrillSettings(
+        scenario=SCENARIOS[scenario],
+        topology=Topology(sentinels=sentinels, down_after_ms=2000),
+        ports=PortBases(metrics=None),
+        seed=1,
+        writer_count=4,
+        outage_ms=outage_ms,
+        demotion_ms=demotion_ms,
+    )
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expected_ms"),
+    [("master-crash", 2000 + 2500), ("majority-loss", 5 * 2000 + 6500), ("replica-crash", 2000)],
+)
+def test_an_outage_may_last_for_down_after_and_what_the_scenario_adds(
+    scenario: str, expected_ms: int
+) -> None:
+    assert settings(scenario).budget.outage_ms == expected_ms
+
+
+def test_what_was_asked_for_replaces_what_the_scenario_allows() -> None:
+    budget = settings("master-hang", outage_ms=700, demotion_ms=300).budget
+
+    assert (budget.outage_ms, budget.demotion_ms) == (700, 300)
+
+
+@pytest.mark.parametrize(
+    ("sentinels", "expected_ms"), [("vedette", 1_000), ("redis", 20_000), ("mix", 20_000)]
+)
+def test_an_old_master_may_take_writes_for_longer_where_a_sentinel_is_of_others(
+    sentinels: str, expected_ms: int
+) -> None:
+    """redis-sentinel demotes it only with its next INFO, and after a while of patience."""
+    assert settings("master-hang", sentinels=sentinels).budget.demotion_ms == expected_ms
+
+
+def test_where_no_master_comes_back_its_demotion_is_not_judged() -> None:
+    assert settings("master-crash", demotion_ms=300).budget.demotion_ms is None

@@ -7,6 +7,7 @@ import os
 import threading
 
 from server.runtime.append_only import AofFiles
+from vedette.runtime.durable_file import DirectoryNotSyncedError
 
 __all__ = ["Crash", "FaultyFiles", "disk_full", "io_error"]
 
@@ -36,6 +37,9 @@ class FaultyFiles(AofFiles):
         self.sync_error: OSError | None = None
         self.truncate_error: OSError | None = None
         self.manifest_error: OSError | None = None
+        #: Strikes when the manifest is replaced already.
+        self.directory_error: OSError | None = None
+        self.rename_error: OSError | None = None
         #: While cleared, an fsync does not return.
         self.may_sync = threading.Event()
         self.may_sync.set()
@@ -78,6 +82,8 @@ class FaultyFiles(AofFiles):
 
     def rename(self, old: str, new: str) -> None:
         self._note("rename")
+        if self.rename_error is not None:
+            raise self.rename_error
         super().rename(old, new)
 
     def remove(self, name: str) -> None:
@@ -89,3 +95,5 @@ class FaultyFiles(AofFiles):
         if self.manifest_error is not None:
             raise self.manifest_error
         super().write_manifest(text)
+        if self.directory_error is not None:
+            raise DirectoryNotSyncedError(*self.directory_error.args)

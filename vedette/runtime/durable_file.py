@@ -16,6 +16,10 @@ _NEW_FILE_MODE = 0o644
 _TEMPORARY_SUFFIX = ".tmp"
 
 
+class DirectoryNotSyncedError(OSError):
+    """The new content is in place, but its name may not survive: then the old is there again."""
+
+
 def write_durably(path: str | os.PathLike[str], data: bytes) -> os.stat_result:
     """Replace the content of `path`; on return it survives a crash of the machine.
 
@@ -23,8 +27,9 @@ def write_durably(path: str | os.PathLike[str], data: bytes) -> os.stat_result:
     The permission bits of an existing file are kept; a symbolic link is followed and stays.
 
     Raises:
-        OSError: nothing was replaced, unless it was the last step (the directory's fsync) that
-            failed: then the new content is visible but may not survive.
+        DirectoryNotSyncedError: the last step failed: the new content is visible but may not
+            survive.
+        OSError: nothing was replaced.
     """
     target = os.path.realpath(path)
     directory = os.path.dirname(target)
@@ -44,7 +49,10 @@ def write_durably(path: str | os.PathLike[str], data: bytes) -> os.stat_result:
     except OSError:
         os.unlink(temporary)
         raise
-    sync_directory(directory)
+    try:
+        sync_directory(directory)
+    except OSError as error:
+        raise DirectoryNotSyncedError(error.errno, error.strerror) from error
     return status
 
 

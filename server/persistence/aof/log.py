@@ -192,9 +192,9 @@ class AppendOnlyLog:
         #: Why the last write or fsync failed; empty while there is nothing to complain of.
         self.write_error = ""
         self.sync_error = ""
-        #: An fsync has failed, and the system may have dropped what it was for: until a rewrite has
-        #: written all anew, the files may lack something.
-        self.is_suspect = False
+        #: fsyncs that have failed, and how many of them a rewrite has made up for.
+        self.failed_syncs = 0
+        self.mended_syncs = 0
         #: Microseconds that each write is put off by (DEBUG AOF-FLUSH-SLEEP).
         self.flush_delay_us = 0
         self._chunks: list[bytes] = []
@@ -209,6 +209,13 @@ class AppendOnlyLog:
     def error(self) -> str:
         """Why writes are refused, or empty."""
         return self.write_error or self.sync_error
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether an fsync has failed, and the system may have dropped what it was for: until a
+        rewrite that began after it has written all anew, the files may lack something.
+        """
+        return self.failed_syncs > self.mended_syncs
 
     @property
     def appended(self) -> int:

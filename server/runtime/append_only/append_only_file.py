@@ -8,6 +8,8 @@ anything goes into it), and a child is forked that writes the dataset of that ve
 When it has succeeded, the base gets its name, a manifest makes it the base and all older files
 history, those are deleted, and a manifest forgets them. A crash at any point leaves a manifest
 whose files are all there. When the rewrite fails, the new increment just follows the old ones.
+If only the fsync of the directory fails, either manifest may be there after a crash of the machine:
+the files of both stay, and another rewrite follows.
 
 Turned on at run time (and after a replica has loaded its master's snapshot) there is no base yet:
 the new increment is a temporary file until the rewrite is done, and nothing but that rewrite makes
@@ -25,6 +27,8 @@ from collections.abc import Callable, Iterable
 
 import structlog
 import trio
+
+from vedette.runtime.durable_file import DirectoryNotSyncedError
 
 from ... import directives
 from ...commands.replication import WAIT_REASON
@@ -64,6 +68,8 @@ class AppendOnlyFile:
         self._clock_ms = clock_ms
         self._files = self._found_files()
         self._manifest = Manifest()
+        #: The failed fsyncs that the running rewrite makes up for: those before it began.
+        self._syncs_to_mend = 0
         self._bases = BaseWriter(
             engine, snapshot=snapshot, new_progress=new_progress, clock_ms=clock_ms
         )
@@ -298,6 +304,7 @@ class AppendOnlyFile:
             self._files.make_directory()
             self._writer.flush(is_forced=True)
             self._begin_increment()
+            self._syncs_to_mend = aof.failed_syncs
             self._bases.start(self._files)
             aof.rewrite.count += 1
             aof.rewrite.on_start(self._clock_ms())
@@ -351,6 +358,8 @@ class AppendOnlyFile:
                 is_ok = await self._complete(ended)
             else:
                 log.error("aof.rewrite_failed", error=ended.outcome.error)
+            if not is_ok:
+                self._bases.discard(ended)
         finally:
             self._bases.forget()
             aof.rewrite.on_end(self._clock_ms(), is_ok=is_ok, copied_bytes=copied_bytes)
@@ -380,7 +389,12 @@ class AppendOnlyFile:
         return True
 
     def _adopt_base(self, ended: Ended) -> None:
-        """Make the base that the child wrote the dataset, with what has been gathered since."""
+        """Make the base that the child wrote the dataset, with what has been gathered since.
+
+        Raises:
+            DirectoryNotSyncedError: it is, but after a crash of the machine it may not be.
+            OSError: it is not; what was the dataset still is.
+        """
         aof, files = self._log, self._files
         manifest = self._manifest.with_base(files.name, is_rdb=ended.is_rdb)
         assert manifest.base is not None
@@ -397,15 +411,24 @@ class AppendOnlyFile:
                 is_on = aof.state is AofState.ON
                 manifest = manifest.with_increments_rewritten(but_last=is_on)
             files.write_manifest(manifest.format())
+        except DirectoryNotSyncedError:
+            self._take_over(manifest, ended)
+            aof.failed_syncs += 1
+            raise
         except OSError:
             for name in renamed:
                 files.remove(name)
             raise
+        self._take_over(manifest, ended)
+        aof.mended_syncs = self._syncs_to_mend
+
+    def _take_over(self, manifest: Manifest, ended: Ended) -> None:
+        """Go by `manifest`, which is the one in the directory now."""
+        aof = self._log
         self._manifest = manifest
         if aof.state is not AofState.OFF:
             aof.base_bytes = aof.current_bytes = ended.outcome.size_bytes + aof.file_bytes
             aof.state = AofState.ON
-        aof.is_suspect = False
         self._engine.wake(WAIT_REASON)
 
     # --- history ---------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ class Ended:
 
     pid: int
     outcome: ChildOutcome
+    #: Where it wrote the base.
+    files: AofFiles
     #: The form of the base.
     is_rdb: bool
     #: It was killed, since what it wrote is of no use any more.
@@ -61,6 +63,7 @@ class BaseWriter:
         self._clock_ms = clock_ms
         #: The child that rewrites, and in which form; None while there is none.
         self._child: Child | None = None
+        self._files: AofFiles | None = None
         self._progress: SharedProgress | None = None
         self._is_rdb = True
         self._is_unwanted = False
@@ -97,6 +100,7 @@ class BaseWriter:
         assert self._child is None
         self._is_rdb = self._engine.configuration[directives.AOF_USE_RDB_PREAMBLE]
         self._is_unwanted = False
+        self._files = files
         self._child, self._progress = self._fork(files, is_rdb=self._is_rdb)
         log.info("aof.rewrite_started", child_pid=self._child.pid)
         self._started.set()
@@ -136,10 +140,19 @@ class BaseWriter:
 
     async def wait(self) -> Ended:
         """Wait until the child that rewrites has ended. It counts until `forget`."""
-        child = self._child
+        child, files = self._child, self._files
         assert child is not None
+        assert files is not None
         outcome = await child.wait()
-        return Ended(child.pid, outcome, self._is_rdb, self._is_unwanted)
+        return Ended(child.pid, outcome, files, self._is_rdb, self._is_unwanted)
+
+    @staticmethod
+    def discard(ended: Ended) -> None:
+        """Remove the base of a rewrite that came to nothing, if the child had completed it."""
+        try:
+            ended.files.remove(ended.files.temporary_base_name(ended.pid))
+        except OSError as error:
+            log.warning("aof.leftover_stays", error=error.strerror)
 
     def forget(self) -> None:
         """Have the child that has ended, or is given up, count no more."""

@@ -126,6 +126,10 @@ class AofFiles:
     def write_manifest(self, text: bytes) -> None:
         """Replace the manifest. When it returns, the manifest and the names of all files made
         before are on the disk.
+
+        Raises:
+            DirectoryNotSyncedError: it is replaced, but after a crash of the machine it may be the
+                one before that is there.
         """
         write_durably(self.path(self.manifest_name), text)
 

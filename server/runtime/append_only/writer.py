@@ -309,7 +309,7 @@ class AofWriter:
             reason = error.strerror or str(error)
             log.error("aof.sync_failed", error=reason)
             aof.sync_error = reason
-            aof.is_suspect = True
+            aof.failed_syncs += 1
             self._engine.recheck()
             self._judge(
                 f"cannot sync the append-only file: {reason}",

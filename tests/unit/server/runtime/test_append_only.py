@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from server.runtime.child_progress import SharedProgress
 from server.runtime.loading import LoadError
 from tests.support.engine import TestEngine
 from tests.support.faulty_files import Crash, FaultyFiles, disk_full, io_error
-from tests.support.waiting import wait_until_async
+from tests.support.waiting import wait_until, wait_until_async
 from vedette.runtime.background import open_background_nursery
 
 MISCONF = "MISCONF Errors writing to the AOF file: No space left on device"
@@ -341,6 +342,80 @@ async def test_a_rewrite_whose_manifest_cannot_be_written_changes_nothing() -> N
     assert (await restarted()).digest() == server.digest()
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+async def test_a_rewrite_whose_directory_cannot_be_synced_keeps_the_files_of_both_manifests(
+    is_new: bool,
+) -> None:
+    """After a crash of the machine either may be there; another rewrite settles it."""
+    server = await Server().start()
+    server.write("SET", "a", "1")
+    if is_new:
+        server.aof.turn_off()
+    before = content("appendonly.aof.manifest")
+    async with open_background_nursery() as nursery:
+        nursery.start_soon(server.aof.run)
+        if is_new:
+            server.aof.turn_on()
+        else:
+            server.aof.rewrite()
+            before = content("appendonly.aof.manifest")
+        server.files.directory_error = io_error()
+        await wait_until_async(lambda: not server.log.rewrite.is_in_progress, 10, "the rewrite")
+        server.files.directory_error = None
+        assert not server.log.rewrite.is_last_ok
+        server.write("SET", "b", "1")
+        files = everything()
+        assert (await restarted()).digest() == server.digest()
+        restore({**files, "appendonly.aof.manifest": before})
+        assert (await restarted()).test.call("GET", "a") == b"1"
+        restore(files)
+        server.aof.tick()
+        await wait_until_async(lambda: not server.log.rewrite.is_in_progress, 10, "the next")
+
+    assert server.log.rewrite.is_last_ok
+    assert sorted([*server.manifest(), "appendonly.aof.manifest"]) == sorted(everything())
+    assert (await restarted()).digest() == server.digest()
+
+
+async def test_a_rewrite_makes_up_for_no_fsync_that_fails_after_it_began() -> None:
+    """What that fsync was for is in the increment, not in the base."""
+    server = await Server(fsync="everysec").start()
+    async with open_background_nursery() as nursery:
+        nursery.start_soon(server.aof.run)
+        server.aof.rewrite()
+        assert server.aof.child_pid is not None
+        os.kill(server.aof.child_pid, signal.SIGSTOP)
+        server.files.sync_error = io_error()
+        server.write("SET", "a", "1")
+        await wait_until_async(lambda: bool(server.log.error), 5, "the fsync to fail")
+        os.kill(server.aof.child_pid, signal.SIGCONT)
+        await wait_until_async(lambda: not server.log.rewrite.is_in_progress, 10, "the rewrite")
+
+    assert server.log.rewrite.is_last_ok
+    assert server.log.is_suspect
+
+
+async def test_no_base_stays_of_a_rewrite_that_came_to_nothing() -> None:
+    """One of gigabytes would take the room that the disk may lack, until the next start."""
+    server = await Server().start()
+    server.write("SET", "a", "1")
+    async with open_background_nursery() as nursery:
+        nursery.start_soon(server.aof.run)
+        server.files.rename_error = io_error()
+        server.aof.rewrite()
+        await wait_until_async(lambda: not server.log.rewrite.is_in_progress, 10, "the rewrite")
+        assert not server.log.rewrite.is_last_ok
+        assert sorted([*server.manifest(), "appendonly.aof.manifest"]) == sorted(everything())
+        server.files.rename_error = None
+        server.aof.rewrite()
+        base = server.files.path(server.files.temporary_base_name(server.aof.child_pid or 0))
+        wait_until(lambda: os.path.exists(base), 10, "the base")
+        server.aof.turn_off()
+        await wait_until_async(lambda: not server.log.rewrite.is_in_progress, 10, "the child's end")
+
+    assert sorted([*server.manifest(), "appendonly.aof.manifest"]) == sorted(everything())
+
+
 async def is_survived(server: Server, work: Callable[[], Awaitable[None]], steps: int) -> bool:
     """Do `work`, after `steps` of whose calls the process is gone; say whether it ended before."""
     server.calls_left = steps
@@ -459,6 +534,11 @@ def content(name: str) -> bytes:
 def put(name: str, data: bytes = b"") -> None:
     Path("appendonlydir").mkdir(exist_ok=True)
     Path("appendonlydir", name).write_bytes(data)
+
+
+def restore(files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        put(name, data)
 
 
 def everything() -> dict[str, bytes]:

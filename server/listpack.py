@@ -98,6 +98,31 @@ def next_entry(data: bytes, position: int) -> int:
     return end + back_length_size(end - position)
 
 
+def check_back_lengths(data: bytes) -> None:
+    """Check that each element of the listpack `data` ends with its own length.
+
+    Nothing here reads from behind, but a Redis that is given the elements as they are does, and
+    ends where it is misled.
+
+    Raises:
+        ListpackError: one does not.
+        IndexError, struct.error: what `read_entry` raises.
+    """
+    position = HEAD.size
+    while (head := data[position]) != END:
+        size = _SIZES[head]
+        if size:
+            position += size
+            is_right = data[position - 1] == size - 1
+        else:
+            _, end = read_entry(data, position)
+            back_length = _back_length(end - position)
+            position = end + len(back_length)
+            is_right = data[end:position] == back_length
+        if not is_right:
+            raise ListpackError(position, "an element of a listpack ends with another length")
+
+
 def read_text(data: bytes, position: int) -> tuple[bytes, int]:
     """Return the element at `position`, an integer as its digits, and where the next begins."""
     head = data[position]

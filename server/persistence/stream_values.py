@@ -11,12 +11,12 @@ from struct import Struct
 from struct import error as StructError
 from typing import Final
 
-from ..listpack import ListpackError
+from ..listpack import ListpackError, check_back_lengths
 from ..store.stream_groups import Consumer, Group, PendingEntries
 from ..store.stream_ids import ID_BYTES, UINT64_MAX, StreamId, make_id
 from ..store.stream_node import StreamNode
 from ..store.streams import Stream
-from .rdb.decode import VALUE_DECODERS
+from .rdb.decode import STRICT_DECODERS, VALUE_DECODERS
 from .rdb.encode import VALUE_ENCODERS
 from .rdb.errors import CorruptRdbError
 from .rdb.lengths import RdbData, encode_length, read_length
@@ -34,8 +34,10 @@ _SIGN: Final = 1 << 63
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _read_stream(data: RdbData, position: int, *, value_type: int) -> tuple[Stream, int]:
-    stream, position = _read_nodes(data, position)
+def _read_stream(
+    data: RdbData, position: int, *, value_type: int, is_strict: bool
+) -> tuple[Stream, int]:
+    stream, position = _read_nodes(data, position, is_strict=is_strict)
     length, position = read_length(data, position)
     if length != len(stream):
         raise CorruptRdbError(position, f"a stream of {len(stream)} entries says it has {length}")
@@ -53,7 +55,7 @@ def _read_stream(data: RdbData, position: int, *, value_type: int) -> tuple[Stre
     return stream, position
 
 
-def _read_nodes(data: RdbData, position: int) -> tuple[Stream, int]:
+def _read_nodes(data: RdbData, position: int, *, is_strict: bool) -> tuple[Stream, int]:
     count, position = read_length(data, position)
     nodes: list[StreamNode] = []
     fields = None
@@ -64,6 +66,8 @@ def _read_nodes(data: RdbData, position: int) -> tuple[Stream, int]:
         if len(key) != ID_BYTES:
             raise CorruptRdbError(start, "a node of a stream has a key that is no ID")
         try:
+            if is_strict:
+                check_back_lengths(packed)
             node = StreamNode.of_listpack(int.from_bytes(key, "big"), packed, fields)
         except ListpackError as exc:
             raise CorruptRdbError(start, exc.reason) from exc
@@ -200,5 +204,6 @@ def _encode_deliveries(entries: PendingEntries) -> list[bytes]:
 
 
 for _value_type in (_STREAM_LISTPACKS, _STREAM_LISTPACKS_2, _STREAM_LISTPACKS_3):
-    VALUE_DECODERS[_value_type] = partial(_read_stream, value_type=_value_type)
+    for _decoders, _is_strict in ((VALUE_DECODERS, False), (STRICT_DECODERS, True)):
+        _decoders[_value_type] = partial(_read_stream, value_type=_value_type, is_strict=_is_strict)
 VALUE_ENCODERS[Stream] = (_STREAM_LISTPACKS_2, _encode_stream)

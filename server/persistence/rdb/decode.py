@@ -50,6 +50,9 @@ VALUE_DECODERS: Final[dict[int, ValueDecoder]] = {
     opcodes.STRING: read_string,
 }
 
+#: In place of these, for what anyone may have made up (RESTORE): decoders that check more.
+STRICT_DECODERS: Final[dict[int, ValueDecoder]] = {}
+
 _HEADER_SIZE: Final = len(opcodes.MAGIC) + 4
 #: More than a string takes whose key and value both have lengths of one byte.
 _SHORT_ENTRY_LIMIT: Final = 2 * ONE_BYTE_LIMIT + 3

@@ -12,7 +12,7 @@ from typing import Final
 
 from . import opcodes
 from .checksum import CHECKSUM_SIZE, checksum_bytes, crc64
-from .decode import value_decoder
+from .decode import STRICT_DECODERS, value_decoder
 from .encode import encode_value
 from .errors import CorruptRdbError, DumpFooterError
 from .records import Value
@@ -55,7 +55,8 @@ def restore_payload(data: bytes, *, is_checked: bool = True) -> Value:
     if not value_end:
         raise DumpFooterError(0, "the payload is shorter than its footer and a type")
     try:
-        value, position = value_decoder(body[0], body, 1, None)(body, 1)
+        decoder = STRICT_DECODERS.get(body[0]) or value_decoder(body[0], body, 1, None)
+        value, position = decoder(body, 1)
     except (IndexError, StructError) as exc:
         raise CorruptRdbError(value_end, "the payload ends within its value") from exc
     if position != value_end:

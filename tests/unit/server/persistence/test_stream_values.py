@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.listpack import text_entry
 from server.persistence.aof.stream_commands import stream_commands
 from server.persistence.rdb.decode import value_decoder
 from server.persistence.rdb.encode import encode_value
 from server.persistence.rdb.errors import CorruptRdbError
 from server.persistence.rdb.lengths import encode_length
+from server.persistence.rdb.payload import dump_payload, restore_payload
 from server.store.encoding_limits import EncodingLimits
 from server.store.stream_groups import NEVER, UNKNOWN_COUNT, Group
 from server.store.stream_ids import make_id
@@ -154,6 +156,21 @@ def test_what_is_no_stream_is_refused(data: bytes) -> None:
     """Counts that are not those of what follows, and pending entries that are nobody's."""
     with pytest.raises(CorruptRdbError):
         read(STREAM_2, data)
+
+
+@pytest.mark.parametrize("word", [b"v", b"w" * 70, b"x" * 5000, b"17", b"-40000"])
+def test_a_dump_whose_elements_end_with_wrong_lengths_is_refused(word: bytes) -> None:
+    """They stay in the stream as they came, and would end a Redis that reads them from behind."""
+    engine = TestEngine()
+    engine.call("XADD", "s", "5-0", "f", word)
+    body = dump_payload(engine.engine.keyspace.databases[0].values[b"s"], compress=False)[:-10]
+    element = text_entry(word)
+    assert body.count(element) == 1
+    damaged = body.replace(element, element[:-1] + bytes((element[-1] ^ 1,)))
+
+    assert len(restore_payload(body + bytes(10), is_checked=False)) == 1
+    with pytest.raises(CorruptRdbError, match="ends with another length"):
+        restore_payload(damaged + bytes(10), is_checked=False)
 
 
 @given(st.integers(0, 2000), st.integers(0, 255), st.integers(0, 2000))

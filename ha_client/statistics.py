@@ -55,7 +55,8 @@ class ClientStatistics:
     reconnects: int
     #: Commands that were sent, or were about to be, and had to be sent (again) to the next master.
     retries: int
-    #: The same by why, and by whether they may be executed twice without harm.
+    #: The same by why, and by whether they may be executed twice without harm. Those that may not
+    #: and had no reply are pops that waited, as BLPOP: each may have taken what nobody got.
     retries_by_reason: Mapping[tuple[RetryReason, bool], int]
     #: How often a master in use was left, by why.
     leavings: Mapping[Leaving, int]

@@ -1,4 +1,4 @@
-"""Commands that wait on the server for data: how long, and what they are with less time.
+"""Commands that wait on the server for data: how long, what they take, what they are with less time.
 
 The positions of the times are those of Redis 7.2's documentation. WAIT and WAITAOF are not among
 them: they ask about what their own connection wrote, so they make no sense on another.
@@ -6,6 +6,7 @@ them: they ask about what their own connection wrote, so they make no sense on a
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -21,7 +22,18 @@ _SECONDS_AT: Final = {
     b"blmpop": 1,
     b"bzmpop": 1,
 }
+_POPS: Final = frozenset([b"blpop", b"brpop", b"blmpop", b"bzpopmin", b"bzpopmax", b"bzmpop"])
 _STREAM_READS: Final = frozenset([b"xread", b"xreadgroup"])
+
+
+class Takes(enum.Enum):
+    """Where that is which a command took, should its reply be lost."""
+
+    NOTHING = "nothing"  # XREAD only looks
+    #: Nowhere: it is lost whether the caller asks again or not.
+    POPS = "pops"
+    #: In another list, or pending with a consumer: the caller can look for it.
+    MOVES = "moves"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,7 @@ class Wait:
 
     #: None: for ever.
     time_s: float | None
+    takes: Takes
     with_time: Callable[[float], list[bytes]]
 
 
@@ -57,7 +70,13 @@ def wait_of(argv: Sequence[bytes]) -> Wait | None:
         time_s = float(argv[index]) * unit_s
     except ValueError:
         time_s = 0.0
-    return Wait(time_s if time_s > 0 else None, with_time)
+    return Wait(time_s if time_s > 0 else None, _taken_by(name), with_time)
+
+
+def _taken_by(name: bytes) -> Takes:
+    if name == b"xread":
+        return Takes.NOTHING
+    return Takes.POPS if name in _POPS else Takes.MOVES
 
 
 def _block_index(argv: Sequence[bytes]) -> int | None:

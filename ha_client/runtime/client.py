@@ -188,11 +188,12 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
 
         A command that was certainly not executed (not sent, or refused by a node that is no master)
         is sent again until the deadline, and so is a read. `repeat` says whether to send it again
-        after it was sent and no reply came; by default, if it is a read.
+        after it was sent and no reply came; by default, if it is a read or waits for a pop.
 
         A command that waits for data, such as BLPOP, has a connection to itself meanwhile. It waits
         as long as it says, at the next master for what is left of its time; the deadline is for
-        finding a master.
+        finding a master. A pop goes on by default though a reply, and what it brought, may have
+        been lost: that is lost whoever asks again.
 
         Raises:
             ReplyError: the master's reply is an error.
@@ -206,9 +207,9 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         if wait is not None:
             if self._waiting is None:
                 raise ClientClosed("the client is used outside its `async with` block")
-            may_repeat = self._may_repeat(kind_of(argv), repeat)
-            patience_s = self._command_timeout_s
-            return await self._waiting.run(argv, wait, may_repeat=may_repeat, patience_s=patience_s)
+            return await self._waiting.run(
+                argv, wait, repeat=repeat, patience_s=self._command_timeout_s
+            )
         [result] = await self._runner.run(self._following, [self._unit(argv, repeat)])
         if isinstance(result, Exception):
             raise result

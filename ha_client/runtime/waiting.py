@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Final
 
 import trio
@@ -18,11 +19,11 @@ from vedette.runtime.background import open_background_nursery
 from vedette.runtime.connecting import ConnectFailed
 from vedette.runtime.connection import Connection, ConnectionLost
 
-from ..core.blocking import Wait
+from ..core.blocking import Takes, Wait
 from ..core.units import Argv
 from ..core.verdicts import tells_of_no_master
-from ..errors import WriteUncertain
-from ..statistics import Tally
+from ..errors import ClientClosed, MasterUnavailable, WriteUncertain
+from ..statistics import RetryReason, Tally
 from .link import MasterLink
 from .nodes import NodeOptions, objection_to, open_node
 from .own import search
@@ -50,6 +51,14 @@ class _Lease:
         self.idle_since_s = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """An attempt that brought no answer."""
+
+    reason: RetryReason
+    lost: ConnectionLost | None = None
+
+
 class WaitingPool:
     """See the module. `nursery` has the tasks that hold the connections."""
 
@@ -64,50 +73,71 @@ class WaitingPool:
         self._idle: list[_Lease] = []
         self._busy: set[_Lease] = set()
 
-    async def run(self, argv: Argv, wait: Wait, *, may_repeat: bool, patience_s: float) -> Received:
+    async def run(
+        self, argv: Argv, wait: Wait, *, repeat: bool | None, patience_s: float
+    ) -> Received:
         """Run a command that waits for data; None when its time is over.
 
         It goes on at the next master, for the time that is left, if it certainly was not executed:
         not sent, refused by a node that is no master, sent away by one that became a replica, or
-        called back by us when the master was left. So it does where `may_repeat`. `patience_s` is
-        how long each search for a master may take.
+        called back by us when the master was left. Where that is not certain it goes on if
+        `repeat`, by default unless it moves what it takes. `patience_s` is how long each search for
+        a master may take.
 
         Raises:
             ReplyError, WriteUncertain, MasterUnavailable, ClientClosed: as
                 `FailoverClient.execute`.
         """
         name = argv[0].decode("utf-8", "replace").upper()
+        is_harmless = bool(repeat) or wait.takes is Takes.NOTHING
+        goes_on = repeat if repeat is not None else wait.takes is not Takes.MOVES
         started = trio.current_time()
         ends = None if wait.time_s is None else started + wait.time_s
         attempt: Argv = argv
+        doubt: WriteUncertain | None = None
         while True:
-            async with self._lease(trio.current_time() + patience_s, name) as lease:
-                link = lease.link
-                try:
-                    reply = await _reply_to(lease, attempt, ends, self._options.reply_timeout_s)
-                except ConnectionLost as lost:
-                    if lost.was_sent and not may_repeat:
-                        elapsed_s = trio.current_time() - started
-                        error = WriteUncertain(
-                            name, link.address, link.epoch, lost.reason, elapsed_s
-                        )
-                        self._tally.note_error(error)
-                        raise error from lost
-                else:
-                    if reply is not None and not isinstance(reply, ReplyError):
-                        return reply
-                    if reply is None:
-                        if not link.left.is_set():
-                            return None
-                    elif tells_of_no_master(reply) or _was_sent_away(reply):
-                        self._tracker.doubt(link, reply.text)
-                    else:
-                        raise reply
+            try:
+                async with self._lease(trio.current_time() + patience_s, name) as lease:
+                    outcome = await self._attempt(lease, attempt, ends)
+            except (MasterUnavailable, ClientClosed):
+                if doubt is None:
+                    raise
+                break
+            if not isinstance(outcome, _Again):
+                return outcome
+            self._tally.retries[outcome.reason, is_harmless] += 1
+            lost = outcome.lost
+            if lost is not None and lost.was_sent and wait.takes is not Takes.NOTHING:
+                link, elapsed_s = lease.link, trio.current_time() - started
+                doubt = WriteUncertain(name, link.address, link.epoch, lost.reason, elapsed_s)
+                doubt.__cause__ = lost
+                if not goes_on:
+                    break
             if ends is not None:
                 left_s = ends - trio.current_time()
                 if left_s <= 0:
                     return None
                 attempt = wait.with_time(left_s)
+        self._tally.note_error(doubt)
+        raise doubt
+
+    async def _attempt(self, lease: _Lease, argv: Argv, ends: float | None) -> Received | _Again:
+        """Return the reply, or why to ask again.
+
+        Raises:
+            ReplyError: the reply is an error, and not that of a node that is no master.
+        """
+        try:
+            reply = await _reply_to(lease, argv, ends, self._options.reply_timeout_s)
+        except ConnectionLost as lost:
+            return _Again(RetryReason.NO_REPLY if lost.was_sent else RetryReason.NOT_SENT, lost)
+        if isinstance(reply, ReplyError):
+            if not (tells_of_no_master(reply) or _was_sent_away(reply)):
+                raise reply
+            self._tracker.doubt(lease.link, reply.text)
+            return _Again(RetryReason.REFUSED)
+        was_called_back = reply is None and lease.link.left.is_set()
+        return _Again(RetryReason.REFUSED) if was_called_back else reply
 
     @asynccontextmanager
     async def _lease(self, deadline: float, purpose: str) -> AsyncIterator[_Lease]:

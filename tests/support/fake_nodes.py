@@ -205,6 +205,9 @@ class FakeMaster(FakeNode):
         self._blocked.append(stream)
         return self.blpop_replies.pop(0)
 
+    def on_blmove(self, stream: trio.SocketStream, *words: bytes) -> bytes:
+        return self.on_blpop(stream, words[0], words[-1])
+
     async def answer_all(self, data: bytes) -> None:
         """Send the same on every connection on which BLPOP came."""
         for stream in self._blocked:

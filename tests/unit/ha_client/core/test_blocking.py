@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ha_client.core.blocking import wait_of
+from ha_client.core.blocking import Takes, wait_of
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,21 @@ def test_the_last_moment_is_not_for_ever() -> None:
 def test_the_rest_does_not_wait(command: str) -> None:
     """Nor do those that lack an argument: the server says what."""
     assert wait_of(command.encode().split()) is None
+
+
+@pytest.mark.parametrize(
+    ("takes", "commands"),
+    [
+        (Takes.NOTHING, ["XREAD BLOCK 1 STREAMS s $"]),
+        (Takes.POPS, ["BLPOP q 1", "BRPOP q 1", "BLMPOP 1 1 q LEFT", "BZPOPMIN z 1",
+                      "BZPOPMAX z 1", "BZMPOP 1 1 z MIN"]),
+        (Takes.MOVES, ["BLMOVE a b LEFT LEFT 1", "BRPOPLPUSH a b 1",
+                       "XREADGROUP GROUP g c BLOCK 1 STREAMS s >"]),
+    ],
+)  # fmt: skip
+def test_where_that_is_which_was_taken(takes: Takes, commands: list[str]) -> None:
+    """What lies in another list, or is pending, can be looked for before asking again."""
+    for command in commands:
+        wait = wait_of(command.encode().split())
+        assert wait is not None
+        assert wait.takes is takes, command

@@ -10,6 +10,7 @@ from ha_client import (
     MasterUnavailable,
     Message,
     ReplyError,
+    RetryReason,
     UnsupportedCommand,
     WriteUncertain,
 )
@@ -47,7 +48,8 @@ async def test_reply_timeout_is_not_for_commands_that_wait() -> None:
         answered: list[object] = []
 
         async def pop() -> None:
-            answered.append(await error_of(lambda: client.execute("BLPOP", "q", 0.8)))
+            call = client.execute
+            answered.append(await error_of(lambda: call("BLPOP", "q", 0.8, repeat=False)))
 
         started = trio.current_time()
         await pop()
@@ -91,28 +93,65 @@ async def test_an_operators_client_unblock_ends_the_wait() -> None:
             await client.execute("BLPOP", "q", 30)
 
 
-async def test_what_was_popped_by_a_master_that_died_is_uncertain() -> None:
-    """It may have been popped; only who asked can say whether to ask again."""
+@pytest.mark.parametrize(
+    ("command", "repeat", "is_uncertain"),
+    [
+        (("BLPOP", "q", 30), None, False),
+        (("BLPOP", "q", 30), False, True),
+        (("BLMOVE", "q", "r", "LEFT", "LEFT", 30), None, True),
+        (("BLMOVE", "q", "r", "LEFT", "LEFT", 30), True, False),
+    ],
+)
+async def test_what_waits_at_a_master_that_dies(
+    command: tuple[str | int, ...], repeat: bool | None, is_uncertain: bool
+) -> None:
+    """A lost pop is lost whoever asks again; what was moved can be looked for."""
     async with scene() as it, it.client() as client:
-        it.a.blpop_replies = [b"", b""]
-        errors: list[Exception | None] = []
+        it.a.blpop_replies = [b""]
+        answers: list[object] = []
 
-        async def pop(*, repeat: bool | None) -> None:
-            call = client.execute
-            errors.append(await error_of(lambda: call("BLPOP", "q", 30, repeat=repeat)))
+        async def take() -> None:
+            try:
+                answers.append(await client.execute(*command, repeat=repeat))
+            except WriteUncertain as error:
+                answers.append(error)
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: pop(repeat=None))
-            nursery.start_soon(lambda: pop(repeat=True))
-            await wait_received(it.a, b"BLPOP", 2)
+            nursery.start_soon(take)
+            await wait_received(it.a, str(command[0]).encode())
             await wait_subscribed(it)
+            it.a.role = b"slave"
             it.b.blpop_replies = [POPPED]
+            await it.a.drop_connections()
             await it.switch()
 
-        uncertain = [error for error in errors if error is not None]
-        assert len(errors) == 2
-        assert [type(error) for error in uncertain] == [WriteUncertain]
-        assert client.statistics().uncertain_writes == 1
+        told = client.statistics()
+        assert told.uncertain_writes == int(is_uncertain)
+        assert told.retries_by_reason[RetryReason.NO_REPLY, repeat is True] == 1
+        if is_uncertain:
+            assert isinstance(answers[0], WriteUncertain)
+            assert answers[0].address == it.a.address
+        else:
+            assert answers == [[b"q", b"job"]]
+
+
+async def test_pop_that_finds_no_other_master_is_uncertain() -> None:
+    """`MasterUnavailable` would say that nothing was popped."""
+    async with scene() as it, it.client(command_timeout_s=2) as client:
+        await client.wait_master()
+        it.a.blpop_replies = [b""]
+        errors: list[Exception | None] = []
+
+        async def pop() -> None:
+            errors.append(await error_of(lambda: client.execute("BLPOP", "q", 30)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pop)
+            await wait_received(it.a, b"BLPOP")
+            it.a.role = b"slave"
+            await it.a.drop_connections()
+
+        assert isinstance(errors[0], WriteUncertain)
 
 
 @pytest.mark.parametrize("is_left", [True, False])

@@ -42,7 +42,7 @@ class MasterUnavailable(FailoverClientError):
     """
 
     def __init__(self, command: str, reason: str, elapsed_s: float) -> None:
-        super().__init__(f"{command} found no master within {elapsed_s:.1f} s: {reason}")
+        super().__init__(f"no master served {command} within {elapsed_s:.1f} s: {reason}")
         self.command = command
         self.reason = reason
         self.elapsed_s = elapsed_s

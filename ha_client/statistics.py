@@ -45,7 +45,7 @@ class ClientStatistics:
     master: Address | None
     #: Highest configuration epoch heard of; -1 before the first answer of a sentinel.
     epoch: int
-    #: `seeking`, `connecting` or `following`.
+    #: `seeking`, `connecting` or `following`; `closed` before and after the client's block.
     state: str
     sentinels_known: int
     sentinels_connected: int
@@ -62,7 +62,7 @@ class ClientStatistics:
     leavings: Mapping[Leaving, int]
     #: What sentinels claimed that was older than what is known, and so was not believed.
     stale_claims: int
-    #: Since a sentinel last told of the master; None before the first answer.
+    #: Since a sentinel last told of the master; None before the first answer and after the end.
     topology_age_s: float | None
     #: How long commands found no master, from one master to the next.
     outages: Histogram

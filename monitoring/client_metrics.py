@@ -21,7 +21,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ha_client import (
-    ClientClosed,
     ClientStatistics,
     FailoverClient,
     Leaving,
@@ -145,11 +144,7 @@ class ClientCollector(Collector):
         """Return the metrics as of now."""
         families = Families()
         for name, client in self._clients.items():
-            try:
-                statistics = client.statistics()
-            except ClientClosed:
-                continue  # its block ended before the watching: the others' scrape goes on
-            add_client(families, name, statistics)
+            add_client(families, name, client.statistics())
         return families.metrics()
 
     def describe(self) -> Iterable[Metric]:

@@ -1,4 +1,4 @@
-"""Commands that wait on the server for data: how long, what they take, what they are with less time.
+"""Commands that wait on the server for data: how long, what they take, and with less time.
 
 The positions of the times are those of Redis 7.2's documentation. WAIT and WAITAOF are not among
 them: they ask about what their own connection wrote, so they make no sense on another.

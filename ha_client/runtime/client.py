@@ -25,6 +25,7 @@ from ..commands import CommandMethods
 from ..core.blocking import wait_of
 from ..core.follower import Follower, Timing
 from ..core.kinds import Kind, kind_of, reason_not_to_share
+from ..core.options import address_of, check_numbers, check_times, parse_url
 from ..core.units import Argv, Unit
 from ..errors import ClientClosed, UnsupportedCommand
 from ..statistics import ClientStatistics, Tally
@@ -68,7 +69,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         address_map: where to connect to instead of an address that sentinels tell, as behind NAT.
 
     Raises:
-        ValueError: no sentinel is given.
+        ValueError: no sentinel is given, or an option is out of its bounds.
     """
 
     def __init__(
@@ -94,12 +95,20 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         sentinel_tls: ssl.SSLContext | bool = True,
         address_map: Mapping[tuple[str, int], tuple[str, int]] | None = None,
     ) -> None:
+        check_times(
+            command_timeout_s=command_timeout_s,
+            reply_timeout_s=reply_timeout_s,
+            connect_timeout_s=connect_timeout_s,
+            ask_timeout_s=ask_timeout_s,
+            poll_interval_s=poll_interval_s,
+        )
+        check_numbers(protocol=protocol, database=database, max_pending=max_pending)
         self.master_name = master_name
         self._command_timeout_s = command_timeout_s
         self._poll_interval_s = poll_interval_s
         self._repeat_last_wins = repeat_last_wins
         self._follower = Follower(
-            [Address(*sentinel) for sentinel in sentinels],
+            [address_of(sentinel) for sentinel in sentinels],
             Timing(
                 ask_timeout_ms=round(ask_timeout_s * 1000),
                 poll_interval_ms=round(poll_interval_s * 1000),
@@ -107,7 +116,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             random.Random(),
         )
         addresses = {
-            Address(*told): Address(*reached) for told, reached in (address_map or {}).items()
+            address_of(told): address_of(reached) for told, reached in (address_map or {}).items()
         }
         if isinstance(sentinel_tls, bool):
             sentinel_context = tls_context if sentinel_tls else None
@@ -136,12 +145,29 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             tls_context=tls_context,
             address_map=addresses,
         )
-        self._tracker: MasterTracker | None = None
+        self._tracker = MasterTracker(self._follower, self._watch_options, self._node_options)
+        self._is_open = False
         self._waiting: WaitingPool | None = None
         self._lifetime: AbstractAsyncContextManager[None] | None = None
         self._tally = Tally()
         self._runner = CommandRunner(self._follower, self._tally, command_timeout_s)
         self._readers: set[ReplicaReader] = set()
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> Self:
+        """Return a client as `redis+sentinel://host:port,host:port/mymaster?option=value` says it.
+
+        `options` override those of the URL. `rediss+sentinel://` without a `tls_context` trusts
+        whom this machine trusts. See `core.options.parse_url`.
+
+        Raises:
+            ValueError: the URL is none, or an option is out of its bounds.
+        """
+        place = parse_url(url)
+        merged: dict[str, Any] = {**place.options, **options}
+        if place.uses_tls and merged.get("tls_context") is None:
+            merged["tls_context"] = ssl.create_default_context()
+        return cls(place.master_name, place.sentinels, **merged)
 
     async def __aenter__(self) -> Self:
         """Begin to follow. Returns at once; the first command waits for the master."""
@@ -165,21 +191,21 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
 
     @asynccontextmanager
     async def _live(self) -> AsyncIterator[None]:
-        tracker = MasterTracker(self._follower, self._watch_options, self._node_options)
+        tracker = self._tracker
         async with open_background_nursery() as nursery:
             nursery.start_soon(tracker.run, name=f"follow {self.master_name}")
             waiting = WaitingPool(tracker, self._node_options, self._tally, nursery)
-            self._tracker, self._waiting = tracker, waiting
+            self._waiting, self._is_open = waiting, True
             try:
                 yield
             finally:
-                self._tracker = self._waiting = None
+                self._waiting, self._is_open = None, False
                 tracker.close()
                 await waiting.drain()
 
     @property
     def _following(self) -> MasterTracker:
-        if self._tracker is None:
+        if not self._is_open:
             raise ClientClosed("the client is used outside its `async with` block")
         return self._tracker
 
@@ -326,13 +352,13 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         return (await self._following.wait_link()).address
 
     def statistics(self) -> ClientStatistics:
-        """Return what the client has been through."""
-        tracker, follower, tally = self._following, self._follower, self._tally
+        """Return what the client has been through, also after its block."""
+        tracker, follower, tally = self._tracker, self._follower, self._tally
         connection = tracker.link.connection if tracker.link is not None else None
         return ClientStatistics(
             master=tracker.link.address if tracker.link is not None else None,
             epoch=follower.highest_epoch,
-            state=follower.state.value,
+            state=follower.state.value if self._is_open else "closed",
             sentinels_known=len(follower.sentinels),
             sentinels_connected=tracker.connected_sentinel_count,
             failovers=follower.failover_count,
@@ -341,7 +367,7 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             retries_by_reason=dict(tally.retries),
             leavings=dict(follower.leavings),
             stale_claims=follower.stale_claim_count,
-            topology_age_s=_age_s(follower.answered_ms),
+            topology_age_s=_age_s(follower.answered_ms) if self._is_open else None,
             outages=tally.outages.copy(),
             pending=0 if connection is None else connection.pending_count,
             uncertain_writes=tally.uncertain_writes,

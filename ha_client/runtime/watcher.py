@@ -88,7 +88,6 @@ class SentinelWatcher:
                     reason = error.reason
                 except (ReplyError, ProtocolError) as error:
                     reason = str(error)
-                self.is_connected = False
                 self._asked = trio.Event()
                 self._reports.failed(self.address, reason)
 
@@ -107,9 +106,12 @@ class SentinelWatcher:
             if scope.cancelled_caught:
                 return "did not confirm the subscription"
             self.is_connected = True
-            async with open_background_nursery() as nursery:
-                nursery.start_soon(self._listen, listening, asking)
-                return await self._answer_questions(asking)
+            try:
+                async with open_background_nursery() as nursery:
+                    nursery.start_soon(self._listen, listening, asking)
+                    return await self._answer_questions(asking)
+            finally:
+                self.is_connected = False
 
     def _open(self) -> AbstractAsyncContextManager[Connection]:
         options = self._options

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import trio
 from prometheus_client import CollectorRegistry
@@ -438,11 +440,58 @@ async def test_client_is_of_no_use_outside_its_block() -> None:
             nursery.start_soon(read)
             await wait_received(it.a, b"ROLE")
         assert isinstance(errors[0], ClientClosed)
-        with pytest.raises(ClientClosed):
-            client.statistics()
         with pytest.raises(ClientClosed, match="only once"):
             async with client:
                 raise AssertionError("opened twice")
+
+
+async def test_statistics_are_told_before_and_after_the_block() -> None:
+    """Whoever logs them at the end does so when all is done."""
+    async with scene() as it:
+        client = it.client()
+        before = client.statistics()
+        async with client:
+            await wait_subscribed(it)
+            await it.switch()
+            await wait_until_async(lambda: client.statistics().failovers == 1, what="the switch")
+        after = client.statistics()
+
+    assert (before.state, before.failovers, before.topology_age_s) == ("closed", 0, None)
+    assert (after.state, after.failovers, after.topology_age_s) == ("closed", 1, None)
+    assert (after.master, after.sentinels_known, after.sentinels_connected) == (None, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sentinels": ["127.0.0.1:26379"]}, "no pair of a host and a port"),
+        ({"sentinels": [("127.0.0.1", "26379")]}, "no pair of a host and a port"),
+        ({"sentinels": [("127.0.0.1", 0)]}, "no pair of a host and a port"),
+        ({"sentinels": []}, "at least one sentinel"),
+        ({"address_map": {("a", 1): ("b", 99999)}}, "no pair of a host and a port"),
+        ({"protocol": 4}, "protocol is 4"),
+        ({"database": -1}, "database is -1"),
+        ({"max_pending": 0}, "max_pending is 0"),
+        ({"poll_interval_s": 0}, "poll_interval_s is 0"),
+        ({"reply_timeout_s": -1}, "reply_timeout_s is -1"),
+        ({"command_timeout_s": float("nan")}, "command_timeout_s is nan"),
+    ],
+)
+def test_option_out_of_its_bounds_is_refused_at_once(options: dict[str, Any], message: str) -> None:
+    """Later it would be a busy loop, or an error out of a task that nobody knows."""
+    with pytest.raises(ValueError, match=message):
+        FailoverClient("mymaster", **{"sentinels": [("127.0.0.1", 26379)], **options})
+
+
+async def test_url_says_all_that_a_client_needs() -> None:
+    async with scene() as it:
+        places = ",".join(f"{host}:{port}" for host, port in (s.address for s in it.sentinels))
+        url = f"redis+sentinel://app:s%40crt@{places}/mymaster/2?protocol=2"
+        async with FailoverClient.from_url(url, database=3) as client:
+            await client.set("k", "v")
+
+        assert [b"AUTH", b"app", b"s@crt"] in it.a.commands
+        assert [b"SELECT", b"3"] in it.a.commands
 
 
 async def test_error_of_the_block_leaves_as_itself() -> None:
@@ -499,7 +548,7 @@ async def test_what_a_client_has_been_through_is_exposed() -> None:
 
 
 async def test_a_client_that_is_closed_does_not_spoil_the_scrape_of_others() -> None:
-    """Blocks may end in any order."""
+    """Blocks may end in any order; what it has been through is still told."""
     collector = ClientCollector()
     registry = CollectorRegistry()
     registry.register(collector)
@@ -511,8 +560,8 @@ async def test_a_client_that_is_closed_does_not_spoil_the_scrape_of_others() -> 
             with pytest.raises(ValueError, match="named b is watched"):
                 collector.watching("b", closed_client).__enter__()
 
+    assert samples["vedette_client_has_master{a}"] == 0
     assert "vedette_client_has_master{b}" in samples
-    assert not any("{a" in name for name in samples)
 
 
 async def test_time_without_a_master_is_measured_from_the_first_command_that_lost_it() -> None:

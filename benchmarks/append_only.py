@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .processes import cpu_seconds, free_ports, vedette_program, wait_until_listening
+from .processes import cpu_seconds, free_ports, require, vedette_program, wait_until_listening
 from .server import Measurement, Server
 
 LOAD_TIMEOUT_S = 600.0
@@ -164,10 +164,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=200_000)
     parser.add_argument("--keys", type=int, default=1_000_000)
     options = parser.parse_args()
-    for program in ("redis-server", "redis-benchmark"):
-        if shutil.which(program) is None:
-            print(f"{program} is not installed", file=sys.stderr)
-            return 2
+    require("redis-server", "redis-benchmark")
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         compare_settings(directory, options.rounds, options.requests)

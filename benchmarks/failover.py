@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from .processes import vedette_program
+from .processes import require, vedette_program, write_json
 
 FAULTS = ("master-crash", "master-hang")
 SENTINELS = ("vedette", "redis")
@@ -78,12 +77,7 @@ def main() -> int:
     parser.add_argument("--down-after", type=int, default=1000)
     parser.add_argument("--json", help="write all reports to this file")
     options = parser.parse_args()
-    for program in ("redis-server", "redis-sentinel"):
-        if shutil.which(program) is None:
-            print(
-                f"{program} is not installed: there is nothing to measure beside", file=sys.stderr
-            )
-            return 2
+    require("redis-server", "redis-sentinel")
     everything = []
     for fault in FAULTS:
         reports = []
@@ -98,9 +92,7 @@ def main() -> int:
                 )
         print("\n".join(summarise(fault, reports)), flush=True)
         everything += reports
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(everything, file, indent=1)
+    write_json(options.json, everything)
     is_ours_ok = all(r["passed"] for r in everything if r["bench_sentinels"] == "vedette")
     return 0 if is_ours_ok else 1
 

@@ -11,8 +11,6 @@ Exit code 2: redis-server is missing.
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import socket
 import sys
 import tempfile
@@ -24,7 +22,7 @@ import hiredis
 
 from vedette.resp.encode import encode_command
 
-from .processes import resident_bytes
+from .processes import require, resident_bytes, write_json
 from .server import Server, running_servers
 
 #: Elements that are added by one command.
@@ -233,9 +231,7 @@ def main() -> int:
     parser.add_argument("--sizes", default="1000,10000,100000,1000000")
     parser.add_argument("--json", help="write the rows to this file")
     options = parser.parse_args()
-    if shutil.which("redis-server") is None:
-        print("redis-server is not installed: there is nothing to measure beside", file=sys.stderr)
-        return 2
+    require("redis-server")
     sizes = [int(size) for size in options.sizes.split(",")]
     rows: list[dict[str, Any]] = []
     print(f"{'':8} {'us of a call by size':26}" + "".join(f"{size:>10}" for size in sizes))
@@ -245,9 +241,7 @@ def main() -> int:
                 for row in measure(server, collection, sizes):
                     rows.append(row)
                     print(describe(row))
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
+    write_json(options.json, rows)
     return 0
 
 

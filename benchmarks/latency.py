@@ -12,10 +12,8 @@ Exit code 2: redis-server or redis-benchmark is missing.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import selectors
-import shutil
 import socket
 import sys
 import tempfile
@@ -28,6 +26,7 @@ import hiredis
 
 from vedette.resp.encode import encode_command
 
+from .processes import require, write_json
 from .server import Server, running_servers
 
 _KEY_COUNT: Final = 100_000
@@ -116,12 +115,7 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=0, help="requests a second; 0: half the most")
     parser.add_argument("--json", help="write the rows to this file")
     options = parser.parse_args()
-    for program in ("redis-server", "redis-benchmark"):
-        if shutil.which(program) is None:
-            print(
-                f"{program} is not installed: there is nothing to measure beside", file=sys.stderr
-            )
-            return 2
+    require("redis-server", "redis-benchmark")
     rows: list[Latencies] = []
     with tempfile.TemporaryDirectory() as directory, running_servers(directory) as servers:
         rate = options.rate
@@ -137,9 +131,7 @@ def main() -> int:
                     f"  ({row.late_share:.1%} sent late)",
                     flush=True,
                 )
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1)
+    write_json(options.json, [asdict(row) for row in rows])
     return 0
 
 

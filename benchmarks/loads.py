@@ -10,9 +10,7 @@ user and system, per command. Exit code 2: redis-server is missing.
 from __future__ import annotations
 
 import argparse
-import json
 import selectors
-import shutil
 import socket
 import statistics
 import sys
@@ -26,7 +24,7 @@ import hiredis
 
 from vedette.resp.encode import encode_command
 
-from .processes import cpu_seconds
+from .processes import cpu_seconds, require, write_json
 from .server import Server, running_servers
 
 Command = tuple[bytes, ...]
@@ -52,6 +50,11 @@ class Row:
     cpu_ratio: float
     vedette_us: float
     redis_us: float
+
+    def __str__(self) -> str:
+        """Return the line that is printed of it."""
+        figures = f"vedette {self.vedette_us:7.2f} us, redis {self.redis_us:7.2f} us"
+        return f"{self.load:16s} cpu {self.cpu_ratio:5.2f}   ({figures})"
 
 
 _SET: Final[Command] = (b"SET", b"key", b"x" * 32)
@@ -178,9 +181,7 @@ def main() -> int:
     parser.add_argument("--loads", default=",".join(LOADS))
     parser.add_argument("--json", help="write the rows to this file")
     options = parser.parse_args()
-    if shutil.which("redis-server") is None:
-        print("redis-server is not installed: there is nothing to measure beside", file=sys.stderr)
-        return 2
+    require("redis-server")
     rows = []
     with tempfile.TemporaryDirectory() as directory, running_servers(directory) as (ours, theirs):
         for name in options.loads.split(","):
@@ -198,14 +199,8 @@ def main() -> int:
                 statistics.median(theirs_us for _, theirs_us in pairs),
             )
             rows.append(row)
-            print(
-                f"{name:16s} cpu {row.cpu_ratio:5.2f}"
-                f"   (vedette {row.vedette_us:7.2f} us, redis {row.redis_us:7.2f} us)",
-                flush=True,
-            )
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1)
+            print(row, flush=True)
+    write_json(options.json, [asdict(row) for row in rows])
     return 0
 
 

@@ -14,20 +14,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from tests.support.client import BlockingClient, ReplyError
 
-from .processes import free_ports, vedette_program, wait_until_listening
+from .processes import free_ports, require, vedette_program, wait_until_listening, write_json
 
 BATCH_COUNT = 1000
 POLL_S = 0.01
@@ -200,9 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
     options = parser.parse_args(arguments)
-    if not (shutil.which("redis-server") and shutil.which("redis-benchmark")):
-        print("redis-server and redis-benchmark are needed", file=sys.stderr)
-        return 2
+    require("redis-server", "redis-benchmark")
     with tempfile.TemporaryDirectory(prefix="vedette-bench-") as directory:
         ours, theirs = (measure(name, directory, options.keys) for name in PROGRAMS)
     ratios = {
@@ -222,11 +216,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"  redis {theirs.synchronisation_s:6.2f} s", end="")
     print(f"  ratio {ratios['synchronisation']:.2f} (aim {AIMS['synchronisation']})")
     print(f"longest lag      {ours.lag_s:6.2f} s  redis {theirs.lag_s:6.2f} s  (aim 1)")
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            report: dict[str, Any] = {"ratios": ratios}
-            report |= {"vedette": asdict(ours), "redis": asdict(theirs)}
-            json.dump(report, file, indent=2)
+    figures = {"ratios": ratios, "vedette": asdict(ours), "redis": asdict(theirs)}
+    write_json(options.json, figures)
     return 0
 
 

@@ -1,15 +1,37 @@
-"""What the benchmarks need of processes: free ports, waiting for one to listen, CPU and memory."""
+"""What the benchmarks share: programs beside which they measure, free ports, waiting for one to
+listen, CPU and memory of a process, the file of figures."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 START_TIMEOUT_S = 60.0
+
+
+def require(*programs: str) -> None:
+    """End this process with code 2 unless all of `programs` are installed."""
+    for program in programs:
+        if shutil.which(program) is None:
+            print(
+                f"{program} is not installed: there is nothing to measure beside", file=sys.stderr
+            )
+            raise SystemExit(2)
+
+
+# Any: JSON of whatever was measured.
+def write_json(path: str | None, figures: Any) -> None:
+    """Write `figures` to the file at `path`, if one was asked for."""
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(figures, file, indent=1)
 
 
 def vedette_program(name: str) -> str:

@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -31,9 +29,11 @@ from vedette.resp.exchange import Answer, Exchange
 from .processes import (
     cpu_seconds,
     free_ports,
+    require,
     resident_bytes,
     vedette_program,
     wait_until_listening,
+    write_json,
 )
 
 #: redis-sentinel saves its whole file for each fellow of each master: minutes at a thousand.
@@ -198,10 +198,7 @@ def main() -> int:
     parser.add_argument("--down-after", type=int, default=5000, metavar="MS")
     parser.add_argument("--json", help="write the costs to this file")
     options = parser.parse_args()
-    for program in ("redis-server", "redis-sentinel"):
-        if shutil.which(program) is None:
-            print(f"{program} is not installed: nothing to measure beside", file=sys.stderr)
-            return 2
+    require("redis-server", "redis-sentinel")
     rows = []
     is_good = True
     for count in map(int, options.masters.split(",")):
@@ -217,9 +214,7 @@ def main() -> int:
                 f"  latest ping {max(cost.latest_ping_ms, 0)} ms beyond {cost.ping_period_ms} ms",
                 flush=True,
             )
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(rows, file, indent=1)
+    write_json(options.json, rows)
     if not is_good:
         print("beyond the limits", file=sys.stderr)
     return 0 if is_good else 1

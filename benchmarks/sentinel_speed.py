@@ -21,11 +21,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import random
 import selectors
-import shutil
 import signal
 import statistics
 import sys
@@ -38,6 +36,8 @@ from tests.support.client import BlockingClient
 from tests.support.processes import VedetteSentinel, watching
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
+
+from .processes import require, write_json
 
 SENTINELS = 3
 AGREEMENT_TIMEOUT_S = 30.0
@@ -272,9 +272,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of the pauses before each fault")
     parser.add_argument("--json", help="write every failover to this file")
     options = parser.parse_args()
-    if shutil.which("redis-server") is None:
-        print("redis-server is not installed: there is nothing to fail over", file=sys.stderr)
-        return 2
+    require("redis-server")
     pauses = random.Random(options.seed)
     failovers: list[Failover] = []
     with contextlib.ExitStack() as stack:
@@ -299,9 +297,7 @@ def main() -> int:
         ("elections", [f.elections for f in failovers]),
     ):
         print(summarise(title, values))
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump([asdict(entry) for entry in failovers], file, indent=1)
+    write_json(options.json, [asdict(entry) for entry in failovers])
     return 0
 
 

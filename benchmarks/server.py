@@ -15,9 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
-import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,7 +23,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from .processes import cpu_seconds, free_ports, vedette_program, wait_until_listening
+from .processes import (
+    cpu_seconds,
+    free_ports,
+    require,
+    vedette_program,
+    wait_until_listening,
+    write_json,
+)
 
 #: redis-benchmark's standard tests, and how many requests of each make one of a plain command's.
 TESTS = {
@@ -152,12 +157,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=100_000, help="of a test without pipeline")
     parser.add_argument("--json", help="write the rows to this file")
     options = parser.parse_args()
-    for program in ("redis-server", "redis-benchmark"):
-        if shutil.which(program) is None:
-            print(
-                f"{program} is not installed: there is nothing to measure beside", file=sys.stderr
-            )
-            return 2
+    require("redis-server", "redis-benchmark")
     rows = []
     with tempfile.TemporaryDirectory() as directory, running_servers(directory) as (ours, theirs):
         for pipeline in map(int, options.pipeline.split(",")):
@@ -175,9 +175,7 @@ def main() -> int:
                     flush=True,
                 )
             print_summary([row for row in rows if row.pipeline == pipeline])
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump([asdict(row) for row in rows], file, indent=1)
+    write_json(options.json, [asdict(row) for row in rows])
     return 0
 
 

@@ -34,7 +34,8 @@ _SIZED: Final = """
     LINSERT l# BEFORE @ w;LREM l# 1 w               LPUSH l# w;LPOP l#      RPUSH l# w;RPOP l#
     RPUSH l# a b c d e;LTRIM l# 0 -6                RPUSH l# a b c;RPOP l# 3
     SORT l# ALPHA           SORT l# BY nosort GET key:*                     COPY l# c REPLACE
-    LMPOP 1 l# LEFT;RPUSH l# w                      SORT l# ALPHA LIMIT 0 5 DUMP l#
+    LMPOP 1 l# LEFT;RPUSH l# w                      SORT l# ALPHA LIMIT 0 5
+    DUMP l#
     SMEMBERS s#             SISMEMBER s# @          SMISMEMBER s# @ x       SCARD s#
     SADD s# x;SREM s# x     SRANDMEMBER s#          SRANDMEMBER s# 5        SSCAN s# 0
     SINTER s# t#            SINTERCARD 2 s# t#      SUNION s# t#            SDIFF s# i#
@@ -51,14 +52,14 @@ _SIZED: Final = """
     ZRANGE z# (2 7 BYSCORE LIMIT 0 5                ZRANGE z# - + BYLEX LIMIT 0 5
     ZLEXCOUNT z# - +        ZSCORE z# @             ZMSCORE z# @ x          ZRANK z# @
     ZCARD z#                ZREVRANK z# @           ZADD z# 5 @             ZADD z# 5 x;ZREM z# x
-    ZINCRBY z# 1 @          ZADD z# GT CH 5 @       ZADD z# -1 x;ZPOPMIN z# ZRANDMEMBER z#
+    ZINCRBY z# 1 @          ZADD z# GT CH 5 @       ZADD z# -1 x;ZPOPMIN z#  ZRANDMEMBER z#
     ZADD z# -5 x;ZREMRANGEBYSCORE z# -5 -5          ZADD z# 9999 x;ZREMRANGEBYRANK z# -1 -1
     ZSCAN z# 0              ZUNION 2 z# y#          ZDIFF 2 z# y#           ZINTERCARD 2 z# y#
     ZINTER 2 z# y# WITHSCORES                       ZUNIONSTORE c 2 z# y# WEIGHTS 2 3
     ZRANGESTORE c z# 0 -1   ZINTERSTORE c 2 z# y#   DUMP z#                 COPY z# c REPLACE
     ZMPOP 1 z# MIN;ZADD z# -1 w                     ZDIFFSTORE c 2 z# y#    ZRANDMEMBER z# 5
     GEOPOS g# @             GEODIST g# @ @          GEOHASH g# @            GEOADD g# 13 38 @
-    GEOSEARCH g# FROMLONLAT 15 37 BYRADIUS 100 km   GEORADIUS g# 15 37 100 km WITHDIST COUNT 5
+    GEOSEARCH g# FROMLONLAT 15 37 BYRADIUS 100 km   GEORADIUS g# 15 37 100 km COUNT 5
     GEOSEARCH g# FROMMEMBER @ BYBOX 50 50 km ASC    GEOSEARCHSTORE c g# FROMMEMBER @ BYRADIUS 9 km
     PFCOUNT p#              PFADD p# @              PFMERGE c p#            PFCOUNT p# s
     XRANGE x# - +           XRANGE x# - + COUNT 1   XREVRANGE x# + - COUNT 10
@@ -69,7 +70,7 @@ _SIZED: Final = """
     XREADGROUP GROUP r c COUNT 1 STREAMS x# >;XADD x# MAXLEN # * f v        XPENDING x# g
     XREADGROUP GROUP g c STREAMS x# 0               XREADGROUP GROUP g c COUNT 10 STREAMS x# 0
     XGROUP SETID x# n 0;XREADGROUP GROUP n c NOACK COUNT 10 STREAMS x# >
-    XCLAIM x# g c 0 5-0 FORCE;XACK x# g 5-0         XCLAIM x# g c 0 3-0 4-0 XACK x# g 9999-0
+    XCLAIM x# g c 0 5-0 FORCE;XACK x# g 5-0         XCLAIM x# g c 0 3-0 4-0  XACK x# g 9999-0
     XAUTOCLAIM x# g d 0 0 COUNT 5                   XINFO STREAM x#         XINFO GROUPS x#
     XADD x# 9999-* f v;XDEL x# 9999-0               XTRIM x# MAXLEN #       XINFO CONSUMERS x# g
     OBJECT ENCODING h#      MEMORY USAGE h#         DUMP s#                 DUMP x#
@@ -91,7 +92,7 @@ _OTHER: Final = """
     COPY key c REPLACE      RANDOMKEY               SCAN 0                  SCAN 0 MATCH k* COUNT 20
     OBJECT ENCODING key     DBSIZE                  TIME                    DUMP key
     MULTI;EXEC              MULTI;SET key value;GET key;EXEC                WATCH key;UNWATCH
-    SELECT 0                PUBLISH channel message CLIENT ID               CLIENT INFO
+    SELECT 0                PUBLISH channel message  CLIENT ID               CLIENT INFO
     CLIENT SETNAME n        COMMAND COUNT           COMMAND INFO get        COMMAND GETKEYS get a
     CONFIG GET maxmemory    ROLE                    INFO                    INFO clients
     ACL WHOAMI              SLOWLOG LEN             MEMORY USAGE key        LASTSAVE

@@ -12,7 +12,6 @@ import sys
 import time
 from typing import Any
 
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 START_TIMEOUT_S = 60.0
 
 
@@ -65,10 +64,9 @@ def wait_until_listening(name: str, process: subprocess.Popen[bytes], port: int)
 
 
 def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
-    """Return the CPU time, user and system, that the process has used."""
-    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    """Return the CPU time, user and system, that the process has used: exact to the nanosecond."""
+    clock = ~process.pid << 3 | 2  # what clock_getcpuclockid(3) gives on Linux
+    return time.clock_gettime(clock)
 
 
 def resident_bytes(process: subprocess.Popen[bytes]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -30,7 +29,7 @@ def deadline_after_seconds(text: bytes, now_ms: int) -> int | None:
         raise CommandError(b"ERR timeout is not a float or out of range")
     if isinstance(seconds, str):
         raise CommandError(_OUT_OF_RANGE if seconds == "inf" else _NEGATIVE)
-    return _deadline(math.ceil(seconds * 1000), now_ms)
+    return _deadline(extended_float.ceil_product(seconds, 1000), now_ms)
 
 
 def deadline_after_milliseconds(text: bytes, now_ms: int) -> int | None:

@@ -7,14 +7,17 @@ is kept as its cell at step 26. Everything is computed in the order and with the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import asin, cos, inf, isinf, pi, sin, sqrt
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 LONGITUDE_LIMIT: Final = 180.0
 #: Beyond it lie the poles, which Mercator's projection does not reach.
 LATITUDE_LIMIT: Final = 85.05112878
 MOST_STEPS: Final = 26
+#: Columns, and rows, of the finest grid.
+_COUNT: Final = 1 << MOST_STEPS
 
 _SCORE_BITS: Final = 52
 _EARTH_RADIUS_M: Final = 6372797.560856
@@ -24,13 +27,17 @@ _ALPHABET: Final = b"0123456789bcdefghjkmnpqrstuvwxyz"
 _HASH_SIZE: Final = 11
 _BITS_PER_CHARACTER: Final = 5
 _UINT64_MASK: Final = (1 << 64) - 1
-#: How 32 bits are spread over the even places of 64: shift, and what stays.
-_SPREADS: Final = (
-    (16, 0x0000FFFF0000FFFF),
-    (8, 0x00FF00FF00FF00FF),
-    (4, 0x0F0F0F0F0F0F0F0F),
-    (2, 0x3333333333333333),
-    (1, 0x5555555555555555),
+#: What a hexadecimal digit of a number makes of eight bits: its four on the even places.
+_SPREAD_DIGITS: Final = bytes(
+    sum((int(chr(char), 16) >> bit & 1) << 2 * bit for bit in range(4))
+    if chr(char) in "0123456789abcdef"
+    else 0
+    for char in range(256)
+)
+#: And back: the hexadecimal digit that the even places of a byte make.
+_GATHERED_DIGITS: Final = bytes(
+    b"0123456789abcdef"[sum((byte >> 2 * bit & 1) << bit for bit in range(4))]
+    for byte in range(256)
 )
 
 
@@ -95,17 +102,12 @@ class Bounds(NamedTuple):
 
 def _spread(number: int) -> int:
     """Return the 32 bits of `number` on the even places."""
-    for shift, mask in _SPREADS:
-        number = (number | number << shift) & mask
-    return number
+    return int.from_bytes((b"%x" % number).translate(_SPREAD_DIGITS))
 
 
 def _gather(bits: int) -> int:
-    """Return the number that the even places of `bits` hold; the inverse of `_spread`."""
-    bits &= _SPREADS[-1][1]
-    for (shift, _), (_, mask) in zip(_SPREADS[:0:-1], _SPREADS[-2::-1], strict=True):
-        bits = (bits | bits >> shift) & mask
-    return (bits | bits >> _SPREADS[0][0]) & 0xFFFFFFFF
+    """Return the number that the even places of the 64 `bits` hold; the inverse of `_spread`."""
+    return int(bits.to_bytes(8).translate(_GATHERED_DIGITS), 16)
 
 
 def _cell_at(position: Position, step: int, latitude_limit: float = LATITUDE_LIMIT) -> Cell:
@@ -122,13 +124,24 @@ def encode(position: Position) -> int:
 def decode(score: float) -> Position:
     """Return the middle of the cell that `score` stands for; any score stands for some."""
     bits = 1 << 63 if isinf(score) else int(score) & _UINT64_MASK
-    bounds = Cell(_gather(bits >> 1), _gather(bits), MOST_STEPS).bounds()
-    longitude = (bounds.west + bounds.east) / 2
-    latitude = (bounds.south + bounds.north) / 2
     return Position(
-        min(max(longitude, -LONGITUDE_LIMIT), LONGITUDE_LIMIT),
-        min(max(latitude, -LATITUDE_LIMIT), LATITUDE_LIMIT),
+        min(max(_middle_longitude(bits), -LONGITUDE_LIMIT), LONGITUDE_LIMIT),
+        min(max(_middle_latitude(bits), -LATITUDE_LIMIT), LATITUDE_LIMIT),
     )
+
+
+def _middle_longitude(bits: int) -> float:
+    """Return the middle between the two meridians of the smallest cell that `bits` stand for."""
+    column = _gather(bits >> 1)
+    west = -LONGITUDE_LIMIT + column / _COUNT * (2 * LONGITUDE_LIMIT)
+    return (west + (-LONGITUDE_LIMIT + (column + 1) / _COUNT * (2 * LONGITUDE_LIMIT))) / 2
+
+
+def _middle_latitude(bits: int) -> float:
+    """Return the middle between the two parallels of it."""
+    row = _gather(bits)
+    south = -LATITUDE_LIMIT + row / _COUNT * (2 * LATITUDE_LIMIT)
+    return (south + (-LATITUDE_LIMIT + (row + 1) / _COUNT * (2 * LATITUDE_LIMIT))) / 2
 
 
 def standard_hash(score: float) -> bytes:
@@ -144,18 +157,29 @@ def standard_hash(score: float) -> bytes:
 
 def distance_m(start: Position, end: Position) -> float:
     """Return the metres between two positions along a great circle."""
-    v = sin((end.longitude * _RADIANS - start.longitude * _RADIANS) / 2)
-    if v == 0.0:
-        return _latitude_distance_m(start.latitude, end.latitude)
-    start_latitude, end_latitude = start.latitude * _RADIANS, end.latitude * _RADIANS
-    u = sin((end_latitude - start_latitude) / 2)
-    a = u * u + cos(start_latitude) * cos(end_latitude) * v * v
-    # Rounding may take it beyond 1 where the two are opposite on the globe.
-    return 2.0 * _EARTH_RADIUS_M * asin(min(sqrt(a), 1.0))
+    return _distances_from(start)(*end)
 
 
-def _latitude_distance_m(start: float, end: float) -> float:
-    return _EARTH_RADIUS_M * abs(end * _RADIANS - start * _RADIANS)
+def _distances_from(start: Position) -> Callable[[float, float], float]:
+    """Return what gives the metres from `start` to a longitude and a latitude."""
+    start_longitude, start_latitude = start.longitude * _RADIANS, start.latitude * _RADIANS
+    start_cosine = cos(start_latitude)
+
+    def distance(longitude: float, latitude: float) -> float:
+        v = sin((longitude * _RADIANS - start_longitude) / 2)
+        end_latitude = latitude * _RADIANS
+        if v == 0.0:
+            return _EARTH_RADIUS_M * abs(end_latitude - start_latitude)
+        u = sin((end_latitude - start_latitude) / 2)
+        a = u * u + start_cosine * cos(end_latitude) * v * v
+        # Rounding may take it beyond 1 where the two are opposite on the globe.
+        return 2.0 * _EARTH_RADIUS_M * asin(min(sqrt(a), 1.0))
+
+    return distance
+
+
+#: Tells of a longitude and a latitude how many metres they are away; None: too many.
+Measure: TypeAlias = Callable[[float, float], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +189,16 @@ class Circle:
     centre: Position
     radius_m: float
 
-    def distance_m(self, position: Position) -> float | None:
-        """Return how far `position` is from the centre; None if it is outside."""
-        distance = distance_m(self.centre, position)
-        return distance if distance <= self.radius_m else None
+    def measure(self) -> Measure:
+        """Return what tells how far a place is from the centre; None: it is outside."""
+        radius_m = self.radius_m
+        distance_from_centre = _distances_from(self.centre)
+
+        def distance_m(longitude: float, latitude: float) -> float | None:
+            distance = distance_from_centre(longitude, latitude)
+            return distance if distance <= radius_m else None
+
+        return distance_m
 
     def half_size_m(self) -> tuple[float, float]:
         """Return the distance from the centre to the edge: east or west, north or south."""
@@ -191,15 +221,22 @@ class Box:
     height: float
     unit_m: float
 
-    def distance_m(self, position: Position) -> float | None:
-        """Return how far `position` is from the centre; None if it is outside."""
-        width_m, height_m = self.width * self.unit_m, self.height * self.unit_m
-        if _latitude_distance_m(position.latitude, self.centre.latitude) > height_m / 2:
-            return None
-        at_same_latitude = Position(self.centre.longitude, position.latitude)
-        if distance_m(position, at_same_latitude) > width_m / 2:
-            return None
-        return distance_m(self.centre, position)
+    def measure(self) -> Measure:
+        """Return what tells how far a place is from the centre; None: it is outside."""
+        half_width_m, half_height_m = self.width * self.unit_m / 2, self.height * self.unit_m / 2
+        centre_longitude, centre_latitude = self.centre
+        distance_from_centre = _distances_from(self.centre)
+
+        def distance_m(longitude: float, latitude: float) -> float | None:
+            height_m = _EARTH_RADIUS_M * abs(centre_latitude * _RADIANS - latitude * _RADIANS)
+            if height_m > half_height_m:
+                return None
+            start = Position(longitude, latitude)
+            if _distances_from(start)(centre_longitude, latitude) > half_width_m:
+                return None
+            return distance_from_centre(longitude, latitude)
+
+        return distance_m
 
     def half_size_m(self) -> tuple[float, float]:
         """Return the distance from the centre to the edge: east or west, north or south."""
@@ -209,6 +246,29 @@ class Box:
         """Return the greatest distance from the centre."""
         width, height = self.width / 2, self.height / 2
         return sqrt(width * width + height * height) * self.unit_m
+
+
+def find(
+    shape: Circle | Box, pairs: Iterable[tuple[float, bytes]]
+) -> Iterator[tuple[float, float, bytes, Position]]:
+    """Iterate over those of `pairs` of score and member that are in `shape`, in their order.
+
+    Of each: its distance from the centre in metres, score, member and position. The scores are
+    those of `covering_cells`.
+    """
+    distance_m = shape.measure()
+    centre_latitude = shape.centre.latitude
+    # Nothing is nearer than its parallel is. A little more, for rounding excludes nobody.
+    most_degrees = shape.half_size_m()[1] / _EARTH_RADIUS_M / _RADIANS * 1.000001 + 1e-6
+    for score, member in pairs:
+        bits = int(score)
+        latitude = _middle_latitude(bits)
+        if abs(latitude - centre_latitude) > most_degrees:
+            continue
+        longitude = _middle_longitude(bits)
+        distance = distance_m(longitude, latitude)
+        if distance is not None:
+            yield distance, score, member, Position(longitude, latitude)
 
 
 def _bounds_of(shape: Circle | Box) -> Bounds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, starmap
 from typing import Final, NamedTuple
 
 from vedette.cmdspec import Flag, Keys, KeySpec, command
@@ -13,7 +13,7 @@ from vedette.errors import CommandError
 from vedette.resp.replies import Reply
 
 from ...engine import ServerContext
-from ...store.geohash import Box, Circle, Position, covering_cells, decode
+from ...store.geohash import Box, Circle, Position, covering_cells, decode, find
 from ...store.sorted_sets import ScoreRange, SortedSet
 from ..arguments import parse_integer, syntax_error
 from ..doubles import parse_double
@@ -222,11 +222,8 @@ def _members_within(zset: SortedSet, shape: Circle | Box) -> Iterator[_Found]:
     for cell in covering_cells(shape):
         low, high = cell.scores()
         start, stop = ScoreRange(low, high, excludes_high=True).positions(zset)
-        for score, member in zset.slice(start, stop) if start < stop else ():
-            position = decode(score)
-            distance = shape.distance_m(position)
-            if distance is not None:
-                yield _Found(distance, score, member, position)
+        if start < stop:
+            yield from starmap(_Found, find(shape, zset.slice(start, stop)))
 
 
 @command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Final
 
 from vedette.errors import CommandError
@@ -10,7 +9,6 @@ from vedette.resp.replies import RawReply, Reply
 
 from ...engine import ServerContext
 from ...store.geohash import Position
-from .. import extended_float
 from ..doubles import parse_double
 
 #: Metres of each unit.
@@ -53,5 +51,5 @@ def position_reply(ctx: ServerContext, position: Position) -> Reply:
 
 
 def _coordinate_reply(ctx: ServerContext, degrees: float) -> Reply:
-    text = extended_float.render(Fraction(degrees))
+    text = (b"%.17f" % degrees).rstrip(b"0").removesuffix(b".")
     return RawReply(b",%b\r\n" % text) if ctx.session.protocol == 3 else text

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import pytest
 
 from server.commands import extended_float
@@ -31,7 +29,7 @@ def test_numbers_are_rounded_to_64_bits_and_printed_plainly(text: bytes, printed
     """The value goes through the format once; then 17 decimals, without trailing zeros."""
     number = extended_float.parse(text)
 
-    assert isinstance(number, Fraction)
+    assert isinstance(number, extended_float.Number)
     assert extended_float.render(number) == printed
 
 
@@ -57,7 +55,7 @@ def test_the_largest_number_has_thousands_of_digits() -> None:
     """More than Python turns into text by itself."""
     largest = extended_float.parse(b"1.18973149535723176502e+4932")
 
-    assert isinstance(largest, Fraction)
+    assert isinstance(largest, extended_float.Number)
     assert len(extended_float.render(largest)) == 4933
     assert extended_float.add(largest, largest) is None
     assert extended_float.parse(b"9" * 4932) is not None
@@ -73,5 +71,30 @@ def test_sums_are_rounded_once() -> None:
 
     assert total is not None
     assert extended_float.render(total) == b"0.3"
-    assert extended_float.add(Fraction(2**64), Fraction(1)) == 2**64, "ties go to even"
-    assert extended_float.add(Fraction(2**64), Fraction(3)) == 2**64 + 4
+
+
+@pytest.mark.parametrize(("summand", "total"), [(1, 2**64), (3, 2**64 + 4), (-1, 2**64 - 1)])
+def test_ties_go_to_even(summand: int, total: int) -> None:
+    """Beyond 2**64 every second integer has no place of its own."""
+    result = extended_float.add(extended_float.Number(2**64, 0), extended_float.Number(summand, 0))
+
+    assert result is not None
+    assert extended_float.render(result) == b"%d" % total
+
+
+def test_the_smallest_numbers_have_fewer_bits() -> None:
+    """Subnormal ones end at 2**-16445; half of that is out of range, as Redis says of it."""
+    smallest = extended_float.parse(b"0x1p-16445")
+    three_quarters = extended_float.parse(b"0x.cp-16445")
+
+    assert smallest == three_quarters == extended_float.Number(1, -16445)
+    assert extended_float.parse(b"0x1p-16446") is None
+
+
+@pytest.mark.parametrize(("text", "product"), [(b"0.0001", 1), (b"2", 2000), (b"-0.5", -500)])
+def test_products_are_rounded_up(text: bytes, product: int) -> None:
+    """A wait of less than a millisecond is one of a millisecond, not one without an end."""
+    number = extended_float.parse(text)
+
+    assert isinstance(number, extended_float.Number)
+    assert extended_float.ceil_product(number, 1000) == product

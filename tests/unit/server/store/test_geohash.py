@@ -89,7 +89,7 @@ def test_covering_cells_hold_whatever_is_in_the_area() -> None:
             centre.longitude + draw.uniform(-reach, reach),
             centre.latitude + draw.uniform(-reach, reach),
         )
-        if not place.is_valid() or shape.distance_m(decode(float(encode(place)))) is None:
+        if not place.is_valid() or shape.measure()(*decode(float(encode(place)))) is None:
             continue
         checked += 1
         ranges = [cell.scores() for cell in covering_cells(shape)]

@@ -313,7 +313,7 @@ class _Server:
         if waiting is not None and is_interrupt:
             request = replace(waiting, is_now=True)
         with contextlib.suppress(OSError):  # logged; the server goes on
-            self._host.request_shutdown(request)
+            self._host.stopping.request_by_signal(request)
 
     # --- timers ----------------------------------------------------------------------------------
 

@@ -62,6 +62,15 @@ class Stopping:
         self._on_end = on_end
         self._clock_ms = clock_ms
         self._is_decided = False
+        #: What a signal asked for while timers are paused: they carry it out, as in Redis.
+        self._held: ShutdownRequest | None = None
+
+    def request_by_signal(self, request: ShutdownRequest) -> None:
+        """Do what `request` does, but not before timers run again (DEBUG PAUSE-CRON)."""
+        if self._host.engine.are_timers_paused:
+            self._held = request
+        else:
+            self.request(request)
 
     def request(self, request: ShutdownRequest) -> None:
         """See `Host.request_shutdown`. From here on writes wait: none may be acknowledged and lost.
@@ -92,6 +101,10 @@ class Stopping:
         acknowledged.
         """
         engine = self._host.engine
+        if self._held is not None and not engine.are_timers_paused:
+            held, self._held = self._held, None
+            with suppress(OSError):  # as below
+                self.request(held)
         request = engine.shutdown.request
         if request is not None and engine.shutdown.is_over(
             engine.replication.feeds.values(), self._clock_ms()
@@ -101,9 +114,10 @@ class Stopping:
 
     def abort(self) -> bool:
         """See `Host.abort_shutdown`."""
-        if not self._host.engine.shutdown.is_waiting:
+        if self._held is None and not self._host.engine.shutdown.is_waiting:
             return False
         log.warning("server.shutdown_aborted")
+        self._held = None
         self._cancel()
         return True
 

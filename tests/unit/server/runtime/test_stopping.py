@@ -72,6 +72,24 @@ def received(sessions: Iterable[Session]) -> list[bytes]:
     return [b"".join(session.outbox) for session in sessions]
 
 
+@pytest.mark.parametrize("is_aborted", [False, True])
+def test_a_signal_waits_while_timers_are_paused(is_aborted: bool) -> None:
+    """It is a timer that carries it out; until then SHUTDOWN ABORT calls it off."""
+    rig = Rig("enable-debug-command yes")
+    rig.client.call("DEBUG", "PAUSE-CRON", 1)
+    rig.stopping.request_by_signal(ShutdownRequest())
+    rig.advance(100)
+    assert not rig.is_ended
+    if is_aborted:
+        assert rig.client.call("SHUTDOWN", "ABORT") == b"OK"
+    rig.client.call("DEBUG", "PAUSE-CRON", 0)
+    rig.advance(100)
+
+    assert rig.is_ended is not is_aborted
+    if is_aborted:
+        assert rig.client.call("SET", "key", "value") == b"OK"
+
+
 def test_without_replicas_the_end_comes_at_once() -> None:
     """And with replicas that have acknowledged all."""
     for has_replica in (False, True):

@@ -168,18 +168,21 @@ class Stopping:
             log.info("server.replicas_in_sync_at_shutdown", in_sync=in_sync, replicas=len(feeds))
 
     def _stop_rewriting(self, *, is_forced: bool) -> None:
-        """Give up a rewrite that the append-only file can do without.
+        """Give up a rewrite, before it slows what is to be saved.
 
         Raises:
-            OSError: it is the first, and nothing else holds the dataset yet.
+            OSError: it is the first, nothing else holds the dataset yet, and the end is not forced.
         """
         aof = self._host.engine.aof
-        if not aof.rewrite.is_in_progress or aof.state is not AofState.AWAITING_REWRITE:
+        if not aof.rewrite.is_in_progress:
             return
-        if not is_forced:
-            log.error("server.stop_refused", error="Writing initial AOF, can't exit")
-            raise OSError("Writing initial AOF, can't exit")
-        log.warning("aof.rewrite_killed", error="the dataset is in no append-only file")
+        if aof.state is AofState.AWAITING_REWRITE:
+            if not is_forced:
+                log.error("server.stop_refused", error="Writing initial AOF, can't exit")
+                raise OSError("Writing initial AOF, can't exit")
+            log.warning("aof.rewrite_killed", error="the dataset is in no append-only file")
+        assert aof.port is not None
+        aof.port.stop_rewriting()
 
     def _save(self, request: ShutdownRequest) -> None:
         """Write the last snapshot if one is asked for.

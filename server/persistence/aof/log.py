@@ -76,6 +76,9 @@ class AofPort(Protocol):
             OSError: a file cannot be made, or the process not forked.
         """
 
+    def stop_rewriting(self) -> None:
+        """Kill the child that rewrites, if there is one; that is no failure."""
+
     def reload(self) -> None:
         """Load the dataset anew from the files (DEBUG LOADAOF), blocking.
 

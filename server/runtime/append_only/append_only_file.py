@@ -268,6 +268,10 @@ class AppendOnlyFile:
 
     # --- rewriting -------------------------------------------------------------------------------
 
+    def stop_rewriting(self) -> None:
+        """See `AofPort`."""
+        self._bases.kill()
+
     def tick(self) -> None:
         """Start a rewrite that is due or was put off; to be called some times a second."""
         rewrite = self._log.rewrite

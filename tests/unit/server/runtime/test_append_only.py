@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 import trio.testing
 
 from server.commands.debug import dataset_digest
+from server.engine import ServerEngine
+from server.engine.host import ShutdownRequest
 from server.persistence.aof.log import AofState
 from server.persistence.aof.manifest import Manifest
 from server.persistence.rdb.encode import encode_records
@@ -19,6 +23,7 @@ from server.persistence.snapshot import SavedDatabase, SnapshotAux, snapshot_rec
 from server.runtime.append_only import AofLostError, AppendOnlyFile
 from server.runtime.child_progress import SharedProgress
 from server.runtime.loading import LoadError
+from server.runtime.stopping import Stopping
 from tests.support.engine import TestEngine
 from tests.support.faulty_files import Crash, FaultyFiles, disk_full, io_error
 from tests.support.waiting import wait_until, wait_until_async
@@ -499,6 +504,57 @@ async def test_turning_off_stops_the_rewrite_and_keeps_the_files() -> None:
 
     assert server.log.rewrite.failures == 0
     assert (await restarted()).digest() == expected
+
+
+@dataclass
+class Stopper:
+    """What a shutdown asks of the process; notes when it saves."""
+
+    engine: ServerEngine
+    saves: int = 0
+
+    def save(self) -> None:
+        self.saves += 1
+
+    def abort_background_save(self) -> None:
+        """There is none."""
+
+
+async def test_a_shutdown_gives_the_rewrite_up_before_it_saves() -> None:
+    """Both would take turns at the disk, and the rewrite comes to nothing anyway."""
+    server = await Server().start()
+    server.write("SET", "a", "1")
+    stopper = Stopper(server.test.engine)
+    stopping = Stopping(stopper, lambda: None)
+    async with open_background_nursery() as nursery:
+        nursery.start_soon(server.aof.run)
+        server.aof.rewrite()
+        assert server.aof.child_pid is not None
+        os.kill(server.aof.child_pid, signal.SIGSTOP)
+        stopping.request(ShutdownRequest(save=True))
+        await wait_until_async(lambda: not server.log.rewrite.is_in_progress, 10, "the child's end")
+
+    assert stopper.saves == 1
+    assert server.log.rewrite.failures == 0
+    assert server.manifest()[0] == "appendonly.aof.1.base.rdb"
+
+
+@pytest.mark.parametrize("is_forced", [False, True])
+async def test_a_shutdown_during_the_first_rewrite_has_to_be_forced(is_forced: bool) -> None:
+    """No file holds the dataset yet, and who turned it on counts on one."""
+    server = Server()
+    ends: list[bool] = []
+    stopping = Stopping(Stopper(server.test.engine), lambda: ends.append(True))
+    async with open_background_nursery() as nursery:
+        nursery.start_soon(server.aof.run)
+        server.aof.turn_on()
+        request = ShutdownRequest(save=False, is_forced=is_forced)
+        with nullcontext() if is_forced else pytest.raises(OSError, match="Writing initial AOF"):
+            stopping.request(request)
+        await wait_until_async(lambda: not server.log.rewrite.is_in_progress, 10, "the child's end")
+
+    assert ends == [True] * is_forced
+    assert (server.log.state is AofState.ON) is not is_forced
 
 
 async def test_growth_starts_a_rewrite() -> None:

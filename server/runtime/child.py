@@ -90,11 +90,20 @@ class Child:
         return self._wait_status is not None
 
     def kill(self) -> None:
-        """Kill the child, unless it has ended. Its waiter gets the status KILLED."""
+        """Kill the child, unless it has ended, and remove what it leaves behind.
+
+        Its waiter gets the status KILLED.
+        """
         # Until it is reaped its pid cannot belong to anybody else.
         if not self.has_ended:
             self._was_killed = True
             os.kill(self.pid, signal.SIGKILL)
+            self._remove_leftover()
+
+    def _remove_leftover(self) -> None:
+        if self._leftover is not None:
+            with suppress(FileNotFoundError):
+                os.unlink(self._leftover)
 
     async def wait(self) -> ChildOutcome:
         """Wait until the child has ended, reap it, clean up after it and say what came of it.
@@ -109,9 +118,7 @@ class Child:
                 self.kill()
                 with trio.move_on_after(KILL_GRACE_S, shield=True):
                     await self._wait_exit()
-            if self._leftover is not None:
-                with suppress(FileNotFoundError):
-                    os.unlink(self._leftover)
+            self._remove_leftover()
             report = os.read(self._report_descriptor, MAX_REPORT_SIZE) if self.has_ended else b""
             os.close(self._report_descriptor)
         return self._judge(report)

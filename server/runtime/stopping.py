@@ -129,6 +129,7 @@ class Stopping:
         """
         engine = self._host.engine
         self._tell_lagging()
+        self._host.abort_background_save()
         try:
             self._stop_rewriting(is_forced=request.is_forced)
             self._save(request)
@@ -196,7 +197,6 @@ class Stopping:
         is_loading = engine.load.started_ms is not None
         if is_loading or not (request.save or (request.save is None and points)):
             return
-        self._host.abort_background_save()
         try:
             self._host.save()
         except OSError as error:

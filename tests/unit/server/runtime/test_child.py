@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 import pytest
@@ -52,6 +53,22 @@ def state_of(pid: int) -> str:
     """Return the letter Linux gives the process' state."""
     with open(f"/proc/{pid}/stat") as file:
         return file.read().rsplit(")", 1)[1].split()[0]
+
+
+async def test_what_a_killed_child_leaves_behind_is_gone_at_once(tmp_path: Path) -> None:
+    """Whoever sees that the process has ended a moment later finds no part of a snapshot."""
+    path = tmp_path / "temp"
+
+    def work() -> int:
+        path.touch()
+        return wait_forever()
+
+    child = start_child(work, leftover=lambda pid: str(path))
+    await wait_until_async(path.exists, 10, "the file")
+    child.kill()
+
+    assert not path.exists()
+    assert (await child.wait()).status is ChildStatus.KILLED
 
 
 async def test_outcome_tells_size_and_times() -> None:

@@ -72,6 +72,15 @@ def received(sessions: Iterable[Session]) -> list[bytes]:
     return [b"".join(session.outbox) for session in sessions]
 
 
+def test_a_background_save_is_killed_also_where_nothing_is_saved() -> None:
+    """Else its temporary file would be there for a moment after the last client was told."""
+    rig = Rig()
+    rig.client.call("BGSAVE")
+    rig.stopping.request(ShutdownRequest(save=False))
+
+    assert rig.client.host.asked == ["bgsave", "abort bgsave"]
+
+
 @pytest.mark.parametrize("is_aborted", [False, True])
 def test_a_signal_waits_while_timers_are_paused(is_aborted: bool) -> None:
     """It is a timer that carries it out; until then SHUTDOWN ABORT calls it off."""

@@ -18,7 +18,8 @@ Theory of operation
 A round asks every sentinel at once. It ends when more than half of the sentinels make the same
 claim, when all have answered or failed, or after `ask_timeout_ms`, and the claim with the highest
 epoch wins; so one sentinel that hangs delays nothing, and one that lives in the past decides
-nothing as long as another one answers.
+nothing as long as another one answers. Where none has answered by then, the first answer that comes
+late begins the next round: sentinels may be slower than `ask_timeout_ms`, all of them and always.
 
 Invariants:
 
@@ -147,6 +148,8 @@ class Follower:
         self._awaited: set[Address] = set()
         self._claims: dict[Address, Claim] = {}
         self._round_ends_ms: int | None = None
+        #: Whether the last round ended without an answer, though some were still to come.
+        self._was_unanswered = False
         #: When the next round begins if nothing happens before.
         self._retry_at_ms: int | None = None
         self._pause_ms = 0
@@ -247,6 +250,8 @@ class Follower:
         elif -1 < self.highest_epoch < claim.epoch:
             self._adopt(claim, f"epoch {claim.epoch} has another master")
         elif claim.epoch >= self.highest_epoch and not is_outdated:
+            if self._was_unanswered:
+                self._begin_round(now_ms)
             self._claims[sentinel] = claim
             self._sentinel_failure = ""
         if is_outdated:
@@ -306,6 +311,7 @@ class Follower:
 
     def _begin_round(self, now_ms: int) -> None:
         assert self.state is State.SEEKING
+        self._was_unanswered = False
         self._retry_at_ms = None
         self._claims.clear()
         self._awaited = set(self._poll_at_ms)
@@ -325,6 +331,7 @@ class Follower:
             return
         self._round_ends_ms = None
         if not counts:
+            self._was_unanswered = bool(self._awaited)
             self._retry_later(now_ms)
             return
         # The highest epoch, then what most sentinels say; the address only makes it definite.
@@ -364,6 +371,7 @@ class Follower:
             self._note_leaving(Leaving.POLL)
             self._actions.append(Close(self.generation, reason))
         self._round_ends_ms = self._retry_at_ms = self._left = None
+        self._was_unanswered = False
         self.master = claim
         self.generation += 1
         self.state = State.CONNECTING

@@ -57,8 +57,8 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
         command_timeout_s: how long a command may take in all, failover included.
         reply_timeout_s: a master that owes replies and is silent for so long is given up. To be
             longer than the slowest command.
-        connect_timeout_s: for connections to masters and sentinels.
-        ask_timeout_s: how long a question may wait for the slowest sentinel.
+        connect_timeout_s: for connections to masters and sentinels, and for a sentinel's silence.
+        ask_timeout_s: how long the fastest sentinels' answers may wait for a majority's.
         poll_interval_s: how often each sentinel is asked though it has announced nothing.
         repeat_last_wins: also repeat writes like `SET k v` whose outcome is unknown. The repetition
             may overwrite what others wrote in the meantime.
@@ -128,7 +128,6 @@ class FailoverClient(CommandMethods[Coroutine[Any, Any, Received]]):
             password=sentinel_password,
             client_name=client_name,
             connect_timeout_s=connect_timeout_s,
-            ask_timeout_s=ask_timeout_s,
             ping_interval_s=poll_interval_s * 2,
             tls_context=sentinel_context,
             address_map=addresses,

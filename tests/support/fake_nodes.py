@@ -54,6 +54,8 @@ class FakeNode:
         self.connection_count = 0
         #: While true, commands are received and not answered.
         self.is_hanging = False
+        #: How long each command waits before it is looked at: a slow network.
+        self.delay_s = 0.0
         self.knows_resp3 = True
         self.password: bytes | None = None
         self._streams: dict[trio.SocketStream, int] = {}
@@ -107,6 +109,7 @@ class FakeNode:
                     self.commands.append(command)
                     if self.is_hanging:
                         continue
+                    await trio.sleep(self.delay_s)
                     is_welcome = is_welcome or self.password in command[1:]
                     if not is_welcome:
                         await self._send(stream, b"-NOAUTH Authentication required.\r\n")

@@ -143,6 +143,29 @@ def test_first_round(
             return
 
 
+def test_sentinels_that_are_always_late_are_heard() -> None:
+    """At 300 ms each way none ever answers within a round of 250."""
+    story = Story().start()
+    story.pass_ms(250)
+    story.pass_ms(30)
+    assert story.follower.state is State.SEEKING
+
+    story.answer(S1, A, 1)
+    assert story.asked == {S1, S2, S3}, "the first late answer begins a round"
+    assert connects(story.answer(S2, A, 1)) == [A]
+
+
+def test_late_answer_does_not_cut_a_pause_short_that_a_node_is_given() -> None:
+    """A node that cannot be connected to would else be tried without a pause."""
+    story = Story().start()
+    story.answer(S1, A, 1)
+    story.answer(S2, A, 1)
+    story.lose()
+    assert story.follower.state is State.SEEKING
+
+    assert story.answer(S3, A, 1) == []
+
+
 def test_round_ends_though_a_sentinel_hangs() -> None:
     """Of two sentinels one hangs: no majority, so the bound decides."""
     story = Story(sentinels=(S1, S2)).start()

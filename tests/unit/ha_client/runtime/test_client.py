@@ -49,6 +49,19 @@ async def test_sentinel_that_hangs_delays_nothing() -> None:
         assert trio.current_time() - started < 2.0
 
 
+async def test_sentinels_slower_than_the_client_waits_for_are_heard() -> None:
+    """Far away, or with too little of their machine: each answer takes longer than a round."""
+    async with scene() as it, it.client(ask_timeout_s=0.05, command_timeout_s=20) as client:
+        for sentinel in it.sentinels:
+            sentinel.delay_s = 0.15
+        assert await client.set("k", "v") == b"OK"
+        await wait_subscribed(it)
+
+        await it.switch(is_silent=True)
+        await wait_until_async(lambda: client.statistics().failovers == 1, what="the switch")
+        assert all(sentinel.connection_count == 1 for sentinel in it.sentinels)
+
+
 async def test_error_reply_is_raised_as_it_came() -> None:
     """A refusal by the master itself is an answer."""
     async with scene() as it, it.client() as client:

@@ -15,7 +15,7 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .lab import HOST, ProcessPlan, TlsFiles
+from .lab import HOST, LabPlan, ProcessPlan, TlsFiles
 from .observation import (
     LabView,
     NodeSeen,
@@ -105,13 +105,14 @@ def render_lab(
         _node_table(view, states, width),
         _sentinel_table(view, states, width),
         _event_table(list(view.events)[-event_count:], start_ns),
-        Text(
-            f"Ctrl-C stops all of it; kill -9 a pid and watch. Metrics: http://{HOST}:...",
-            style="dim",
-            no_wrap=True,
-            overflow="ellipsis",
-        ),
+        Text(_advice(view.plan), style="dim", no_wrap=True, overflow="ellipsis"),
     )
+
+
+def _advice(plan: LabPlan) -> str:
+    has_metrics = any(process.metrics_port is not None for process in plan.processes)
+    where = f" Metrics: http://{HOST}:..." if has_metrics else ""
+    return f"Ctrl-C stops all of it; kill -9 a pid and watch.{where}"
 
 
 def describe_tls(tls: TlsFiles, port: int) -> str:

@@ -21,7 +21,8 @@ from vedette.errors import VedetteError
 # Any: a JSON document, as `drills.report.to_json` gives it.
 Document = Mapping[str, Any]
 
-
+#: What of a run is read here.
+_NEEDED_KEYS = frozenset({"drill", "passed", "phases_ms", "outage_ms", "writes"})
 #: Runs of each series from which on a difference may be marked.
 _FEWEST_RUNS = 3
 
@@ -52,7 +53,7 @@ def runs_of(document: Document) -> list[Document]:
     if not isinstance(runs, list) or not runs:
         raise BadDocumentError("it holds no runs")
     for run in runs:
-        if not isinstance(run, dict) or not {"drill", "passed", "phases_ms"} <= run.keys():
+        if not isinstance(run, dict) or _NEEDED_KEYS - run.keys():
             raise BadDocumentError("it is no report of `vedette drill run --json`")
     return runs
 

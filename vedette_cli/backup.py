@@ -6,20 +6,22 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import trio
 
 import server.persistence  # noqa: F401 (registers the types)
+from monitoring.runtime.tls_options import collect_tls, tls_options
 from monitoring.targets import BadTarget, parse_target
 from server.replication.events import FollowConfig
 from server.runtime.backup import Backup, BackupError, take_backup
-from vedette.conf.tls import TlsSettings
 from vedette.runtime.stopping import stopped_by_signals
-from vedette.runtime.tls import TlsError, client_context
+from vedette.runtime.tls import TlsError
 
 from .check_rdb import survey_lines
-from .files import EXIT_BAD, progress_bar
+from .exit_codes import EXIT_FAILED, exit_code_of
+from .files import progress_bar
 
 _HELP = """Take a copy of a running server's dataset, and verify it.
 
@@ -50,27 +52,14 @@ The user needs the commands REPLCONF, PSYNC and SYNC. To restore, see docs/persi
     metavar="SECONDS",
     help="Silence after which it is given up.",
 )
-@click.option("--tls", is_flag=True, help="Connect over TLS, as rediss:// does.")
-@click.option("--cacert", default="", metavar="FILE", help="The authority that is trusted.")
-@click.option("--cert", default="", metavar="FILE", help="Certificate to show.")
-@click.option("--key", default="", metavar="FILE", help="Its key.")
-def backup(
-    target: str,
-    file: Path,
-    user: str,
-    timeout_s: int,
-    tls: bool,
-    cacert: str,
-    cert: str,
-    key: str,
-) -> None:
+@tls_options
+# Any: what `tls_options` gives, which `collect_tls` takes.
+def backup(target: str, file: Path, user: str, timeout_s: int, **tls_words: Any) -> None:
     """Take a copy."""
+    tls = collect_tls(**tls_words)
     try:
-        parsed = parse_target(target)
-        context = None
-        if tls or parsed.uses_tls:
-            files = TlsSettings(ca_cert_file=cacert, cert_file=cert, key_file=key)
-            context = client_context(files)
+        parsed = tls.applied_to(parse_target(target))
+        context = tls.context_for(parsed)
     except (BadTarget, TlsError) as error:
         raise click.UsageError(str(error)) from error
     password = parsed.password or os.environ.get("VEDETTE_BACKUP_PASSWORD", "")
@@ -99,9 +88,9 @@ def backup(
         taken = trio.run(take)
     except BackupError as error:
         click.echo(f"vedette backup: no copy of {parsed.address}: {error}", err=True)
-        sys.exit(EXIT_BAD)
+        sys.exit(EXIT_FAILED)
     if isinstance(taken, signal.Signals):
-        sys.exit(128 + taken)  # as a shell reports a program that a signal ended
+        sys.exit(exit_code_of(taken))
     for line in survey_lines(taken.survey):
         click.echo(line)
     history = "" if taken.replid is None else f", offset {taken.offset} of {taken.replid.decode()}"

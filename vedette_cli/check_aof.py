@@ -16,7 +16,8 @@ from server.persistence.aof.checking import PartReport, check_part
 from server.persistence.aof.manifest import Manifest, ManifestError
 
 from .check_rdb import survey_lines
-from .files import EXIT_BAD, map_file, plural, progress_bar
+from .exit_codes import EXIT_FAILED
+from .files import map_file, plural, progress_bar
 
 _HELP = """Check an append-only file, as Redis 7 or an older one keeps it.
 
@@ -80,7 +81,7 @@ def _parts_of(file: Path) -> list[Path]:
         manifest = Manifest.parse(bytes(map_file(file)))
     except ManifestError as error:
         click.echo(f"{file}: {error}")
-        sys.exit(EXIT_BAD)
+        sys.exit(EXIT_FAILED)
     if not manifest.parts:
         raise click.ClickException(f"{file} names no file")
     return [file.parent / part.name for part in manifest.parts]
@@ -131,7 +132,7 @@ def _mend(path: Path, report: PartReport, wishes: _Wishes, *, is_last: bool) -> 
     lost_bytes = report.size_bytes - report.whole_bytes
     if not wishes.is_fix:
         click.echo(f"{path} is not well. --fix would cut off {lost_bytes:,} bytes.")
-        sys.exit(EXIT_BAD)
+        sys.exit(EXIT_FAILED)
     if not is_last:
         raise click.ClickException(f"{path} is not the last file, and can't be cut off")
     if report.snapshot is not None and report.snapshot.end_offset is None:
@@ -140,7 +141,7 @@ def _mend(path: Path, report: PartReport, wishes: _Wishes, *, is_last: bool) -> 
         )
     click.echo(f"{path}: {lost_bytes:,} of {report.size_bytes:,} bytes are to be cut off")
     if not wishes.is_sure and not click.confirm("Go on?"):
-        sys.exit(EXIT_BAD)
+        sys.exit(EXIT_FAILED)
     _truncate(path, report.whole_bytes)
     click.echo(f"{path}: cut off at {report.whole_bytes:,}")
 

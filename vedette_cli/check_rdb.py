@@ -12,7 +12,8 @@ import server.persistence  # noqa: F401 (registers the types)
 from server.persistence.rdb.errors import RdbError
 from server.persistence.rdb_survey import RdbSurvey, survey_rdb
 
-from .files import EXIT_BAD, map_file, plural, progress_bar
+from .exit_codes import EXIT_FAILED
+from .files import map_file, plural, progress_bar
 
 
 @click.command("check-rdb", context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +34,7 @@ def check_rdb(file: Path) -> None:
     except RdbError as error:
         click.echo(f"{file}: {error}")
         click.echo(f"Before that: {plural(survey.key_count, 'key')}, {position:,} bytes.")
-        sys.exit(EXIT_BAD)
+        sys.exit(EXIT_FAILED)
     for line in survey_lines(survey):
         click.echo(line)
     if survey.end_offset is not None and survey.end_offset < len(data):
@@ -55,7 +56,5 @@ def survey_lines(survey: RdbSurvey) -> list[str]:
             f" which has passed for {survey.expired_count:,}"
         )
     if survey.library_count:
-        lines.append(
-            plural(survey.library_count, "function library").replace("librarys", "libraries")
-        )
+        lines.append(plural(survey.library_count, "function library", "function libraries"))
     return lines

@@ -33,8 +33,8 @@ from monitoring.runtime.tls_options import TlsOptions, collect_tls, tls_options
 from monitoring.targets import parse_target
 from vedette.errors import VedetteError
 from vedette.resp.exchange import ReplyError
-from vedette.runtime.tls import TlsError
 
+from .exit_codes import EXIT_FAILED, EXIT_FINE
 from .sentinel_doctor import findings_of, has_fault, lines_of
 
 PACKAGES = ("vedette", "vedette_cli", "server", "sentinel", "ha_client", "monitoring", "drills")
@@ -138,9 +138,13 @@ def check_other_programs(programs: tuple[str, ...] = OTHER_PROGRAMS) -> Iterator
         if path is None:
             yield Check(maker, Status.NOTE, f"{name} is not on PATH (only mixtures need it)")
             continue
-        answer = subprocess.run(
-            [path, "--version"], capture_output=True, text=True, timeout=10, check=False
-        )
+        try:
+            answer = subprocess.run(
+                [path, "--version"], capture_output=True, text=True, timeout=10, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            yield Check(maker, Status.NOTE, f"{name} cannot be run ({path}): {error}")
+            continue
         version = re.search(r"\d+\.\d+\.\d+", answer.stdout)
         found = version.group() if version else "of unknown version"
         yield Check(maker, Status.FINE, f"{name} {found} ({path})")
@@ -241,17 +245,15 @@ def doctor(directory: Path, target: str | None, **tls_words: Any) -> None:
     ]
     for check in checks:
         click.echo(f"{check.status.value:<6}{check.subject}: {check.found}")
-    sys.exit(1 if any(check.status is Status.FAULT for check in checks) else 0)
+    has_faults = any(check.status is Status.FAULT for check in checks)
+    sys.exit(EXIT_FAILED if has_faults else EXIT_FINE)
 
 
 def _ask_sentinel(text: str, tls: TlsOptions) -> int:
     """Print a sentinel's own diagnosis; return the exit code."""
     try:
         target = tls.applied_to(parse_target(text))
-        context = tls.context()
-        if target.uses_tls and context is None:
-            raise TlsError("--cacert or --cacertdir must say whom to trust (or --insecure)")
-        found = trio.run(findings_of, target, context)
+        found = trio.run(findings_of, target, tls.context_for(target))
     except (VedetteError, ReplyError) as error:
         raise click.ClickException(str(error)) from error
     except trio.TooSlowError as error:
@@ -260,4 +262,4 @@ def _ask_sentinel(text: str, tls: TlsOptions) -> int:
         click.echo(f"{name}:")
         for line in lines_of(findings):
             click.echo(f"  {line}")
-    return 1 if any(has_fault(findings) for findings in found.values()) else 0
+    return EXIT_FAILED if any(map(has_fault, found.values())) else EXIT_FINE

@@ -25,7 +25,8 @@ from drills.settings import DrillError, DrillSettings
 from vedette.runtime.stopping import stopped_by_signals
 
 from .drill_output import OutputError, Outputs, show, write_outputs
-from .lab_options import EXIT_FAILED, EXIT_PASSED, EXIT_UNABLE, lab_options
+from .exit_codes import EXIT_FAILED, EXIT_FINE, EXIT_UNABLE, exit_code_of
+from .lab_options import lab_options
 
 #: Where the search for free ports begins at random, away from those that people use and from those
 #: that the kernel hands out to outgoing connections.
@@ -119,13 +120,7 @@ def list_drills() -> None:
 @click.option("--keep", is_flag=True, help="Keep configuration, logs and the history.")
 def run(
     name: str,
-    nodes: str,
-    sentinels: str,
-    replica_count: int,
-    sentinel_count: int,
-    down_after_ms: int,
-    failover_timeout_ms: int,
-    parallel_syncs: int,
+    topology: Topology,
     is_tls: bool,
     writer_count: int,
     seed: int | None,
@@ -144,15 +139,7 @@ def run(
     """
     settings = DrillSettings(
         scenario=NAMES[name],
-        topology=Topology(
-            nodes=nodes,
-            sentinels=sentinels,
-            replica_count=replica_count,
-            sentinel_count=sentinel_count,
-            down_after_ms=down_after_ms,
-            failover_timeout_ms=failover_timeout_ms,
-            parallel_syncs=parallel_syncs,
-        ),
+        topology=topology,
         ports=PortBases(metrics=None),
         seed=random.randrange(2**32) if seed is None else seed,
         writer_count=writer_count,
@@ -169,7 +156,7 @@ def run(
     except (PlanError, LabError, DrillError, OutputError) as error:
         click.echo(f"vedette drill: {error}", err=True)
         sys.exit(EXIT_UNABLE)
-    sys.exit(EXIT_PASSED if passed else EXIT_FAILED)
+    sys.exit(EXIT_FINE if passed else EXIT_FAILED)
 
 
 @drill.command("compare")
@@ -212,7 +199,7 @@ def _run_all(settings: DrillSettings, run_count: int, outputs: Outputs, *, keeps
         )
         result = _run_in_directory(this, display, keeps=keeps)
         if isinstance(result, signal.Signals):
-            sys.exit(128 + result)  # as a shell reports a program that a signal ended
+            sys.exit(exit_code_of(result))
         reports.append(result)
         show(result, outputs)
     write_outputs(reports, outputs)

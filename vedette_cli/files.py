@@ -11,7 +11,6 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
-EXIT_BAD = 1
 #: A file smaller than this is read before a bar would be seen.
 _BAR_FROM_BYTES = 32 * 1024 * 1024
 
@@ -57,6 +56,6 @@ class Bar:
             self._progress.update(self._task, completed=done_bytes, total=total_bytes)
 
 
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun: `1 key`, `2 keys`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def plural(count: int, noun: str, nouns: str = "") -> str:
+    """Return a count with its noun: `1 key`, `2 keys`; `nouns` where an s will not do."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {nouns or f'{noun}s'}"

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
-from typing import TypeVar
+from functools import reduce, wraps
+from typing import Any
 
 import click
 
 # drills.lab is plain data and cheap to import; what waits is imported by the commands.
-from drills.lab import PlanError, hand_out_kinds
-
-CommandT = TypeVar("CommandT", bound=Callable[..., object])
-
-#: Exit codes besides those of signals.
-EXIT_PASSED = 0
-EXIT_FAILED = 1
-EXIT_UNABLE = 2
+from drills.lab import PlanError, Topology, hand_out_kinds
 
 
 class KindsType(click.ParamType[str]):
@@ -32,8 +25,33 @@ class KindsType(click.ParamType[str]):
         return value
 
 
-def lab_options(command: CommandT) -> CommandT:
-    """Add the options of a laboratory's topology to a click command."""
+def lab_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add a laboratory's options to a click command, which gets them as `topology` and `is_tls`."""
+
+    @wraps(command)
+    # Any: the command's own options.
+    def with_topology(
+        *,
+        nodes: str,
+        sentinels: str,
+        replica_count: int,
+        sentinel_count: int,
+        down_after_ms: int,
+        failover_timeout_ms: int,
+        parallel_syncs: int,
+        **others: Any,
+    ) -> None:
+        topology = Topology(
+            nodes=nodes,
+            sentinels=sentinels,
+            replica_count=replica_count,
+            sentinel_count=sentinel_count,
+            down_after_ms=down_after_ms,
+            failover_timeout_ms=failover_timeout_ms,
+            parallel_syncs=parallel_syncs,
+        )
+        command(topology=topology, **others)
+
     options = [
         click.option(
             "--nodes",
@@ -99,4 +117,4 @@ def lab_options(command: CommandT) -> CommandT:
             help="Connections over TLS, with certificates made for the purpose.",
         ),
     ]
-    return reduce(lambda decorated, option: option(decorated), reversed(options), command)
+    return reduce(lambda decorated, option: option(decorated), reversed(options), with_topology)

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import click
 
+from .exit_codes import exit_code_of
 from .version import version_text
 
 #: Name of each subcommand, its line in the help, and where its click command is defined.
@@ -41,13 +42,14 @@ class LazyGroup(click.Group):
         module_name, _, attribute = SUBCOMMANDS[cmd_name][1].partition(":")
         return cast(click.Command, getattr(import_module(module_name), attribute))
 
+    # Any: whatever the subcommand returns.
     def invoke(self, ctx: click.Context) -> Any:
         """Call the subcommand; Ctrl-C ends it as a shell reports it, where it does not itself."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             # click would end with 1, by which a drill says that it failed.
-            ctx.exit(128 + signal.SIGINT)
+            ctx.exit(exit_code_of(signal.SIGINT))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -24,9 +24,7 @@ class NotOursError(VedetteError):
 
 
 async def findings_of(target: Target, tls_context: ssl.SSLContext | None) -> dict[str, Received]:
-    """Return what SENTINEL DOCTOR answers, by master's name.
-
-    `tls_context` is used if the target wants TLS.
+    """Return what SENTINEL DOCTOR answers, by master's name; without a context over plain TCP.
 
     Raises:
         ConnectFailed, ConnectionLost, ReplyError: it cannot be asked.
@@ -38,7 +36,7 @@ async def findings_of(target: Target, tls_context: ssl.SSLContext | None) -> dic
             target.address,
             username=target.username,
             password=target.password,
-            tls_context=tls_context if target.uses_tls else None,
+            tls_context=tls_context,
         ) as connection:
             masters = await connection.execute("SENTINEL", "MASTERS")
             names = [entry[1] for entry in masters]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,7 +14,8 @@ from drills.lab import METRICS_PORT, NODE_PORT, SENTINEL_PORT, PlanError, PortBa
 from drills.runtime.lab import LabError, MissingProgramError
 from drills.runtime.up import run_up
 
-from .lab_options import EXIT_FAILED, EXIT_UNABLE, lab_options
+from .exit_codes import EXIT_FAILED, EXIT_UNABLE
+from .lab_options import lab_options
 
 
 @click.command()
@@ -59,13 +61,7 @@ from .lab_options import EXIT_FAILED, EXIT_UNABLE, lab_options
 )
 @click.option("--no-table", is_flag=True, help="Print lines even in a terminal.")
 def up(
-    nodes: str,
-    sentinels: str,
-    replica_count: int,
-    sentinel_count: int,
-    down_after_ms: int,
-    failover_timeout_ms: int,
-    parallel_syncs: int,
+    topology: Topology,
     is_tls: bool,
     port: int,
     sentinel_port: int,
@@ -78,22 +74,12 @@ def up(
 
     Ctrl-C stops all of them. Kill one with `kill -9` to see what the others do.
     """
-    topology = Topology(
-        nodes=nodes,
-        sentinels=sentinels,
-        replica_count=replica_count,
-        sentinel_count=sentinel_count,
-        down_after_ms=down_after_ms,
-        failover_timeout_ms=failover_timeout_ms,
-        parallel_syncs=parallel_syncs,
-        refused_after_ms=refused_after_ms,
-    )
     ports = PortBases(node=port, sentinel=sentinel_port, metrics=metrics_port or None)
     console = Console()
     try:
         trio.run(
             lambda: run_up(
-                topology,
+                replace(topology, refused_after_ms=refused_after_ms),
                 ports,
                 directory=directory.absolute() if directory else None,
                 is_tls=is_tls,

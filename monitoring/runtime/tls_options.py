@@ -1,4 +1,4 @@
-"""TLS on the command line, in redis-cli's words, for the exporter and for `vedette doctor`.
+"""TLS on the command line, in redis-cli's words, for whatever asks servers and sentinels.
 
 As with redis-cli the other side's certificate must come from an authority that is named, and may
 carry any name.
@@ -21,6 +21,7 @@ from ..targets import Target
 # Any: whatever click makes a command of.
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+_NO_AUTHORITY = "--cacert or --cacertdir must say whom to trust (or --insecure)"
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
@@ -48,16 +49,9 @@ class TlsOptions:
         """
         if bool(self.certificate_file) is not bool(self.key_file):
             raise TlsError("--cert and --key go together")
-        if self.is_insecure:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            if self.certificate_file:
-                context.load_cert_chain(self.certificate_file, self.key_file)
-            return context
-        if not (self.authority_file or self.authority_directory):
+        if not (self.is_insecure or self.authority_file or self.authority_directory):
             if self.is_wanted or self.certificate_file:
-                raise TlsError("--cacert or --cacertdir must say whom to trust (or --insecure)")
+                raise TlsError(_NO_AUTHORITY)
             return None
         return client_context(
             TlsSettings(
@@ -65,8 +59,22 @@ class TlsOptions:
                 ca_cert_dir=self.authority_directory or "",
                 cert_file=self.certificate_file or "",
                 key_file=self.key_file or "",
-            )
+            ),
+            verifies_peers=not self.is_insecure,
         )
+
+    def context_for(self, target: Target) -> ssl.SSLContext | None:
+        """Return what to open a connection to `target` with; None: a plain one.
+
+        Raises:
+            TlsError: as `context`, or the target is to be asked over TLS and nobody is trusted.
+        """
+        context = self.context()
+        if not target.uses_tls:
+            return None
+        if context is None:
+            raise TlsError(_NO_AUTHORITY)
+        return context
 
 
 def tls_options(command: _Command) -> _Command:

@@ -152,13 +152,13 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
-def client_context(settings: TlsSettings) -> ssl.SSLContext:
+def client_context(settings: TlsSettings, *, verifies_peers: bool = True) -> ssl.SSLContext:
     """Return the context for connections that are opened.
 
     Raises:
-        TlsError: a file cannot be used, or the authority is missing.
+        TlsError: a file cannot be used, or the authority is missing that peers are verified by.
     """
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, settings)
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, settings, verifies_peers=verifies_peers)
     if settings.client_cert_file:
         own = settings.client_cert_file, settings.client_key_file, settings.client_key_file_pass
         _load_certificate(context, *own)
@@ -167,8 +167,10 @@ def client_context(settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
-def _context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
-    if not settings.ca_cert_file and not settings.ca_cert_dir:
+def _context(
+    protocol: int, settings: TlsSettings, *, verifies_peers: bool = True
+) -> ssl.SSLContext:
+    if verifies_peers and not settings.ca_cert_file and not settings.ca_cert_dir:
         raise TlsError("tls-ca-cert-file or tls-ca-cert-dir is needed to verify peers")
     context = ssl.SSLContext(protocol)
     context.sslsocket_class = TlsSocket
@@ -184,6 +186,9 @@ def _context(protocol: int, settings: TlsSettings) -> ssl.SSLContext:
             context.set_ciphers(settings.ciphers)
     except ssl.SSLError as error:
         raise TlsError(f"tls-ciphers: {_reason_of(error)}") from error
+    if not verifies_peers:
+        context.verify_mode = ssl.CERT_NONE
+        return context
     file, directory = settings.ca_cert_file, settings.ca_cert_dir
     if directory and not os.path.isdir(directory):
         raise TlsError(f"tls-ca-cert-dir: {directory} is no directory")

@@ -50,6 +50,14 @@ def draw_lab(
     return draw(picture, width=width)
 
 
+def test_metrics_are_spoken_of_only_where_there_are_some() -> None:
+    """redis-server has none, and `--metrics-port 0` switches ours off."""
+    plan = plan_lab(Topology(), Path("/lab"), PortBases(metrics=None), lambda port: True)
+
+    assert "Metrics: http://127.0.0.1:..." in draw_lab(make_view())
+    assert "Metrics" not in draw_lab(LabView(plan))
+
+
 def test_roles_offsets_lag_and_what_sentinels_say_are_drawn() -> None:
     view = make_view()
     replica = Address("127.0.0.1", 6380)

@@ -86,8 +86,18 @@ def test_a_series_holds_its_runs_and_passes_only_if_all_do() -> None:
     assert failed_criteria(runs) == {"outage": 1}
 
 
-@pytest.mark.parametrize("document", [{}, {"runs": []}, {"runs": "x"}, {"runs": [{"drill": 1}]}])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"runs": []},
+        {"runs": "x"},
+        {"runs": [{"drill": 1}]},
+        {"drill": "master-crash", "passed": True, "phases_ms": {}},
+    ],
+)
 def test_what_is_no_report_is_refused(document: dict[str, object]) -> None:
+    """Also what looks like one at first, but lacks what is compared."""
     with pytest.raises(BadDocumentError):
         runs_of(document)
 

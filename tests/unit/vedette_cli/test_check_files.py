@@ -206,4 +206,4 @@ def test_a_backup_from_rediss_is_taken_over_tls_or_not_at_all(tmp_path: Path) ->
     result = CliRunner().invoke(cli, ["backup", "rediss://127.0.0.1:1", str(tmp_path / "copy.rdb")])
 
     assert result.exit_code == 2
-    assert "is needed to verify peers" in result.output
+    assert "must say whom to trust" in result.output

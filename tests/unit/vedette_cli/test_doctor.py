@@ -95,6 +95,21 @@ def test_versions_of_other_programs_are_read(
     assert check.found == f"{name} 7.0.15 ({program})"
 
 
+def test_a_program_that_cannot_be_run_is_worth_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of another machine's kind, say: whoever asks the doctor wants to hear of it from him."""
+    program = tmp_path / "redis-server"
+    program.write_bytes(b"\x7fELF of another machine")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    (check,) = check_other_programs(("redis-server",))
+
+    assert check.status is Status.NOTE
+    assert check.found.startswith(f"redis-server cannot be run ({program}): ")
+
+
 def test_taken_ports_are_named() -> None:
     assert check_ports(lambda port: True).status is Status.FINE
     check = check_ports(lambda port: port not in (6380, 26381))

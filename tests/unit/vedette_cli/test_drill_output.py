@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -57,8 +58,8 @@ def test_drill_without_a_replica_is_not_run() -> None:
 def test_reports_of_different_drills_are_not_compared(tmp_path: Path) -> None:
     names = ["master-crash", "master-hang"]
     for name in names:
-        text = f'{{"drill": "{name}", "passed": true, "phases_ms": {{}}}}'
-        (tmp_path / name).write_text(text)
+        run = {"drill": name, "passed": True, "phases_ms": {}, "outage_ms": {}, "writes": None}
+        (tmp_path / name).write_text(json.dumps(run))
 
     result = CliRunner().invoke(cli, ["drill", "compare", *(str(tmp_path / it) for it in names)])
 

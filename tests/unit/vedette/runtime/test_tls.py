@@ -128,6 +128,16 @@ async def test_servers_of_another_authority_are_not_trusted(
             await connect(port, suspicious)
 
 
+async def test_a_client_that_verifies_nobody_needs_no_authority(settings: TlsSettings) -> None:
+    """And still shows its own certificate to a server that asks for it."""
+    own = TlsSettings(cert_file=settings.cert_file, key_file=settings.key_file)
+    context = client_context(own, verifies_peers=False)
+    async with serving(settings) as (_, port):
+        stream = await secure(await trio.open_tcp_stream("127.0.0.1", port), context)
+        assert await ask(stream) == PONG
+        await trio.aclose_forcefully(stream)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -6,7 +6,6 @@ from vedette.clients.info_sections import reset_statistics
 from vedette.cmdspec import Flag, command, container
 from vedette.conf.settings import Flag as DirectiveFlag
 from vedette.errors import CommandError
-from vedette.glob import matches_glob
 from vedette.resp.replies import OK, MapReply, Reply
 
 from .. import directives
@@ -34,7 +33,7 @@ _FLAGS = Flag.ADMIN | Flag.NOSCRIPT | Flag.LOADING | Flag.STALE
 )
 def config_get(ctx: ServerContext, argv: list[bytes]) -> Reply:
     settings = ctx.engine.configuration.settings
-    return MapReply(list(settings.matching(argv[2:], matches_glob)))
+    return MapReply(list(settings.matching(argv[2:])))
 
 
 @command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -170,23 +171,9 @@ class CommandRow:
 
     def copy(self) -> CommandRow:
         """Return a row of the same specification with statistics of its own."""
-        row = CommandRow(
-            self.full_name,
-            arity=self.arity,
-            flags=self.flags,
-            keys=self.keys,
-            channels=self.channels,
-            group=self.group,
-            since=self.since,
-            summary=self.summary,
-            complexity=self.complexity,
-            deprecated_since=self.deprecated_since,
-            replaced_by=self.replaced_by,
-            tips=self.tips,
-            categories=self.categories,
-            is_hidden=self.is_hidden,
-            handler=self.handler,
-        )
+        row = copy.copy(self)
+        row.durations, row.groups = [], []
+        row.reset_statistics()
         row.subcommands = {name: sub.copy() for name, sub in self.subcommands.items()}
         return row
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
 from ..errors import CommandError
+from ..glob import matches_glob
 from .kinds import BadValueError, Kind
 from .quoting import UnbalancedQuotesError, decode_word, encode_word, split_words
 from .rewrite import ConfigLine
@@ -175,13 +176,8 @@ class Settings:
 
     # CONFIG GET and SET.
 
-    def matching(
-        self, patterns: Iterable[bytes], matches: Callable[[bytes, bytes], bool]
-    ) -> list[tuple[bytes, bytes]]:
-        """Return name and value of every directive that CONFIG GET `patterns` shows, each once.
-
-        `matches(pattern, name)` is Redis' glob; both arrive in lower case.
-        """
+    def matching(self, patterns: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+        """Return name and value of every directive that CONFIG GET `patterns` shows, each once."""
         found: dict[str, Directive[Any]] = {}
         for pattern in patterns:
             wanted = pattern.lower()
@@ -191,7 +187,7 @@ class Settings:
             elif any(character in b"*?[" for character in wanted):
                 for name, directive in self.table.names():
                     is_hidden = Flag.HIDDEN in directive.flags
-                    if not is_hidden and matches(wanted, name.encode("ascii")):
+                    if not is_hidden and matches_glob(wanted, name.encode("ascii")):
                         found.setdefault(name, directive)
         return [
             (encode_word(name), encode_word(directive.render(self._values[directive.name])))

@@ -80,11 +80,16 @@ def test_rows_are_collected_from_functions_and_containers() -> None:
 
 def test_tables_do_not_share_statistics() -> None:
     """Two servers in one process, as in tests, must not count each other's calls."""
-    first, second = CommandTable([row("A")]), CommandTable([row("A")])
-    first.find([b"A", b"x"]).durations.append(0.1)
+    shared = row("A")
+    first, second = CommandTable([shared]), CommandTable([shared])
+    counted = first.find([b"A", b"x"])
+    counted.durations.append(0.1)
+    counted.groups.append((3, 0.2))
+    counted.failed_calls += 1
 
-    assert first.find([b"A", b"x"]).calls == 1
-    assert second.find([b"A", b"x"]).calls == 0
+    assert (counted.calls, counted.failed_calls) == (4, 1)
+    for other in (shared, second.find([b"A", b"x"])):
+        assert (other.calls, other.failed_calls) == (0, 0)
 
 
 def test_subcommands_are_found_through_their_container() -> None:

@@ -22,7 +22,6 @@ from vedette.conf import (
     rewrite_text,
 )
 from vedette.errors import CommandError, ConfigError
-from vedette.glob import matches_glob
 
 
 def even(value: int) -> str | None:
@@ -110,7 +109,7 @@ def test_config_get_matches_globs_once_and_hides_hidden_names() -> None:
     """CONFIG GET takes several patterns; a hidden name must be asked for exactly."""
     settings = loaded("save 900 1 300 10\n")
 
-    found = settings.matching([b"PORT", b"p*", b"save", b"d*"], matches_glob)
+    found = settings.matching([b"PORT", b"p*", b"save", b"d*"])
 
     expected = [
         (b"port", b"6379"),
@@ -120,13 +119,13 @@ def test_config_get_matches_globs_once_and_hides_hidden_names() -> None:
         (b"dir", b"."),
     ]
     assert found == expected
-    assert settings.matching([b"debug-knob"], matches_glob) == [(b"debug-knob", b"")]
-    assert settings.matching([b"nothing"], matches_glob) == []
+    assert settings.matching([b"debug-knob"]) == [(b"debug-knob", b"")]
+    assert settings.matching([b"nothing"]) == []
 
 
 def test_config_get_shows_an_alias_under_the_name_asked_for() -> None:
     """Clients look the value up under the name they sent."""
-    found = Settings(TABLE).matching([b"slave-priority", b"*-priority"], matches_glob)
+    found = Settings(TABLE).matching([b"slave-priority", b"*-priority"])
 
     assert found == [(b"slave-priority", b"100"), (b"replica-priority", b"100")]
 

@@ -11,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"vedette", "vedette_cli", "server", "sentinel", "ha_client", "monitoring", "drills"}
+EXAMPLES = {"sentinel.conf", "vedette.conf"}
+SOURCES = {*PACKAGES, *EXAMPLES, "pyproject.toml", "README.md", "LICENSE"}
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
     ).stdout.splitlines()
     for name in names:
-        if name.split("/")[0] not in {*PACKAGES, "pyproject.toml", "README.md", "LICENSE"}:
-            continue
-        if (ROOT / name).is_file():
+        if name.split("/")[0] in SOURCES and (ROOT / name).is_file():
             target = sources / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
@@ -43,7 +43,7 @@ def test_wheel_holds_exactly_the_top_level_packages(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.split("/")[0] for name in archive.namelist()}
 
-    assert {*PACKAGES} == {top for top in tops if not top.endswith(".dist-info")}
+    assert {*PACKAGES} == {top for top in tops if not top.endswith((".dist-info", ".data"))}
 
 
 def test_wheel_brings_the_programs_and_every_module(wheel: Path) -> None:
@@ -59,6 +59,18 @@ def test_wheel_brings_the_programs_and_every_module(wheel: Path) -> None:
         for module in (ROOT / package).rglob("*.py"):
             assert module.relative_to(ROOT).as_posix() in names
     assert {"monitoring/alerts/vedette.yml", "monitoring/dashboards/vedette.json"} <= names
+
+
+def test_wheel_brings_the_annotated_configurations(wheel: Path) -> None:
+    """Who installs it with pip alone has nothing else to begin from."""
+    with zipfile.ZipFile(wheel) as archive:
+        brought = {
+            name.rpartition("/")[2]: archive.read(name)
+            for name in archive.namelist()
+            if "/data/share/vedette/" in name
+        }
+
+    assert brought == {name: (ROOT / name).read_bytes() for name in EXAMPLES}
 
 
 def test_wheel_needs_nothing_that_must_be_compiled(wheel: Path) -> None:

@@ -19,10 +19,7 @@ class Failovers(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Have every writer acknowledged at least once, and write on for `duration_ms`.
-
-    `down_afters` is added to it, in the sentinels' down-after.
-    """
+    """Let the writers write for `duration_ms`, and so many of the sentinels' down-afters more."""
 
     duration_ms: int
     down_afters: float = 0.0

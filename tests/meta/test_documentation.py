@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,3 +114,29 @@ def test_decisions_have_numbers_of_their_own() -> None:
 
     assert numbers == list(range(1, len(files) + 1))
     assert [title.split(".")[0] for title in titles] == [f"# {number}" for number in numbers]
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Return what links can name of a page: its headings, spelt as GitHub does."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
+
+
+def test_links_lead_somewhere() -> None:
+    """Pages are moved and headings reworded, and nobody follows every link."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    links = [
+        (page, *link.split("#"))
+        for page in pages
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+        if not link.startswith("http")
+    ]
+    lost = []
+    for page, path, *anchor in links:
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor[0] not in anchors_of(target)):
+            lost.append(f"{page.name}: {path}#{'#'.join(anchor)}")
+
+    assert len(links) > 100
+    assert lost == []

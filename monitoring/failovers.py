@@ -133,7 +133,7 @@ _TRIGGER_OF_CAUSE: Final = {
     "empty-restart": "empty_restart",
     "conflict": "conflict",
 }
-REASONS: Final = ("only_candidate", "role", "history", "priority", "offset", "run_id")
+REASONS: Final = ("only_candidate", "role", "history", "priority", "offset", "silence", "run_id")
 LEADER, OBSERVER = "leader", "observer"
 CANDIDATES: Final = ("self", "peer")
 

@@ -151,7 +151,7 @@ def _candidates(
             Candidate(
                 address=node.address,
                 rank=ranks.get(node.address, 0),
-                reason=_why_not_first(ranked[0], node) if unfit is None else unfit.value,
+                reason=_why_not_first(ranked[0], node, now_ms) if unfit is None else unfit.value,
                 priority=node.priority,
                 repl_offset=node.repl_offset,
                 info_age_ms=None if refresh_ms is None else now_ms - refresh_ms,
@@ -160,7 +160,7 @@ def _candidates(
     return sorted(found, key=lambda entry: (entry.rank == 0, entry.rank, str(entry.address)))
 
 
-def _why_not_first(first: Node, node: Node) -> str:
+def _why_not_first(first: Node, node: Node, now_ms: int) -> str:
     if node is first:
         return ""
     if node.role_reported is not first.role_reported:
@@ -169,6 +169,8 @@ def _why_not_first(first: Node, node: Node) -> str:
         return f"priority {node.priority}, the first has {first.priority}"
     if node.repl_offset != first.repl_offset:
         return f"{first.repl_offset - node.repl_offset} bytes behind the first"
+    if selection.is_suspect(node, now_ms) and not selection.is_suspect(first, now_ms):
+        return "has not answered for a moment"
     return "as good as the first, whose run id comes before"
 
 

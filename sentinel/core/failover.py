@@ -36,11 +36,11 @@ from .timing import (
     ABORT_PAUSE_MS,
     FRESH_INFO_WAIT_MS,
     MISSED_FOR_MS,
-    PROMOTION_LINK_PATIENCE_MS,
     PROMOTION_PATIENCE_MS,
     PROMOTION_POLL_MS,
     PROMOTION_RESEND_MS,
     REFUSED_FOR_MS,
+    SILENCE_MS,
 )
 
 
@@ -74,7 +74,10 @@ def select_replica(machine: Machine, master: Master) -> None:
     assert failover.state is FailoverState.SELECT_SLAVE
     deadline_ms = failover.state_since_ms + FRESH_INFO_WAIT_MS
     if machine.now_ms < deadline_ms and any(
-        node.is_info_waiting and node.link.is_up and not node.is_s_down
+        node.is_info_waiting
+        and node.link.is_up
+        and not node.is_s_down
+        and not selection.is_set_aside(master, node, machine.now_ms)
         for node in master.replicas.values()
     ):
         machine.timers.set(Timer(TimerKind.FAILOVER, master.name), deadline_ms)
@@ -89,7 +92,7 @@ def select_replica(machine: Machine, master: Master) -> None:
         return
     record = history.current(master)
     if record is not None:
-        record.chosen_by = selection.decided_by(master, ranked)
+        record.chosen_by = selection.decided_by(master, ranked, machine.now_ms)
     if failover.is_coordinated:
         switchover.begin(machine, master, ranked[0])
         return
@@ -121,25 +124,44 @@ def watch_promotion(machine: Machine, master: Master) -> None:
         return
     replica = master.replicas[failover.promoted]
     link = replica.link
-    waited_ms = machine.now_ms - failover.state_since_ms
     if machine.now_ms - failover.started_ms > master.options.failover_timeout_ms:
         abort(machine, master, "-failover-abort-slave-timeout")
         return
-    is_cut = not link.is_up and machine.now_ms - link.status_since_ms > PROMOTION_LINK_PATIENCE_MS
-    # Each attempt to reconnect restarts the status' clock, the suspicion's runs on.
-    if link.suspect_since_ms is not None and not link.is_up:
-        is_cut = machine.now_ms - link.suspect_since_ms > PROMOTION_LINK_PATIENCE_MS
-    if replica.is_s_down or is_cut or waited_ms > PROMOTION_PATIENCE_MS:
+    given_up_ms = _given_up_ms(machine, master, replica)
+    if replica.is_s_down or machine.now_ms >= given_up_ms:
         reason = "no connection" if not link.is_up else "no answer"
         pass_over(machine, master, replica, reason, MISSED_FOR_MS)
         return
     if link.is_up:
         is_order_waiting = machine.has_request(link, RequestKind.PROMOTE)
-        if not is_order_waiting and waited_ms > PROMOTION_RESEND_MS:
+        resend_ms = failover.state_since_ms + PROMOTION_RESEND_MS
+        if not is_order_waiting and machine.now_ms > resend_ms:
             orders.send_slaveof(machine, replica, None, RequestKind.PROMOTE, failover.epoch)
         else:
             probes.info_now(machine, replica)
-    machine.timers.set(Timer(TimerKind.FAILOVER, master.name), machine.now_ms + PROMOTION_POLL_MS)
+    next_ms = min(machine.now_ms + PROMOTION_POLL_MS, given_up_ms)
+    machine.timers.set(Timer(TimerKind.FAILOVER, master.name), next_ms)
+
+
+def _given_up_ms(machine: Machine, master: Master, replica: Node) -> int:
+    """When the chosen replica is to be given up: soon if it cannot be reached.
+
+    Also if the order itself is not answered, unless the next in line lacks something that this one
+    holds: it may only be busy, with writing its configuration to a slow disk for one.
+    """
+    link, ordered_ms = replica.link, master.failover.state_since_ms
+    patience_ms = ordered_ms + PROMOTION_PATIENCE_MS
+    if not link.is_up:
+        # Each attempt to reconnect restarts the status' clock, the suspicion's runs on.
+        cut_ms = link.suspect_since_ms
+        return min((link.status_since_ms if cut_ms is None else cut_ms) + SILENCE_MS, patience_ms)
+    if not machine.has_request(link, RequestKind.PROMOTE):
+        return patience_ms
+    ranked = selection.candidates(master, machine.now_ms, machine.state.periods)
+    following = next((node for node in ranked if node is not replica), None)
+    if following is None or not selection.holds_as_much(master, following, replica):
+        return patience_ms
+    return ordered_ms + SILENCE_MS
 
 
 def pass_over(

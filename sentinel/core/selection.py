@@ -11,18 +11,20 @@ from typing import Final
 
 from . import lineage
 from .model import Master, Node, Role
-from .timing import DEFAULT_PERIODS, Periods
+from .timing import DEFAULT_PERIODS, SILENCE_MS, Periods
 
 #: The limit on a link down counts from before the master's failure by this many down-afters.
 _LINK_DOWN_FACTOR: Final = 10
 
 
 #: Why a replica was chosen: nobody else could be, it was master already, its data are of the
-#: present history, its priority, its offset, and what is left to tell equals apart.
-REASONS: Final = ("only_candidate", "role", "history", "priority", "offset", "run_id")
+#: present history, its priority, its offset, the silence of the others, and what is left to tell
+#: equals apart.
+REASONS: Final = ("only_candidate", "role", "history", "priority", "offset", "silence", "run_id")
 #: The same by place in `_rank`.
 _REASON_OF_PLACE: Final = (
-    "role", "history", "history", "history", "priority", "offset", "run_id", "run_id", "run_id",
+    "role", "history", "history", "history", "priority", "offset", "silence",
+    "run_id", "run_id", "run_id",
 )  # fmt: skip
 
 
@@ -68,9 +70,12 @@ def unfit(
         return why
     if replica.master_link_down_ms > _link_down_max_ms(master, now_ms):
         return Unfit.LINK_DOWN_TOO_LONG
-    if master.failover.refused.get(replica.address, now_ms) > now_ms:
-        return Unfit.REFUSED
-    return None
+    return Unfit.REFUSED if is_set_aside(master, replica, now_ms) else None
+
+
+def is_set_aside(master: Master, replica: Node, now_ms: int) -> bool:
+    """Whether the replica refused or missed its promotion a moment ago."""
+    return master.failover.refused.get(replica.address, now_ms) > now_ms
 
 
 def _unfit_data(master: Master, replica: Node) -> Unfit | None:
@@ -118,27 +123,58 @@ def candidates(master: Master, now_ms: int, periods: Periods = DEFAULT_PERIODS) 
     fit = [
         node for node in master.replicas.values() if unfit(master, node, now_ms, periods) is None
     ]
-    return sorted(fit, key=lambda node: _rank(master, node))
+    return sorted(fit, key=lambda node: _rank(master, node, now_ms))
 
 
-def decided_by(master: Master, ranked: list[Node]) -> str:
+def is_suspect(node: Node, now_ms: int) -> bool:
+    """Whether it has answered nothing for longer than one that works would take."""
+    since_ms = node.link.suspect_since_ms
+    return since_ms is not None and now_ms - since_ms >= SILENCE_MS
+
+
+def holds_as_much(master: Master, node: Node, other: Node) -> bool:
+    """Whether nothing is lost by promoting `node` in the place of `other`."""
+    is_of_no_less = _standing(master, node) <= _standing(master, other)
+    return is_of_no_less and node.repl_offset >= other.repl_offset
+
+
+def decided_by(master: Master, ranked: list[Node], now_ms: int) -> str:
     """What set the best of some candidates apart from the second: a word of `REASONS`."""
     if len(ranked) == 1:
         return REASONS[0]
-    first, second = (_rank(master, node) for node in ranked[:2])
+    first, second = (_rank(master, node, now_ms) for node in ranked[:2])
     differs = [one != other for one, other in zip(first, second, strict=True)]
     return _REASON_OF_PLACE[differs.index(True)]
 
 
-def _rank(master: Master, node: Node) -> tuple[int, bool, bool, bool, int, int, bool, str, str]:
+def _rank(
+    master: Master, node: Node, now_ms: int
+) -> tuple[int, bool, bool, bool, int, int, bool, bool, str, str]:
     """Sort key: Redis' priority, offset, run id; then the address, so that no two are equal.
 
-    (3) Before all that comes what role the node has. One that was promoted since the master went
-    down, by a leader that died over it, or that the master itself follows, is the master already
-    for whoever asks it. One that claims the role otherwise is a stray whose offset says nothing; it
-    comes last. Then, who has the master's present history: offsets in an older one are no measure
-    of what was acknowledged in it. A sentinel that never saw the master alive knows no history; it
-    goes by whom a replica follows, since another deployment's at a reused address follows another.
+    Before all that comes the standing. Of equals those come last that are silent (3): what took the
+    master often took replicas with it, and they are no more than suspects yet.
+    """
+    return (
+        *_standing(master, node),
+        node.priority,
+        -node.repl_offset,
+        is_suspect(node, now_ms),
+        not node.run_id,
+        node.run_id,
+        str(node.address),
+    )
+
+
+def _standing(master: Master, node: Node) -> tuple[int, bool, bool, bool]:
+    """How close a node is to being the master already, and to the master's data.
+
+    (4) First what role the node has. One that was promoted since the master went down, by a leader
+    that died over it, or that the master itself follows, is the master already for whoever asks it.
+    One that claims the role otherwise is a stray whose offset says nothing; it comes last. Then,
+    who has the master's present history: offsets in an older one are no measure of what was
+    acknowledged in it. A sentinel that never saw the master alive knows no history; it goes by whom
+    a replica follows, since another deployment's at a reused address follows another.
     """
     old = master.node
     is_master = node.role_reported is Role.MASTER
@@ -160,9 +196,4 @@ def _rank(master: Master, node: Node) -> tuple[int, bool, bool, bool, int, int, 
         node.dataset.is_syncing,  # may throw its data away before the order comes
         not lineage.is_level(master, node.dataset),
         not master.lineage.current and not lineage.seems_ours(master, node),
-        node.priority,
-        -node.repl_offset,
-        not node.run_id,
-        node.run_id,
-        str(node.address),
     )

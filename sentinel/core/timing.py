@@ -150,10 +150,10 @@ FRESH_INFO_WAIT_MS: Final = 100
 #: INFO while a promotion or a reconfiguration is awaited.
 PROMOTION_POLL_MS: Final = 100
 RECONF_POLL_MS: Final = 200
-#: A replica that has not become master after this is given up for the next one, and one that cannot
-#: be connected to, after this.
+#: A replica that has answered nothing for so long, or cannot be connected to, does not work.
+SILENCE_MS: Final = 250
+#: One that has not become master after this is given up for the next one.
 PROMOTION_PATIENCE_MS: Final = 1_000
-PROMOTION_LINK_PATIENCE_MS: Final = 250
 #: SLAVEOF NO ONE is repeated this often if it seems lost.
 PROMOTION_RESEND_MS: Final = 250
 #: A replica that refused its promotion is set aside for the first, one that missed it for the last.

@@ -307,7 +307,7 @@ def test_counters_of_a_watched_master_begin_at_zero() -> None:
     assert counts == {
         "vedette_votes_cast": 2,
         "vedette_failovers": 30,
-        "vedette_promotions": 6,
+        "vedette_promotions": 7,
         "vedette_instance_down_seconds": 3,
         "vedette_estimated_lost_bytes": 1,
         "vedette_master_switches": 2,

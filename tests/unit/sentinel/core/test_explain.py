@@ -56,6 +56,20 @@ def test_priority_comes_before_the_offset() -> None:
     ]
 
 
+def test_of_equals_the_silent_one_comes_second() -> None:
+    """Its run id would come first."""
+    rig = quiet_rig()
+    rig.info[REPLICA_1] = replica_info(offset=250, run_id=run_id_of(REPLICA_1))
+    rig.advance(11_000)
+    rig.silent.add(REPLICA_1)
+    rig.advance(900)
+
+    assert [(each.address, each.reason) for each in explained(rig).candidates] == [
+        (REPLICA_2, ""),
+        (REPLICA_1, "has not answered for a moment"),
+    ]
+
+
 def test_replica_that_may_not_be_promoted_has_rank_0_and_the_reason() -> None:
     """And comes last."""
     rig = quiet_rig()

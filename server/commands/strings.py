@@ -126,6 +126,18 @@ def set_(ctx: ServerContext, argv: list[bytes]) -> Reply:
     return _set_with_options(ctx, argv)
 
 
+def set_many(ctx: ServerContext, requests: list[list[bytes]]) -> bool:
+    """Do what `set_` does with each of `requests` of our master's.
+
+    Returns False, having done nothing, if one has options or events are to be published.
+    """
+    if ctx.is_notifying or set(map(len, requests)) != {3}:
+        return False
+    _, keys, values = zip(*requests, strict=True)
+    ctx.db.set_all(keys, values)
+    return True
+
+
 def _set_with_options(ctx: ServerContext, argv: list[bytes]) -> Reply:
     options = _Options.parse(argv[3:], is_set=True)
     key, value = argv[1], argv[2]

@@ -2,21 +2,26 @@
 
 A master has asked all that is to be asked, so no gate is looked at, and nobody reads the replies.
 That takes half the time of the way through the gates, on which a replica's clients go; without it a
-replica could not keep up with a master at its limit.
+replica could not keep up with a master at its limit. A piece of nothing but plain SETs, as a busy
+stream often is, is applied as one: that takes a quarter of the time of one after the other.
 """
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from vedette.clients import Session
 from vedette.clients.running import NO_ROW
 from vedette.cmdspec import Flag
 
+from ..commands.strings import set_, set_many
+
 if TYPE_CHECKING:
     from .engine import ServerEngine
 
 _UNUSUAL: Final = Flag.NOT_QUEUED
+_NAME: Final = itemgetter(0)
 
 
 def apply_stream(engine: ServerEngine, session: Session, commands: list[list[bytes]]) -> None:
@@ -29,6 +34,8 @@ def apply_stream(engine: ServerEngine, session: Session, commands: list[list[byt
         session.outbox.clear()
         return
     engine.enter(session)
+    if _apply_as_one(engine, session, commands):
+        return
     context = engine.context
     find = engine.plain_rows.get
     clock = engine.clock
@@ -73,3 +80,24 @@ def apply_stream(engine: ServerEngine, session: Session, commands: list[list[byt
         row.groups.append((calls, clock() - started))
     engine.commands_processed += count + calls
     session.outbox.clear()
+
+
+def _apply_as_one(engine: ServerEngine, session: Session, commands: list[list[bytes]]) -> bool:
+    """Run `commands` if they are SETs without options that no client is told of; else return
+    False.
+    """
+    names = set(map(_NAME, commands))
+    if len(names) != 1 or engine.woken or session.queued_commands is not None:
+        return False
+    row = engine.plain_rows.get(names.pop())
+    # Another function stands there while uses of keys are noted.
+    if row is None or row.handler is not set_:
+        return False
+    started = engine.clock()
+    if not set_many(engine.context, commands):
+        return False
+    engine.propagate_each(session.database_index, commands)
+    row.groups.append((len(commands), engine.clock() - started))
+    engine.keyspace.dirty += len(commands)
+    engine.commands_processed += len(commands)
+    return True

@@ -137,6 +137,18 @@ class Effects(Engine):
             for sink in self.sinks:
                 sink.append(effects)
 
+    def propagate_each(self, database_index: int, commands: list[list[bytes]]) -> None:
+        """Have the sinks see `commands`, outside EXEC; each is a unit by itself."""
+        if not self.sinks:
+            return
+        encoded = list(map(encode_effect, commands))
+        for sink in self.sinks:
+            for data in encoded:
+                if sink.selected_database == database_index:
+                    sink.pending.append(data)
+                else:
+                    sink.append(((database_index, data),))
+
     def _propagate_unit(self, effects: list[tuple[int, list[bytes]]]) -> None:
         """Have the sinks apply all of `effects` or none."""
         if self._transaction is not None:

@@ -170,8 +170,7 @@ class StreamScanner:
         try:
             for start in range(0, end, _FED_BYTES):
                 reader.feed(data[start : min(start + _FED_BYTES, end)])
-                while (command := next_command()) is not False:
-                    commands.append(command)
+                commands.extend(iter(next_command, False))
             reader.feed(_ENCODED_MARK)
             commands.append(next_command())
             b"".join(chain.from_iterable(commands))  # raises TypeError unless all are strings

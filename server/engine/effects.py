@@ -94,7 +94,7 @@ class Effects(Engine):
                 self.propagate(index, argv)
             else:
                 self._propagate_unit([(index, command) for command in effects])
-        if self.has_woken and self._transaction is None:
+        if self._woken and self._transaction is None:
             self._serve_woken_by(session)
 
     def _serve_woken_by(self, session: Session) -> None:

@@ -16,6 +16,11 @@ This file must not know who reads, nor what the bytes mean.
 
 from __future__ import annotations
 
+from typing import Final
+
+#: An append of up to so much is kept as it is, to be read without looking for it in the ring.
+_LATEST_MAX_BYTES: Final = 64 * 1024
+
 
 class Reader:
     """One replica's place in the stream; made by `Backlog.attach`, ended by `Backlog.detach`."""
@@ -32,6 +37,7 @@ class Backlog:
 
     __slots__ = (
         "_capacity",
+        "_latest",
         "_origin",
         "_readers",
         "_ring",
@@ -61,6 +67,8 @@ class Backlog:
         #: Up to this end no reader can lose a byte; beyond it, `_make_room` looks again.
         self._safe_end = start_offset
         self._readers: list[Reader] = []
+        #: What was appended last, unless it is large: what all readers but slow ones read next.
+        self._latest = b""
 
     @property
     def first_offset(self) -> int:
@@ -102,6 +110,7 @@ class Backlog:
             self._ring[index:] = data[:room]
             self._ring[: size - room] = data[room:]
         self.end_offset = end
+        self._latest = data if size <= _LATEST_MAX_BYTES else b""
 
     def holds(self, offset: int) -> bool:
         """Say whether everything from `offset` to the end can be read; the end itself can."""
@@ -113,6 +122,9 @@ class Backlog:
         Raises:
             ValueError: `offset` is not held (see `holds`).
         """
+        latest = self._latest
+        if offset == self.end_offset - len(latest) and len(latest) <= max_bytes:
+            return latest
         if not self.holds(offset):
             raise ValueError(
                 f"offset {offset} is outside the backlog {self.first_offset}..{self.end_offset}"
@@ -180,6 +192,7 @@ class Backlog:
         first = max(self.first_offset, self.end_offset - capacity)
         kept = self.read(first, self.end_offset - first)
         self._ring = bytearray(capacity)
+        self._latest = b""
         self._capacity = capacity
         self._origin = first
         index = first % capacity

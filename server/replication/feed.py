@@ -230,10 +230,11 @@ class Feed:
             return b""
         if reader.offset == backlog.end_offset:
             return b""
-        if not backlog.holds(reader.offset):
+        try:
+            data = backlog.read(reader.offset, max_bytes)
+        except ValueError:
             self.close(DropReason.OUTPUT_LIMIT)
             return b""
-        data = backlog.read(reader.offset, max_bytes)
         reader.offset += len(data)
         return data
 

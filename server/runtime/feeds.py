@@ -4,7 +4,8 @@ Theory of operation. PSYNC and SYNC make a feed (`replication.state`) and ask fo
 the batch is over, the pump hands the socket to a `ReplicaConnection`, which is the only one that
 sends on it. Whatever goes to the replica goes through `flush_nowait`, which sends until the socket
 takes no more; only then the connection's writer task waits for the socket and goes on. So a write
-of a client leaves for the replicas in the same batch, without a task switch.
+of a client leaves for the replicas in the same batch, without a task switch: for the system, which
+may keep for `HOLD_S` what follows closely on what it has sent (docs/adr/0038).
 
 A replica that is slower than the stream falls back in the backlog; nothing is queued for it. It is
 dropped when it loses its place there or passes `client-output-buffer-limit replica`.
@@ -35,6 +36,8 @@ from .snapshots import SnapshotKeeper
 log = structlog.get_logger()
 
 TICK_S: Final = 1.0
+#: How long the system may keep what it was given for replicas, while batch follows batch.
+HOLD_S: Final = 0.003
 
 
 class FeedServer:
@@ -81,6 +84,11 @@ class FeedServer:
         )
         #: The end of the stream as of the last flush.
         self._flushed_offset = 0
+        #: When the replicas were last sent all that there was, and whether the system has kept
+        #: something since; `_held` is set then.
+        self._pushed_s = 0.0
+        self._is_holding = False
+        self._held = trio.Event()
 
     # --- what the state asks (the port) ----------------------------------------------------------
 
@@ -106,14 +114,25 @@ class FeedServer:
         if self._arrivals:
             self._take_over_arrivals()
         replication = self.replication
-        if replication.wants_acknowledgements:
+        is_urgent = replication.wants_acknowledgements
+        if is_urgent:
             replication.flush_requests()
         # Asked in any case: the backlog takes what the batch wrote, and nothing is kept beside it.
         offset = replication.offset
         if self._connections and offset != self._flushed_offset:
             self._flushed_offset = offset
+            is_held = not is_urgent and trio.current_time() < self._pushed_s + HOLD_S
             for connection in list(self._connections.values()):
-                connection.flush_nowait()
+                connection.flush_nowait(is_more_to_come=is_held)
+            if not is_held:
+                self._note_pushed()
+            elif not self._is_holding:
+                self._is_holding = True
+                self._held.set()
+
+    def _note_pushed(self) -> None:
+        self._pushed_s = trio.current_time()
+        self._is_holding = False
 
     def _take_over_arrivals(self) -> None:
         arrivals, self._arrivals = self._arrivals, []
@@ -171,6 +190,7 @@ class FeedServer:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._snapshots.run, nursery)
                 nursery.start_soon(self._keep_time)
+                nursery.start_soon(self._push_held)
                 while True:
                     await self._work.wait()
                     self._work = trio.Event()
@@ -179,6 +199,18 @@ class FeedServer:
                         nursery.start_soon(connection.run)
         finally:
             self.replication.drop_all_feeds(DropReason.KILLED, self._clock_ms())
+
+    async def _push_held(self) -> None:
+        """Have the system send what it has kept for replicas since `HOLD_S`."""
+        while True:
+            await self._held.wait()
+            self._held = trio.Event()
+            while self._is_holding:
+                await trio.sleep_until(self._pushed_s + HOLD_S)
+                if self._is_holding and trio.current_time() >= self._pushed_s + HOLD_S:
+                    for connection in self._connections.values():
+                        connection.push_held()
+                    self._note_pushed()
 
     async def _keep_time(self) -> None:
         """Ping, keep alive, and give up who is silent or too slow, once a second."""

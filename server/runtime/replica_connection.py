@@ -8,6 +8,7 @@ the replica says, is its owner's business (`feeds.py`).
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Final, Protocol
 
 import trio
@@ -134,30 +135,51 @@ class ReplicaConnection:
         else:
             await trio.lowlevel.checkpoint()
 
-    def flush_nowait(self) -> None:
-        """Send what there is to be sent until the socket takes no more."""
+    def flush_nowait(self, *, is_more_to_come: bool = False) -> None:
+        """Send what there is to be sent until the socket takes no more.
+
+        With `is_more_to_come` the system has it, but may wait for a packet full of it until
+        `push_held` is called.
+        """
         connection, backlog = self._socket, self._owner.replication.backlog
         if connection is None or backlog is None or self._is_closed or self._congested.is_set():
             return
         if self.session.is_close_requested:
             return  # killed in this batch: it gets no more, and asks anew for what it lacks
+        feed, output = self.feed, self._output
+        statistics = self._owner.engine.context.statistics
+        flags = socket.MSG_MORE if is_more_to_come else 0
         sent_bytes = 0
         while sent_bytes < FLUSH_MAX_BYTES:
-            if not self._output:
-                self._drained.set()
-                self._output += self.feed.next_output(backlog, PIECE_BYTES)
-                if not self._output:
-                    if self.feed.state is FeedState.CLOSED:
-                        self._owner.end(self, DropReason.OUTPUT_LIMIT)
-                    return
+            data = output or feed.next_output(backlog, PIECE_BYTES)
+            if not data:
+                if feed.state is FeedState.CLOSED:
+                    self._owner.end(self, DropReason.OUTPUT_LIMIT)
+                return
             try:
-                sent = connection.send(self._output)
+                sent = connection.send(data, flags)
             except BlockingIOError:
-                break
+                sent = 0
             except OSError:  # the reader sees the end as well, but may come later
                 self._owner.end(self, DropReason.DISCONNECTED)
                 return
-            del self._output[:sent]
             sent_bytes += sent
-            self._owner.engine.context.statistics.repl_output_bytes += sent
+            statistics.repl_output_bytes += sent
+            if data is output:
+                del output[:sent]
+                if not output:
+                    self._drained.set()
+            elif sent < len(data):
+                output += data[sent:]
+            elif sent < PIECE_BYTES:
+                return  # that was the end of the stream
+            if output:
+                break
         self._congested.set()
+
+    def push_held(self) -> None:
+        """Have the system send what it has kept for a packet full."""
+        if self._socket is not None and not self._is_closed:
+            # To set the option anew is what does it. Other sockets than TCP's keep nothing.
+            with suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.crash.rounds import POLICIES, CrashTest
+from tests.support.processes import VedetteServer
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -22,3 +24,22 @@ def test_a_killed_server_keeps_what_it_promised(policy: str, tmp_path: Path) -> 
                 error.add_note(f"python -m tests.crash --policy {policy} --seed {seed} --kills 2")
                 raise
         assert test.acknowledged_count
+
+
+def test_a_killed_server_has_given_its_replicas_what_it_acknowledged() -> None:
+    """Though it sends what follows closely together: the system has it before the client hears."""
+    with (
+        VedetteServer({"repl-diskless-sync-delay": "0"}) as server,
+        socket.create_connection(("127.0.0.1", server.port), 20) as replica,
+    ):
+        replica.sendall(b"PSYNC ? -1\r\n")
+        received = b""
+        while b"REDIS" not in received:
+            received += replica.recv(65536)
+        for number in range(300):
+            server.call("SET", "key", f"value {number}")
+        server.kill()
+        while data := replica.recv(65536):
+            received += data
+
+    assert received.endswith(b"$9\r\nvalue 299\r\n")

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ...replication.propagation import EffectStream
 from .rebuilding import annotation
@@ -156,8 +156,7 @@ class RewriteStatus:
         return self._delay_minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """A point of the log: the position, and the replication offset that belongs to it."""
 
     position: int
@@ -276,9 +275,12 @@ class AppendOnlyLog:
     def output(self) -> bytes:
         """Return what is to be written; it stays until `on_written` says that it was."""
         self._take_effects()
-        if len(self._chunks) > 1:
-            self._chunks = [b"".join(self._chunks)]
-        return self._chunks[0] if self._chunks else b""
+        chunks = self._chunks
+        if len(chunks) == 1:
+            return chunks[0]
+        if chunks:
+            self._chunks = chunks = [b"".join(chunks)]
+        return chunks[0] if chunks else b""
 
     def may_postpone(self, now_ms: int) -> bool:
         """Say whether a write that would meet a running fsync can wait, and note that it does."""
@@ -293,13 +295,14 @@ class AppendOnlyLog:
     def on_written(self, size: int) -> None:
         """Note that the first `size` bytes of the output are in the file."""
         self._postponed_since_ms = None
-        output = self.output()
-        self._chunks = [output[size:]] if size < len(output) else []
         self.written += size
         self.file_bytes += size
         self.current_bytes += size
-        if not self._chunks:
-            self.written_mark = self._mark()
+        if self.written == self.appended:
+            self._chunks.clear()
+            self.written_mark = Mark(self.written, self._replication_offset())
+        else:
+            self._chunks = [self.output()[size:]]
 
     # --- syncing ---------------------------------------------------------------------------------
 

@@ -87,6 +87,13 @@ class AofWriter:
         self._is_sync_running = False
         self._last_sync_ms = 0
         self._last_failure_ms = 0
+        #: The value of `appendfsync`, which each batch wants to know.
+        self._policy = ""
+        engine.configuration.on_change(self._apply_policy, directives.APPEND_FSYNC)
+        self._apply_policy()
+
+    def _apply_policy(self) -> None:
+        self._policy = self._engine.configuration[directives.APPEND_FSYNC]
 
     @property
     def is_open(self) -> bool:
@@ -164,28 +171,27 @@ class AofWriter:
         if self._lost is not None:
             raise self._lost
         aof = self._log
-        policy = self._engine.configuration[directives.APPEND_FSYNC]
         if aof.buffered_bytes:
-            if self._is_put_off(policy, is_forced=is_forced):
+            if self._is_put_off(is_forced=is_forced):
                 return
-            self._write(policy)
+            self._write()
         if aof.synced.position < aof.written_mark.position:
-            self._sync(policy)
+            self._sync()
 
-    def _is_put_off(self, policy: str, *, is_forced: bool) -> bool:
+    def _is_put_off(self, *, is_forced: bool) -> bool:
         """Say whether the write waits: for an fsync, or for its next attempt after a failure."""
         if is_forced:
             return False
         if self._log.write_error:
             return self._clock_ms() - self._last_failure_ms < RETRY_PERIOD_MS
-        if policy != "everysec" or not self._is_sync_running:
+        if not self._is_sync_running or self._policy != "everysec":
             return False
         if self._log.may_postpone(self._clock_ms()):
             return True
         log.warning("aof.sync_slow", delayed=self._log.delayed_count)
         return False
 
-    def _write(self, policy: str) -> None:
+    def _write(self) -> None:
         aof, files, descriptor = self._log, self._files, self._descriptor
         assert files is not None
         assert descriptor is not None
@@ -199,7 +205,7 @@ class AofWriter:
             while written < len(data):
                 written += files.write(descriptor, memoryview(data)[written:])
         except OSError as error:
-            self._on_write_failed(error, policy, written)
+            self._on_write_failed(error, written)
             return
         finally:
             if self._engine.latency.threshold_ms:
@@ -221,7 +227,7 @@ class AofWriter:
         for each in (event, AOF_WRITE):
             self._engine.latency.note(each, seconds * 1000, self._clock_ms())
 
-    def _on_write_failed(self, error: OSError, policy: str, written: int) -> None:
+    def _on_write_failed(self, error: OSError, written: int) -> None:
         """Take a part of a unit back out of the file, keep it all, and refuse writes."""
         aof, files, descriptor = self._log, self._files, self._descriptor
         assert files is not None
@@ -235,13 +241,13 @@ class AofWriter:
                 log.error("aof.short_write_stays", size_bytes=written, error=refusal.strerror)
         if aof.write_error != reason:
             log.error("aof.write_failed", error=reason, size_bytes=aof.buffered_bytes)
-        self._judge(f"cannot write to the append-only file: {reason}", policy)
+        self._judge(f"cannot write to the append-only file: {reason}")
         aof.on_written(written)
         self._last_failure_ms = self._clock_ms()
         aof.write_error = reason
         self._engine.recheck()
 
-    def _judge(self, problem: str, policy: str) -> None:
+    def _judge(self, problem: str) -> None:
         """Raise if the failure is one that must end the process.
 
         With `always`, replies may not leave. A replica cannot refuse what its master sends: it
@@ -249,25 +255,30 @@ class AofWriter:
         """
         engine = self._engine
         ignores_errors = engine.configuration[directives.REPLICA_IGNORE_DISK_WRITE_ERRORS]
-        if policy == "always" or (engine.is_replica and not ignores_errors):
+        if self._policy == "always" or (engine.is_replica and not ignores_errors):
             self._lost = AofLostError(problem)
             raise self._lost
 
     # --- syncing ---------------------------------------------------------------------------------
 
-    def _sync(self, policy: str) -> None:
+    def _sync(self) -> None:
+        """Sync what was written, or have it synced, if it is time."""
+        policy = self._policy
         if policy == "no":
+            return
+        now_ms = self._clock_ms()
+        if policy == "everysec" and (
+            self._is_sync_running or self._jobs or now_ms - self._last_sync_ms < SYNC_PERIOD_MS
+        ):
             return
         if self._engine.configuration[directives.NO_APPEND_FSYNC_ON_REWRITE] and self._has_child():
             return
         if policy == "always":
             self._sync_now()
-        elif not self._is_sync_running and not self._jobs:
-            now_ms = self._clock_ms()
-            if now_ms - self._last_sync_ms >= SYNC_PERIOD_MS:
-                self._last_sync_ms = now_ms
-                assert self._descriptor is not None
-                self._request_sync(self._descriptor, is_last=False)
+        else:
+            self._last_sync_ms = now_ms
+            assert self._descriptor is not None
+            self._request_sync(self._descriptor, is_last=False)
 
     def _sync_now(self) -> None:
         """Sync before anything else happens."""
@@ -311,10 +322,7 @@ class AofWriter:
             aof.sync_error = reason
             aof.failed_syncs += 1
             self._engine.recheck()
-            self._judge(
-                f"cannot sync the append-only file: {reason}",
-                self._engine.configuration[directives.APPEND_FSYNC],
-            )
+            self._judge(f"cannot sync the append-only file: {reason}")
         else:
             self._engine.meter.on_fsync(duration_s)
             had_failed = bool(aof.sync_error)

@@ -172,6 +172,21 @@ def test_agrees_with_a_plain_copy_of_the_stream(seed: int) -> None:
         assert backlog.history_bytes <= backlog.capacity_bytes
 
 
+def test_what_was_appended_last_is_read_as_it_is() -> None:
+    """All replicas but slow ones read just that, so it is not put together from the ring anew."""
+    backlog = Backlog(10)
+    backlog.append(b"abcdefg")
+    last = b"hijkl"
+    backlog.append(last)
+
+    assert backlog.read(7, 100) is last
+    assert backlog.read(7, 4) == b"hijk"
+    assert backlog.read(8, 100) == b"ijkl"
+    backlog.resize(2)
+    with pytest.raises(ValueError, match="outside"):
+        backlog.read(7, 100)
+
+
 def test_what_was_held_for_one_reader_goes_with_it() -> None:
     """A replica that was dropped must not find in the ring what the configured size lacks."""
     backlog = Backlog(16, limit_bytes=1000)

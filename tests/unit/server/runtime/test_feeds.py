@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 import trio
+import trio.testing
 
 from server.replication.feed import FeedState
 from server.replication.replconf import SnapshotContent
+from server.runtime.feeds import HOLD_S
 from tests.support.replication import InProcessServer, Peer, serving
 from tests.support.waiting import wait_until_async
 
@@ -351,6 +356,80 @@ async def test_wait_is_answered_when_the_acknowledgement_arrives() -> None:
 
         assert await client.line() == b":1"
         await client.close()
+        await peer.close()
+
+
+def packets_to_replicas(server: InProcessServer) -> list[tuple[int, int]]:
+    """Return of each replica's connection how many bytes the system keeps, and how many packets
+    with data it has sent.
+    """
+    facts = []
+    for session in server.engine.clients:
+        if session.id in server.replication.feeds:
+            with socket.socket(fileno=os.dup(session.file_descriptor)) as connection:
+                info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+            kept_bytes, _, _, packet_count = struct.unpack_from("4I", info, 144)
+            facts.append((kept_bytes, packet_count))
+    return facts
+
+
+async def synchronised_peers(server: InProcessServer, count: int) -> list[Peer]:
+    """Return replicas that have read all that the server has written."""
+    peers = [await Peer.connect(server.port) for _ in range(count)]
+    for peer in peers:
+        offset, _ = await peer.synchronise()
+        await peer.acknowledge(offset)
+    server.write("last", "1")
+    for peer in peers:
+        await peer.until(b"last\r\n$1\r\n1\r\n")
+    return peers
+
+
+async def test_what_follows_closely_is_sent_together(mock_clock: trio.testing.MockClock) -> None:
+    """A packet for each batch would cost more than to run it; but nobody waits for long."""
+    async with serving() as server:
+        peers = await synchronised_peers(server, 2)
+        mock_clock.jump(HOLD_S)
+        before = packets_to_replicas(server)
+        for number in range(50):
+            server.write(f"key {number}", "value")
+        after = packets_to_replicas(server)
+        # What comes from the replica's system makes ours send what it has, so it may be some more.
+        while not all(kept_bytes for kept_bytes, _ in packets_to_replicas(server)):
+            server.write("more", "value")
+        mock_clock.jump(HOLD_S)
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert [kept_bytes for kept_bytes, _ in packets_to_replicas(server)] == [0, 0]
+        assert all(now - then < 10 for (_, then), (_, now) in zip(before, after, strict=True))
+        for peer in peers:
+            for number in range(50):
+                assert await peer.command() == [b"SET", b"key %d" % number, b"value"]
+            await peer.close()
+
+
+async def test_what_comes_after_a_while_is_sent_at_once(mock_clock: trio.testing.MockClock) -> None:
+    """There is nothing to be sent together with it."""
+    async with serving() as server:
+        (peer,) = await synchronised_peers(server, 1)
+        for _ in range(5):
+            mock_clock.jump(HOLD_S)
+            server.write("key", "value")
+            assert [kept_bytes for kept_bytes, _ in packets_to_replicas(server)] == [0]
+        await peer.close()
+
+
+async def test_what_somebody_waits_for_is_sent_at_once(mock_clock: trio.testing.MockClock) -> None:
+    """A client that has asked how many replicas have it, or a switch of roles."""
+    async with serving() as server:
+        (peer,) = await synchronised_peers(server, 1)
+        server.write("key", "value")
+        server.replication.wants_acknowledgements = True
+        server.pump.settle()
+
+        assert [kept_bytes for kept_bytes, _ in packets_to_replicas(server)] == [0]
+        assert await peer.command() == [b"SET", b"key", b"value"]
+        assert await peer.command() == [b"REPLCONF", b"GETACK", b"*"]
         await peer.close()
 
 

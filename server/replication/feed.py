@@ -39,6 +39,8 @@ from .settings import OutputLimit
 
 KEEPALIVE: Final = b"\n"
 KEEPALIVE_PERIOD_MS: Final = 1000
+#: Of a replica these have no effect and no reply.
+_SILENT_COMMANDS: Final = (b"psync", b"sync")
 
 
 class FeedState(Enum):
@@ -67,6 +69,7 @@ class DropReason(Enum):
     SNAPSHOT_FAILED = "snapshot_failed"
     SNAPSHOT_ONLY = "snapshot_only"
     BAD_PROTOCOL = "bad_protocol"
+    UNWANTED_COMMAND = "unwanted_command"
     HISTORY_CHANGED = "history_changed"
     KILLED = "killed"
 
@@ -178,9 +181,10 @@ class Feed:
     def receive(self, data: bytes, now_ms: int) -> bool:
         """Take bytes the replica sent; return whether an offset that it acknowledged rose.
 
-        REPLCONF is obeyed, a newline shows that the replica is alive, all else is passed over
-        without reply: whatever is written to a replica is part of its stream. Bytes that are no
-        requests close the feed.
+        Acknowledgements are noted, and a newline shows that the replica is alive. Whatever is
+        written to a replica is part of its stream, so a command that would be answered closes the
+        feed, as by Redis (`networking.c: _addReplyToBufferOrList`), and so do bytes that are no
+        requests.
         """
         before = self.acknowledged_offset + self.synced_offset
         requests, error = self.parser.parse(data)
@@ -188,8 +192,11 @@ class Feed:
             # A newline while the replica loads its snapshot, or part of a request.
             self.acknowledged_ms = now_ms
         for request in requests:
-            if request[0].lower() == b"replconf":
+            name = request[0].lower()
+            if name == b"replconf":
                 self._on_replconf(request, now_ms)
+            elif name not in _SILENT_COMMANDS:
+                self.close(DropReason.UNWANTED_COMMAND)
         if error is not None:
             self.close(DropReason.BAD_PROTOCOL)
         return self.acknowledged_offset + self.synced_offset > before
@@ -198,7 +205,8 @@ class Feed:
         try:
             outcome = apply_replconf(self.options, request)
         except CommandError:
-            return  # an error reply would corrupt the stream
+            self.close(DropReason.UNWANTED_COMMAND)
+            return
         match outcome:
             case Acknowledged(offset, synced_offset) if offset is not None:
                 self.acknowledged_offset = max(self.acknowledged_offset, offset)
@@ -207,8 +215,10 @@ class Feed:
                 self.acknowledged_ms = now_ms
                 if self.state is FeedState.ONLINE:
                     self._awaits_acknowledgement = False
-            case Acknowledged() | AcknowledgementWanted() | None:
+            case Acknowledged() | AcknowledgementWanted():
                 pass
+            case None:
+                self.close(DropReason.UNWANTED_COMMAND)
             case _:
                 assert_never(outcome)
 

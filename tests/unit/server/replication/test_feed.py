@@ -234,12 +234,23 @@ def test_a_newline_shows_that_the_replica_is_alive() -> None:
     assert feed.lag_s(9500) == 0
 
 
-@pytest.mark.parametrize("data", [encode_command([b"PING"]), b"REPLCONF wrong x\r\n"])
-def test_other_commands_of_a_replica_are_passed_over(data: bytes) -> None:
-    """Their replies would be part of the stream."""
+@pytest.mark.parametrize(
+    "data", [b"PING\r\n", b"REPLCONF wrong x\r\n", b"REPLCONF listening-port 1\r\n"]
+)
+def test_a_command_of_a_replica_that_would_be_answered_closes_it(data: bytes) -> None:
+    """Its reply would be part of the stream, and whoever sends it is no replica."""
     feed = online_feed(Backlog(10))
 
     assert feed.receive(data, 2000) is False
+    assert feed.drop_reason is DropReason.UNWANTED_COMMAND
+
+
+@pytest.mark.parametrize("data", [b"SYNC\r\n", b"REPLCONF GETACK *\r\n"])
+def test_a_command_of_a_replica_that_has_no_reply_is_passed_over(data: bytes) -> None:
+    """As by Redis."""
+    feed = online_feed(Backlog(10))
+    feed.receive(data, 2000)
+
     assert feed.state is FeedState.ONLINE
 
 

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 import hiredis
 
 from vedette.errors import VedetteError
+from vedette.resp.encode import encode_command
 
 from ...replication.scanner import encoded_size
 
@@ -90,23 +91,35 @@ class AofReader:
         reader.feed(window)
         next_command = reader.gets
         join = b"".join
+        line_count = 0
         try:
             while (command := next_command()) is not False:
                 join(command)  # raises TypeError unless the arguments are strings
                 if not command:
                     break
                 position += encoded_size(command)
+                line_count += 2 * len(command) + 1
                 commands.append(command)
                 ends.append(position)
         except (hiredis.HiredisError, TypeError):
             pass  # what is wrong, `_read_one` says
-        if ends and not self._ends_well(ends[-1]):
-            return [], []  # not in the canonical form that sizes are computed for
-        self.position = position
+        # hiredis does not look at what follows an argument, and takes sizes in other forms than the
+        # one that they are computed for. Either shows here, as do line ends within values.
+        size = position - self.position
+        if window.count(b"\r\n", 0, size) != line_count or not window.startswith(b"\r\n", size - 2):
+            self._keep_canonical(commands, ends)
+        if ends:
+            self.position = ends[-1]
         return commands, ends
 
-    def _ends_well(self, end: int) -> bool:
-        return self._data[end - 2 : end] == b"\r\n"
+    def _keep_canonical(self, commands: list[list[bytes]], ends: list[int]) -> None:
+        """Drop the first command that is not written in the usual way, and all after it."""
+        start = self.position
+        for index, (command, end) in enumerate(zip(commands, ends, strict=True)):
+            if self._data[start:end] != encode_command(command):
+                del commands[index:], ends[index:]
+                return
+            start = end
 
     def _pass_annotation(self) -> None:
         line, end = self._line(self.position)

@@ -93,6 +93,17 @@ def test_damage_is_refused_with_its_offset(damage: bytes, offset: int) -> None:
     assert caught.value.offset == len(SET) + offset
 
 
+@pytest.mark.parametrize("value", [b"v", b"with\r\nline ends\r\n"])
+def test_a_line_end_that_is_missing_anywhere_is_found(value: bytes) -> None:
+    """hiredis passes over the two bytes behind an argument; they are all that shows the damage."""
+    command = encode_command([b"SET", b"key", value])
+    data = 20 * command
+    for end in range(len(command) - 2, len(data), len(command)):
+        with pytest.raises(CorruptAofError) as caught:
+            read_all(data[:end] + b"\r\x0b" + data[end + 2 :], window_bytes=400)
+        assert caught.value.offset == end
+
+
 @given(st.binary(max_size=200))
 def test_no_input_makes_it_fail_otherwise(data: bytes) -> None:
     """Neither a crash nor a command that is not there."""

@@ -118,8 +118,7 @@ def memory_overhead(ctx: ServerContext) -> MemoryOverhead:
         held=engine.host.held_bytes(),
         resident=resident,
         backlog=0 if backlog is None else backlog.size_bytes,
-        clients_replicas=sum(replicas)
-        + (0 if backlog is None else max(0, backlog.capacity_bytes - backlog.size_bytes)),
+        clients_replicas=sum(replicas) + (0 if backlog is None else backlog.excess_bytes),
         clients_normal=sum(others),
         aof_buffer=engine.aof.buffered_bytes,
         scripts=scripting.texts_bytes + scripting.lua_bytes,

@@ -156,8 +156,13 @@ class Memory:
 
     @property
     def not_counted_bytes(self) -> int:
-        """What the limit does not count: deletions written there must not lead to more of them."""
-        return self._engine.aof.buffered_bytes
+        """What the limit does not count: deletions written there must not lead to more of them.
+
+        So it is with what waits for the disk, or for replicas that lag.
+        """
+        backlog = self._engine.replication.backlog
+        lagging_bytes = 0 if backlog is None else backlog.excess_bytes
+        return self._engine.aof.buffered_bytes + lagging_bytes
 
     def _excess_bytes(self) -> int:
         """Return how much too much was used when it was counted last."""

@@ -90,6 +90,11 @@ class Backlog:
         """The memory the ring takes now: its size, or more while a reader lags."""
         return self._capacity
 
+    @property
+    def excess_bytes(self) -> int:
+        """How much more than its size the ring takes now, for readers that lag."""
+        return max(0, self._capacity - self._size_bytes)
+
     def append(self, data: bytes) -> None:
         """Add `data` to the end of the stream; the oldest bytes give way."""
         size = len(data)

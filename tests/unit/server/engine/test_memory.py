@@ -8,6 +8,7 @@ import pytest
 
 from server.engine import ServerEngine
 from tests.support.engine import FakeHost, TestEngine
+from vedette.clients import Session
 
 LIMIT = 30_000_000
 
@@ -178,6 +179,24 @@ def test_memory_that_is_not_counted_evicts_nothing(engine: TestEngine) -> None:
 
     engine.host.overhead_bytes = 50_000
     engine.engine.aof.effects.pending.append(bytes(50_000))
+    engine.engine.memory.review()
+
+    assert engine.call("DBSIZE") == 99
+
+
+def test_what_is_kept_for_a_slow_replica_evicts_nothing(engine: TestEngine) -> None:
+    """It would cost the master its keys one after another, each deletion one more thing to keep."""
+    assert isinstance(engine.host, CountedHost)
+    engine.call("DEL", *(f"key:{number}" for number in range(101)))
+    limit(engine, "allkeys-lru")
+    replication = engine.engine.replication
+    replication.synchronise(Session(100), None, engine.now_ms)
+    replication.begin_snapshot(replication.feeds[100])
+    assert replication.backlog is not None
+    replication.backlog.append(bytes(3_000_000))
+
+    engine.host.overhead_bytes = replication.backlog.excess_bytes
+    assert engine.host.overhead_bytes > 1_000_000
     engine.engine.memory.review()
 
     assert engine.call("DBSIZE") == 99

@@ -197,7 +197,7 @@ class Memory:
         ends_s = engine.clock() + self._slice_s()
         count = 0
         while True:
-            missing_bytes = self._excess_bytes()
+            missing_bytes = excess_bytes = self._excess_bytes()
             while missing_bytes > 0:
                 choice = self.eviction.choose(now_s)
                 if choice is None:
@@ -211,7 +211,9 @@ class Memory:
                     self.is_evicting = True
                     self.lazy_free.on_work()
                     return True
-            if not self._is_over():
+            # Where that has brought nothing, telling clients that cache the keys took as much. It
+            # is sent in a moment; else each key that is evicted would cost the next.
+            if not self._is_over() or self._excess_bytes() >= excess_bytes:
                 return True
 
     def _slice_s(self) -> float:
@@ -257,4 +259,9 @@ class Memory:
         engine.keyspace.hand_over_replaced(
             self.lazy_free.add if configuration[directives.LAZYFREE_LAZY_SERVER_DEL] else None
         )
-        self.review()
+        if engine.is_in_transaction:
+            # The rest of it finds the keys that were there; no deletion gets between its effects.
+            self.is_evicting = bool(self.limit_bytes)
+            self.lazy_free.on_work()
+        else:
+            self.review()

@@ -28,7 +28,8 @@ class CountedHost(FakeHost):
         if self.engine is None:
             return LIMIT - 100_000
         keys = self.engine.keyspace.key_count()
-        return LIMIT - 100_000 + 1000 * keys + self.overhead_bytes
+        unread = sum(len(part) for each in self.engine.clients for part in each.outbox)
+        return LIMIT - 100_000 + 1000 * keys + self.overhead_bytes + unread
 
 
 @pytest.fixture
@@ -200,6 +201,38 @@ def test_what_is_kept_for_a_slow_replica_evicts_nothing(engine: TestEngine) -> N
     engine.engine.memory.review()
 
     assert engine.call("DBSIZE") == 99
+
+
+def test_telling_clients_of_evictions_leads_to_no_more_of_them(engine: TestEngine) -> None:
+    """What they are told is sent in a moment, but for then it takes more than the keys did."""
+    limit(engine, "allkeys-random")
+    count = engine.call("DBSIZE")
+    for _ in range(40):
+        listener = engine.connect()
+        engine.call("HELLO", 3, session=listener)
+        engine.call("CLIENT", "TRACKING", "ON", session=listener)
+        for number in range(200):
+            engine.call("GET", f"key:{number}", session=listener)
+        listener.outbox.clear()
+    assert isinstance(engine.host, CountedHost)
+    engine.host.overhead_bytes = 10_000
+    engine.engine.memory.review()
+    engine.engine.end_batch()
+
+    assert count - 25 < engine.call("DBSIZE") < count
+
+
+def test_nothing_is_evicted_within_the_transaction_that_sets_the_limit(engine: TestEngine) -> None:
+    """Its other commands find what was there, and replicas are told of deletions behind it."""
+    session = engine.connect()
+    engine.call("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    engine.call("MULTI", session=session)
+    engine.call("CONFIG", "SET", "maxmemory", "1", session=session)
+    engine.call("DBSIZE", session=session)
+    assert engine.call("EXEC", session=session) == [b"OK", 200]
+    engine.engine.memory.reclaim()
+
+    assert engine.call("DBSIZE") < 200
 
 
 def test_uses_are_noted_and_looks_are_not() -> None:

@@ -15,7 +15,7 @@ from ha_client import (
     WriteUncertain,
 )
 from ha_client.runtime import waiting
-from ha_client.runtime.waiting import _IDLE_MAX
+from ha_client.runtime.waiting import _IDLE_MAX, _IDLE_S
 from tests.support.fake_nodes import array, bulk
 from tests.support.scene import error_of, scene, wait_received, wait_subscribed
 from tests.support.waiting import wait_until_async
@@ -230,7 +230,10 @@ async def test_idle_connections_are_few_and_end_with_the_master() -> None:
         )
 
         await it.switch()
-        await wait_until_async(lambda: client.statistics().own_connections == 0, what="their end")
+        # At once, and not because they were idle for long.
+        await wait_until_async(
+            lambda: client.statistics().own_connections == 0, _IDLE_S / 2, what="their end"
+        )
         assert await client.execute("BLPOP", "q", 0) == [b"q", b"job"]
 
 

@@ -121,7 +121,7 @@ class Listener:
 
 def parse_messages(data: bytes) -> tuple[list[tuple[str, str]], bytes]:
     """Return the (channel, payload) of every complete pmessage in `data`, and the rest."""
-    found = []
+    found: list[tuple[str, str]] = []
     while True:
         words, position = [], data.find(b"\r\n") + 2
         if position < 2:

@@ -55,7 +55,7 @@ class Side:
         data = b""
         try:
             if request.strip():
-                connection.sendall(encode(shlex.split(request)))
+                connection.sendall(encode(tuple(shlex.split(request))))
             while True:
                 received = connection.recv(65536)
                 if not received:

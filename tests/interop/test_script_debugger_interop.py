@@ -141,7 +141,7 @@ def test_a_session_ends_with_its_user_and_with_the_server() -> None:
                 pid = int(re.findall(r"child_pid=(\d+)", server.log())[-1])
                 if is_kept:
                     assert server.stop() == 0
-            wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), what="its end")  # type: ignore[misc]
+            wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), what="its end")
 
 
 def test_a_loop_without_end_stops_by_itself(vedette: VedetteServer) -> None:

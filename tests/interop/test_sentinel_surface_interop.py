@@ -578,7 +578,7 @@ def test_command_info_is_redis_sentinels(pair: Pair) -> None:
 
     def rows_of(side: ServerProcess) -> dict[bytes, object]:
         rows = list(side.call("COMMAND"))
-        found = {}
+        found: dict[bytes, object] = {}
         while rows:
             name, arity, flags, first, last, step, categories, tips, specs, subcommands = rows.pop()
             rows += subcommands

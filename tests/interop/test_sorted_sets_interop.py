@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from server.persistence.rdb.payload import dump_payload, restore_payload
 from server.store.encoding_limits import EncodingLimits
-from server.store.sorted_sets import Pair, SortedSet
+from server.store.score_order import Pair
+from server.store.sorted_sets import SortedSet
 from tests.support.differential import (
     Replica,
     check_same_replies,

@@ -233,7 +233,7 @@ def test_exporter_asks_over_tls(certificates: Certificates) -> None:
     def up(target: str) -> str:
         url = f"http://127.0.0.1:{port}/scrape?target={target}"
         with urllib.request.urlopen(url, timeout=10) as answer:
-            lines = answer.read().decode().splitlines()
+            lines: list[str] = answer.read().decode().splitlines()
         return next(line for line in lines if line.startswith("redis_up "))
 
     def serve(*options: str) -> RunningProgram:

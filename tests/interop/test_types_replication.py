@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(60)
 MANY = 600
 
 #: For each type what the snapshot shall hold, and what changes it while the link is up.
-BEFORE = [
+BEFORE: list[list[object]] = [
     ["RPUSH", "list", *range(300), "x" * 5000],
     ["HSET", "hash", "f", "v", "n", "7"],
     ["HSET", "large hash", *[f"word{number}" for number in range(2 * MANY)]],
@@ -25,7 +25,7 @@ BEFORE = [
     ["ZADD", "long zset", 7, "b" * 5000],
     ["ZADD", "large zset", *[word for n in range(MANY) for word in (n / 7, f"member{n}")]],
 ]
-AFTER = [
+AFTER: list[list[object]] = [
     ["LPOP", "list", 7],
     ["LMOVE", "list", "other list", "RIGHT", "LEFT"],
     ["HINCRBYFLOAT", "hash", "n", "0.1"],

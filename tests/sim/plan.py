@@ -133,7 +133,8 @@ class Plan:
     def from_json(cls, text: str) -> Plan:
         """Read a case; what else it holds is for people."""
         record: dict[str, Any] = json.loads(text)
-        shape = {
+        # Any: the type of each field.
+        shape: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in record["shape"].items()
         }
@@ -187,7 +188,11 @@ class _Drawing:
     def faults(self) -> tuple[Fault, ...]:
         """Some kinds of fault for this seed, each more or less often."""
         # The master dies in every seed; else most of the day would be about nothing.
-        weights = {self._kill_master: 6.0, self._trap: 2.0, self._election_trouble: 1.0}
+        weights: dict[Callable[[int], list[Fault]], float] = {
+            self._kill_master: 6.0,
+            self._trap: 2.0,
+            self._election_trouble: 1.0,
+        }
         if self.shape.has_names:
             weights[self._confuse_names] = 1.0
         kinds = [kind for kind in self._kinds() if kind not in weights]

@@ -463,8 +463,8 @@ class SimSentinel(Process):
                 master = self.core.state.masters.get(name.decode())
                 reply: list[bytes] | None = None
                 if master is not None:
-                    host, port = shown(self.core.state, master.address)
-                    reply = [host.encode(), str(port).encode()]
+                    address = shown(self.core.state, master.address)
+                    reply = [address.host.encode(), str(address.port).encode()]
                 self._fill(connection, slot, index, reply)
             case (b"CLIENT", b"SETNAME", name):
                 self._names[connection] = name

@@ -365,7 +365,9 @@ class StockSentinel(Process):
             self.judge.ambiguous.add((self.name, self.config_epoch))
         self.judge.record_configuration(self.name, self.config_epoch, address)
         nodes = {node.address: node for node in self._nodes()}
-        self.master = nodes.pop(address, None) or _Instance(address, ponged_us=self._now_us)
+        self.master = (
+            nodes.pop(address) if address in nodes else _Instance(address, ponged_us=self._now_us)
+        )
         self.replicas = nodes
         for node in self._nodes():
             node.ping_since_us = None

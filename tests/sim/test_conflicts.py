@@ -11,7 +11,8 @@ import pytest
 
 from sentinel.core.durable import DurableMaster
 from sentinel.core.events import FailoverRequested, RequestId
-from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.cluster import NAME, Cluster
+from tests.sim.plan import Shape
 from tests.sim.sentinels import SimSentinel
 
 

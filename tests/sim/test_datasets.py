@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.cluster import NAME, Cluster
 from tests.sim.nodes import History, SimNode
+from tests.sim.plan import Shape
 from tests.sim.sentinels import SimSentinel
 from vedette.types import Address
 
@@ -170,6 +171,7 @@ def test_bytes_lost_are_estimated_recorded_and_announced() -> None:
         f"{NAME} {old.address.host} {old.address.port} bytes {record.estimated_lost_bytes}"
     )
     # The last INFO of the master is some seconds old when it dies.
+    assert record.estimated_lost_bytes is not None
     assert 0 < record.estimated_lost_bytes <= behind + 60
 
 

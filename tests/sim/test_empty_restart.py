@@ -10,8 +10,9 @@ from dataclasses import replace
 import pytest
 
 from sentinel.core.history import Cause
-from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.cluster import NAME, Cluster
 from tests.sim.nodes import SimNode
+from tests.sim.plan import Shape
 from tests.sim.test_datasets import events, started
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.sim.cluster import Cluster, Shape
+from tests.sim.cluster import Cluster
 from tests.sim.network import Life
+from tests.sim.plan import Shape
 from tests.sim.stock import StockSentinel
 from vedette.types import Address
 

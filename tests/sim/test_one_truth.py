@@ -9,10 +9,10 @@ import pytest
 from sentinel.core.actions import Action, Publish, Send
 from sentinel.core.events import Event
 from sentinel.core.hello import parse_hello
-from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.cluster import NAME, Cluster
 from tests.sim.faults import Mischief
 from tests.sim.invariants import Judge
-from tests.sim.plan import plan_of
+from tests.sim.plan import Shape, plan_of
 from tests.sim.sentinels import SimSentinel
 from vedette.types import Address
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.sim.cluster import Cluster, Shape
+from tests.sim.cluster import Cluster
 from tests.sim.network import Process
 from tests.sim.nodes import SimNode
+from tests.sim.plan import Shape
 
 WINDOW_MS = 1_000
 

@@ -10,10 +10,11 @@ import statistics
 import pytest
 
 from sentinel.core.events import FailoverRequested, ForgetRequested, RequestId
-from tests.sim.cluster import NAME, Cluster, Shape, configuration
+from tests.sim.cluster import NAME, Cluster, configuration
 from tests.sim.invariants import Judge
 from tests.sim.network import Life, World
 from tests.sim.nodes import SimNode
+from tests.sim.plan import Shape
 from tests.sim.sentinels import SimSentinel
 from vedette.types import Address
 

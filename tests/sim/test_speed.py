@@ -11,8 +11,9 @@ import pytest
 from sentinel.core import election
 from sentinel.core.events import OptionsRequested, RequestId, TimePassed
 from sentinel.core.model import FailoverState
-from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.cluster import NAME, Cluster
 from tests.sim.network import Life
+from tests.sim.plan import Shape
 from tests.sim.sentinels import SimSentinel
 
 

@@ -11,9 +11,10 @@ from sentinel.core.events import FailoverRequested, RequestId
 from sentinel.core.history import Cause, Result
 from sentinel.core.model import FailoverState
 from tests.sim.clients import SimClient
-from tests.sim.cluster import NAME, Cluster, Shape
+from tests.sim.cluster import NAME, Cluster
 from tests.sim.network import Life
 from tests.sim.nodes import SimNode
+from tests.sim.plan import Shape
 from tests.sim.sentinels import SimSentinel, Trap
 from vedette.types import Address
 

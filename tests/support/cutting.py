@@ -84,7 +84,7 @@ class CuttingProxy:
             ):
                 is_cut = cut is not None and cut.is_towards_replica == is_towards_replica
                 limit = cut.size_bytes if cut is not None and is_cut else None
-                self._start(lambda s=source, t=sink, n=limit: self._relay(s, t, n))  # type: ignore[misc]
+                self._start(lambda s=source, t=sink, n=limit: self._relay(s, t, n))
 
     def _relay(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
         """Pass bytes on until the connection ends, or `limit` of them have passed."""

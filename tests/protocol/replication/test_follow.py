@@ -463,7 +463,7 @@ def test_nothing_follows_the_end() -> None:
 def test_garbage_at_any_point_ends_the_link_or_is_awaited(seed: int) -> None:
     """Whatever a peer sends, nothing but events comes out."""
     rng = random.Random(seed)
-    follow = rng.choice([connected, streaming])()
+    follow = rng.choice((connected(), streaming()))
     for _ in range(20):
         data = rng.choice(
             [b"+PONG\r\n", b"+OK\r\n", b"+FULLRESYNC " + A + b" 1\r\n", b"$2\r\n", rng.randbytes(5)]

@@ -145,7 +145,7 @@ def test_a_list_that_comes_from_elsewhere_wakes(test: TestEngine, way: str) -> N
         case _:
             test.call("SELECT", 1)
             test.call("RPUSH", "k", "x")
-            test.call(*(["MOVE", "k", 0] if way == "MOVE" else ["SWAPDB", 0, 1]))
+            test.call(*(("MOVE", "k", "0") if way == "MOVE" else ("SWAPDB", "0", "1")))
 
     assert taken(client) == b"*2\r\n$1\r\nk\r\n$1\r\nx\r\n"
 

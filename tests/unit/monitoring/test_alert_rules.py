@@ -44,7 +44,7 @@ ENDS, DAY_S = "vedette_tls_certificate_expiry_timestamp_seconds", 86_400
 PING = "vedette_ping_rtt_seconds_bucket"
 DOWN_AFTER = "redis_sentinel_master_setting_down_after_milliseconds"
 LATE = "vedette_drill_last_pass_timestamp_seconds"
-CASES: dict[str, tuple[Case, Case]] = {
+CASES: dict[str, tuple[Case, ...]] = {
     "VedetteMasterDown": (
         (of("vedette_master_down", "0x9 1", master_name="m", **ODOWN), [M]),
         (of("vedette_master_down", "0x10", master_name="m", **ODOWN), []),

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from server.persistence.aof.manifest import Manifest
 from server.persistence.rdb.encode import encode_records
-from server.persistence.rdb.records import Aux, Entries, FunctionLibrary, ResizeDb, SelectDb
+from server.persistence.rdb.records import Aux, Entries, FunctionLibrary, Record, ResizeDb, SelectDb
 from server.store.lists import List
 from vedette.resp.encode import encode_command
 from vedette_cli.main import cli
@@ -94,7 +94,7 @@ def test_a_damaged_snapshot_has_code_1_and_the_reason(
 def test_a_snapshot_with_fewer_keys_than_it_announces_is_damaged(tmp_path: Path) -> None:
     """Its checksum is right: the writer lost them before."""
     path = tmp_path / "dump.rdb"
-    records = [SelectDb(0), ResizeDb(3, 0), Entries(values={b"a": b"1"})]
+    records: list[Record] = [SelectDb(0), ResizeDb(3, 0), Entries(values={b"a": b"1"})]
     path.write_bytes(b"".join(encode_records(records)))
     result = run("check-rdb", path)
 

@@ -110,11 +110,11 @@ def test_a_master_that_stays_ends_it() -> None:
 )
 def test_of_the_transaction_only_slaveof_decides(outcome: list[object], reason: str | None) -> None:
     """FAILOVER ABORT before it fails where the failover has just ended by itself."""
-    lines = (b"MULTI", b"FAILOVER ABORT", b"SLAVEOF NO ONE", b"CONFIG REWRITE")
+    lines: tuple[bytes, ...] = (b"MULTI", b"FAILOVER ABORT", b"SLAVEOF NO ONE", b"CONFIG REWRITE")
     lines += (b"CLIENT KILL TYPE normal", b"CLIENT KILL TYPE pubsub", b"EXEC", b"INFO")
     if len(outcome) < 5:
         lines = (lines[0], *lines[2:])
     order = SlaveOf(None, tuple(tuple(line.split()) for line in lines))
     queued = [b"OK", *[b"QUEUED"] * len(outcome)]
 
-    assert orders.refusal(order, (*queued, outcome, b"")) == reason  # type: ignore[arg-type]
+    assert orders.refusal(order, (*queued, outcome, b"")) == reason

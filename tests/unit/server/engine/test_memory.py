@@ -409,14 +409,14 @@ def test_memory_usage_may_look_at_all_elements() -> None:
         (
             "HSET",
             "k",
-            *[word for number in range(50) for word in (number, "v")],
+            *[word for number in range(50) for word in (str(number), "v")],
             "z",
             "y" * 100_000,
         ),
         (
             "ZADD",
             "k",
-            *[word for number in range(50) for word in (number, number)],
+            *[word for number in range(50) for word in (str(number), str(number))],
             "99",
             "y" * 100_000,
         ),

@@ -17,7 +17,7 @@ def test_what_the_woken_do_is_heard_behind_the_reply(is_in_transaction: bool) ->
     engine.raw("HELLO", "3", session=pushing)
     engine.raw("PSUBSCRIBE", "__key*", session=pushing)
     engine.raw("BLPOP", "list", "0", session=waiting)
-    requests = [(b"RPUSH", b"list", b"x")]
+    requests: list[tuple[bytes, ...]] = [(b"RPUSH", b"list", b"x")]
     if is_in_transaction:
         requests = [(b"MULTI",), *requests, (b"EXEC",)]
 

@@ -107,7 +107,7 @@ def test_version_can_be_chosen() -> None:
 def test_value_of_an_unknown_python_type_is_the_callers_mistake() -> None:
     """Skipping it in silence would lose the key."""
     with pytest.raises(TypeError, match="no RDB type holds a value of float"):
-        list(encode_records([Entries(values={b"k": 1.5})]))  # type: ignore[dict-item] # the point
+        list(encode_records([Entries(values={b"k": 1.5})]))  # the point
 
 
 def test_end_of_file_is_no_record_to_write() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -28,7 +29,7 @@ VALUES = {
     b"wide": bytes(range(256)) * 3,
     b"k" * 100: b"",
     b"hash": Hash({b"f%d" % n: b"v" * n for n in range(90)}),
-    b"list": List([b"item%d" % n for n in range(200)]),
+    b"list": List(deque([b"item%d" % n for n in range(200)])),
     b"set": Set({b"member", b"other"}),
     b"zset": SortedSet.within(EncodingLimits(), [(0.5, b"a"), (7.0, b"b")]),
 }

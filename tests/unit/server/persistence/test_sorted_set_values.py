@@ -12,7 +12,8 @@ from server.persistence.rdb.encode import encode_value
 from server.persistence.rdb.errors import CorruptRdbError
 from server.persistence.rdb.lengths import encode_length
 from server.store.encoding_limits import EncodingLimits
-from server.store.sorted_sets import Pair, SortedSet
+from server.store.score_order import Pair
+from server.store.sorted_sets import SortedSet
 from tests.support.listpacks import encode_listpack
 
 ZSET, ZSET_2, ZSET_ZIPLIST, ZSET_LISTPACK = 3, 5, 12, 17

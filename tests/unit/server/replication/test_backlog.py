@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from server.replication.backlog import Backlog
+from server.replication.backlog import Backlog, Reader
 
 
 def held(backlog: Backlog) -> bytes:
@@ -144,7 +144,7 @@ def test_agrees_with_a_plain_copy_of_the_stream(seed: int) -> None:
     rng = random.Random(seed)
     backlog = Backlog(rng.randint(1, 40), limit_bytes=rng.choice([0, 100, 1000]))
     stream = b""
-    readers = []
+    readers: list[Reader] = []
     for _ in range(300):
         match rng.randrange(8):
             case 0 if len(readers) < 3:

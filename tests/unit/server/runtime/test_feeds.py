@@ -7,7 +7,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import pytest
@@ -148,7 +148,7 @@ async def test_replicas_that_come_while_a_file_is_written_share_it() -> None:
             await peer.close()
 
 
-def _delayed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _delayed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield `chunks` after a while; runs in the child, where nobody else waits."""
     import time
 

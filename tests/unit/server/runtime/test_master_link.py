@@ -12,7 +12,7 @@ import trio.testing
 
 from server.commands.replication import start_following, stop_following
 from server.persistence.rdb.encode import encode_records
-from server.persistence.rdb.records import Aux, Entries, SelectDb
+from server.persistence.rdb.records import Aux, Entries, Record, SelectDb
 from server.replication.events import Position
 from server.replication.identity import NO_REPLID
 from server.replication.pacing import LONG_REST_MS, SHORT_REST_MS
@@ -31,7 +31,11 @@ Accept = Callable[[], Awaitable[Peer]]
 
 def snapshot(values: dict[bytes, bytes], *aux: Aux, database: int = 0) -> bytes:
     """Return a snapshot of one database."""
-    records = [*aux, SelectDb(database), Entries(values=dict(values), expire_at_ms={})]
+    records: list[Record] = [
+        *aux,
+        SelectDb(database),
+        Entries(values=dict(values), expire_at_ms={}),
+    ]
     return b"".join(encode_records(records))
 
 

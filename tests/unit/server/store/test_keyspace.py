@@ -109,7 +109,8 @@ def test_swapping_databases_breaks_watches_that_notice(keyspace: Keyspace) -> No
         watch(keyspace, b"stale", 1),
     )
 
-    keyspace.swap(*keyspace.databases, NOW_MS)
+    first, second = keyspace.databases
+    keyspace.swap(first, second, NOW_MS)
 
     assert there.watch_is_broken
     assert from_other.watch_is_broken
@@ -129,7 +130,7 @@ def test_adopting_a_dataset_breaks_watches_of_what_was_or_is_there(keyspace: Key
 
 def test_awaited_key_is_told_once_it_exists() -> None:
     """Deleting what a client waits for gives it nothing."""
-    told: list[tuple[int, bytes]] = []
+    told: list[object] = []
     keyspace = Keyspace(2, told.append)
     keyspace.await_change((1, b"k"))
     keyspace.databases[0].set(b"k", b"elsewhere")
@@ -147,11 +148,12 @@ def test_awaited_key_is_told_once_it_exists() -> None:
 
 def test_awaited_key_may_come_with_a_swap() -> None:
     """SWAPDB brings keys in without setting them."""
-    told: list[tuple[int, bytes]] = []
+    told: list[object] = []
     keyspace = Keyspace(2, told.append)
     keyspace.databases[0].set(b"k", b"v")
     keyspace.await_change((1, b"k"))
-    keyspace.swap(*keyspace.databases, NOW_MS)
+    first, second = keyspace.databases
+    keyspace.swap(first, second, NOW_MS)
 
     assert told == [(1, b"k")]
 

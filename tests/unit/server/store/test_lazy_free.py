@@ -58,7 +58,8 @@ def test_a_small_value_is_none_of_its_business() -> None:
     """As in Redis, up to 64 elements are freed at once and counted nowhere."""
     lazy_free = LazyFree(lambda: pytest.fail("there is no work"))
 
-    for value in [*values(THRESHOLD), b"x" * 1_000_000]:
+    small: list[Value] = [*values(THRESHOLD), b"x" * 1_000_000]
+    for value in small:
         lazy_free.add(value)
 
     assert (lazy_free.pending_count, lazy_free.freed_count) == (0, 0)

@@ -67,8 +67,7 @@ async def test_commands_of_one_turn_leave_in_one_send_and_find_their_tasks() -> 
     """Automatic pipelining: tasks share the send and still get their own replies."""
     async with connected() as (connection, peer), trio.open_nursery() as nursery:
         tasks = [
-            Task(nursery, lambda key=key: connection.execute("GET", key))  # type: ignore[misc]
-            for key in ("a", "b", "c")
+            Task(nursery, lambda key=key: connection.execute("GET", key)) for key in ("a", "b", "c")
         ]
         await wait_all_tasks_blocked()
         sent = await peer.stream.receive_some(4096)

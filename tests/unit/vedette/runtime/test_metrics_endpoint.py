@@ -97,7 +97,9 @@ async def test_open_metrics_is_given_to_who_prefers_it() -> None:
         answer = await get(port, "/metrics", {"Accept": f"{OPEN_METRICS},text/plain;q=0.5"})
 
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
-    families = text_string_to_metric_families(answer.body.decode())
+    families = text_string_to_metric_families(  # type: ignore[no-untyped-call]
+        answer.body.decode()
+    )
     assert [sample.name for family in families for sample in family.samples] == [
         "redis_up",
         "redis_net_input_bytes_total",

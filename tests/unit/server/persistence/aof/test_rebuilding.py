@@ -31,7 +31,7 @@ def test_every_type_is_rebuilt_with_its_lifetime_and_database() -> None:
     source.call("SELECT", "3")
     source.call("SADD", "words", *(f"w{number}" for number in range(200)))
     source.call("HSET", "h", *range(400))
-    source.call("ZADD", "z", *(text for n in range(200) for text in (n / 7, f"m{n}")))
+    source.call("ZADD", "z", *(text for n in range(200) for text in (str(n / 7), f"m{n}")))
     source.call("ZADD", "infinite", "inf", "a", "-inf", "b", "1e300", "c")
     source.call("FUNCTION", "LOAD", "#!lua name=mine\nredis.register_function('f', function() end)")
 

@@ -53,6 +53,10 @@ def _runs(runs: Sequence[Document]) -> Iterator[str]:
             words = [criterion[key].replace("|", "\\|") for key in ("name", "demanded", "found")]
             yield f"| {'pass' if criterion['passed'] else '**FAIL**'} | {' | '.join(words)} |"
         yield ""
+        for criterion in run["criteria"]:
+            if not criterion["passed"]:
+                yield f"- **{criterion['name']}**: {criterion['advice']}"
+                yield ""
 
 
 def to_junit(runs: Sequence[Document]) -> str:
@@ -73,6 +77,6 @@ def to_junit(runs: Sequence[Document]) -> str:
             )
             if not criterion["passed"]:
                 failure = SubElement(case, "failure", message=criterion["demanded"])
-                failure.text = f"found: {criterion['found']}"
+                failure.text = f"found: {criterion['found']}\n{criterion['advice']}"
     indent(root)
     return tostring(root, encoding="unicode", xml_declaration=True) + "\n"

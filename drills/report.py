@@ -15,6 +15,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .advice import advise, lateness_note
 from .checkers import CLIENT, CounterVerdict, SetVerdict
 from .lab import LabPlan
 from .scenarios.scenario import Scenario
@@ -84,6 +85,7 @@ def to_json(report: Report) -> dict[str, Any]:
                 "demanded": criterion.demanded,
                 "found": criterion.found,
                 "passed": criterion.passed,
+                "advice": _advice(criterion, report),
             }
             for criterion in report.criteria
         ],
@@ -133,6 +135,7 @@ def to_json(report: Report) -> dict[str, Any]:
             }
             for event in findings.events
         ],
+        "late_ms": _rounded(findings.late_ms),
         "kept_in": report.kept_in,
         "note": _note(report.scenario),
     }
@@ -190,6 +193,7 @@ def render_report(report: Report) -> RenderableType:
         *([render_phases(report.findings.phases)] if report.scenario.expects_failover else []),
         _facts_table(report),
         _criteria_table(report.criteria),
+        *_explanations(report),
         Text(
             "PASS" if report.passed else "FAIL", style="bold green" if report.passed else "bold red"
         ),
@@ -267,9 +271,27 @@ def _facts_table(report: Report) -> Table:
     )
     table.add_row("stale reads", _stale_reads(findings.stale_read_ms))
     table.add_row("two masters", f"{milliseconds(findings.split_brain_ms)} in all")
+    table.add_row("this machine", f"the drill was at most {milliseconds(findings.late_ms)} late")
     if report.kept_in is not None:
         table.add_row("kept in", report.kept_in)
     return table
+
+
+def _advice(criterion: Criterion, report: Report) -> str | None:
+    return None if criterion.passed else advise(criterion, report.findings, report.budget)
+
+
+def _explanations(report: Report) -> list[RenderableType]:
+    """What failed, in sentences, and whether the figures are to be believed."""
+    lines = [
+        Text.assemble((criterion.name, "bold"), f": {advice}")
+        for criterion in report.criteria
+        if (advice := _advice(criterion, report)) is not None
+    ]
+    doubt = lateness_note(report.findings)
+    if doubt is not None:
+        lines.append(Text(doubt, style="yellow"))
+    return [*lines, Text()] if lines else []
 
 
 def _stale_reads(stale_read_ms: Mapping[str, float]) -> str:

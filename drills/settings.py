@@ -7,6 +7,7 @@ from typing import Final
 
 from vedette.errors import VedetteError
 
+from .faults import Order
 from .lab import Kind, PortBases, Topology, hand_out_kinds
 from .scenarios.scenario import Scenario
 from .verdict import Budget
@@ -35,6 +36,21 @@ class DrillSettings:
     #: Whether all connections are to go over TLS.
     is_tls: bool = False
 
+    def require_possible(self) -> None:
+        """Check what the scenario needs of its laboratory, before there is one.
+
+        Raises:
+            DrillError: it lacks something.
+        """
+        name = self.scenario.name
+        if self.scenario.expects_failover and not self.topology.replica_count:
+            raise DrillError(f"{name} needs a replica that can be promoted")
+        if isinstance(self.scenario.fault, Order) and Kind.VEDETTE not in self._sentinel_kinds:
+            raise DrillError(
+                f"{name} needs a sentinel of Vedette, which {self.scenario.fault.name} is told: "
+                "--sentinels vedette, or a list with it"
+            )
+
     @property
     def budget(self) -> Budget:
         """What a pass allows."""
@@ -52,7 +68,10 @@ class DrillSettings:
         )
 
     @property
+    def _sentinel_kinds(self) -> list[Kind]:
+        return hand_out_kinds(self.topology.sentinels, self.topology.sentinel_count)
+
+    @property
     def _demotion_ms(self) -> int:
-        kinds = hand_out_kinds(self.topology.sentinels, self.topology.sentinel_count)
-        is_ours = all(kind is Kind.VEDETTE for kind in kinds)
+        is_ours = all(kind is Kind.VEDETTE for kind in self._sentinel_kinds)
         return self.demotion_ms or (_DEMOTION_MS if is_ours else _OTHERS_DEMOTION_MS)

@@ -73,6 +73,8 @@ class Findings:
     demoted_ms: float | None
     #: When the majority of the sentinels was started again, after the fault; None: it never went.
     restored_ms: float | None
+    #: How much later than it asked for the drill itself was woken, at worst.
+    late_ms: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -253,7 +253,14 @@ VEDETTE: Final = (
         'vedette_master_writable == 0 and on (job, instance) vedette_node_role{role="master"} == 1',
         "A node that is master takes no writes",
     ),
-    _ticket("VedetteTargetDown", "1m", "redis_up == 0", "The exporter cannot ask its target"),
+    _ticket(
+        "VedetteTargetDown",
+        "1m",
+        # A process that serves its own metrics is missed by Prometheus itself; of its job there has
+        # to have been one that tells of Redis, for others' targets are others' business.
+        "redis_up == 0 or (up == 0 and on (job) group by (job) (last_over_time(redis_up[1d])))",
+        "A node or sentinel does not answer the exporter, or Prometheus",
+    ),
     _ticket(
         "VedetteDrillOverdue",
         "0s",

@@ -75,8 +75,7 @@ async def run_drill(
     Raises:
         PlanError, LabError, DrillError: it could not be run; no process is left.
     """
-    if settings.scenario.expects_failover and not settings.topology.replica_count:
-        raise DrillError(f"{settings.scenario.name} needs a replica that can be promoted")
+    settings.require_possible()
     tls = make_certificates(directory / "tls") if settings.is_tls else None
     topology = replace(settings.topology, is_proxied=settings.scenario.needs_proxies)
     plan = plan_lab(topology, directory, settings.ports, is_port_free, tls)
@@ -335,6 +334,7 @@ class _Drill:
             resyncs=self.baseline.received_since(self.injector.gone),
             demoted_ms=self._demoted_ms(),
             restored_ms=None if restored_ns is None else elapsed_ms(timeline.fault_ns, restored_ns),
+            late_ms=self.probes.late_ms,
         )
 
     def _demoted_ms(self) -> float | None:

@@ -37,8 +37,20 @@ def make_run(outage_ms: float, *, passed: bool = True, lost: int = 0) -> dict[st
             "down_after_ms": 1000,
         },
         "criteria": [
-            {"name": "failover", "demanded": "one", "found": "a | b", "passed": True},
-            {"name": "outage", "demanded": "< 3", "found": f"{outage_ms}", "passed": passed},
+            {
+                "name": "failover",
+                "demanded": "one",
+                "found": "a | b",
+                "passed": True,
+                "advice": None,
+            },
+            {
+                "name": "outage",
+                "demanded": "< 3",
+                "found": f"{outage_ms}",
+                "passed": passed,
+                "advice": None if passed else "look there",
+            },
         ],
         "phases_ms": {"sdown": outage_ms - 100, "reconfigured": None},
         "outage_ms": {"p50": 1.0, "max": outage_ms},
@@ -149,6 +161,7 @@ def test_markdown_has_verdict_figures_and_criteria() -> None:
     assert "| outage | 1000 | 5000 | 9000 | 9000 |" in lines
     assert "| pass | failover | one | a \\| b |" in lines
     assert "| **FAIL** | outage | < 3 | 9000.0 |" in lines
+    assert [line for line in lines if "look there" in line] == ["- **outage**: look there"]
     assert lines[-1] == "> what a pass says"
 
 
@@ -156,5 +169,5 @@ def test_junit_has_a_case_for_each_criterion() -> None:
     text = to_junit([make_run(1000.0), make_run(9000.0, passed=False)])
 
     assert '<testsuite name="master-crash.2" tests="2" failures="1">' in text
-    assert '<failure message="&lt; 3">found: 9000.0</failure>' in text
+    assert '<failure message="&lt; 3">found: 9000.0\nlook there</failure>' in text
     assert text.count("<failure") == 1

@@ -6,7 +6,7 @@ import pytest
 
 from drills.lab import PortBases, Topology
 from drills.scenarios import SCENARIOS
-from drills.settings import DrillSettings
+from drills.settings import DrillError, DrillSettings
 
 
 def settings(
@@ -55,3 +55,18 @@ def test_an_old_master_may_take_writes_for_longer_where_a_sentinel_is_of_others(
 
 def test_where_no_master_comes_back_its_demotion_is_not_judged() -> None:
     assert settings("master-crash", demotion_ms=300).budget.demotion_ms is None
+
+
+@pytest.mark.parametrize("sentinels", ["redis", "valkey", "redis,valkey"])
+def test_order_that_only_our_sentinels_know_is_not_given_to_others(sentinels: str) -> None:
+    """After half a minute of a laboratory's start they would refuse it, in words of their own."""
+    with pytest.raises(DrillError, match="needs a sentinel of Vedette"):
+        settings("coordinated-switchover", sentinels=sentinels).require_possible()
+
+
+@pytest.mark.parametrize(("scenario", "sentinels"), [
+    ("coordinated-switchover", "mix"), ("coordinated-switchover", "redis,vedette"),
+    ("master-crash", "redis"),
+])  # fmt: skip
+def test_drill_that_its_laboratory_can_run_is_run(scenario: str, sentinels: str) -> None:
+    settings(scenario, sentinels=sentinels).require_possible()

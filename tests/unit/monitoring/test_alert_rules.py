@@ -286,8 +286,18 @@ CASES: dict[str, tuple[Case, ...]] = {
         (of("vedette_drill_lost_writes_beyond_budget", "0x10", drill="d"), []),
     ),
     "VedetteTargetDown": (
-        (of("redis_up", "0x10", **NODE), [NODE]),
-        (of("redis_up", "1x10", **NODE), []),
+        (
+            of("redis_up", "0x10", **NODE)
+            | of("up", "1x10", **NODE)
+            | of("up", "0x10", job="redis", instance="dead:9121"),
+            [NODE, {"job": "redis", "instance": "dead:9121"}],
+        ),
+        (
+            of("redis_up", "1x10", **NODE)
+            | of("up", "1x10", **NODE)
+            | of("up", "0x10", job="web", instance="dead:80"),
+            [],
+        ),
     ),
     "VedetteDrillOverdue": (
         (

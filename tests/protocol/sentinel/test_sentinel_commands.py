@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
 import pytest
 
-from sentinel.checkup import Facts
-from sentinel.commands import command_table
-from sentinel.config import World, read_config
-from sentinel.context import PendingScript, ProcessFacts, SentinelEngine, Surroundings
-from sentinel.core import initial_state
 from sentinel.core.events import (
     Event,
     FailoverRequested,
@@ -25,122 +17,17 @@ from sentinel.core.events import (
     RemoveRequested,
     ResetRequested,
     SaveRequested,
-    VoteRequested,
 )
-from sentinel.core.model import SentinelState
-from sentinel.event_log import EventLog
-from vedette.clients import Session
-from vedette.conf import parse_text
+from tests.support.desk import (
+    CONFIG,
+    MY_ID,
+    NOW_MS,
+    PEER_ID,
+    Desk,
+    flat_map,
+)
 from vedette.resp.replies import OK
 from vedette.types import Address, RunId
-
-PEER_ID = "a" * 40
-MY_ID = "b" * 40
-NOW_MS = 10_000
-START_US = 1_700_000_000_000_000
-
-SCRIPTS = (
-    PendingScript(argv=("/a", "+sdown", "x"), process_id=9, time_ms=5, attempts=1),
-    PendingScript(argv=("/b",), process_id=0, time_ms=30_000, attempts=2),
-)
-
-CONFIG = f"""
-port 26379
-sentinel myid {MY_ID}
-sentinel monitor m 10.0.0.1 6379 2
-sentinel known-replica m 10.0.0.2 6379
-sentinel known-sentinel m 10.0.0.3 26379 {PEER_ID}
-"""
-
-
-@dataclass
-class RecordingMachine:
-    """Stands in for the driver: keeps the events, and answers when the test says so."""
-
-    state: SentinelState
-    events: list[Event] = field(default_factory=list)
-
-    def now_ms(self) -> int:
-        return NOW_MS
-
-    def step(self, make_event: Callable[[int], Event]) -> None:
-        self.events.append(make_event(NOW_MS))
-
-
-class Desk:
-    """One client of an engine over a recording machine."""
-
-    def __init__(self, config: str = CONFIG) -> None:
-        world = World(lambda: RunId("f" * 40), lambda path: False)
-        read = read_config(parse_text(config, "x"), world)
-        self.machine = RecordingMachine(initial_state(read.durable))
-        self.stops = 0
-        self.log_levels: list[str] = []
-        self.events = EventLog(START_US, size_max=4)
-        self.examinations: list[tuple[str, Callable[[Facts], None]]] = []
-        self.lookups: list[tuple[str, Callable[[str | None], None]]] = []
-        self.engine = SentinelEngine(
-            command_table(),
-            self.machine,
-            Surroundings(
-                settings=read.settings,
-                denies_scripts_reconfig=read.denies_scripts_reconfig,
-                process_facts=lambda: ProcessFacts(
-                    process_id=7,
-                    run_id=RunId("c" * 40),
-                    executable="vedette-sentinel",
-                    config_file="/x.conf",
-                    tcp_port=26379,
-                    uptime_s=90_000,
-                    cpu_user_s=1.5,
-                    cpu_system_s=0.25,
-                    main_thread_user_s=1.25,
-                    main_thread_system_s=0.125,
-                    children_cpu_user_s=0.0,
-                    children_cpu_system_s=0.0,
-                ),
-                pending_scripts=lambda: SCRIPTS,
-                is_executable=lambda path: False,
-                start_resolving=lambda host, on_found: self.lookups.append((host, on_found)),
-                request_shutdown=self._stop,
-                keep_users=lambda: None,
-                set_log_level=self.log_levels.append,
-                start_examination=lambda name, on_found: self.examinations.append((name, on_found)),
-                events=self.events,
-            ),
-        )
-        self.session = self.open()
-
-    def _stop(self) -> None:
-        self.stops += 1
-
-    def open(self, protocol: int = 2) -> Session:
-        session = self.engine.open_client(address="127.0.0.1:1", local_address="", now_ms=0)
-        session.protocol = protocol
-        return session
-
-    def send(self, line: str, session: Session | None = None) -> bytes:
-        """Send one command and return what is owed to the client."""
-        session = session or self.session
-        self.engine.receive(session, f"{line}\r\n".encode())
-        return self.take(session)
-
-    def take(self, session: Session | None = None) -> bytes:
-        """Return and clear what a client is owed."""
-        outbox = (session or self.session).outbox
-        data = b"".join(outbox)
-        outbox.clear()
-        return data
-
-    @property
-    def event(self) -> Event:
-        """The last event given to the machine."""
-        return self.machine.events[-1]
-
-
-@pytest.fixture
-def desk() -> Desk:
-    return Desk()
 
 
 def bulks(*words: str) -> bytes:
@@ -166,12 +53,6 @@ PEER_FIELDS = (
     "last-ok-ping-reply last-ping-reply down-after-milliseconds last-hello-message voted-leader "
     "voted-leader-epoch"
 )
-
-
-def flat_map(data: bytes) -> dict[str, str]:
-    """Return a RESP2 array of bulk strings as the map it stands for."""
-    words = data.decode().split("\r\n")[2::2]
-    return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def test_master_has_redis_fields_in_redis_order(desk: Desk) -> None:
@@ -354,130 +235,6 @@ def test_refusal_has_redis_text_and_reaches_no_machine(desk: Desk, line: str, er
 
     assert reply == f"-{error}\r\n".encode()
     assert desk.machine.events == []
-
-
-def test_vote_request_waits_for_the_machines_answer(desk: Desk) -> None:
-    """A vote may be spoken only once it is on disk; later commands of the client wait behind it."""
-    desk.session.name = b"sentinel-aaaaaaaa-cmd"
-    before = desk.send(f"SENTINEL IS-MASTER-DOWN-BY-ADDR 10.0.0.1 6379 3 {PEER_ID}")
-    behind = desk.send("SENTINEL MYID")
-    event = desk.event
-    assert isinstance(event, VoteRequested)
-
-    desk.engine.answer(event.request, [1, PEER_ID.encode(), 3])
-    desk.engine.end_batch()
-
-    assert before + behind == b""
-    assert (event.address, event.epoch, event.candidate, event.asker) == (
-        Address("10.0.0.1", 6379),
-        3,
-        PEER_ID,
-        b"sentinel-aaaaaaaa-cmd",
-    )
-    assert desk.take() == b"*3\r\n:1\r\n$40\r\n" + PEER_ID.encode() + (
-        b"\r\n:3\r\n$40\r\n" + MY_ID.encode() + b"\r\n"
-    )
-
-
-def ask_votes(desk: Desk, *words: str) -> list[VoteRequested]:
-    """Send requests for votes in one piece; what the machine was given."""
-    lines = [word if " " in word else f"{ASK} {word} {PEER_ID}" for word in words]
-    desk.engine.receive(desk.session, "".join(f"{line}\r\n" for line in lines).encode())
-    return [event for event in desk.machine.events if isinstance(event, VoteRequested)]
-
-
-ASK = "SENTINEL IS-MASTER-DOWN-BY-ADDR 10.0.0.1 6379"
-
-
-def test_requests_for_votes_do_not_wait_for_each_others_saves(desk: Desk) -> None:
-    """A fellow that stands for fifty masters asks over one connection: one save serves them all."""
-    first, second, third = ask_votes(desk, "3", "4", "PUBLISH x y", "5")
-    assert [event.epoch for event in (first, second, third)] == [3, 4, 5]
-    assert len({first.request, second.request, third.request}) == 3
-
-    desk.engine.answer(third.request, [0, b"*", 5])
-    desk.engine.answer(second.request, [0, b"*", 4])
-    desk.engine.end_batch()
-    assert desk.take() == b""  # in the order of the requests
-    desk.engine.answer(first.request, [0, b"*", 3])
-    desk.engine.end_batch()
-
-    no_vote = "*3\r\n:0\r\n$1\r\n*\r\n:{}\r\n"
-    refused = "-ERR Only HELLO messages are accepted by Sentinel instances.\r\n"
-    expected = no_vote.format(3) + no_vote.format(4) + refused + no_vote.format(5)
-    assert desk.take() == expected.encode()
-    assert len(ask_votes(desk, "6")) == 4
-
-
-def test_requests_that_come_later_are_put_to_the_machine_as_well(desk: Desk) -> None:
-    """As long as the one before them waits."""
-    ask_votes(desk, "3")
-    *_, later = ask_votes(desk, "4")
-
-    assert later.epoch == 4
-
-
-@pytest.mark.parametrize("between", ["AUTH x y", "SENTINEL MYID x", f"{ASK} x {PEER_ID}"])
-def test_vote_behind_another_command_has_to_wait(desk: Desk, between: str) -> None:
-    """It may change who asks, or end the connection; what is wrong is refused in its turn."""
-    assert len(ask_votes(desk, "3", between, "4")) == 1
-
-
-def test_votes_asked_for_by_who_has_gone_leave_nothing_behind(desk: Desk) -> None:
-    """Neither answers nor requests."""
-    first, second = ask_votes(desk, "3", "4")
-    desk.engine.answer(second.request, [0, b"*", 4])
-    desk.engine.disconnect(desk.session)
-    desk.engine.answer(first.request, [0, b"*", 3])
-    desk.engine.end_batch()
-
-    assert desk.take() == b""
-    assert not desk.engine._answers
-    assert not desk.engine.ahead._put
-
-
-NEWS = f"10.0.0.3,26379,{PEER_ID},4,mymaster,10.0.0.2,6379,4"
-
-
-def hellos(desk: Desk) -> list[bytes]:
-    """The hello messages that the machine was given."""
-    return [event.payload for event in desk.machine.events if isinstance(event, HelloReceived)]
-
-
-def test_news_do_not_wait_for_the_save_of_a_vote_before_them(desk: Desk) -> None:
-    """The machine has them at once, and only once; the reply comes in its turn."""
-    first, second = ask_votes(desk, "3", f"PUBLISH __sentinel__:hello {NEWS}", "4")
-    assert hellos(desk) == [NEWS.encode()]
-
-    desk.engine.answer(first.request, [0, b"*", 3])
-    desk.engine.answer(second.request, [0, b"*", 4])
-    desk.engine.end_batch()
-
-    no_vote = "*3\r\n:0\r\n$1\r\n*\r\n:{}\r\n"
-    assert desk.take() == f"{no_vote.format(3)}:1\r\n{no_vote.format(4)}".encode()
-    assert hellos(desk) == [NEWS.encode()]
-    assert not desk.engine.ahead._put
-
-
-def test_news_of_who_may_not_publish_are_refused_in_their_turn(desk: Desk) -> None:
-    """A wait is no way around the access control list."""
-    assert desk.send("ACL SETUSER default -publish") == b"+OK\r\n"
-    (vote,) = ask_votes(desk, "3", f"PUBLISH __sentinel__:hello {NEWS}")
-    assert not hellos(desk)
-
-    desk.engine.answer(vote.request, [0, b"*", 3])
-    desk.engine.end_batch()
-
-    assert b"-NOPERM" in desk.take()
-    assert not hellos(desk)
-
-
-def test_star_asks_for_no_vote(desk: Desk) -> None:
-    """`*` is the question alone."""
-    desk.send("SENTINEL IS-MASTER-DOWN-BY-ADDR 10.0.0.1 6379 3 *")
-
-    assert isinstance(desk.event, VoteRequested)
-    assert desk.event.candidate is None
 
 
 def test_answer_to_a_client_that_has_gone_is_dropped(desk: Desk) -> None:

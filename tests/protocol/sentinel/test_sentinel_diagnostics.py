@@ -9,7 +9,7 @@ import pytest
 from sentinel.core.events import FailureSimulated, PeriodsChanged
 from sentinel.core.model import SimulatedFailure
 from sentinel.core.timing import DEFAULT_PERIODS
-from tests.protocol.sentinel.test_sentinel_commands import NOW_MS, Desk, flat_map
+from tests.support.desk import NOW_MS, Desk, flat_map
 from vedette.types import Address
 
 

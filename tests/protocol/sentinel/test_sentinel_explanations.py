@@ -11,7 +11,7 @@ from sentinel.checkup import DiskFacts, Facts
 from sentinel.context import EVENTS_REASON
 from sentinel.core.actions import Level, Publish
 from sentinel.core.history import Cause, FailoverRecord, Phase, Result
-from tests.protocol.sentinel.test_sentinel_commands import MY_ID, NOW_MS, PEER_ID, START_US, Desk
+from tests.support.desk import MY_ID, NOW_MS, PEER_ID, START_US, Desk
 from vedette.types import Address, RunId
 
 DISK = DiskFacts(path="/x", error="", fsync_ms=1.0, failed_saves=0)

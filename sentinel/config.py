@@ -1,9 +1,7 @@
 """sentinel.conf: from its statements to the machine's durable state.
 
-Owns the syntax of `sentinel ...` and of the state kept among it; `state_lines.py` is the way back.
-It reads no file and resolves no name. Follows Redis' `sentinel.c: queueSentinelConfig,
-sentinelHandleConfiguration`: lines may come in any order, since globals are read first, then
-`monitor`, then the rest.
+Owns which file says what; the statements themselves are read by `statement_reader.py`, and
+`state_lines.py` is the way back. It reads no file and resolves no name.
 
 One file is the sentinel's *memory*: the only one it writes. It is the configuration file, or what
 `sentinel state-file` names. All else is *outside*: files read by `include`, standard input, the
@@ -14,86 +12,18 @@ the command line. `Outside` keeps what was said there, so that the memory need n
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from vedette.acl.directives import USER
-from vedette.conf import COMMAND_LINE, BadValueError, Settings, Statement, parse_text
-from vedette.conf.quoting import encode_word
-from vedette.conf.tls import TLS_PORT, TLS_REPLICATION
-from vedette.types import Address, RunId, is_run_id
+from vedette.conf import COMMAND_LINE, Settings, Statement, parse_text
+from vedette.types import RunId
 
 from . import directives
-from .config_values import (
-    instance_address,
-    leading_number,
-    port_number,
-    positive_time,
-    yes_or_no,
-)
-from .core.durable import DurableMaster, DurableState
+from .core.durable import DurableState
 from .core.options import GlobalOptions, MasterOptions
-
-#: Other spellings of a statement -> the one written.
-_SYNONYMS: Final = {
-    "known-slave": "known-replica",
-    "primary-reboot-down-after-period": "master-reboot-down-after-period",
-}
-#: `sentinel` statements about the sentinel itself, and about one master.
-GLOBAL_STATEMENTS: Final = frozenset(
-    {
-        "announce-ip",
-        "announce-port",
-        "deny-scripts-reconfig",
-        "sentinel-user",
-        "sentinel-pass",
-        "current-epoch",
-        "myid",
-        "resolve-hostnames",
-        "announce-hostnames",
-        "state-file",
-    }
-)
-MASTER_STATEMENTS: Final = frozenset(
-    {
-        "monitor",
-        "down-after-milliseconds",
-        "failover-timeout",
-        "parallel-syncs",
-        "notification-script",
-        "client-reconfig-script",
-        "auth-pass",
-        "auth-user",
-        "rename-command",
-        "master-reboot-down-after-period",
-        "refused-after-milliseconds",
-        "empty-restart-guard",
-        "config-epoch",
-        "leader-epoch",
-        "known-replica",
-        "known-sentinel",
-        "removed",
-        "leaving-sentinel",
-        "forgotten-sentinel",
-    }
-)
-#: Statements about a master that say what it is, not how it is to be treated.
-_FACTS: Final = frozenset(
-    {
-        "monitor",
-        "known-replica",
-        "known-sentinel",
-        "leaving-sentinel",
-        "forgotten-sentinel",
-        "config-epoch",
-        "leader-epoch",
-        "removed",
-    }
-)
-#: Statements about a master that are not about one that is already known.
-_WHOLE: Final = frozenset({"monitor", "removed"})
+from .statement_reader import Layer, Reader
+from .statements import FACTS, MASTER_STATEMENTS, statement_name, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,35 +58,6 @@ class SentinelConfig:
     outside: Outside
 
 
-class _Layer(enum.IntEnum):
-    """Where a statement stands; a later layer overrules an earlier one."""
-
-    OUTSIDE = 0
-    MEMORY = 1
-    COMMAND_LINE = 2
-
-
-@dataclass(slots=True)
-class _MasterDraft:
-    """One master while its lines are being read."""
-
-    name: str
-    address: Address
-    options: MasterOptions
-    config_epoch: int = 0
-    leader_epoch: int = 0
-    replicas: list[Address] = field(default_factory=list)
-    sentinels: dict[RunId, Address] = field(default_factory=dict)
-    leaving: dict[RunId, Address] = field(default_factory=dict)
-    forgotten: list[RunId] = field(default_factory=list)
-
-    def staying_sentinels(self) -> Iterator[tuple[RunId, Address]]:
-        """Return those that were not let go, even if a file outside of the memory names them."""
-        for run_id, address in self.sentinels.items():
-            if run_id not in self.leaving and run_id not in self.forgotten:
-                yield run_id, address
-
-
 def read_config(
     statements: Iterable[Statement], world: World, *, memory: str | None = None
 ) -> SentinelConfig:
@@ -173,12 +74,12 @@ def read_config(
     statements = [each for each in statements if not _asks_for_nothing(each)]
     settings.load(statements, {"sentinel": queue.append, USER: users.append})
     layered = [(_layer(statement, memory), statement) for statement in queue]
-    reader = _Reader(settings, world)
+    reader = Reader(settings, world.is_executable)
     reader.read(layered)
     return SentinelConfig(
         settings=settings,
         users=tuple(users),
-        durable=reader.finish(),
+        durable=reader.finish(world.draw_id),
         denies_scripts_reconfig=reader.denies_scripts_reconfig,
         outside=_read_outside(layered, settings, world),
     )
@@ -196,31 +97,28 @@ def _asks_for_nothing(statement: Statement) -> bool:
     return reason is not None
 
 
-def _layer(statement: Statement, memory: str | None) -> _Layer:
+def _layer(statement: Statement, memory: str | None) -> Layer:
     if memory is None or statement.file == memory:
-        return _Layer.MEMORY
+        return Layer.MEMORY
     # Which node is master now is nothing that a command line of long ago may overrule.
-    is_option = not (statement.values and statement_name(statement.values[0]) in _FACTS)
+    is_option = not (statement.values and statement_name(statement.values[0]) in FACTS)
     if statement.file == COMMAND_LINE and is_option:
-        return _Layer.COMMAND_LINE
-    return _Layer.OUTSIDE
+        return Layer.COMMAND_LINE
+    return Layer.OUTSIDE
 
 
 def _read_outside(
-    layered: Sequence[tuple[_Layer, Statement]], settings: Settings, world: World
+    layered: Sequence[tuple[Layer, Statement]], settings: Settings, world: World
 ) -> Outside:
-    reader = _Reader(settings, world)
-    outside = [entry for entry in layered if entry[0] is not _Layer.MEMORY]
+    reader = Reader(settings, world.is_executable)
+    outside = [entry for entry in layered if entry[0] is not Layer.MEMORY]
     for _, statement in outside:
         name, *values = statement.values or ("",)
         if statement_name(name) in MASTER_STATEMENTS and values:
             reader.expect_master(values[0])
-    reader.read([entry for entry in outside if _told(entry[1]) not in _FACTS])
-    return reader.finish_outside()
-
-
-def _told(statement: Statement) -> str:
-    return statement_name(statement.values[0]) if statement.values else ""
+    reader.read([entry for entry in outside if told(entry[1]) not in FACTS])
+    options, masters = reader.options()
+    return Outside(options=options, masters=masters)
 
 
 def state_file_of(statements: Iterable[Statement]) -> Statement | None:
@@ -229,7 +127,7 @@ def state_file_of(statements: Iterable[Statement]) -> Statement | None:
     """
     found = None
     for statement in statements:
-        if statement.name == "sentinel" and _told(statement) == "state-file":
+        if statement.name == "sentinel" and told(statement) == "state-file":
             found = statement
     return found
 
@@ -242,239 +140,6 @@ def parse_state_file(text: str, path: str) -> list[Statement]:
     """
     statements = parse_text(text, path)
     for statement in statements:
-        if statement.name != "sentinel" or _told(statement) == "state-file":
+        if statement.name != "sentinel" or told(statement) == "state-file":
             raise statement.error("A state file holds nothing but the state of a sentinel")
     return statements
-
-
-def statement_name(word: str) -> str:
-    """Return a `sentinel` statement's name as it is written."""
-    name = word.lower()
-    return _SYNONYMS.get(name, name)
-
-
-class _Reader:
-    """Reads the queued `sentinel ...` statements."""
-
-    def __init__(self, settings: Settings, world: World) -> None:
-        self._world = world
-        self._masters: dict[str, _MasterDraft] = {}
-        self._removed: set[str] = set()
-        #: What must be said once in a layer, and was: such as ("monitor", "mymaster").
-        self._said: set[tuple[object, ...]] = set()
-        self._layer = _Layer.MEMORY
-        self._my_id: RunId | None = None
-        self._current_epoch = 0
-        self.denies_scripts_reconfig = True
-        requirepass = settings.value_of(directives.REQUIRE_PASS)
-        self._options = GlobalOptions(
-            listening_port=settings.value_of(
-                TLS_PORT if settings.value_of(TLS_REPLICATION) else directives.PORT
-            ),
-            requirepass=encode_word(requirepass) if requirepass else None,
-        )
-
-    def read(self, queue: Iterable[tuple[_Layer, Statement]]) -> None:
-        """Read all statements: globals, then what was removed and `monitor`, then the rest.
-
-        Within each of these, layer by layer.
-        """
-        for self._layer, statement in sorted(queue, key=_reading_order):
-            try:
-                self._read_one(*statement.values)
-            except BadValueError as error:
-                raise statement.error(str(error)) from error
-
-    def expect_master(self, name: str) -> None:
-        """Have a master's options read although nothing says where it is."""
-        self._masters.setdefault(name, _MasterDraft(name, Address("", 0), MasterOptions(quorum=1)))
-
-    def finish_outside(self) -> Outside:
-        """Return the options read, of the sentinel and of each master."""
-        options = {name: draft.options for name, draft in self._masters.items()}
-        return Outside(options=self._options, masters=options)
-
-    def finish(self) -> DurableState:
-        """Return what was read."""
-        return DurableState(
-            my_id=self._my_id or self._world.draw_id(),
-            current_epoch=self._current_epoch,
-            options=self._options,
-            masters=tuple(
-                DurableMaster(
-                    name=draft.name,
-                    address=draft.address,
-                    options=draft.options,
-                    config_epoch=draft.config_epoch,
-                    leader_epoch=draft.leader_epoch,
-                    replicas=tuple(draft.replicas),
-                    sentinels=tuple(draft.staying_sentinels()),
-                    leaving=tuple(draft.leaving.items()),
-                    forgotten=tuple(draft.forgotten),
-                )
-                for draft in self._masters.values()
-            ),
-        )
-
-    def _read_one(self, *words: str) -> None:
-        if not words:
-            return  # the bare word `sentinel`, as `--sentinel` leaves it
-        match statement_name(words[0]), words[1:]:
-            case "monitor", (master, host, port, quorum):
-                self._monitor(master, host, port, quorum)
-            case known, (value,) if known in GLOBAL_STATEMENTS:
-                self._read_global(known, value)
-            case "removed", (master,):
-                self._removed.add(master)
-            case "known-sentinel", (_, _, _):
-                pass  # the form of very old sentinels, without the id: of no use
-            case known, (master, *rest) if known in MASTER_STATEMENTS and known not in _WHOLE:
-                draft = self._masters.get(master)
-                if draft is not None:
-                    self._read_for_master(draft, known, tuple(rest))
-                elif master not in self._removed:
-                    raise BadValueError("No such master with specified name.")
-            case _:
-                raise BadValueError("Unrecognized sentinel configuration statement.")
-
-    def _read_global(self, name: str, value: str) -> None:
-        match name:
-            case "myid":
-                if not is_run_id(value):
-                    raise BadValueError("Malformed Sentinel id in myid option.")
-                self._my_id = RunId(value)
-            case "current-epoch":
-                self._current_epoch = max(self._current_epoch, leading_number(value))
-            case "announce-ip":
-                self._options = replace(self._options, announce_ip=value or None)
-            case "announce-port":
-                self._options = replace(self._options, announce_port=port_number(value))
-            case "sentinel-user":
-                self._options = replace(self._options, sentinel_user=encode_word(value) or None)
-            case "sentinel-pass":
-                self._options = replace(self._options, sentinel_pass=encode_word(value) or None)
-            case "state-file":
-                pass  # asked for with `state_file_of`, before anything is read
-            case "deny-scripts-reconfig":
-                self.denies_scripts_reconfig = yes_or_no(
-                    value, "Please specify yes or no for the deny-scripts-reconfig options."
-                )
-            case "resolve-hostnames":
-                answer = yes_or_no(
-                    value, "Please specify yes or no for the resolve-hostnames option."
-                )
-                self._options = replace(self._options, resolve_hostnames=answer)
-            case _:
-                answer = yes_or_no(
-                    value, "Please specify yes or no for the announce-hostnames option."
-                )
-                self._options = replace(self._options, announce_hostnames=answer)
-
-    def _monitor(self, name: str, host: str, port: str, quorum: str) -> None:
-        votes = leading_number(quorum)
-        if votes < 1:
-            raise BadValueError("Quorum must be 1 or greater.")
-        self._say_once("Duplicate master name.", "monitor", name)
-        address = self._address(host, port)
-        if name not in self._removed or self._layer is _Layer.MEMORY:
-            self._masters[name] = _MasterDraft(name, address, MasterOptions(quorum=votes))
-
-    def _address(self, host: str, port: str) -> Address:
-        return instance_address(host, port, may_be_name=self._options.resolve_hostnames)
-
-    def _say_once(self, reason: str, *what: object) -> None:
-        """Refuse what one layer says twice; another layer may say it again."""
-        if (self._layer, *what) in self._said:
-            raise BadValueError(reason)
-        self._said.add((self._layer, *what))
-
-    def _read_for_master(self, draft: _MasterDraft, name: str, values: tuple[str, ...]) -> None:
-        match name, values:
-            case "config-epoch", (value,):
-                draft.config_epoch = leading_number(value)
-            case "leader-epoch", (value,):
-                draft.leader_epoch = leading_number(value)
-            case "known-replica", (host, port):
-                address = self._address(host, port)
-                reason = "Duplicate hostname and port for replica."
-                self._say_once(reason, name, draft.name, address)
-                if address not in draft.replicas:
-                    draft.replicas.append(address)
-            case "known-sentinel", (host, port, run_id):
-                self._say_once("Duplicate runid for sentinel.", name, draft.name, run_id)
-                draft.sentinels[RunId(run_id)] = self._address(host, port)
-            case "leaving-sentinel", (host, port, run_id):
-                draft.leaving[RunId(run_id)] = self._address(host, port)
-            case "forgotten-sentinel", (run_id,):
-                draft.forgotten.append(RunId(run_id))
-            case "rename-command", (old, new):
-                reason = "Same command renamed multiple times with rename-command."
-                self._say_once(reason, name, draft.name, old.upper())
-                draft.options = _with_rename(draft.options, old, new)
-            case _, (value,):
-                draft.options = self._with_option(draft.options, name, value)
-            case _:
-                raise BadValueError("Unrecognized sentinel configuration statement.")
-
-    def _with_option(self, options: MasterOptions, name: str, value: str) -> MasterOptions:
-        match name:
-            case "down-after-milliseconds":
-                return replace(options, down_after_ms=positive_time(value))
-            case "failover-timeout":
-                return replace(options, failover_timeout_ms=positive_time(value))
-            case "parallel-syncs":
-                count = leading_number(value)
-                if count < 1:
-                    raise BadValueError("parallel-syncs must be 1 or greater.")
-                return replace(options, parallel_syncs=count)
-            case "master-reboot-down-after-period":
-                period_ms = leading_number(value)
-                if period_ms < 0:
-                    raise BadValueError("negative time parameter.")
-                return replace(options, reboot_down_after_ms=period_ms)
-            case "refused-after-milliseconds":
-                refused_after_ms = leading_number(value)
-                if refused_after_ms < 0:
-                    raise BadValueError("negative time parameter.")
-                return replace(options, refused_after_ms=refused_after_ms)
-            case "empty-restart-guard":
-                answer = yes_or_no(
-                    value, "Please specify yes or no for the empty-restart-guard option."
-                )
-                return replace(options, guards_empty_restart=answer)
-            case "auth-pass":
-                return replace(options, auth_pass=encode_word(value) or None)
-            case "auth-user":
-                return replace(options, auth_user=encode_word(value) or None)
-            case "notification-script":
-                path = self._script("Notification script", value)
-                return replace(options, notification_script=path)
-            case "client-reconfig-script":
-                path = self._script("Client reconfiguration script", value)
-                return replace(options, client_reconfig_script=path)
-            case _:
-                raise BadValueError("Unrecognized sentinel configuration statement.")
-
-    def _script(self, what: str, path: str) -> str | None:
-        if path and not self._world.is_executable(path):
-            raise BadValueError(f"{what} seems non existing or non executable.")
-        return path or None
-
-
-def _reading_order(entry: tuple[_Layer, Statement]) -> tuple[int, _Layer]:
-    layer, statement = entry
-    name = _told(statement)
-    if name in GLOBAL_STATEMENTS:
-        return 0, layer
-    if name == "removed":
-        return 1, layer
-    return 2 if name == "monitor" else 3, layer
-
-
-def _with_rename(options: MasterOptions, old: str, new: str) -> MasterOptions:
-    """Return `options` with a command renamed; to its own name means: not renamed."""
-    name = encode_word(old).upper()
-    renamed = {each: to for each, to in options.renamed_commands.items() if each != name}
-    if encode_word(new).upper() != name:
-        renamed[name] = encode_word(new)
-    return replace(options, renamed_commands=renamed)

@@ -14,9 +14,10 @@ from typing import Final
 from vedette.conf import ConfigLine
 from vedette.conf.quoting import decode_word
 
-from .config import GLOBAL_STATEMENTS, MASTER_STATEMENTS, Outside, statement_name
+from .config import Outside
 from .core.durable import DurableMaster, DurableState
 from .core.options import GlobalOptions, MasterOptions
+from .statements import GLOBAL_STATEMENTS, MASTER_STATEMENTS, statement_name
 
 #: Never rewritten: it is the administrator's alone.
 _KEPT_STATEMENTS: Final = frozenset({"deny-scripts-reconfig", "state-file"})

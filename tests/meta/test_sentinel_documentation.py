@@ -18,10 +18,10 @@ import sentinel.commands.options
 import sentinel.directives
 import server.commands
 from sentinel.commands import command_table
-from sentinel.config import GLOBAL_STATEMENTS, MASTER_STATEMENTS
 from sentinel.core.actions import Level
 from sentinel.core.notices import LEVELS
 from sentinel.core.options import GlobalOptions, MasterOptions
+from sentinel.statements import GLOBAL_STATEMENTS, MASTER_STATEMENTS
 from tests.support.documents import DIRECTIVES_PAGE, ROOT, table_rows
 from tests.support.redis import RedisServer
 from vedette.cmdspec import CommandRow
@@ -145,7 +145,7 @@ def statement_rows() -> dict[str, list[str]]:
 
 def test_every_statement_of_the_file_is_described() -> None:
     """What one writes into it, and what the sentinel writes."""
-    assert set(statement_rows()) == GLOBAL_STATEMENTS | MASTER_STATEMENTS
+    assert set(statement_rows()) == GLOBAL_STATEMENTS | set(MASTER_STATEMENTS)
 
 
 @pytest.mark.parametrize(

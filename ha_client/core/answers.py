@@ -142,6 +142,20 @@ def read_role(reply: Received) -> str:
     return _text(reply[0])
 
 
+def read_greeted_role(reply: Received) -> str:
+    """Return the role that HELLO tells, in the words of ROLE: `master`, `slave` or `sentinel`.
+
+    For users that may not ask ROLE, which is among the dangerous commands: HELLO is everybody's.
+
+    Raises:
+        ProtocolError: the reply has another shape.
+    """
+    role = _text(_fields(reply).get("role", b""))
+    if not role:
+        raise ProtocolError("HELLO tells no role")
+    return "slave" if role == "replica" else role
+
+
 def read_link(reply: Received) -> tuple[str, str]:
     """Return the role that ROLE tells, and of a replica the state of its link: `connected`, ...
 

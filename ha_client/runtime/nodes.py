@@ -18,7 +18,7 @@ from vedette.runtime.connecting import ConnectFailed, open_connection
 from vedette.runtime.connection import Connection, ConnectionLost
 from vedette.types import Address
 
-from ..core.answers import read_role
+from ..core.answers import read_greeted_role, read_link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,24 @@ async def _select(connection: Connection, options: NodeOptions) -> None:
         raise ConnectFailed(connection.address, "timed out in SELECT")
 
 
+async def ask_role(connection: Connection) -> tuple[str, str | None]:
+    """Ask a node for its role, in the words of ROLE, and for the state of its link as a replica.
+
+    ROLE is among Redis' dangerous commands, so users of applications often may not ask it; HELLO
+    tells them the role, and not the link: then that is None.
+
+    Raises:
+        ReplyError, ProtocolError: it does not tell.
+        ConnectionLost: it is gone.
+    """
+    try:
+        return read_link(await connection.execute("ROLE"))
+    except ReplyError as error:
+        if error.code != "NOPERM":
+            raise
+    return read_greeted_role(await connection.execute("HELLO")), None
+
+
 async def objection_to(
     connection: Connection, options: NodeOptions, *, role: str = "master"
 ) -> str | None:
@@ -87,7 +105,7 @@ async def objection_to(
     address = connection.address
     try:
         with trio.move_on_after(options.connect_timeout_s) as scope:
-            found = read_role(await connection.execute("ROLE"))
+            found, _ = await ask_role(connection)
     except (ReplyError, ProtocolError, ConnectionLost) as error:
         return f"{address} did not tell its role: {error}"
     if scope.cancelled_caught:

@@ -21,12 +21,11 @@ from vedette.runtime.connection import Connection, ConnectionLost
 from vedette.types import Address
 
 from ..commands import CommandMethods
-from ..core.answers import read_link
 from ..core.kinds import Kind, kind_of, reason_not_to_share
 from ..core.verdicts import tells_of_no_master
 from ..errors import MasterUnavailable, UnsupportedCommand
 from ..statistics import ReadBy, Tally
-from .nodes import NodeOptions, open_node
+from .nodes import NodeOptions, ask_role, open_node
 from .tracker import MasterTracker
 
 #: Between two looks for a replica where there is none.
@@ -172,7 +171,9 @@ class ReplicaReader(CommandMethods[Coroutine[Any, Any, Received]]):
 
     async def _is_linked(self, connection: Connection) -> bool:
         with trio.move_on_after(self._options.connect_timeout_s):
-            return read_link(await connection.execute("ROLE")) == ("slave", "connected")
+            role, link = await ask_role(connection)
+            # Who may not ask for the link goes by the sentinels, who name only those that have one.
+            return role == "slave" and link in ("connected", None)
         return False
 
 

@@ -157,6 +157,8 @@ class FakeMaster(FakeNode):
     def __init__(self) -> None:
         super().__init__()
         self.role = b"master"
+        #: Whether ROLE is allowed; HELLO without arguments always tells the role.
+        self.may_ask_role = True
         #: What it says of its link, as a replica.
         self.link_state = b"connected"
         self.values: dict[bytes, bytes] = {}
@@ -195,7 +197,15 @@ class FakeMaster(FakeNode):
             return None
         return array(*[reply for reply in replies if reply is not None])
 
+    def on_hello(self, stream: trio.SocketStream, *words: bytes) -> bytes:
+        if words:
+            return super().on_hello(stream, *words)
+        role = b"replica" if self.role == b"slave" else self.role
+        return b"%1\r\n" + bulk("role") + bulk(role)
+
     def on_role(self, stream: trio.SocketStream) -> bytes:
+        if not self.may_ask_role:
+            return b"-NOPERM this user has no permissions to run the 'role' command\r\n"
         if self.role == b"slave":
             link = bulk(self.link_state)
             return array(bulk("slave"), bulk("127.0.0.1"), b":1\r\n", link, b":0\r\n")

@@ -18,6 +18,7 @@ How a request ends:
 from __future__ import annotations
 
 import os
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -42,6 +43,8 @@ from ..types import Address
 from .background import open_background_nursery
 
 _RECEIVE_SIZE_BYTES: Final = 64 * 1024
+#: What is sent between two looks at whether the peer takes it. More than a usual batch.
+_SEND_SIZE_BYTES: Final = 128 * 1024
 
 
 class ConnectionLost(VedetteError):
@@ -286,7 +289,17 @@ class Connection:
                     request.is_sent = True
                     chunks += [self._exchange.request(argv, request) for argv in request.argvs]
             self._outbox.clear()
-            await self._stream.send_all(b"".join(chunks))
+            await self._send(b"".join(chunks))
+
+    async def _send(self, data: bytes) -> None:
+        """Send; who goes on taking much of it is not silent, though it cannot answer yet."""
+        if len(data) <= _SEND_SIZE_BYTES:
+            await self._stream.send_all(data)
+            return
+        view = memoryview(data)
+        for start in range(0, len(data), _SEND_SIZE_BYTES):
+            await self._stream.send_all(view[start : start + _SEND_SIZE_BYTES])
+            self._silent_since = trio.current_time()
 
     async def _watch_silence(self, reply_timeout_s: float) -> None:
         """Break the connection when replies are due and nothing at all comes."""
@@ -355,6 +368,8 @@ def reason_of(error: BaseException) -> str:
     """Return in words what is behind `error`: the operating system's, where it has any."""
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, ssl.SSLError):  # its numbers are not the operating system's
+            return getattr(cause, "verify_message", None) or cause.reason or str(cause)
         if isinstance(cause, OSError) and cause.errno:
             # Look-up failures have negative numbers and words of their own.
             return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)

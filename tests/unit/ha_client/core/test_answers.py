@@ -13,6 +13,7 @@ from ha_client.core.answers import (
     Switch,
     hint_is_about,
     read_answer,
+    read_greeted_role,
     read_link,
     read_role,
     read_switch,
@@ -158,6 +159,14 @@ def test_role_is_the_first_word() -> None:
     """A master's and a replica's ROLE differ in all that follows."""
     assert read_role([b"master", 0, []]) == "master"
     assert read_role([b"slave", b"127.0.0.1", 6379, b"connected", 5]) == "slave"
+
+
+def test_hello_tells_the_role_in_words_of_its_own() -> None:
+    assert read_greeted_role({b"server": b"redis", b"role": b"master"}) == "master"
+    assert read_greeted_role([b"server", b"redis", b"role", b"replica"]) == "slave"
+    for reply in ({b"server": b"redis"}, [b"role"], b"role"):
+        with pytest.raises(ProtocolError):
+            read_greeted_role(reply)
 
 
 @pytest.mark.parametrize("reply", [[], b"master", None, [1]])

@@ -191,6 +191,18 @@ async def test_node_that_says_it_is_a_replica_gets_no_command() -> None:
         assert it.a.count(b"SET") == 0
 
 
+async def test_user_that_may_not_ask_role_is_told_it_by_hello() -> None:
+    """ROLE is among the dangerous commands, which users of applications often may not run."""
+    async with scene() as it, it.client(command_timeout_s=1.0) as client:
+        it.a.may_ask_role = False
+        it.a.role = b"slave"
+        with pytest.raises(MasterUnavailable, match="says its role is slave"):
+            await client.set("k", "v")
+
+        it.a.role = b"master"
+        assert await client.wait_master() == it.a.address
+
+
 async def test_write_cut_off_is_uncertain_and_not_repeated() -> None:
     """It was executed; to send it again would count twice."""
     async with scene() as it, it.client() as client:

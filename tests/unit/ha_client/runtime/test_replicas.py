@@ -50,6 +50,17 @@ async def wait_usable(reader: ReplicaReader, *nodes: FakeMaster) -> None:
     await wait_until_async(lambda: set(reader.addresses) == expected, what=f"{expected}")
 
 
+async def test_user_that_may_not_ask_role_reads_from_those_the_sentinels_name() -> None:
+    """HELLO tells the role, and the sentinels whether the link to the master is up."""
+    async with replicas() as them:
+        them.b.may_ask_role = them.c.may_ask_role = False
+        them.c.role = b"master"
+        async with them.client() as client, client.replicas(or_master=False) as reader:
+            await wait_usable(reader, them.b)
+
+            assert await reader.get("k") == b"b"
+
+
 async def test_replicas_are_read_in_turn_and_the_master_is_not() -> None:
     async with replicas() as them, them.client() as client, client.replicas() as reader:
         await wait_usable(reader, them.b, them.c)

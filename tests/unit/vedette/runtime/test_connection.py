@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trustme
 from trio.testing import (
     MemorySendStream,
     MockClock,
+    lockstep_stream_pair,
     memory_stream_pair,
     wait_all_tasks_blocked,
 )
@@ -19,7 +22,13 @@ from tests.support.peer import Peer
 from vedette.resp.encode import encode_bulk
 from vedette.resp.exchange import ReplyError
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.connection import Connection, ConnectionLost, ServeOptions, serve_connection
+from vedette.runtime.connection import (
+    Connection,
+    ConnectionLost,
+    ServeOptions,
+    reason_of,
+    serve_connection,
+)
 from vedette.types import Address
 
 ADDRESS = Address("127.0.0.1", 6379)
@@ -211,6 +220,48 @@ async def test_silence_breaks_the_connection_that_waits(autojump_clock: MockCloc
         lost = await task.wait_lost()
         assert "no reply" in lost.reason
         assert 2.0 <= trio.current_time() - started <= 2.5
+
+
+@pytest.mark.parametrize("is_stopped", [False, True])
+async def test_who_goes_on_taking_a_large_value_is_not_silent(
+    is_stopped: bool, autojump_clock: MockClock
+) -> None:
+    """It cannot answer before it has all of it, however long the way takes."""
+    ours, theirs = lockstep_stream_pair()
+    value = b"x" * 2**20
+    size_bytes = len(value) + len(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1048576\r\n\r\n")
+    async with (
+        serve_connection(ours, ADDRESS, reply_timeout_s=3.0) as connection,
+        trio.open_nursery() as nursery,
+    ):
+        task = Task(nursery, lambda: connection.execute("SET", "k", value))
+        taken_bytes = 0
+        while taken_bytes < (size_bytes // 2 if is_stopped else size_bytes):
+            await trio.sleep(1)
+            taken_bytes += len(await theirs.receive_some(64 * 1024))
+        stopped = trio.current_time()
+        if is_stopped:
+            assert (await task.wait_lost()).is_timeout
+            assert trio.current_time() - stopped < 5.0
+        else:
+            await theirs.send_all(b"+OK\r\n")
+            assert await task.wait() == b"OK"
+
+
+async def test_trouble_with_certificates_is_told_in_its_own_words() -> None:
+    """Its error number is 1, which the operating system calls `Operation not permitted`."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    ours, theirs = memory_stream_pair()
+    server = trio.SSLStream(theirs, context, server_side=True)
+    client = trio.SSLStream(ours, ssl.create_default_context(), server_hostname="127.0.0.1")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(server.do_handshake)
+        with pytest.raises(trio.BrokenResourceError) as raised:
+            await client.do_handshake()
+        nursery.cancel_scope.cancel()
+
+    assert "certificate" in reason_of(raised.value)
 
 
 async def test_idle_connection_is_asked_for_a_sign_of_life(autojump_clock: MockClock) -> None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable
+from typing import Final
+
+import trio
 
 from vedette.errors import VedetteError
 
@@ -16,6 +19,9 @@ from ..faults import Fault, Injection, Order, Partition, Target
 from ..lab import Kind
 from ..settings import DrillError
 from .lab import Lab
+
+#: How long a sentinel may take to accept an order: it saves its state before.
+_ANSWER_TIMEOUT_S: Final = 10.0
 
 
 class Injector:
@@ -100,13 +106,16 @@ class Injector:
         """Tell a sentinel what an operator would: one of ours, if there is any.
 
         Raises:
-            DrillError: it refuses, or cannot be reached.
+            DrillError: it refuses, cannot be reached, or does not answer.
         """
         sentinels = self._lab.plan.sentinels
         ours = (process for process in sentinels if process.kind is Kind.VEDETTE)
         process = next(ours, sentinels[0])
         try:
-            async with self._lab.connect(process) as connection:
-                await connection.execute("SENTINEL", *order.words)
+            with trio.fail_after(_ANSWER_TIMEOUT_S):
+                async with self._lab.connect(process) as connection:
+                    await connection.execute("SENTINEL", *order.words)
         except VedetteError as error:
             raise DrillError(f"{process.name} refuses {order.name}: {error}") from error
+        except trio.TooSlowError as error:
+            raise DrillError(f"{process.name} does not answer {order.name}") from error

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
-from drills.faults import KILL_MASTER, KILL_REPLICA, STOP_MASTER, Injection
+from drills.faults import COORDINATED_FAILOVER, KILL_MASTER, KILL_REPLICA, STOP_MASTER, Injection
 from drills.lab import PortBases, Topology, plan_lab
 from drills.observation import NodeSeen, NodeView
 from drills.resyncs import Resyncs
@@ -16,6 +18,7 @@ from drills.runtime.baseline import Baseline
 from drills.runtime.injection import Injector
 from drills.runtime.lab import Lab
 from drills.settings import DrillError
+from vedette.runtime.listening import open_listeners
 
 
 def lab_with(directory: Path, *roles: str) -> Lab:
@@ -68,6 +71,19 @@ def test_a_drill_is_not_run_where_it_is_unsure_whom_to_hit(
 
     with pytest.raises(DrillError, match=reason):
         injector.aim()
+
+
+async def test_a_sentinel_that_hangs_does_not_hold_the_drill_up(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Its kernel takes the connection, and the order, and nothing follows."""
+    [listener] = open_listeners(["127.0.0.1"], 0, 1)
+    ports = PortBases(sentinel=listener.getsockname()[1])
+    lab = Lab(plan_lab(Topology(), tmp_path, ports, lambda port: True), 0.1)
+    injector = Injector(lab, COORDINATED_FAILOVER, lambda text: None)
+
+    with listener, pytest.raises(DrillError, match="sentinel-1 does not answer SENTINEL FAILOVER"):
+        await injector.give_order(COORDINATED_FAILOVER)
 
 
 def test_synchronisations_from_before_the_fault_do_not_count(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def check_demoted(cluster: Cluster, old: SimNode) -> None:
 
 @pytest.mark.parametrize("away_ms", [3_000, 60_000])
 @pytest.mark.parametrize("seed", range(4))
-def test_after_a_crash(seed: int, away_ms: int) -> None:
+def test_a_master_that_crashed_comes_back_as_a_replica(seed: int, away_ms: int) -> None:
     """Its own configuration still says master."""
     cluster, old = failed_over(seed, Process.crash, away_ms)
     old.restart()
@@ -48,7 +48,7 @@ def test_after_a_crash(seed: int, away_ms: int) -> None:
 
 @pytest.mark.parametrize("away_ms", [3_000, 60_000])
 @pytest.mark.parametrize("seed", range(4))
-def test_after_a_pause(seed: int, away_ms: int) -> None:
+def test_a_master_that_was_stopped_comes_back_as_a_replica(seed: int, away_ms: int) -> None:
     """SIGSTOP and SIGCONT: it knows of no time in between."""
     cluster, old = failed_over(seed, Process.pause, away_ms)
     old.resume()
@@ -57,7 +57,7 @@ def test_after_a_pause(seed: int, away_ms: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_after_a_partition(seed: int) -> None:
+def test_a_master_that_was_cut_off_comes_back_as_a_replica(seed: int) -> None:
     """It served its side all the while."""
     cluster = Cluster(seed, Shape())
     cluster.start_up()

@@ -43,7 +43,7 @@ def check_error(error: bytes, *words: str) -> None:
     assert engine.send(engine.client(), ("CLIENT", *words)) == error
 
 
-def test_names_and_ids() -> None:
+def test_a_name_is_kept_until_an_empty_one_is_set() -> None:
     """A name is forgotten by setting an empty one."""
     engine = KernelEngine()
     client = engine.client()

@@ -30,7 +30,7 @@ def fields(protocol: int, client_id: int) -> bytes:
     )
 
 
-def test_ping_and_echo() -> None:
+def test_ping_and_echo_are_answered_before_anything_else() -> None:
     """What every client sends first."""
     engine = KernelEngine()
 

@@ -161,7 +161,7 @@ def test_what_ends_the_handshake(replies: list[bytes], failure: LinkFailure, det
         (b"+CONTINUE " + A + b"\r\n", LinkFailure.BAD_PROTOCOL),
     ],
 )
-def test_psync_refused(reply: bytes, failure: LinkFailure) -> None:
+def test_a_refused_psync_ends_the_attempt(reply: bytes, failure: LinkFailure) -> None:
     """The attempt is over and another follows soon."""
     follow = connected()
     shake_hands(follow)

@@ -124,7 +124,7 @@ def test_persistence_shows_a_save_that_runs_and_one_that_failed() -> None:
     ("size", "text"),
     [(0, "0B"), (1023, "1023B"), (1024, "1.00K"), (1015000, "991.21K"), (25276502016, "23.54G")],
 )
-def test_sizes_for_people(size: int, text: str) -> None:
+def test_sizes_are_told_as_redis_tells_them(size: int, text: str) -> None:
     """As Redis prints them."""
     assert human_size(size) == text
 
@@ -207,7 +207,7 @@ def test_the_configuration_follows_replicaof() -> None:
     assert engine.configuration.rewrite("slaveof 10.0.0.1 6380\nport 6379\n") == "port 6379\n"
 
 
-def test_saving() -> None:
+def test_save_answers_when_it_is_done_and_bgsave_when_it_has_begun() -> None:
     """SAVE answers when it is done, BGSAVE when it has begun; one at a time."""
     engine = TestEngine()
 

@@ -9,7 +9,7 @@ from tests.support.transcripts import check_transcript
 from vedette.resp.encode import encode_command
 
 
-def test_deleting_and_counting() -> None:
+def test_a_key_named_twice_exists_twice_and_is_deleted_once() -> None:
     """A key named twice exists twice and is deleted once."""
     check_transcript(r"""
         > MSET a 1 b 2 c 3
@@ -121,7 +121,7 @@ def test_emptying_and_swapping_databases() -> None:
     """)
 
 
-def test_expiry_conditions() -> None:
+def test_a_key_without_expiry_counts_as_living_for_ever() -> None:
     """NX, XX, GT and LT; a key without expiry time counts as living for ever."""
     check_transcript(r"""
         > SET k v
@@ -163,7 +163,7 @@ def test_expiry_conditions() -> None:
     """)
 
 
-def test_absolute_expiry_times() -> None:
+def test_absolute_expiry_times_come_back_as_they_were_set() -> None:
     """What was set is what is returned, in seconds and in milliseconds."""
     at_ms = START_MS + 10_400
     check_transcript(rf"""
@@ -184,7 +184,7 @@ def test_absolute_expiry_times() -> None:
     """)
 
 
-def test_dump_and_restore() -> None:
+def test_a_value_survives_dump_and_restore_and_a_damaged_one_is_refused() -> None:
     """A value goes through its encoding unharmed; a damaged one is refused."""
     engine = TestEngine()
     engine.call("SET", "a", "some value", "EX", 100)

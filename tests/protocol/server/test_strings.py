@@ -8,7 +8,7 @@ from tests.support.engine import START_MS, TestEngine
 from tests.support.transcripts import check_transcript
 
 
-def test_set_and_get() -> None:
+def test_set_and_get_answer_in_their_plain_forms_and_with_null() -> None:
     """The plain forms, and those that reply null."""
     check_transcript(r"""
         > SET k v
@@ -130,7 +130,7 @@ def test_several_keys_at_once() -> None:
     """)
 
 
-def test_counters() -> None:
+def test_counters_are_integers_of_64_bits() -> None:
     """Integers are canonical and of 64 bits; what does not fit is refused and changes nothing."""
     check_transcript(r"""
         > INCR n
@@ -170,7 +170,7 @@ def test_decimal_counters_print_as_redis_does() -> None:
     """)
 
 
-def test_parts_of_strings() -> None:
+def test_positions_in_strings_count_from_either_end() -> None:
     """Positions count from either end and are cut to what is there."""
     check_transcript(r"""
         > APPEND s Hello
@@ -233,7 +233,7 @@ def test_strings_beyond_the_limit_are_refused() -> None:
         ),
     ],
 )
-def test_longest_common_subsequence(options: str, reply: bytes) -> None:
+def test_lcs_answers_the_example_of_redis_documentation(options: str, reply: bytes) -> None:
     """The worked example of Redis' documentation, in all of its forms."""
     check_transcript(f"""
         > MSET key1 ohmytext key2 mynewtext

@@ -125,7 +125,7 @@ def test_configuration_of_a_replica_and_a_sentinel() -> None:
     )
 
 
-def test_names_and_programs() -> None:
+def test_each_process_has_its_name_and_the_program_of_its_kind() -> None:
     plan = make_plan(replica_count=1, sentinels="redis", sentinel_count=1)
 
     assert [(p.name, p.part, p.program) for p in plan.processes] == [

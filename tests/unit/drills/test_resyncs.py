@@ -35,5 +35,5 @@ def test_each_synchronisation_counts_once_and_those_served_to_others_do_not(log:
     ("resyncs", "text"),
     [(Resyncs(0, 0), "none"), (Resyncs(2, 0), "2 full"), (Resyncs(1, 3), "1 full and 3 partial")],
 )
-def test_in_words(resyncs: Resyncs, text: str) -> None:
+def test_only_kinds_that_happened_are_told_in_words(resyncs: Resyncs, text: str) -> None:
     assert str(resyncs) == text

@@ -38,6 +38,6 @@ COMMANDS = Spelt()
         (COMMANDS.eval("return 1", 1, "k", "a"), "EVAL script 1 k a"),
     ],
 )
-def test_arguments(spelt: list[Argument], expected: str) -> None:
+def test_parameters_become_the_words_of_the_command(spelt: list[Argument], expected: str) -> None:
     """Zero is a value: `ex=0` must reach the server, which refuses it."""
     assert " ".join(map(str, spelt)).replace("return 1", "script") == expected

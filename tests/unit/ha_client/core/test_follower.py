@@ -129,7 +129,7 @@ FIRST_ROUNDS: list[tuple[str, list[tuple[Address, Address | None, int]], int, Ad
 
 
 @pytest.mark.parametrize(("name", "claims", "needed", "expected"), FIRST_ROUNDS)
-def test_first_round(
+def test_first_round_believes_the_highest_epoch_as_soon_as_it_may(
     name: str, claims: list[tuple[Address, Address | None, int]], needed: int, expected: Address
 ) -> None:
     """Who is believed when nothing is known yet, and how soon."""

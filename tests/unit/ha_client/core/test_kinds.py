@@ -41,7 +41,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("command", "kind"), KINDS)
-def test_kind_of_command(command: str, kind: Kind) -> None:
+def test_what_is_not_known_to_be_safe_is_a_write(command: str, kind: Kind) -> None:
     """What is not known to be safe is a WRITE."""
     assert kind_of(command.encode().split()) is kind
 
@@ -70,6 +70,6 @@ def test_command_that_cannot_share_a_connection(command: str, word: str) -> None
 @pytest.mark.parametrize(
     "command", ["GET k", "XREAD STREAMS block 0", "CLIENT LIST", "SET blpop 1", "LMPOP 1 k LEFT"]
 )
-def test_command_that_can(command: str) -> None:
+def test_what_changes_nothing_for_others_may_share_the_connection(command: str) -> None:
     """The rest shares."""
     assert reason_not_to_share(command.encode().split()) is None

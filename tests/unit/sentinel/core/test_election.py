@@ -66,7 +66,7 @@ def test_vote_is_announced_as_redis_does() -> None:
         (PEER_A, 9, Address("10.9.9.9", 1), [0, b"*", 0]),
     ],
 )
-def test_vote_rules(
+def test_a_vote_is_given_only_in_a_later_epoch(
     candidate: RunId | None, epoch: int, address: Address, expected: list[object]
 ) -> None:
     """Loaded: voted in epoch 3 (for whom is not kept), configuration of epoch 4."""

@@ -46,7 +46,7 @@ def test_a_client_that_grows_is_closed_after_the_batch() -> None:
     assert session.is_close_requested
 
 
-def test_some_are_spared() -> None:
+def test_who_is_not_to_be_evicted_is_spared() -> None:
     """CLIENT NO-EVICT, though what it takes counts; a master and replicas do not even count."""
     engine = TestEngine()
     spared, other = client_with(engine, 3 * MEGABYTE), client_with(engine, MEGABYTE)

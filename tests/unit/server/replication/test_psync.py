@@ -42,7 +42,9 @@ def backlog_100_to_150() -> Backlog:
         (OLD.upper(), 110, 109),
     ],
 )
-def test_truth_table(replid: bytes, wanted_byte: int, expected: int | FullSyncReason) -> None:
+def test_psync_is_decided_as_its_truth_table_says(
+    replid: bytes, wanted_byte: int, expected: int | FullSyncReason
+) -> None:
     """A wrong Continue corrupts a replica, a wrong FullSync costs a snapshot."""
     outcome = decide(
         PsyncRequest(replid, wanted_byte), IDENTITY, backlog_100_to_150(), knows_psync2=True

@@ -35,7 +35,7 @@ def follower(
     return follow
 
 
-def test_a_fresh_master() -> None:
+def test_of_a_fresh_master_nothing_is_active_yet() -> None:
     """Nothing is active, and the offsets are 0."""
     assert lines(make_state()) == [
         "role:master",

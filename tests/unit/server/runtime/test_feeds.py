@@ -30,7 +30,7 @@ async def wait_for_replicas(server: InProcessServer, count: int) -> None:
 
 
 @pytest.mark.parametrize("config", ["repl-diskless-sync yes", "repl-diskless-sync no"])
-async def test_snapshot_and_stream(config: str) -> None:
+async def test_a_snapshot_ends_where_the_stream_begins(config: str) -> None:
     """Both transfers end where the stream begins; what was written meanwhile is in the stream."""
     async with serving(config) as server:
         server.write("before", "1")

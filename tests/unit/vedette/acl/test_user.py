@@ -40,7 +40,9 @@ def test_a_new_user_can_do_nothing() -> None:
         (["on", "nopass", "reset"], [], [""]),
     ],
 )
-def test_passwords(rules: list[str], accepted: list[str], refused: list[str]) -> None:
+def test_any_of_several_passwords_will_do(
+    rules: list[str], accepted: list[str], refused: list[str]
+) -> None:
     """Any of several will do; none is kept in clear."""
     made = user(*rules)
 

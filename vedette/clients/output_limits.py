@@ -26,6 +26,17 @@ def limits_by_kind(configured: dict[ClientClass, BufferLimit]) -> dict[ClientKin
     return {_KINDS[client_class]: limit for client_class, limit in configured.items()}
 
 
+def is_reply_too_large(
+    session: Session, limits: Mapping[ClientKind, BufferLimit], size_bytes: int
+) -> bool:
+    """Return whether `session` is to be closed in place of being sent so much at once.
+
+    As in Redis, where a reply counts while it is made, whatever the socket would take.
+    """
+    limit = limits.get(session.kind)
+    return limit is not None and 0 < limit.hard_size_bytes <= size_bytes
+
+
 def is_over_limit(session: Session, limits: Mapping[ClientKind, BufferLimit], now_ms: int) -> bool:
     """Return whether `session` is to be closed for what its socket has not taken.
 

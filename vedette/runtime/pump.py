@@ -29,7 +29,7 @@ from typing import Final
 import trio
 
 from ..clients.engine import Engine
-from ..clients.output_limits import is_over_limit
+from ..clients.output_limits import is_over_limit, is_reply_too_large
 from ..clients.session import Session
 from .accepting import Accepted, Acceptor
 
@@ -42,6 +42,9 @@ BATCH_MAX_EVENTS: Final = 512
 #: How long batch may follow batch before other tasks have their turn. To go through trio between
 #: any two costs as much as five commands.
 TURN_S: Final = 0.003
+
+#: So much is sent whatever the limit: each client of Redis has a buffer for it that does not count.
+SMALL_OUTPUT_BYTES: Final = 16 * 1024
 
 MAXCLIENTS_REFUSAL: Final = b"-ERR max number of clients reached\r\n"
 
@@ -216,6 +219,11 @@ class Pump:
             if outbox and owner is session:  # else its new owner sends
                 data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
                 outbox.clear()
+                if len(data) > SMALL_OUTPUT_BYTES and is_reply_too_large(
+                    session, engine.settings.output_limits, len(data)
+                ):
+                    self.close(session)
+                    continue
                 if descriptor in congested:
                     self._keep(session, data)
                 else:

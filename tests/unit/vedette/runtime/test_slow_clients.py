@@ -43,6 +43,20 @@ async def test_a_slow_reader_is_bounded_and_disturbs_nobody() -> None:
         assert await slow.is_served()
 
 
+async def test_a_reply_beyond_the_hard_limit_is_not_sent_even_to_who_reads() -> None:
+    """Who sets the limit wants no client to have replies of that size made at all."""
+    async with serving() as served:
+        served.engine.settings.output_limits = {ClientKind.NORMAL: BufferLimit(100_000, 0, 0)}
+        peer = await served.connect()
+        small, large = b"s" * 99_000, b"l" * 100_000
+        expected = b"$99000\r\n%b\r\n" % small
+        assert await peer.ask(as_request("ECHO", small), len(expected)) == expected
+        await peer.stream.send_all(as_request("ECHO", large))
+
+        assert await peer.stream.receive_some() == b""
+        assert not len(served.engine.clients)
+
+
 async def test_a_subscriber_that_does_not_read_is_given_up() -> None:
     """Publishers must not pay for it; the others get every message."""
     async with serving() as served:

@@ -55,6 +55,7 @@ def footprint_of(session: Session) -> Footprint:
         sum(map(len, session.outbox)) + session.unsent_bytes,
         _interest_bytes(session.channels)
         + _interest_bytes(session.patterns)
+        + _interest_bytes(session.shard_channels)
         + _interest_bytes(prefixes)
         + sum(len(key) + 2 * (_STRING_BYTES + _ENTRY_BYTES) for _, key in session.watched),
     )

@@ -81,7 +81,7 @@ def test_the_limit_may_be_a_percentage_of_maxmemory() -> None:
     assert engine.engine.client_eviction.limit_bytes == 10 * MEGABYTE
 
 
-@pytest.mark.parametrize("command", ["WATCH", "SUBSCRIBE", "PSUBSCRIBE"])
+@pytest.mark.parametrize("command", ["WATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"])
 def test_interests_count(command: str) -> None:
     """Ten thousand watched keys or channels are a megabyte too."""
     engine = TestEngine()

@@ -67,6 +67,11 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
         (b"*1\r\n$4\r\nPINGxx" + PING, [[b"PING"], [b"PING"]]),
         (b"*1\r\n$4\r\nPINGxx~1\r\n", [[b"PING"], [b"~1"]]),
         (b"*2\r\n$4\r\nECHO\r\n$3\r\n+x>xx" + PING, [[b"ECHO", b"+x>"], [b"PING"]]),
+        # As many headers, and as many lines, as two requests have.
+        (
+            b"*2\r\n$4\r\nECHOxx$5\r\na\r\n*b\r\n>1\r\n$4\r\nPING\r\n",
+            [[b"ECHO", b"a\r\n*b"], [b">1"], [b"$4"], [b"PING"]],
+        ),
     ],
 )
 def test_requests_are_split_into_arguments(data: bytes, expected: list[list[bytes]]) -> None:

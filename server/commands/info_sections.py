@@ -297,6 +297,7 @@ def stats(ctx: ServerContext) -> Fields:
         "io_threaded_writes_processed": 0,
         "reply_buffer_shrinks": 0,
         "reply_buffer_expands": 0,
+        **info_sections.cycle_fields(engine, engine.rates),
         **info_sections.access_fields(engine),
     }
 

@@ -393,6 +393,8 @@ class ServerEngine(Observed):
                 output_bytes=self.output_bytes + statistics.repl_output_bytes,
                 repl_input_bytes=statistics.repl_input_bytes,
                 repl_output_bytes=statistics.repl_output_bytes,
+                cycles=self.cycles,
+                cycles_s=self.cycles_s,
             ),
         )
         if not (self.is_replica or self.is_loading or self.paused_until_ms > now_ms):

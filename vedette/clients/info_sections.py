@@ -92,6 +92,21 @@ def error_fields(engine: Engine) -> dict[str, object]:
     return {"unexpected_error_replies": 0, "total_error_replies": engine.error_replies}
 
 
+def cycle_fields(engine: Engine, rates: Rates) -> dict[str, object]:
+    """Return what the section `stats` says of batches, the turns of Redis' event loop.
+
+    A turn that finds nothing to do is none here.
+    """
+    commands_s = sum(row.seconds for row in engine.table.all_rows())
+    return {
+        "eventloop_cycles": engine.cycles,
+        "eventloop_duration_sum": round(engine.cycles_s * 1e6),
+        "eventloop_duration_cmd_sum": round(commands_s * 1e6),
+        "instantaneous_eventloop_cycles_per_sec": round(rates.cycles_per_second),
+        "instantaneous_eventloop_duration_usec": round(rates.seconds_per_cycle * 1e6),
+    }
+
+
 def access_fields(engine: Engine) -> dict[str, object]:
     """Return the end of the section `stats`: what access control has refused, as Redis 7.2 does."""
     counts = engine.access.denial_counts
@@ -173,6 +188,8 @@ def reset_statistics(engine: Engine) -> None:
     engine.output_bytes = 0
     engine.reads_processed = 0
     engine.writes_processed = 0
+    engine.cycles = 0
+    engine.cycles_s = 0.0
     engine.error_replies = 0
     engine.errors_by_code.clear()
     engine.access.denial_counts.clear()

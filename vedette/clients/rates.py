@@ -21,6 +21,9 @@ class Totals:
     output_bytes: int = 0
     repl_input_bytes: int = 0
     repl_output_bytes: int = 0
+    #: Batches of requests, and how long serving them took.
+    cycles: int = 0
+    cycles_s: float = 0.0
 
 
 class Rates:
@@ -50,6 +53,8 @@ class Rates:
                 (totals.output_bytes - before.output_bytes) * scale,
                 (totals.repl_input_bytes - before.repl_input_bytes) * scale,
                 (totals.repl_output_bytes - before.repl_output_bytes) * scale,
+                (totals.cycles - before.cycles) * scale,
+                (totals.cycles_s - before.cycles_s) * scale,
             )
         )
 
@@ -77,6 +82,17 @@ class Rates:
     def repl_output_bytes_per_second(self) -> float:
         """Bytes written to replicas each second."""
         return self._mean(4)
+
+    @property
+    def cycles_per_second(self) -> float:
+        """Batches served each second."""
+        return self._mean(5)
+
+    @property
+    def seconds_per_cycle(self) -> float:
+        """How long serving a batch takes."""
+        cycles = self._mean(5)
+        return self._mean(6) / cycles if cycles else 0.0
 
     def _mean(self, index: int) -> float:
         if not self._samples:

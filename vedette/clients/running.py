@@ -80,6 +80,9 @@ class Running(Waits):
         #: How often bytes came from a client, and went to one.
         self.reads_processed = 0
         self.writes_processed = 0
+        #: How many batches were served, and how long that took together.
+        self.cycles = 0
+        self.cycles_s = 0.0
         #: Gates beyond arity apply to commands with one of these flags, whoever sends them.
         self._gated_flags: int = Flag.NONE
         #: Calls that take so long are told to `on_call`; with `is_watching_calls` all are.

@@ -132,7 +132,10 @@ class Pump:
         events = self._epoll.poll(0, BATCH_MAX_EVENTS)
         if not events:
             return False
-        self.engine.begin_batch(self._clock_ms())
+        engine = self.engine
+        clock = engine.clock
+        began_s = clock()
+        engine.begin_batch(self._clock_ms())
         connections = self._connections
         arrivals: list[tuple[Session, bytes]] = []
         for descriptor, mask in events:
@@ -149,10 +152,12 @@ class Pump:
                 arrivals.append((session, data))
             else:
                 self.close(session)
-        self.engine.reads_processed += len(arrivals)
+        engine.reads_processed += len(arrivals)
         self._pending = iter(arrivals)
-        self.engine.receive_all(self._pending)
+        engine.receive_all(self._pending)
         self.settle()
+        engine.cycles += 1
+        engine.cycles_s += clock() - began_s
         return True
 
     def _serve_rare(self, descriptor: int, mask: int) -> None:

@@ -134,3 +134,29 @@ def test_reset_clears_all_of_it() -> None:
     assert info_sections.error_fields(engine)["total_error_replies"] == 0
     assert info_sections.clients_fields(engine, 1)["connected_clients"] == 1
     assert engine.context.now_ms == START_MS
+
+
+def test_cycles_are_told_in_microseconds() -> None:
+    """What commands took is the sum of all rows, and goes with CONFIG RESETSTAT as all of it."""
+    engine = KernelEngine()
+    engine.send(engine.client(), ("PING",))
+    row = engine.table.by_own_name("ping")
+    assert row is not None
+    row.reset_statistics()
+    row.durations.append(0.000007)
+    engine.cycles, engine.cycles_s = 3, 0.000025
+    rates = Rates()
+    rates.sample(0, Totals())
+    rates.sample(1000, Totals(cycles=2, cycles_s=0.00002))
+
+    assert info_sections.cycle_fields(engine, rates) == {
+        "eventloop_cycles": 3,
+        "eventloop_duration_sum": 25,
+        "eventloop_duration_cmd_sum": 7,
+        "instantaneous_eventloop_cycles_per_sec": 2,
+        "instantaneous_eventloop_duration_usec": 10,
+    }
+
+    info_sections.reset_statistics(engine)
+
+    assert set(info_sections.cycle_fields(engine, Rates()).values()) == {0}

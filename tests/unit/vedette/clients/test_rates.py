@@ -32,3 +32,14 @@ def test_rates_survive_resets_and_clocks_set_back() -> None:
 
     assert rates.commands_per_second == pytest.approx(1000)
     assert rates.input_bytes_per_second == pytest.approx(7.5)
+
+
+def test_a_cycle_takes_the_mean_of_those_that_there_were() -> None:
+    """Where none was served it takes no time."""
+    rates = Rates()
+    assert rates.seconds_per_cycle == 0
+    rates.sample(0, Totals())
+    rates.sample(1000, Totals(cycles=100, cycles_s=0.2))
+
+    assert rates.cycles_per_second == pytest.approx(100)
+    assert rates.seconds_per_cycle == pytest.approx(0.002)

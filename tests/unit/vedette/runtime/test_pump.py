@@ -327,3 +327,17 @@ async def test_a_detached_socket_is_the_callers() -> None:
             assert sock.recv(100) == PING
         served.engine.disconnect(session)
         assert await (await served.connect()).is_served()
+
+
+async def test_batches_are_counted_and_timed() -> None:
+    """For INFO: a look that finds nothing is none."""
+    async with serving() as served:
+        peer = await served.connect()
+        await peer.ask(PING, len(PONG))
+        before, seconds = served.engine.cycles, served.engine.cycles_s
+
+        await peer.ask(PING, len(PONG))
+        assert not served.pump.serve_ready()
+
+        assert served.engine.cycles == before + 1
+        assert served.engine.cycles_s > seconds

@@ -167,7 +167,7 @@ class TrackedKeys:
 
     def _broadcast(self) -> None:
         self._is_broadcast_due = False
-        for prefix in list(self._prefixes.values()):
+        for _, prefix in sorted(self._prefixes.items()):
             changed, prefix.changed = prefix.changed, {}
             for session in list(prefix.sessions):
                 keys = sorted(changed)

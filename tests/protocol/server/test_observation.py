@@ -321,10 +321,11 @@ def test_opt_in_and_opt_out_go_by_what_caching_said_before_the_command() -> None
 
 
 def test_broadcasts_tell_of_all_keys_with_a_prefix_at_the_end_of_the_batch() -> None:
-    """Once each, in order; with NOLOOP all but its own."""
+    """Once each, in order, of prefixes too; with NOLOOP all but its own."""
     engine = TestEngine()
     everything = tracking(engine, "BCAST")
-    some = tracking(engine, "BCAST", "PREFIX", "x:", "PREFIX", "y", "NOLOOP")
+    some = tracking(engine, "BCAST", "PREFIX", "y", "NOLOOP")
+    engine.send(joined("CLIENT TRACKING ON BCAST PREFIX x: NOLOOP"), some)
 
     engine.send(joined("SET y1 1", "SET x:2 1", "SET x:1 1", "INCR x:1", "SET z 1"))
     assert taken(everything) == push(b"x:1", b"x:2", b"y1", b"z")

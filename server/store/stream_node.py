@@ -32,7 +32,7 @@ from ..listpack import (
     read_text,
     text_entry,
 )
-from .stream_ids import UINT64_MAX, StreamId
+from .stream_ids import UINT64_MAX, StreamId, make_id
 
 #: An entry: the two parts of its ID, its fields and its values. Those of one node that have the
 #: same fields have the same list.
@@ -256,7 +256,25 @@ class StreamNode:
             return None
         return index
 
-    def rows(self, indexes: range, most: int | None = None) -> list[Row]:
+    def rows_at(self, ids: Sequence[StreamId]) -> list[Row | None]:
+        """Return the entries with these IDs, which ascend; None where there is none.
+
+        They are looked for one behind the other, which is mostly where they are.
+        """
+        size = len(self)
+        indexes: list[int] = []
+        index = 0
+        for stream_id in ids:
+            if index == size or self.id_at(index) != stream_id:
+                index = self.index_of(stream_id)
+                if index == size or self.id_at(index) != stream_id:
+                    continue
+            indexes.append(index)
+            index += 1
+        found = {make_id(row[0], row[1]): row for row in self.rows(indexes)}
+        return [found.get(stream_id) for stream_id in ids]
+
+    def rows(self, indexes: Sequence[int], most: int | None = None) -> list[Row]:
         """Return the first `most` (None: all) entries at `indexes` that are not deleted.
 
         The hottest part of reading: what the functions called in rare cases do is written out.

@@ -7,8 +7,8 @@ found by bisection. Nodes go whole from the front, or singly from anywhere, and 
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import ClassVar, Final
 
@@ -211,13 +211,20 @@ class Stream(Collection):
         nodes = self._nodes
         return bool(nodes) and nodes[self._node_index(stream_id)].find(stream_id) is not None
 
-    def get(self, stream_id: StreamId) -> list[bytes] | None:
-        """Return the fields and values of an entry in turn; None: there is none."""
-        if not self._nodes:
-            return None
-        node = self._nodes[self._node_index(stream_id)]
-        index = node.find(stream_id)
-        return None if index is None else entry_of(*node.rows(range(index, index + 1)))[1]
+    def rows_at(self, ids: Sequence[StreamId]) -> list[Row | None]:
+        """Return the entries with these IDs, which ascend; None where there is none."""
+        nodes = self._nodes
+        if not nodes:
+            return [None] * len(ids)
+        rows: list[Row | None] = []
+        start = 0
+        while start < len(ids):
+            place = self._node_index(ids[start])
+            is_last = place + 1 == len(nodes)
+            stop = len(ids) if is_last else bisect_left(ids, nodes[place + 1].key, start)
+            rows += nodes[place].rows_at(ids[start:stop])
+            start = stop
+        return rows
 
     def newest_id(self) -> StreamId:
         """Return the ID of the last entry that there is; 0 where there is none."""

@@ -7,6 +7,7 @@ it takes them off the lists there too.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
@@ -17,13 +18,14 @@ from ...engine import ServerContext
 from ...engine.context import WRONG_TYPE
 from ...store.stream_groups import Consumer, Group, Pending
 from ...store.stream_ids import StreamId, format_id
+from ...store.stream_node import Row
 from ...store.streams import Stream
 from ..arguments import INT64_MAX, parse_integer, parse_integer_between, quotable, syntax_error
 from .ids import parse_range_start, parse_strict_id
 from .shared import (
     add_consumer,
     claim_effect,
-    entry_reply,
+    entries_reply,
     group_of,
     progress_effect,
 )
@@ -51,7 +53,7 @@ class _Claim:
     #: What the deliveries' time, and their number, become; None: now, and one more.
     delivered_ms: int | None = None
     delivery_count: int | None = None
-    claimed: list[Reply] = field(default_factory=list)
+    claimed: list[Row] = field(default_factory=list)
     effects: list[list[bytes]] = field(default_factory=list)
     _consumer: Consumer | None = None
 
@@ -64,9 +66,7 @@ class _Claim:
         self._propagate(id_text, pending)
         self.group.release(stream_id)
 
-    def take(
-        self, stream_id: StreamId, id_text: bytes, words: list[bytes], pending: Pending | None
-    ) -> None:
+    def take(self, stream_id: StreamId, id_text: bytes, row: Row, pending: Pending | None) -> None:
         """Have the entry pend for the consumer; `pending` None: it pended for nobody."""
         ctx = self.ctx
         now_ms = ctx.now_ms
@@ -77,15 +77,16 @@ class _Claim:
             count = (1 if pending is None else pending.delivery_count) + (not self.is_by_id)
         delivered_ms = now_ms if self.delivered_ms is None else self.delivered_ms
         pending = self.group.assign(stream_id, consumer, delivered_ms, count)
-        self.claimed.append(
-            format_id(stream_id) if self.is_by_id else entry_reply(stream_id, words)
-        )
+        self.claimed.append(row)
         self._propagate(id_text, pending)
 
-    def finish(self) -> None:
-        """Have replicas told of all that was claimed."""
+    def finish(self) -> Reply:
+        """Have replicas told of all that was claimed, and return it."""
         if self.effects:
             self.ctx.propagate_as(*self.effects)
+        if self.is_by_id:
+            return [b"%d-%d" % (time_ms, sequence) for time_ms, sequence, _, _ in self.claimed]
+        return entries_reply(self.claimed)
 
     def _claimer(self) -> Consumer:
         """Return the consumer, made with the first entry that it gets."""
@@ -137,17 +138,16 @@ def xclaim(ctx: ServerContext, argv: list[bytes]) -> Reply:
         group.last_id = last_id
     for stream_id, id_text in zip(ids, argv[5:], strict=False):
         pending = group.pending.get(stream_id)
-        words = stream.get(stream_id)
-        if words is None:
+        (row,) = stream.rows_at([stream_id])
+        if row is None:
             if pending is not None:
                 claim.forget(stream_id, id_text, pending)
         elif is_forced if pending is None else claim.is_idle(pending):
-            claim.take(stream_id, id_text, words, pending)
+            claim.take(stream_id, id_text, row, pending)
     if is_ahead and not claim.effects:
         claim.effects.append(progress_effect(key, group_name, group))
         ctx.changes += 1
-    claim.finish()
-    return claim.claimed
+    return claim.finish()
 
 
 def _take_options(claim: _Claim, words: list[bytes]) -> tuple[StreamId, bool]:
@@ -221,21 +221,19 @@ def xautoclaim(ctx: ServerContext, argv: list[bytes]) -> Reply:
     deleted: list[Reply] = []
     attempts = count * _ATTEMPTS
     entries = group.pending.items_from(start)
-    while attempts and count:
-        attempts -= 1
-        stream_id, pending = next(entries, (0, None))
-        if pending is None:
-            break
-        id_text = format_id(stream_id)
-        words = stream.get(stream_id)
-        if words is None:
-            claim.forget(stream_id, id_text, pending)
-            deleted.append(id_text)
-        elif claim.is_idle(pending):
-            claim.take(stream_id, id_text, words, pending)
-        else:
-            continue
-        count -= 1
-    claim.finish()
+    # As many at once as are claimed even if each of them is.
+    while found := list(islice(entries, min(count, attempts))):
+        attempts -= len(found)
+        rows = stream.rows_at([stream_id for stream_id, _ in found])
+        for row, (stream_id, pending) in zip(rows, found, strict=True):
+            id_text = format_id(stream_id)
+            if row is None:
+                claim.forget(stream_id, id_text, pending)
+                deleted.append(id_text)
+            elif claim.is_idle(pending):
+                claim.take(stream_id, id_text, row, pending)
+            else:
+                continue
+            count -= 1
     following, _ = next(entries, (0, None))
-    return [format_id(following), claim.claimed, deleted]
+    return [format_id(following), claim.finish(), deleted]

@@ -8,7 +8,8 @@ from itertools import islice
 from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
-from vedette.resp.replies import NULL_ARRAY, Reply
+from vedette.resp.encode import encode_bulk
+from vedette.resp.replies import NULL_ARRAY, RawReply, Reply
 
 from ...engine import ServerContext
 from ...store.stream_groups import Group, Pending
@@ -22,6 +23,8 @@ from .shared import group_of
 _SUMMARY_SIZE: Final = 3
 _LEAST: Final = 6
 _MOST: Final = 9
+#: A pending entry as it is encoded: ID, consumer, how long ago and how often it was given.
+_ENTRY: Final = b"*4\r\n%b%b:%d\r\n:%d\r\n"
 #: How many there are at least with IDLE.
 _LEAST_WITH_IDLE: Final = 8
 
@@ -111,15 +114,17 @@ def xpending(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if wanted is None:
         return _summary(group)
     now_ms = ctx.now_ms
-    return [
-        [
-            format_id(stream_id),
-            pending.consumer.name,
+    entries = [
+        _ENTRY
+        % (
+            encode_bulk(format_id(stream_id)),
+            encode_bulk(pending.consumer.name),
             max(now_ms - pending.delivered_ms, 0),
             pending.delivery_count,
-        ]
+        )
         for stream_id, pending in islice(wanted.find(group, now_ms), wanted.count)
     ]
+    return RawReply(b"*%d\r\n%b" % (len(entries), b"".join(entries)))
 
 
 def _summary(group: Group) -> Reply:

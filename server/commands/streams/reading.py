@@ -23,7 +23,7 @@ from ...engine.context import WRONG_TYPE
 from ...store.stream_groups import Consumer, Group
 from ...store.stream_ids import MAX_ID, StreamId, format_id, make_id
 from ...store.stream_node import Row
-from ...store.streams import Stream
+from ...store.streams import Stream, entry_of
 from ...store.values import Value
 from ..arguments import parse_integer, syntax_error
 from ..waiting import deadline_after_milliseconds, wait_for_keys
@@ -260,18 +260,22 @@ class _Request:
 
 def _history(
     ctx: ServerContext, stream: Stream, consumer: Consumer, start: StreamId, count: int | None
-) -> list[Reply]:
+) -> Reply:
     """Return what pends for the consumer from `start` on, without what is deleted of it."""
-    entries: list[Reply] = []
-    for stream_id, pending in islice(consumer.pending.items_from(start), count):
-        words = stream.get(stream_id)
-        if words is None:
-            entries.append([format_id(stream_id), NULL_ARRAY])
-            continue
-        pending.delivered_ms = ctx.now_ms
-        pending.delivery_count += 1
-        entries.append(entry_reply(stream_id, words))
-    return entries
+    found = list(islice(consumer.pending.items_from(start), count))
+    rows = stream.rows_at([stream_id for stream_id, _ in found])
+    there: list[Row] = []
+    for row, (_, pending) in zip(rows, found, strict=True):
+        if row is not None:
+            pending.delivered_ms = ctx.now_ms
+            pending.delivery_count += 1
+            there.append(row)
+    if len(there) == len(rows):
+        return entries_reply(there)
+    return [
+        [format_id(stream_id), NULL_ARRAY] if row is None else entry_reply(*entry_of(row))
+        for row, (stream_id, _) in zip(rows, found, strict=True)
+    ]
 
 
 def _find_keys(argv: list[bytes]) -> range:

@@ -115,7 +115,11 @@ def test_streams_hold_what_a_list_would(
         assert list(map(entry_of, rows)) == within[:most]
         rows = stream.rows(start, end, most, is_reversed=True)
         assert list(map(entry_of, rows)) == within[::-1][:most]
-    assert [stream.get(each) for each in ids] == [words for _, words in model.entries]
+    there = dict(model.entries)
+    asked = sorted({*model.all_ids, *(each + 1 for each in model.all_ids), 0, MAX_ID})
+    assert [row and entry_of(row) for row in stream.rows_at(asked)] == [
+        (each, there[each]) if each in there else None for each in asked
+    ]
     assert [stream.contains(each) for each in model.all_ids] == [
         each in set(ids) for each in model.all_ids
     ]

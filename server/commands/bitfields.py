@@ -6,8 +6,7 @@ string is made as long as the farthest write needs, then they run in order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from vedette.cmdspec import Flag, Keys, command
 from vedette.errors import CommandError
@@ -27,8 +26,7 @@ _GET_ONLY: Final = b"ERR BITFIELD_RO only supports the GET subcommand"
 _ARGUMENT_COUNTS: Final = {b"GET": 2, b"SET": 3, b"INCRBY": 3, b"OVERFLOW": 1}
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """An integer of `width` bits whose highest is the bit at `offset`."""
 
     is_signed: bool
@@ -76,8 +74,7 @@ class Field:
         return self.high if number > self.high else self.low
 
 
-@dataclass(frozen=True, slots=True)
-class _Operation:
+class _Operation(NamedTuple):
     name: bytes
     field: Field
     operand: int

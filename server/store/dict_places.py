@@ -104,7 +104,9 @@ def _place_bound(mapping: Mapping[bytes, object]) -> int:
 
 def place_count(mapping: Dictionary) -> int:
     """Return the number of places up to the last key."""
-    low, high = 0, _place_bound(mapping) + 1
+    low, high = len(mapping), _place_bound(mapping) + 1
+    if entry_at(mapping, low) is None:
+        return low  # there are no holes, as mostly
     while low < high:  # there is an entry at or after every place below `low`
         middle = (low + high) // 2
         if entry_at(mapping, middle) is None:

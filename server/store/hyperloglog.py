@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Final
 
 from . import hyperloglog_registers as packed
@@ -191,13 +192,13 @@ def merge(data: bytes, registers: bytes, *, sparse_max_bytes: int) -> bytes:
         CorruptHyperLogLogError: the runs make no sense.
     """
     if not is_dense(data):
+        raised = packed.different(registers_of(data), registers)
+        if not raised:
+            return with_stale_count(data)
         run_list = runs.RunList(data[HEAD_SIZE:])
         size_max = sparse_max_bytes - HEAD_SIZE
-        before = registers_of(data)
-        for register, rank in enumerate(registers):
-            if rank > before[register] and (
-                run_list.raise_register(register, rank, size_max=size_max) is None
-            ):
+        for register in raised:
+            if run_list.raise_register(register, registers[register], size_max=size_max) is None:
                 break
         else:
             return with_stale_count(data[:HEAD_SIZE] + run_list.to_bytes())
@@ -232,10 +233,7 @@ def registers_of(data: bytes) -> bytes:
 
 def union(registers: Iterable[bytes]) -> bytes:
     """Return the registers of what has seen all that any of `registers` has seen."""
-    result = bytes(REGISTER_COUNT)
-    for each in registers:
-        result = packed.largest(result, each)
-    return result
+    return reduce(packed.largest, registers, bytes(REGISTER_COUNT))
 
 
 def to_dense(data: bytes) -> bytes:

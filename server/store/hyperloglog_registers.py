@@ -8,6 +8,7 @@ Reference: Redis 7.0 `hyperloglog.c: HLL_DENSE_GET_REGISTER, hllMerge, hllDenseR
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 REGISTER_COUNT: Final = 1 << 14
@@ -28,6 +29,8 @@ _MIDDLE_4: Final = bytes(byte >> 2 & 0x0F for byte in range(256))
 _LOW_4_UP_4: Final = bytes((byte & 0x0F) << 4 for byte in range(256))
 _MIDDLE_2: Final = bytes(byte >> 4 & 0x03 for byte in range(256))
 _LOW_6_UP_2: Final = bytes((byte & 0x3F) << 2 for byte in range(256))
+
+_NOT_CLEAR: Final = re.compile(rb"[^\0]", re.DOTALL).finditer
 
 _HIGHEST_BITS: Final = int.from_bytes(b"\x80" * REGISTER_COUNT, "little")
 
@@ -61,6 +64,8 @@ def _either(left: bytes, right: bytes) -> bytes:
 def largest(left: bytes, right: bytes) -> bytes:
     """Return of each register the larger value."""
     one, other = int.from_bytes(left, "little"), int.from_bytes(right, "little")
+    if not one or one == other:
+        return right
     # The highest bit of each byte is free, so that no difference borrows from the next byte, and
     # it stays where the difference is not negative.
     at_least = (one | _HIGHEST_BITS) - other & _HIGHEST_BITS
@@ -70,11 +75,19 @@ def largest(left: bytes, right: bytes) -> bytes:
 
 def histogram(registers: bytes) -> list[int]:
     """Return how many registers there are of each value below `REGISTER_LIMIT`."""
-    counts = [0] * REGISTER_LIMIT
-    remaining = REGISTER_COUNT
-    for value in range(REGISTER_LIMIT):
-        counts[value] = registers.count(value)
-        remaining -= counts[value]
+    # Most are clear in a small one, and counted at once; the others value by value.
+    others = registers.translate(None, b"\0")
+    remaining = len(others)
+    counts = [REGISTER_COUNT - remaining, *[0] * (REGISTER_LIMIT - 1)]
+    for value in range(1, REGISTER_LIMIT):
         if not remaining:
             break
+        counts[value] = others.count(value)
+        remaining -= counts[value]
     return counts
+
+
+def different(left: bytes, right: bytes) -> list[int]:
+    """Return the indexes of the registers that are not the same in both."""
+    bits = int.from_bytes(left, "little") ^ int.from_bytes(right, "little")
+    return [match.start() for match in _NOT_CLEAR(bits.to_bytes(REGISTER_COUNT, "little"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.store import hyperloglog as hll
+from server.store.hyperloglog_registers import histogram
 
 LIMIT = 3000
 
@@ -66,3 +67,24 @@ def test_other_strings_are_told_apart() -> None:
     assert hll.is_hyperloglog(dense)
     for other in (b"", b"HYLL", b"hyll" + bytes(20), dense[:-1], b"HYLL\x02" + bytes(20)):
         assert not hll.is_hyperloglog(other)
+
+
+@pytest.mark.parametrize("limit", [LIMIT, 0])
+def test_merging_raises_just_what_is_higher(limit: int) -> None:
+    """Into a sparse one as into a dense one, and what has seen it all already stays as it is."""
+    small, large = of_numbers(40, limit), of_numbers(90)
+    registers = hll.union([hll.registers_of(each) for each in (small, large, hll.empty())])
+
+    merged = hll.merge(small, registers, sparse_max_bytes=limit)
+
+    assert hll.registers_of(merged) == registers == hll.registers_of(large)
+    assert hll.merge(merged, registers, sparse_max_bytes=limit) == merged
+    assert hll.cached_count(merged) is None
+
+
+def test_every_register_is_in_the_histogram() -> None:
+    """Whatever its value, so that nothing is missing from an estimate."""
+    registers = bytes(number % 64 for number in range(hll.REGISTER_COUNT))
+
+    assert histogram(registers) == [hll.REGISTER_COUNT // 64] * 64
+    assert histogram(bytes(hll.REGISTER_COUNT)) == [hll.REGISTER_COUNT, *[0] * 63]

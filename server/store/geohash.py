@@ -123,7 +123,10 @@ def encode(position: Position) -> int:
 
 def decode(score: float) -> Position:
     """Return the middle of the cell that `score` stands for; any score stands for some."""
-    bits = 1 << 63 if isinf(score) else int(score) & _UINT64_MASK
+    if -(2.0**63) < score < 2.0**64:
+        bits = int(score) & _UINT64_MASK
+    else:  # what x86-64 makes of a number that has no place in 64 bits
+        bits = 1 << 63 if score < 0 else 0
     return Position(
         min(max(_middle_longitude(bits), -LONGITUDE_LIMIT), LONGITUDE_LIMIT),
         min(max(_middle_latitude(bits), -LATITUDE_LIMIT), LATITUDE_LIMIT),
@@ -262,10 +265,13 @@ def find(
     most_degrees = shape.half_size_m()[1] / _EARTH_RADIUS_M / _RADIANS * 1.000001 + 1e-6
     for score, member in pairs:
         bits = int(score)
-        latitude = _middle_latitude(bits)
-        if abs(latitude - centre_latitude) > most_degrees:
-            continue
-        longitude = _middle_longitude(bits)
+        if bits >> _SCORE_BITS:  # on the edge of the map, and beyond it but for `decode`
+            longitude, latitude = decode(score)
+        else:
+            latitude = _middle_latitude(bits)
+            if abs(latitude - centre_latitude) > most_degrees:
+                continue
+            longitude = _middle_longitude(bits)
         distance = distance_m(longitude, latitude)
         if distance is not None:
             yield distance, score, member, Position(longitude, latitude)

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from server.store.geohash import (
+    LATITUDE_LIMIT,
     Box,
     Cell,
     Circle,
@@ -15,6 +16,7 @@ from server.store.geohash import (
     decode,
     distance_m,
     encode,
+    find,
     standard_hash,
 )
 
@@ -46,6 +48,49 @@ def test_any_score_stands_for_some_place() -> None:
     """ZADD puts any number there."""
     for score in (0.0, -1.0, 1e300, float("inf"), float("-inf"), 0.5, 2.0**52):
         assert decode(score).is_valid()
+
+
+def test_scores_beyond_64_bits_stand_for_what_c_makes_of_them() -> None:
+    """Redis casts them to an unsigned integer, and on x86-64 large ones become none or the highest
+    bit.
+    """
+    for score in (float("inf"), 1e300, 2.0**64):
+        assert decode(score) == decode(0.0)
+    for score in (float("-inf"), -1e300, -(2.0**63)):
+        assert decode(score) == decode(2.0**63)
+
+
+def test_what_is_found_is_what_is_near_enough() -> None:
+    """All that is left out unseen, for it lies too far north or south, would be left out anyway."""
+    draw = random.Random(11)
+    pairs = [(float(encode(random_position(draw))), b"%d" % number) for number in range(3000)]
+    for shape in (
+        Circle(PALERMO, 3_000_000.0),
+        Box(CATANIA, 9000.0, 2000.0, 1000.0),
+        Box(Position(-170.0, 70.0), 3000.0, 1500.0, 1609.34),
+    ):
+        distances = [shape.measure()(*decode(score)) for score, _ in pairs]
+
+        found = list(find(shape, pairs))
+
+        assert 20 < len(found) < 1000
+        assert found == [
+            (distance, *pair, decode(pair[0]))
+            for distance, pair in zip(distances, pairs, strict=True)
+            if distance is not None
+        ]
+
+
+def test_places_on_the_edge_of_the_map_are_found_on_it() -> None:
+    """Their scores take more than 52 bits."""
+    edge = Position(12.0, LATITUDE_LIMIT)
+    score = float(encode(edge))
+    assert score >= 2.0**52
+
+    [(_, _, _, position)] = find(Circle(edge, 100.0), [(score, b"m")])
+
+    assert position == decode(score)
+    assert position.latitude == LATITUDE_LIMIT
 
 
 @pytest.mark.parametrize("step", [1, 2, 7, 26])

@@ -17,7 +17,7 @@ from .arguments import NOT_A_FLOAT
 _HEXADECIMAL: Final = re.compile(rb"[+-]?0[xX]")
 _SPACES: Final = b" \t\n\v\f\r"
 #: No number of fewer digits is too large.
-_FINITE_DIGITS: Final = 309
+FINITE_DIGITS: Final = 309
 #: Something other than zeros before the exponent.
 _SOME_DIGIT: Final = re.compile(rb"[+-]?[0.]*[1-9]")
 
@@ -28,7 +28,7 @@ def parse_double(text: bytes, error: bytes = NOT_A_FLOAT) -> float:
     Raises:
         CommandError: it spells none, or NaN, or one out of range; the text is `error`.
     """
-    if text.isdigit() and len(text) < _FINITE_DIGITS:  # the usual score: nothing to check
+    if text.isdigit() and len(text) < FINITE_DIGITS:  # the usual score: nothing to check
         return float(text)
     try:
         value = float(text)

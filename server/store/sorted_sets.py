@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from itertools import takewhile
 from math import inf, nextafter
 from operator import itemgetter
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final, NamedTuple, Protocol
 
 from .dict_places import scan
 from .digest import DIGEST_SIZE, mix_digest, xor_digest
@@ -100,9 +100,14 @@ class SortedSet(Scannable):
             len(self.scores) >= limits.zset_max_listpack_entries
             or len(member) > limits.zset_max_listpack_value
         ):
+            self.unpack()
+        self._put_in(score, member)
+
+    def unpack(self) -> None:
+        """Be as one that has outgrown the limits."""
+        if self.is_packed:
             self._order = ScoreOrder(self.scores)
             self.is_packed = False
-        self._put_in(score, member)
 
     def change(self, member: bytes, old: float, score: float) -> None:
         """Give `member`, whose score is `old`, another one."""
@@ -223,8 +228,7 @@ class Range(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class RankRange:
+class RankRange(NamedTuple):
     """From index `first` to `last`, both included; negative ones count from the end.
 
     With `is_reverse` they count from the highest score.
@@ -243,8 +247,7 @@ class RankRange:
         return (size - 1 - last, size - first) if self.is_reverse else (first, last + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRange:
+class ScoreRange(NamedTuple):
     """Scores from `low` to `high`; `excludes_` leaves the end itself out."""
 
     low: float
@@ -263,8 +266,7 @@ def _after(zset: SortedSet, score: float) -> int:
     return len(zset) if score == inf else zset.position(nextafter(score, inf))
 
 
-@dataclass(frozen=True, slots=True)
-class LexRange:
+class LexRange(NamedTuple):
     """Members from `low` to `high`, which are in order where all scores are the same.
 
     None is no bound. An `is_empty` one begins above all members or ends below all.
@@ -275,10 +277,17 @@ class LexRange:
     excludes_low: bool = False
     excludes_high: bool = False
     is_empty: bool = False
+    #: Whether it is read from its end: where scores differ, another range comes of that.
+    is_reverse: bool = False
 
     def positions(self, zset: SortedSet) -> tuple[int, int]:
-        if self.is_empty:
+        if self.is_empty or not len(zset):
             return 0, 0
+        (low_score, first), (high_score, last) = zset.at(0), zset.at(len(zset) - 1)
+        if self._is_below(last) or self._is_above(first):
+            return 0, 0  # Redis looks no further, even if scores differ
+        if zset.is_packed and low_score != high_score:
+            return self._positions_by_walking(zset.elements())
         start, stop = 0, len(zset)
         # A byte 0 more makes the next member that there can be.
         if self.low is not None:
@@ -286,3 +295,34 @@ class LexRange:
         if self.high is not None:
             stop = zset.member_position(self.high if self.excludes_high else self.high + b"\0")
         return start, stop
+
+    def _positions_by_walking(self, members: list[bytes]) -> tuple[int, int]:
+        """Return what Redis finds in a listpack whose members are in no order of their own.
+
+        It looks for the first member that is not too low, and from there on for one that is too
+        high; in reverse from the other end (`t_zset.c: zzlFirstInLexRange`).
+        """
+        size = len(members)
+        if self.is_reverse:
+            stop = size - _count_while(self._is_above, reversed(members))
+            return stop - _count_while(self._is_not_below, reversed(members[:stop])), stop
+        start = _count_while(self._is_below, members)
+        return start, start + _count_while(self._is_not_above, members[start:])
+
+    def _is_below(self, member: bytes) -> bool:
+        low = self.low
+        return low is not None and (member < low or (member == low and self.excludes_low))
+
+    def _is_not_below(self, member: bytes) -> bool:
+        return not self._is_below(member)
+
+    def _is_above(self, member: bytes) -> bool:
+        high = self.high
+        return high is not None and (member > high or (member == high and self.excludes_high))
+
+    def _is_not_above(self, member: bytes) -> bool:
+        return not self._is_above(member)
+
+
+def _count_while(claim: Callable[[bytes], bool], members: Iterable[bytes]) -> int:
+    return sum(1 for _ in takewhile(claim, members))

@@ -163,11 +163,8 @@ def _intersection(inputs: _Inputs) -> _Scores:
 
 def _difference(inputs: _Inputs) -> _Scores:
     first, *others = inputs.sources
-    return {
-        member: score
-        for member, score in first.scores.items()
-        if not any(member in other.scores for other in others)
-    }
+    kept = set(first.scores).difference(*(other.scores for other in others))
+    return {member: first.scores[member] for member in kept}
 
 
 def _ordered(scores: _Scores) -> list[Pair]:

@@ -36,7 +36,7 @@ def _score_range(low: bytes, high: bytes) -> ScoreRange:
     )
 
 
-def _lex_range(low: bytes, high: bytes) -> LexRange:
+def _lex_range(low: bytes, high: bytes, *, is_reverse: bool = False) -> LexRange:
     for end in (low, high):
         if end not in (b"-", b"+") and not end.startswith((b"(", b"[")):
             raise CommandError(_BAD_MEMBERS)
@@ -46,6 +46,7 @@ def _lex_range(low: bytes, high: bytes) -> LexRange:
         low.startswith(b"("),
         high.startswith(b"("),
         is_empty=low == b"+" or high == b"-",
+        is_reverse=is_reverse,
     )
 
 
@@ -101,7 +102,9 @@ class _Query:
         if not self.kind:
             return _rank_range(first, last, is_reverse=self.is_reverse)
         low, high = (last, first) if self.is_reverse else (first, last)
-        return _score_range(low, high) if self.kind == b"BYSCORE" else _lex_range(low, high)
+        if self.kind == b"BYSCORE":
+            return _score_range(low, high)
+        return _lex_range(low, high, is_reverse=self.is_reverse)
 
     def select(self, zset: SortedSet, wanted: Range) -> list[Pair]:
         """Return the pairs in their order."""

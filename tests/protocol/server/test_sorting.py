@@ -60,3 +60,18 @@ def test_a_stored_result_loses_the_lifetime_of_what_it_replaces() -> None:
     assert test.call("SORT", "list", "STORE", "stored") == 2
     assert test.call("TTL", "stored") == -1
     assert test.call("LRANGE", "stored", 0, -1) == [b"1", b"2"]
+
+
+def test_a_small_sorted_set_is_unpacked_by_sorting_it() -> None:
+    """Redis converts it for good, also for SORT_RO; elsewhere it shows in OBJECT ENCODING alone."""
+    test = TestEngine()
+    test.call("ZADD", "zset", "1", "a", "2", "b")
+    test.call("SADD", "set", "1")
+    assert test.call("OBJECT", "ENCODING", "zset") == b"listpack"
+
+    assert test.call("SORT_RO", "zset", "ALPHA", "DESC") == [b"b", b"a"]
+    test.call("SORT", "set")
+
+    assert test.call("OBJECT", "ENCODING", "zset") == b"skiplist"
+    assert test.call("OBJECT", "ENCODING", "set") == b"intset"
+    assert test.call("ZRANGE", "zset", 0, -1) == [b"a", b"b"]

@@ -23,6 +23,7 @@ from server.commands import extended_float
         (b"5.", b"5"),
         (b"+7e+2", b"700"),
         (b"18446744073709551617", b"18446744073709551616"),
+        (b"18446744073709551617.0000000000000000001", b"18446744073709551618"),
     ],
 )
 def test_numbers_are_rounded_to_64_bits_and_printed_plainly(text: bytes, printed: bytes) -> None:

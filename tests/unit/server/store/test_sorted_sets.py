@@ -174,3 +174,27 @@ def test_room_is_given_back_when_most_members_are_gone() -> None:
     assert sys.getsizeof(zset) < full_bytes / 10
     zset.delete_slice(0, 990)
     assert (len(zset), sys.getsizeof(zset) < 3000) == (10, True)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "is_reverse", "found"),
+    [
+        (b"b", None, False, (0, 4)),
+        (b"b", None, True, (3, 4)),
+        (None, b"b", False, (0, 1)),
+        (None, b"b", True, (0, 3)),
+        (b"b", b"c", False, (0, 1)),
+        (b"c", b"c", True, (3, 4)),
+        (b"d", None, False, (0, 0)),  # the last member is below it
+        (None, b"a", False, (0, 0)),  # the first is above it
+    ],
+)
+def test_members_of_other_scores_are_found_as_redis_walks_over_them(
+    low: bytes | None, high: bytes | None, is_reverse: bool, found: tuple[int, int]
+) -> None:
+    """Redis gives that of a listpack; a range of members has a meaning only among equal scores."""
+    zset = zset_of([(1.0, b"b"), (1.5, b"d"), (2.0, b"a"), (2.0, b"c")], DEFAULTS)
+
+    start, stop = LexRange(low, high, is_reverse=is_reverse).positions(zset)
+
+    assert ((start, stop) if start < stop else (0, 0)) == found

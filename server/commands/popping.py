@@ -96,10 +96,13 @@ def take_or_wait(
         return take(*found)
 
     def serve() -> Reply | Waiting:
+        values = ctx.db.values
         for key in keys:
-            value = ctx.peek(key)
-            if isinstance(value, kind):
-                return take(key, value)
+            # Another type is not even found to have expired: Redis looks at none but the new key.
+            if isinstance(values.get(key), kind):
+                value = ctx.peek(key)
+                if isinstance(value, kind):
+                    return take(key, value)
         return WAITING
 
     return wait_for_keys(ctx, keys, serve, deadline_ms)

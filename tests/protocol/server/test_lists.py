@@ -129,6 +129,19 @@ def test_a_key_of_another_type_leaves_clients_waiting(test: TestEngine) -> None:
     assert taken(client) == b"*2\r\n$1\r\nb\r\n$1\r\nx\r\n"
 
 
+def test_a_key_of_another_type_is_not_even_found_to_have_expired(test: TestEngine) -> None:
+    """Redis looks at none but the key that is new; found by a random conversation."""
+    waiting(test, "BLPOP", "a", "c", 0)
+    test.call("SET", "c", "v", "PX", 5)
+    test.advance(10)
+
+    test.call("SET", "a", "v")
+
+    assert b"expired_keys:0" in test.call("INFO", "stats")
+    assert test.call("EXISTS", "c") == 0
+    assert b"expired_keys:1" in test.call("INFO", "stats")
+
+
 @pytest.mark.parametrize("way", ["RENAME", "RESTORE", "COPY", "MOVE", "SWAPDB"])
 def test_a_list_that_comes_from_elsewhere_wakes(test: TestEngine, way: str) -> None:
     """However a list comes to be at the key."""

@@ -61,6 +61,7 @@ drill: venv ## rehearse a failover on real processes
 bench: venv ## measure beside redis-server and redis-sentinel (needs both)
 	$(BIN)/python -m benchmarks.server
 	$(BIN)/python -m benchmarks.loads
+	$(BIN)/python -m benchmarks.commands
 	$(BIN)/python -m benchmarks.append_only
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.persistence

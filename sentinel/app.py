@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -156,13 +156,8 @@ async def run_sentinel(
             state_file.prove(config.durable)
         except OSError as error:
             raise StateError(f"cannot write {state_path}: {reason_of(error)}") from error
-        sentinel = _Sentinel(config, file, state_file, journal)
-        await sentinel.run(
-            listeners,
-            tls_listeners,
-            metrics_listeners,
-            lambda state: tell_supervisor(supervisor, state),
-        )
+        sentinel = _Sentinel(config, file, state_file, journal, supervisor)
+        await sentinel.run(listeners, tls_listeners, metrics_listeners)
 
 
 def _listen(stack: contextlib.ExitStack, settings: Settings, port: int) -> list[socket.socket]:
@@ -181,9 +176,15 @@ class _Sentinel:
     """The parts of one running sentinel."""
 
     def __init__(
-        self, config: SentinelConfig, file: str, state_file: StateFile, journal: JournalFile
+        self,
+        config: SentinelConfig,
+        file: str,
+        state_file: StateFile,
+        journal: JournalFile,
+        supervisor: Supervisor,
     ) -> None:
         self._settings = config.settings
+        self._supervisor = supervisor
         self._limit_clients()
         self._file = file
         self._state_file = state_file
@@ -237,12 +238,8 @@ class _Sentinel:
         listeners: list[socket.socket],
         tls_listeners: list[socket.socket],
         metrics_listeners: list[socket.socket],
-        tell: Callable[[str], None],
     ) -> None:
-        """Serve clients and scrapers on their listeners until told to stop.
-
-        `tell` hears `READY=1` once the machine runs, and `STOPPING=1`.
-        """
+        """Serve clients and scrapers on their listeners until told to stop."""
         log.info(
             "sentinel.started",
             version=__version__,
@@ -277,9 +274,9 @@ class _Sentinel:
                 name="idle and slow clients",
             )
             nursery.start_soon(watch_waits, self.pump, name="waits of clients")
-            tell("READY=1")
+            tell_supervisor(self._supervisor, "READY=1")
             await self._stop.wait()
-            tell("STOPPING=1")
+            tell_supervisor(self._supervisor, "STOPPING=1")
             self.pump.acceptor.stop()
             nursery.cancel_scope.cancel()
         log.info("sentinel.stopped")
@@ -412,6 +409,7 @@ class _Sentinel:
         main_thread = resource.getrusage(resource.RUSAGE_THREAD)
         return ProcessFacts(
             process_id=os.getpid(),
+            supervisor=self._supervisor.value,
             run_id=self._run_id,
             executable=sys.argv[0],
             config_file=self._file,

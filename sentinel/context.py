@@ -41,6 +41,8 @@ class ProcessFacts:
     """What INFO says about the process, as of now."""
 
     process_id: int
+    #: Who was told that we are ready: `no`, `systemd` or `upstart`.
+    supervisor: str
     #: Names this run of the process; not the sentinel's id, which outlives restarts.
     run_id: RunId
     executable: str

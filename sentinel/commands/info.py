@@ -103,7 +103,7 @@ def _server(context: SentinelContext) -> Fields:
         # Of the compiler that made the interpreter: "GCC 12.2.0", "Clang 14.0.3 ".
         "gcc_version": platform.python_compiler().split()[-1],
         "process_id": facts.process_id,
-        "process_supervised": "no",
+        "process_supervised": facts.supervisor,
         "run_id": facts.run_id,
         "tcp_port": facts.tcp_port,
         "server_time_usec": context.now_ms * 1000,

@@ -13,8 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ServerProcess, VedetteServer, console_script, free_port
-from tests.support.redis import RedisServer, require_redis
+from tests.support.processes import (
+    ServerProcess,
+    VedetteSentinel,
+    VedetteServer,
+    console_script,
+    free_port,
+)
+from tests.support.redis import RedisSentinel, RedisServer, require_redis
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(120)
@@ -45,7 +51,7 @@ def wait_until_told(manager: socket.socket, state: str) -> None:
         pass
 
 
-@pytest.mark.parametrize("program", [VedetteServer, RedisServer])
+@pytest.mark.parametrize("program", [VedetteServer, RedisServer, VedetteSentinel, RedisSentinel])
 def test_systemd_is_told_of_the_start_and_the_end(
     program: type[ServerProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

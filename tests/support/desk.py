@@ -70,6 +70,7 @@ class Desk:
                 denies_scripts_reconfig=read.denies_scripts_reconfig,
                 process_facts=lambda: ProcessFacts(
                     process_id=7,
+                    supervisor="no",
                     run_id=RunId("c" * 40),
                     executable="vedette-sentinel",
                     config_file="/x.conf",

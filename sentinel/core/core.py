@@ -24,6 +24,7 @@ from . import (
     election,
     failover,
     gossip,
+    leader_watch,
     lineage,
     links,
     membership,
@@ -229,7 +230,7 @@ def _on_replies(machine: Machine, event: RepliesReceived) -> None:
         case RequestKind.INFO:
             assert owner.node is not None
             discovery.on_info(machine, owner.node, event.replies[0])
-        case RequestKind.ASK | RequestKind.CONFIRM | RequestKind.FORGET:
+        case RequestKind.ASK | RequestKind.CONFIRM | RequestKind.LEADER | RequestKind.FORGET:
             _on_peer_answer(machine, request, event)
         case RequestKind.PROMOTE | RequestKind.FOLLOW:
             _on_order_answered(machine, owner, request, event)
@@ -263,6 +264,10 @@ def _on_peer_answer(machine: Machine, request: Request, event: RepliesReceived) 
         return
     if request.kind is RequestKind.CONFIRM:
         repair.on_confirmation(machine, master, request, peer, event.replies)
+        return
+    if request.kind is RequestKind.LEADER:
+        if leader_watch.has_given_up(master, peer, request, event.replies[0]):
+            election.await_no_longer(machine, master)
         return
     if request.kind is RequestKind.FORGET:
         membership.on_answer(machine, master, peer, event.replies[0])

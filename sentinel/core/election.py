@@ -11,7 +11,7 @@ lost, delayed, paused or restarted. All else here is about being quick without h
   which move the shared `current_epoch`, void nothing.
 - A lost election ends when the last answer makes it hopeless and is repeated after a short random
   time, in a new epoch. Who voted for another waits for that leader while it answers, pings it often
-  meanwhile, and stands itself a fraction of a second after it was lost.
+  meanwhile, and stands itself a fraction of a second after it was lost or gave up.
 - A sentinel that cannot reach a majority does not stand, so it mints no epochs while cut off.
 
 Stock sentinels grant any higher epoch at once and wait 2 x failover-timeout after each vote, so
@@ -25,7 +25,17 @@ import zlib
 
 from vedette.types import RunId, is_run_id
 
-from . import distrust, history, notices, opinions, probes, selection, switchover, transitions
+from . import (
+    distrust,
+    history,
+    leader_watch,
+    notices,
+    opinions,
+    probes,
+    selection,
+    switchover,
+    transitions,
+)
 from . import failover as leading
 from .actions import Answer
 from .distrust import Disbelief
@@ -214,6 +224,14 @@ def _await_leader(machine: Machine, master: Master, leader: RunId) -> None:
         consider(machine, master)
 
 
+def await_no_longer(machine: Machine, master: Master) -> None:
+    """The leader that we voted for has given up: stand before long, unless another does."""
+    failover = master.failover
+    failover.awaited_leader = None
+    failover.not_before_ms = machine.now_ms + machine.random_ms(RETRY_MIN_MS, RETRY_MAX_MS)
+    consider(machine, master)
+
+
 # -- candidacy -------------------------------------------------------------------------------------
 
 
@@ -224,6 +242,7 @@ def consider(machine: Machine, master: Master) -> None:
     earliest_ms = _earliest_ms(machine, master)
     if earliest_ms > machine.now_ms:
         # What is waited for may cease to be worth it meanwhile.
+        leader_watch.ask(machine, master)
         recheck_ms = LEADER_PING_PERIOD_MS if master.failover.awaited_leader else RECHECK_MS
         at_ms = min(earliest_ms, machine.now_ms + recheck_ms)
     else:

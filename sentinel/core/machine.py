@@ -40,6 +40,7 @@ class RequestKind(Enum):
     STAY = auto()  # FAILOVER ABORT, INFO behind it
     FOLLOW = auto()  # SLAVEOF <master> in its transaction, INFO behind it
     CONFIRM = auto()
+    LEADER = auto()  # whether who we voted for still leads
     FORGET = auto()  # a fellow's agreement to forget sentinels
     FORGET_NEWS = auto()
     SCRIPT_KILL = auto()

@@ -253,6 +253,8 @@ class Failover:
     #: Kept: whom we last voted for and are waiting for, and since when (None: for nobody).
     awaited_leader: RunId | None = None
     awaited_since_ms: int = 0
+    #: Kept: when that one was last asked whether it still leads; see `leader_watch.py`.
+    leader_asked_ms: int = 0
     #: Kept: until when no hello goes through the master, whose writers may have to wait.
     hushed_until_ms: int = 0
     #: Kept: the last attempt found no replica; the next waits until there is one.

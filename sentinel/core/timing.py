@@ -136,6 +136,8 @@ LEADER_PATIENCE_SPREAD_MS: Final = 1_000
 LEADER_SILENCE_MS: Final = 200
 LEADER_CUT_MS: Final = 100
 LEADER_PING_PERIOD_MS: Final = 50
+#: How often a redis-sentinel that leads is asked whether it still does.
+LEADER_ASK_PERIOD_MS: Final = 200
 #: With no replica fit to be promoted a sentinel does not stand for election at first.
 NO_REPLICA_WAIT_MS: Final = 10_000
 #: How often something awaited is looked at when no event can announce it.

@@ -501,6 +501,11 @@ class StockSentinel(Process):
         if waiting and len(left) - len(waiting) < self.shape.parallel_syncs:
             self._order(waiting[0], target)
 
+    def give_up(self) -> None:
+        """End a failover that has promoted nobody, as for want of a replica."""
+        assert self.state == "votes"
+        self._become("")
+
     def _become(self, state: str) -> None:
         self.state = state
         self.state_us = self._now_us
@@ -527,6 +532,9 @@ class StockSentinel(Process):
             case (b"SENTINEL", b"get-master-addr-by-name", _):
                 host, port = self.master.address
                 return [host.encode(), b"%d" % port]
+            case (b"SENTINEL", b"master", _):
+                flags = b"master,failover_in_progress" if self.state else b"master"
+                return [b"flags", flags, b"config-epoch", b"%d" % self.config_epoch]
             case (b"SENTINEL", b"is-master-down-by-addr", host, port, epoch, candidate):
                 return self._answer(Address(host.decode(), int(port)), int(epoch), candidate)
             case (b"SENTINEL", *_):

@@ -92,6 +92,31 @@ def test_random_crashes_and_partitions_end_in_agreement(seed: int) -> None:
     assert is_agreed(), addresses(cluster, others)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_redis_sentinel_that_gives_up_is_not_waited_for(seed: int) -> None:
+    """It finds no replica fit, as while its links are made anew, and rests for long."""
+    cluster, others = mixed(seed, 1, 2, SHAPE)
+    (own,) = cluster.sentinels
+    ran_ms = 0
+    own.pause()
+    cluster.master.pause()
+    while not any(other.state == "votes" for other in others):
+        cluster.run_for(1)
+        ran_ms += 1
+        assert ran_ms < 5_000, "nobody stands"
+    own.resume()
+    leader = next(other for other in others if other.state == "votes")
+    while cluster.view(own).failover.awaited_leader != leader.run_id:
+        cluster.run_for(1)
+        ran_ms += 1
+        assert ran_ms < 5_000, "nobody is voted for"
+    leader.give_up()
+    gave_up_ms = cluster.world.now_ms
+    while not cluster.judge.failovers:
+        cluster.run_for(10)
+        assert cluster.world.now_ms - gave_up_ms <= 2_000, "waited all the same"
+
+
 def test_model_alone_takes_its_time() -> None:
     """What it is compared with: with nobody of ours among them it takes over a second more."""
     cluster, others = mixed(5, 1, 2, SHAPE)

@@ -140,6 +140,8 @@ class Rig:
         #: Which master's address a fellow names.
         self.named: dict[Address, Address] = {}
         self.exec_result: dict[Address, object] = {}
+        #: What a fellow answers to SENTINEL MASTER.
+        self.leads: dict[Address, object] = {}
         #: What a fellow answers when it is asked to forget somebody.
         self.consent: dict[Address, object] = {}
         self.is_disk_broken = False
@@ -398,6 +400,8 @@ class Rig:
             case (b"SENTINEL", b"is-master-down-by-addr", *_):
                 answer = self.opinion.get(address)
                 return answer(command) if answer is not None else [0, b"*", 0]
+            case (b"SENTINEL", b"master", _):
+                return self.leads.get(address, b"")
             case (b"SENTINEL", b"forget-step", _, b"agree", *_):
                 return self.consent.get(address, 0)
             case (b"SENTINEL", b"get-master-addr-by-name", _):

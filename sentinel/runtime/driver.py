@@ -105,6 +105,8 @@ class Driver:
         self._sources = sources or Sources()
         self._tls_context = tls_context
         self._resolver = resolver or Resolver()
+        #: With threads of its own: who examines all day must not take the machine's.
+        self._examining_resolver = Resolver()
         self._observe = observe
         self._on_publish = on_publish
         self._engine: SentinelEngine | None = None
@@ -243,7 +245,8 @@ class Driver:
 
     async def _examine(self, patient: Patient, on_found: Callable[[Facts], None]) -> None:
         path, failed = self.saver.path, self.saver.failed_count
-        on_found(await examine(patient, path, failed, self._sources, self._tls_context))
+        resolve = self._examining_resolver.resolve
+        on_found(await examine(patient, path, failed, self._sources, resolve, self._tls_context))
         self._settle()
 
     async def _resolve(self, host: str, on_found: Callable[[str | None], None]) -> None:

@@ -28,7 +28,7 @@ from vedette.runtime.connection import Connection, ConnectionLost, serve_connect
 from vedette.runtime.tls import secure
 from vedette.types import Address, RunId, is_ip
 
-from .link import open_socket
+from .link import Resolve, open_socket
 
 #: For one node or fellow, one name, and the disk.
 TIME_LIMIT_S: Final = 3.0
@@ -74,11 +74,12 @@ async def examine(
     path: str,
     failed_saves: int,
     sources: Sources,
+    resolve: Resolve,
     tls_context: ssl.SSLContext | None = None,
 ) -> Facts:
     """Ask everybody; never raises for what is wrong with them."""
     limiter = trio.CapacityLimiter(PARALLEL)
-    dial = partial(_connect, sources, tls_context)
+    dial = partial(_connect, sources, resolve, tls_context)
     nodes: dict[Address, NodeFacts] = {}
     peers: dict[RunId, PeerFacts] = {}
     names: dict[str, NameFacts] = {}
@@ -97,7 +98,7 @@ async def examine(
             peers[run_id] = PeerFacts(run_id=run_id, address=address, error=str(error))
 
     async def look_up(host: str) -> None:
-        names[host] = await _look_up(host)
+        names[host] = await _look_up(host, resolve)
 
     async def try_disk() -> None:
         disk = DiskFacts(path=path, error="it hangs", fsync_ms=0, failed_saves=failed_saves)
@@ -172,9 +173,14 @@ async def _ask_peer(patient: Patient, run_id: RunId, address: Address, dial: _Di
 
 
 async def _connect(
-    sources: Sources, tls_context: ssl.SSLContext | None, address: Address
+    sources: Sources, resolve: Resolve, tls_context: ssl.SSLContext | None, address: Address
 ) -> trio.abc.Stream:
-    host = await _ip_of(address.host)
+    host = address.host
+    if not is_ip(host):
+        found = await resolve(host)
+        if not found:
+            raise ExaminationError("its name does not resolve")
+        host = found[0]
     connection = await open_socket(Address(host, address.port), sources)
     return await secure(trio.SocketStream(trio.socket.from_stdlib_socket(connection)), tls_context)
 
@@ -190,26 +196,11 @@ async def _log_in(connection: Connection, user: bytes | None, password: bytes | 
         raise ExaminationError(reply.text)
 
 
-async def _ip_of(host: str) -> str:
-    """Return an address of `host`. Raises ExaminationError if it does not resolve."""
-    if is_ip(host):
-        return host
-    try:
-        found = await trio.socket.getaddrinfo(host, None, type=trio.socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise ExaminationError("its name does not resolve") from error
-    return str(found[0][4][0])
-
-
-async def _look_up(host: str) -> NameFacts:
-    began = trio.current_time()
-    address: str | None = None
-    with trio.move_on_after(TIME_LIMIT_S):
-        try:
-            address = await _ip_of(host)
-        except ExaminationError:
-            pass  # that is the finding
-    return NameFacts(host=host, address=address, took_ms=(trio.current_time() - began) * 1_000)
+async def _look_up(host: str, resolve: Resolve) -> NameFacts:
+    began_s = trio.current_time()
+    found = await resolve(host)
+    took_ms = (trio.current_time() - began_s) * 1_000
+    return NameFacts(host=host, address=found[0] if found else None, took_ms=took_ms)
 
 
 def _try_disk(path: str, failed_saves: int) -> DiskFacts:

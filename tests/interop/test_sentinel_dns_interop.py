@@ -6,6 +6,7 @@ that nobody writes to.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import ReplyError
-from tests.support.processes import VedetteSentinel, watching
+from tests.support.processes import VedetteSentinel, free_port, watching
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
 
@@ -94,3 +95,26 @@ def test_name_server_that_hangs_holds_up_neither_clients_nor_failovers_nor_the_e
             assert longest_s < 0.5
             assert switched_s < 1.5  # a look-up has 2 s
             assert sentinel.stop(timeout_s=2.0) == 0  # though threads of it wait for ever
+
+
+def test_doctor_that_asks_for_names_in_vain_leaves_the_disk_its_thread(pipe: Path) -> None:
+    """Threads that wait for a name cannot be ended; a vote has to be saved none the less."""
+    with RedisServer() as master:
+        lines = [
+            "sentinel resolve-hostnames yes",
+            *watching(master.port, quorum=1, down_after_ms=60_000),
+            *(
+                f"sentinel known-replica mymaster db{number}.test {free_port()}"
+                for number in range(20)
+            ),
+        ]
+        os.mkfifo(pipe)
+        with VedetteSentinel(extra_lines=lines) as sentinel, contextlib.ExitStack() as stack:
+            for _ in range(4):
+                stack.enter_context(sentinel.connect()).send("SENTINEL", "DOCTOR", "mymaster")
+            asked_s = time.monotonic()
+            while time.monotonic() - asked_s < 1.0:  # its questions do not all come at once
+                assert sentinel.call("PING") == b"PONG"
+
+            with sentinel.connect(timeout_s=2.0) as saving:
+                assert saving.call("SENTINEL", "FLUSHCONFIG") == b"OK"

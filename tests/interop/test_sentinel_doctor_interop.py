@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from sentinel.checkup import Facts
 from sentinel.core.options import GlobalOptions, MasterOptions
 from sentinel.runtime.examination import Patient, examine
+from sentinel.runtime.resolver import Resolver
 from sentinel.sources import Sources
 from tests.support.processes import VedetteSentinel, free_port, watching
 from tests.support.redis import RedisSentinel, RedisServer
@@ -28,7 +29,7 @@ def examined(tmp_path: Path, options: MasterOptions, *nodes: Address) -> Facts:
     patient = Patient("m", options, GlobalOptions(), nodes, peers)
     state_file = tmp_path / "sentinel.conf"
     state_file.touch()
-    return trio.run(examine, patient, str(state_file), 0, Sources())
+    return trio.run(examine, patient, str(state_file), 0, Sources(), Resolver().resolve)
 
 
 def test_missing_permission_and_renamed_command_are_found_on_the_node(tmp_path: Path) -> None:

@@ -168,7 +168,8 @@ class Follower:
     @property
     def last_failure(self) -> str:
         """Why there is no master, as last heard."""
-        return "; ".join(filter(None, [self._link_failure, self._sentinel_failure]))
+        failures = "; ".join(filter(None, [self._link_failure, self._sentinel_failure]))
+        return failures or "there was no answer in time"
 
     @property
     def wake_at_ms(self) -> int:

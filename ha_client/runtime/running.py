@@ -84,7 +84,7 @@ class CommandRunner:
 
     def _give_up(self, batch: Batch, doubts: Mapping[int, Exception], elapsed_s: float) -> None:
         """Let everything that is left end in an error: the deadline has passed."""
-        reason = self._follower.last_failure or "the master did not reply in time"
+        reason = self._follower.last_failure
         for index in batch.remaining:
             unavailable = MasterUnavailable(batch.units[index].name, reason, elapsed_s)
             batch.results[index] = doubts.get(index, unavailable)

@@ -135,6 +135,16 @@ async def test_what_waits_at_a_master_that_dies(
             assert answers == [[b"q", b"job"]]
 
 
+async def test_pop_says_why_it_was_not_served_though_nothing_failed_yet() -> None:
+    """The master has been found, and is still being connected to."""
+    async with scene() as it, it.client(command_timeout_s=0.3, connect_timeout_s=5) as client:
+        it.a.is_hanging = True
+        error = await error_of(lambda: client.execute("BLPOP", "q", 1))
+
+        assert isinstance(error, MasterUnavailable)
+        assert "answer" in error.reason
+
+
 async def test_pop_that_finds_no_other_master_is_uncertain() -> None:
     """`MasterUnavailable` would say that nothing was popped."""
     async with scene() as it, it.client(command_timeout_s=2) as client:

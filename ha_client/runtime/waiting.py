@@ -105,7 +105,6 @@ class WaitingPool:
                 break
             if not isinstance(outcome, _Again):
                 return outcome
-            self._tally.retries[outcome.reason, is_harmless] += 1
             lost = outcome.lost
             if lost is not None and lost.was_sent and wait.takes is not Takes.NOTHING:
                 link, elapsed_s = lease.link, trio.current_time() - started
@@ -113,6 +112,7 @@ class WaitingPool:
                 doubt.__cause__ = lost
                 if not goes_on:
                     break
+            self._tally.retries[outcome.reason, is_harmless] += 1
             if ends is not None:
                 left_s = ends - trio.current_time()
                 if left_s <= 0:

@@ -21,9 +21,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import hiredis
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.conformance.examples import check_examples
 from tests.conformance.grammar import Command
 from vedette.resp.encode import encode_command
 
@@ -362,21 +362,12 @@ class Conversation:
             Difference: with the shortest conversation that shows it in the notes.
         """
         drawn = steps(has_newer=len(self._references) > 1)
-
-        @settings(
-            deadline=None,
-            max_examples=examples,
-            database=None,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-            print_blob=False,
+        check_examples(
+            st.lists(drawn, min_size=4, max_size=24),
+            self.check,
+            examples=examples,
+            seed_number=seed_number,
         )
-        @seed(seed_number)
-        @given(st.lists(drawn, min_size=4, max_size=24))
-        def run(conversation: list[Step]) -> None:
-            self.check(conversation)
-
-        run()
 
     def check(self, conversation: Sequence[Step]) -> None:
         """Hold one conversation.

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import hiredis
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.conformance.examples import check_examples
 from tests.conformance.grammar import Command, commands_of, read_grammars
 from tests.support.differential import RawClient
 from tests.support.engine import TestEngine
@@ -174,21 +175,12 @@ class Machine:
         Raises:
             Difference: with the shortest sequence that shows it in the notes.
         """
-
-        @settings(
-            deadline=None,
-            max_examples=examples,
-            database=None,
-            phases=(Phase.generate, Phase.shrink),
-            suppress_health_check=list(HealthCheck),
-            print_blob=False,
+        check_examples(
+            self.sequences(),
+            partial(self.check, protocol),
+            examples=examples,
+            seed_number=seed_number,
         )
-        @seed(seed_number)
-        @given(self.sequences())
-        def run(sequence: list[Command]) -> None:
-            self.check(protocol, sequence)
-
-        run()
 
     def check(self, protocol: int, sequence: Sequence[Command]) -> None:
         """Run one sequence on both.

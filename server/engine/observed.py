@@ -117,7 +117,11 @@ class Observed(Effects):
         self.keyspace.announce_changes(self._on_change if tracked_keys.is_in_use else None)
 
     def _on_change(self, key: bytes) -> None:
-        self.tracked_keys.on_change(key, self.context.session, is_its_doing=not self._is_dropping)
+        changer = self.context.session
+        # In a script it is a session that stands in for the caller, which has done nothing itself.
+        is_stand_in = self.clients.by_id(changer.id) is not changer
+        is_its_doing = not (self._is_dropping or is_stand_in)
+        self.tracked_keys.on_change(key, changer, is_its_doing=is_its_doing)
 
     def on_flush(self) -> None:
         """Hear that a database, or all of them, has been emptied or replaced."""

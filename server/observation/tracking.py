@@ -121,8 +121,8 @@ class TrackedKeys:
     def on_change(self, key: bytes, changer: Session, *, is_its_doing: bool = True) -> None:
         """Tell whom it concerns that `key` has changed while a command of `changer` ran.
 
-        Where that was not its doing (the key had expired) it is told by broadcast even if it does
-        not want to hear of what it does itself.
+        Where that was not its doing (the key had expired, or a script that it runs did it) it is
+        told by broadcast even if it does not want to hear of what it does itself.
         """
         for name, prefix in self._prefixes.items():
             if key.startswith(name):

@@ -18,11 +18,13 @@ from typing import Final
 from ..acl import AccessControl
 from ..cmdspec import CommandRow, CommandTable, Flag
 from ..errors import CommandError
+from ..resp.encode import encode_reply
 from ..resp.replies import (
     NO_REPLY,
     QUEUED,
     ErrorReply,
     PushReply,
+    RawReply,
     Reply,
     ReplySequence,
 )
@@ -251,6 +253,7 @@ class Running(Waits):
         What its user may do can have changed meanwhile. After a fault of ours the rest is left out.
         """
         replies: list[Reply] = []
+        protocol = session.protocol
         for row, argv in queued:
             if session.is_restricted:
                 refusal = self.gate.refusal_at_exec(session, row, argv, self.context.now_ms)
@@ -260,6 +263,9 @@ class Running(Waits):
             reply = self._call_accounted(session, row, argv, may_wait=False)
             if isinstance(reply, Block):
                 reply = (reply.instead_of_waiting or reply.on_timeout)()
+            if session.protocol != protocol:  # HELLO: what came before it stays as it was
+                replies = [RawReply(encode_reply(each, protocol)) for each in replies]
+                protocol = session.protocol
             replies.append(reply)
             if session.is_close_requested and type(reply) is ErrorReply:
                 break

@@ -335,6 +335,19 @@ def test_broadcasts_tell_of_all_keys_with_a_prefix_at_the_end_of_the_batch() -> 
     assert taken(everything) == push(b"x:3")
 
 
+def test_what_a_script_does_is_not_its_caller_s_own_doing() -> None:
+    """A broadcast tells of it with NOLOOP, too; who has read the key is spared it."""
+    engine = TestEngine()
+    script = encode_command([b"EVAL", b"redis.call('set',KEYS[1],1)", b"1", b"a"])
+    listener, reader = tracking(engine, "BCAST", "NOLOOP"), tracking(engine, "NOLOOP")
+    engine.send(joined("GET a"), reader)
+
+    assert engine.send(script, listener) == b"_\r\n" + push(b"a")
+    taken(reader)
+    engine.send(joined("GET a"), reader)
+    assert engine.send(script, reader) == b"_\r\n"
+
+
 def test_resp2_is_told_through_another_connection() -> None:
     """One that has subscribed; when that is gone the tracking client learns it, in RESP3."""
     engine = TestEngine()

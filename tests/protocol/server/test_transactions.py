@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.engine import TestEngine
+from tests.support.kernel import as_request
 from tests.support.transcripts import check_transcript
 
 
@@ -204,3 +205,16 @@ def test_exec_of_reads_runs_on_a_replica() -> None:
     engine.call("GET", "a")
 
     assert engine.call("EXEC") == [None]
+
+
+def test_replies_of_a_transaction_are_of_the_protocol_of_their_moment() -> None:
+    """HELLO may be queued: what was answered before it is not said anew in another protocol."""
+    test = TestEngine()
+    test.call("MULTI")
+    for words in (("GET", "none"), ("HELLO", "3"), ("GET", "none"), ("HELLO", "2")):
+        test.call(*words)
+
+    replies = test.send(as_request("EXEC"))
+
+    assert replies.startswith(b"*4\r\n$-1\r\n%7\r\n")
+    assert b"_\r\n*14\r\n" in replies

@@ -210,10 +210,10 @@ def test_client_that_leaves_waits_no_longer() -> None:
     desk.send("SENTINEL EVENTS SINCE $ BLOCK 0", reader)
 
     desk.engine.disconnect(reader)
-    publish(desk)
-    desk.engine.end_batch()
 
     assert desk.engine.blocked_sessions() == []
+    publish(desk)
+    desk.engine.end_batch()
     assert desk.take(reader) == b""
 
 

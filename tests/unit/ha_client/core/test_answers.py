@@ -94,12 +94,15 @@ def test_link_of_a_replica_is_read(reply: list[Any], expected: tuple[str, str]) 
     assert read_link(reply) == expected
 
 
-def test_refusal_is_raised() -> None:
-    """NOAUTH is the reason to show, not a shape error."""
-    refusal = ReplyError("NOAUTH Authentication required.")
+@pytest.mark.parametrize("refused", [[0], [1], [0, 1, 2, 3, 4]])
+def test_refusal_is_raised(refused: list[int]) -> None:
+    """NOAUTH is the reason to show, not a shape error; so is a permission for one command only."""
+    replies: list[Any] = [MASTER, ADDRESS, [], b"abc", []]
+    for index in refused:
+        replies[index] = ReplyError("NOAUTH Authentication required.")
 
     with pytest.raises(ReplyError, match="NOAUTH"):
-        read_answer([refusal] * 5)
+        read_answer(replies)
 
 
 @pytest.mark.parametrize(

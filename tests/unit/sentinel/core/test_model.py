@@ -105,7 +105,7 @@ def test_tilt_is_shown_in_seconds() -> None:
 
 def test_master_is_found_where_it_is_now_and_not_where_it_was_found_before() -> None:
     """Masters move, change places and are removed; the short way must never lead astray."""
-    addresses = [Address("10.0.0.1", port) for port in range(1, 9)]
+    addresses = [Address("10.0.0.1", port) for port in range(1, 41)]
     chance = random.Random(0)
     masters = tuple(
         DurableMaster(name=f"m{port}", address=Address("10.0.0.1", port), options=OPTIONS)

@@ -57,6 +57,7 @@ def channel(position: int) -> Denial:
         ("+get  (+set ~k)", "GET k", key(1)),
         ("+set  ~s  (+get ~g)", "GET g", None),
         ("(+mget ~a)  (+mget ~b)", "MGET a b", key(2)),
+        ("(+mget ~b)  (+mget ~a)", "MGET a b", key(2)),
         ("(+mget ~a)  (+mget ~b)", "MGET a a", None),
         ("(+get)  ~k", "SET k v", COMMAND),
     ],

@@ -56,12 +56,28 @@ def yes_or_no(word: str, reason: str) -> bool:
     return word.lower() == "yes"
 
 
+def is_text(word: str) -> bool:
+    """Whether the bytes that a word was are UTF-8: what is spoken, logged and measured must be."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
+
+
+def utf8_text(word: str) -> str:
+    """Return a word that is UTF-8.
+
+    Raises:
+        BadValueError: it is not.
+    """
+    if not is_text(word):
+        raise BadValueError("Names and addresses must be UTF-8.")
+    return word
+
+
 def instance_address(host: str, port: str, *, may_be_name: bool) -> Address:
     """Return the address of an instance; a name stays a name and is looked up later.
 
     Raises:
         BadValueError: `host` is a name where only addresses are allowed, or the port is none.
     """
-    if not is_ip(host) and not (may_be_name and host):
+    if not is_ip(host) and not (may_be_name and host and is_text(host)):
         raise BadValueError("Can't resolve instance hostname.")
     return Address(host, port_number(port))

@@ -22,6 +22,7 @@ from .config_values import (
     leading_number,
     port_number,
     positive_time,
+    utf8_text,
     yes_or_no,
 )
 from .core.durable import DurableMaster, DurableState
@@ -153,7 +154,7 @@ class Reader:
             case "current-epoch":
                 self._current_epoch = max(self._current_epoch, leading_number(value))
             case "announce-ip":
-                self._options = replace(self._options, announce_ip=value or None)
+                self._options = replace(self._options, announce_ip=utf8_text(value) or None)
             case "announce-port":
                 self._options = replace(self._options, announce_port=port_number(value))
             case "sentinel-user":
@@ -181,7 +182,7 @@ class Reader:
         votes = leading_number(quorum)
         if votes < 1:
             raise BadValueError("Quorum must be 1 or greater.")
-        self._say_once("Duplicate master name.", "monitor", name)
+        self._say_once("Duplicate master name.", "monitor", utf8_text(name))
         address = self._address(host, port)
         if name not in self._removed or self._layer is Layer.MEMORY:
             self._masters[name] = _MasterDraft(name, address, MasterOptions(quorum=votes))

@@ -34,6 +34,7 @@ from vedette.glob import matches_glob
 from vedette.resp.replies import OK, MapReply, Reply
 from vedette.types import Address, RunId, is_ip, is_run_id
 
+from ..config_values import is_text, utf8_text
 from .arguments import refuse_control_characters, require_master
 from .options import ScriptRules, parse_options
 
@@ -58,9 +59,10 @@ def sentinel_monitor(context: SentinelContext, argv: list[bytes]) -> Reply | Blo
     port = parse_integer(port_argument, b"ERR Invalid port")
     if quorum <= 0:
         raise CommandError(b"ERR Quorum must be 1 or greater.")
-    if not name or b" " in name or b"," in name:
+    if not name or b" " in name or b"," in name or not is_text(decode_word(name)):
         # A hello has its fields between commas, events have theirs between spaces.
-        raise CommandError(b"ERR Invalid master name: it is empty, or has a space or a comma")
+        reason = b"it is empty, has a space or a comma, or is not UTF-8"
+        raise CommandError(b"ERR Invalid master name: " + reason)
     word = decode_word(host)
 
     def monitor(found: str | None) -> Reply | Block:
@@ -341,7 +343,7 @@ def _with_global(options: GlobalOptions, name: bytes, value: bytes) -> GlobalOpt
         case b"announce-hostnames":
             return replace(options, announce_hostnames=_parse_yes_no(value))
         case b"announce-ip":
-            return replace(options, announce_ip=decode_word(value) or None)
+            return replace(options, announce_ip=utf8_text(decode_word(value)) or None)
         case b"announce-port":
             port = parse_integer(value)
             if not 0 <= port <= 65535:

@@ -191,7 +191,11 @@ def test_ckquorum_says_what_is_missing(desk: Desk) -> None:
         ),
         (
             "SENTINEL MONITOR a,b 10.0.0.1 1 1",
-            "ERR Invalid master name: it is empty, or has a space or a comma",
+            "ERR Invalid master name: it is empty, has a space or a comma, or is not UTF-8",
+        ),
+        (
+            'SENTINEL MONITOR "m\\xff" 10.0.0.1 1 1',
+            "ERR Invalid master name: it is empty, has a space or a comma, or is not UTF-8",
         ),
         ("SENTINEL SET m quorum 0", "ERR Invalid argument '0' for SENTINEL SET 'quorum'"),
         (
@@ -234,6 +238,14 @@ def test_refusal_has_redis_text_and_reaches_no_machine(desk: Desk, line: str, er
     reply = desk.send(line)
 
     assert reply == f"-{error}\r\n".encode()
+    assert desk.machine.events == []
+
+
+def test_address_to_announce_is_text(desk: Desk) -> None:
+    """Every hello message would carry it."""
+    reply = desk.send('SENTINEL CONFIG SET announce-ip "\\xff"')
+
+    assert reply == b"-ERR Invalid value '\xff' to SENTINEL CONFIG SET 'announce-ip'\r\n"
     assert desk.machine.events == []
 
 

@@ -125,6 +125,12 @@ def test_requirepass_opens_fellow_sentinels_unless_they_have_their_own_password(
         ("sentinel monitor m 10.0.0.1 6379", "Unrecognized sentinel configuration statement."),
         ("sentinel monitor m db.example 6379 1", "Can't resolve instance hostname."),
         ("sentinel monitor m 10.0.0.1 70000 1", "Invalid port number."),
+        ('sentinel monitor "m\\xff" 10.0.0.1 1 1', "Names and addresses must be UTF-8."),
+        ('sentinel announce-ip "\\xff"', "Names and addresses must be UTF-8."),
+        (
+            'sentinel resolve-hostnames yes\nsentinel monitor m "\\xff" 1 1',
+            "Can't resolve instance hostname.",
+        ),
         (
             "sentinel monitor m 10.0.0.1 1 1\nsentinel monitor m 10.0.0.1 2 1",
             "Duplicate master name.",

@@ -22,6 +22,7 @@ import trio
 from sentinel.context import PendingScript
 from sentinel.core.actions import RunScript
 from sentinel.core.timing import DEFAULT_PERIODS, Periods
+from vedette.conf.quoting import encode_word
 
 QUEUE_MAX: Final = 256
 RUNNING_MAX: Final = 16
@@ -167,11 +168,11 @@ class ScriptRunner:
         except OSError as error:
             log.warning("sentinel.script_not_started", path=path, error=error.strerror)
             if error.filename is None:  # the system has no process left to give
-                self._publish(b"-script-error", f"{path} {_NO_PROCESS} 0".encode())
+                self._publish(b"-script-error", encode_word(f"{path} {_NO_PROCESS} 0"))
                 self._count(job.kind, "failed")
                 self._end_attempt(job, is_over=job.attempts + 1 >= ATTEMPTS_MAX)
             else:
-                self._publish(b"-script-error", f"{path} 0 {_NOT_EXECUTABLE_CODE}".encode())
+                self._publish(b"-script-error", encode_word(f"{path} 0 {_NOT_EXECUTABLE_CODE}"))
                 self._count(job.kind, "failed")
                 self._end_attempt(job, is_over=True)
             return
@@ -213,7 +214,7 @@ class ScriptRunner:
                 return await process.wait()
             if trio.current_time() >= end_s:
                 break
-        self._publish(b"-script-timeout", f"{job.argv[0]} {process.pid}".encode())
+        self._publish(b"-script-timeout", encode_word(f"{job.argv[0]} {process.pid}"))
         process.kill()
         return await process.wait()
 
@@ -225,5 +226,6 @@ class ScriptRunner:
         if asks_again and job.attempts + 1 < ATTEMPTS_MAX:
             return False
         signal_number, exit_code = (-code, 0) if code < 0 else (0, code)
-        self._publish(b"-script-error", f"{job.argv[0]} {signal_number} {exit_code}".encode())
+        outcome = f"{job.argv[0]} {signal_number} {exit_code}"
+        self._publish(b"-script-error", encode_word(outcome))
         return True

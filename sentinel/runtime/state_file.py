@@ -207,6 +207,8 @@ class Saver:
         self._behind_since_s = math.inf
         self._due_s = math.inf
         self._is_failing = False
+        #: Of its own: a vote must not wait for others' threads, such as one that a disk holds up.
+        self._thread = trio.CapacityLimiter(1)
         #: Seconds that the last save took, and how many ended well or not: for metrics.
         self.last_save_s = 0.0
         self.saved_count = 0
@@ -269,7 +271,7 @@ class Saver:
         began_s = trio.current_time()
         error_text = ""
         try:
-            await trio.to_thread.run_sync(write, state)
+            await trio.to_thread.run_sync(write, state, limiter=self._thread)
         except OSError as error:
             error_text = reason_of(error)
             self.failed_count += 1

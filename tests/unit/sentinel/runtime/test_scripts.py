@@ -110,6 +110,15 @@ async def test_script_that_cannot_be_started_is_reported(tmp_path: Path) -> None
     assert stage.published == [(b"-script-error", b"/nonexistent/script 0 2")]
 
 
+async def test_path_of_any_bytes_is_reported_with_these_bytes() -> None:
+    """A configuration file may hold any; a failure to report one would end the sentinel."""
+    async with bench() as stage:
+        stage.start(os.fsdecode(b"/nonexistent/\xff"))
+        await stage.wait_idle()
+
+    assert stage.published == [(b"-script-error", b"/nonexistent/\xff 0 2")]
+
+
 async def test_script_that_asks_for_it_is_run_again_later(tmp_path: Path) -> None:
     """Exit code 1 means "try again"; it waits where SENTINEL PENDING-SCRIPTS shows it."""
     path = script(tmp_path, "exit 1")

@@ -202,3 +202,20 @@ async def test_file_that_cannot_follow_is_news_until_it_can(path: Path, tmp_path
     told = [(event.save_id, event.is_saved) for event in reports.events[1:5]]
     assert told == [(2, True), (2, False), (3, False), (4, True)]
     assert in_file(path) == voted(state, 6)
+
+
+async def test_save_waits_for_none_of_the_threads_that_others_use(path: Path) -> None:
+    """A disk that hangs for DOCTOR, or many scrapes, may hold all of them; votes wait for saves."""
+    threads = trio.to_thread.current_default_thread_limiter()
+    for number in range(int(threads.total_tokens)):
+        threads.acquire_on_behalf_of_nowait(number)
+    reports, state = _Reports(), in_file(path)
+    saver = Saver(StateFile(str(path)), reports)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(saver.run)
+        saver.request(Persist(1, state))
+        with trio.fail_after(5):
+            await reports.wait_count(1)
+        nursery.cancel_scope.cancel()
+
+    assert reports.events[0].is_saved

@@ -8,6 +8,7 @@ the replica says, is its owner's business (`feeds.py`).
 from __future__ import annotations
 
 import socket
+import ssl
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -148,7 +149,9 @@ class ReplicaConnection:
             return  # killed in this batch: it gets no more, and asks anew for what it lacks
         feed, output = self.feed, self._output
         statistics = self._owner.engine.context.statistics
-        flags = socket.MSG_MORE if is_more_to_come else 0
+        # Over TLS there is no such flag: a record is a packet.
+        is_held = is_more_to_come and not isinstance(connection, ssl.SSLSocket)
+        flags = socket.MSG_MORE if is_held else 0
         sent_bytes = 0
         while sent_bytes < FLUSH_MAX_BYTES:
             data = output or feed.next_output(backlog, PIECE_BYTES)

@@ -121,6 +121,9 @@ def test_replication_goes_over_tls_both_ways(
         wait_until(lambda: replica.call("STRLEN", "big") == len(BIG), 20, "the snapshot")
         master.call("SET", "behind", BIG)
         wait_until(lambda: replica.call("STRLEN", "behind") == len(BIG), 20, "the stream")
+        for _ in range(100):  # so that one follows closely upon the other
+            master.call("INCR", "count")
+        wait_until(lambda: replica.call("GET", "count") == b"100", 20, "the stream")
 
         # What the replica tells of itself is the port that others are to reach it at.
         role = master.call("ROLE")

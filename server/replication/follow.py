@@ -117,7 +117,7 @@ class Follow:
         self.last_io_ms = now_ms
         #: The snapshot that arrives; None before the line that announces it.
         self.snapshot: IncomingSnapshot | None = None
-        #: How often the stream is to be read; whoever reads it tells how much there was.
+        #: How often the stream is to be read.
         self.pace = StreamPace()
         #: The other end was asked to become the master; what it made of it, its reply says.
         self.is_failover_asked = False
@@ -439,6 +439,7 @@ class Follow:
 
     def _receive_stream(self, data: bytes, now_ms: int) -> list[FollowEvent]:
         stream = self._stream
+        self.pace.on_piece(len(data), now_ms)
         try:
             piece = stream.receive(data)
         except ProtocolError as error:

@@ -21,9 +21,6 @@ from typing import Final
 SHORT_REST_MS: Final = 3
 #: How long at most.
 LONG_REST_MS: Final = 50
-#: So much in the socket ends a rest. The socket makes room for twice that, so the master is not
-#: kept from sending meanwhile: what it could not send would be lost with it.
-REST_MAX_BYTES: Final = 256 * 1024
 #: A piece that comes within this from when it could be read makes the stream busy.
 _BUSY_GAP_MS: Final = 6
 #: A stream that brings so much is dense: some 15,000 small commands a second. Of one that brings
@@ -51,7 +48,6 @@ class StreamPace:
         "_received_bytes",
         "_rest_ms",
         "_rested_at_ms",
-        "_unrested_bytes",
         "_watched_until_ms",
     )
 
@@ -63,8 +59,6 @@ class StreamPace:
         #: When that was decided on, and how much has come since.
         self._rested_at_ms = 0
         self._received_bytes = 0
-        #: How much was read since the last rest.
-        self._unrested_bytes = 0
         #: Since when there is nobody but the master to wait for; None while a piece is applied.
         self._ready_ms: int | None = None
         self._hurry_until_ms = 0
@@ -75,10 +69,8 @@ class StreamPace:
         ready_ms, self._ready_ms = self._ready_ms, None
         self._rest_ms = 0
         self._received_bytes += size_bytes
-        self._unrested_bytes += size_bytes
         if ready_ms is None or now_ms - ready_ms > _BUSY_GAP_MS:
             self._last_rest_ms = 0
-            self._unrested_bytes = size_bytes
         elif size_bytes < _LARGE_BYTES and now_ms >= self._hurry_until_ms:
             self._rest_ms = self._last_rest_ms = self._next_rest_ms(now_ms)
             self._rested_at_ms = now_ms
@@ -103,14 +95,7 @@ class StreamPace:
     def take_rest_ms(self) -> int:
         """Return, once for each piece, how long to rest before the next read; 0: not at all."""
         rest_ms, self._rest_ms = self._rest_ms, 0
-        if rest_ms:
-            self._unrested_bytes = 0
         return rest_ms
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether more has come since the last rest than comes in one: there is no time to lose."""
-        return self._unrested_bytes > REST_MAX_BYTES
 
     def on_ready(self, now_ms: int) -> None:
         """Note that the next piece can be read."""

@@ -10,7 +10,6 @@ checks that its machine is still the one that counts (REPLICAOF may have come).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, suppress
 from typing import Final, assert_never
@@ -49,8 +48,6 @@ log = structlog.get_logger()
 #: Of what has arrived when we stop to follow, so much is applied at most: a master that goes on
 #: sending could keep us from becoming one.
 DRAIN_MAX_BYTES: Final = 16 * 1024 * 1024
-#: So much of the stream is applied at a time: for a quarter of a millisecond.
-PART_BYTES: Final = 8 * 1024
 #: How often to look whether a pause was ended before its time.
 PAUSE_POLL_S: Final = 0.05
 
@@ -151,7 +148,11 @@ class LinkAttempt:
             if not data:
                 return
             taken_bytes += len(data)
-            yield from self._apply(session, data, gives_way=False)
+            for event in follow.receive(data, self._clock_ms()):
+                if isinstance(event, StreamPiece):
+                    yield from session.apply(follow, event)
+                else:
+                    yield event
 
     # --- the task --------------------------------------------------------------------------------
 
@@ -201,39 +202,9 @@ class LinkAttempt:
                 self._engine.context.statistics.repl_input_bytes += len(data or b"")
                 now_ms = self._clock_ms()
                 self._look_around(connection, now_ms)
-                if data is not None:
-                    await self._take(data, now_ms)
+                events = follow.receive(data, now_ms) if data is not None else []
+                await self._handle(events)
                 await self._handle(follow.on_time(now_ms))
-
-    async def _take(self, data: bytes, now_ms: int) -> None:
-        """Carry out what `data` means."""
-        follow, session = self.follow, self._session
-        if session is None or follow.state is not FollowState.STREAMING:
-            await self._handle(follow.receive(data, now_ms))
-            return
-        follow.pace.on_piece(len(data), now_ms)
-        events = self._apply(session, data, gives_way=not follow.pace.is_behind)
-        self._pump.settle()
-        await self._handle(events)
-
-    def _apply(self, session: MasterSession, data: bytes, *, gives_way: bool) -> list[FollowEvent]:
-        """Run what `data` completes; return what else follows from it. The caller settles.
-
-        A part at a time, whose objects the caches of a processor hold. With `gives_way`, others who
-        want the processor have it between two parts: on a machine of few they may be the master and
-        its clients, who would wait for one another until we are done.
-        """
-        follow = self.follow
-        events: list[FollowEvent] = []
-        for start in range(0, len(data), PART_BYTES):
-            if start and gives_way:
-                os.sched_yield()
-            for event in follow.receive(data[start : start + PART_BYTES], self._clock_ms()):
-                if isinstance(event, StreamPiece):
-                    events += session.apply(follow, event)
-                else:
-                    events.append(event)
-        return events
 
     def _look_around(self, connection: MasterConnection, now_ms: int) -> None:
         """Have the stream read soon where somebody sees what it brings.

@@ -18,9 +18,10 @@ import trio
 from vedette.runtime.tls import secure
 from vedette.types import Address
 
-from ..replication.pacing import REST_MAX_BYTES
-
 RECEIVE_BYTES: Final = 64 * 1024
+#: So much in the socket ends a rest. The socket makes room for twice that, so the master is not
+#: kept from sending meanwhile: what it could not send would be lost with it.
+REST_MAX_BYTES: Final = 256 * 1024
 
 
 class MasterConnection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.replication.pacing import LONG_REST_MS, REST_MAX_BYTES, SHORT_REST_MS, StreamPace
+from server.replication.pacing import LONG_REST_MS, SHORT_REST_MS, StreamPace
 
 #: What a dense stream brings in a millisecond.
 DENSE_BYTES = 2000
@@ -121,18 +121,3 @@ def test_who_waits_for_acknowledgements_keeps_rests_short() -> None:
     link.now_ms += 2000
 
     assert max(link.rests(DENSE_BYTES, 12)) == SHORT_REST_MS
-
-
-def test_who_reads_more_than_a_rest_brings_is_behind() -> None:
-    """And has no time to give to others, until there is some to rest or to wait again."""
-    link = Link()
-    piece_bytes = REST_MAX_BYTES // 4
-
-    def read(size_bytes: int, after_ms: int = 0) -> bool:
-        link.read(size_bytes, after_ms)
-        return link.pace.is_behind
-
-    assert [read(piece_bytes) for _ in range(6)] == [False] * 4 + [True] * 2
-    assert not read(100), "a rest was due"
-    assert [read(piece_bytes) for _ in range(6)] == [False] * 4 + [True] * 2
-    assert not read(piece_bytes, after_ms=1000), "nothing had come for a while"

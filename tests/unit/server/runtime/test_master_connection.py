@@ -9,8 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from server.replication.pacing import REST_MAX_BYTES
-from server.runtime.master_connection import MasterConnection
+from server.runtime.master_connection import REST_MAX_BYTES, MasterConnection
 from tests.support.waiting import wait_until_async
 from vedette.types import Address
 

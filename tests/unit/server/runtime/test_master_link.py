@@ -17,7 +17,6 @@ from server.replication.events import Position
 from server.replication.identity import NO_REPLID
 from server.replication.pacing import LONG_REST_MS, SHORT_REST_MS
 from server.runtime.clock import wall_clock_ms
-from server.runtime.link_attempt import PART_BYTES
 from server.runtime.master_connection import MasterConnection
 from tests.support.replication import InProcessServer, Peer, listening, serving
 from tests.support.waiting import wait_until_async
@@ -99,24 +98,6 @@ async def test_a_long_stream_leaves_nothing_behind() -> None:
         await wait_until_async(lambda: server.values() == {b"n": b"10000"})
 
         assert [session.outbox for session in server.engine.clients] == [[]]
-        await peer.close()
-
-
-async def test_much_at_once_is_applied_in_order_and_none_after_what_cannot_be() -> None:
-    """It is run a part at a time, and the link ends with the part that cannot be run."""
-    numbers = [b"%06d" % number for number in range(2000)]
-    many = b"".join(encode_command([b"APPEND", b"key", number]) for number in numbers)
-    assert len(many) > 2 * PART_BYTES
-    async with serving() as server, listening() as (port, accept):
-        follow(server, port)
-        peer = await link(server, accept, {})
-        await peer.send(many + encode_command([b"NOSUCH"]) + many)
-        assert await peer.is_closed()
-        value = server.values()[b"key"]
-
-        assert isinstance(value, bytes)
-        assert value.startswith(b"".join(numbers))
-        assert len(value) < 6 * len(numbers) + PART_BYTES
         await peer.close()
 
 

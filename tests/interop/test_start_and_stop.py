@@ -24,6 +24,7 @@ from tests.support.processes import (
     VedetteServer,
     console_script,
     free_port,
+    members_of_session,
     watching,
 )
 from tests.support.redis import require_redis
@@ -332,19 +333,6 @@ def connect_at_once(port: int) -> BlockingClient:
 
 
 # --- stopping -------------------------------------------------------------------------------------
-
-
-def members_of_session(leader: int) -> list[int]:
-    """Return the live processes of the session that `leader` began, itself included."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(fields[3]) == leader and fields[0] != "Z":
-            found.append(int(entry.parent.name))
-    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

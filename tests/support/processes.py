@@ -26,7 +26,14 @@ from typing import Any, Self
 from tests.support.client import Argument, BlockingClient, ReplyError
 from tests.support.waiting import wait_until
 
-__all__ = ["ServerProcess", "VedetteSentinel", "VedetteServer", "free_port", "watching"]
+__all__ = [
+    "ServerProcess",
+    "VedetteSentinel",
+    "VedetteServer",
+    "free_port",
+    "members_of_session",
+    "watching",
+]
 
 #: Below the range from which Linux takes the ports of outgoing connections, so that none of
 #: those grabs a port between its being handed out and its being bound.
@@ -263,8 +270,19 @@ class ServerProcess:
     def _end(self) -> None:
         try:
             self.kill()
+            self._end_children()
         finally:
             self._temporary.cleanup()
+
+    def _end_children(self) -> None:
+        """End what the process has left behind, such as a child that still writes its files."""
+        if self._process is None:
+            return
+        leader = self._process.pid
+        for member in members_of_session(leader):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
+        wait_until(lambda: not members_of_session(leader), what=f"the children of {self!r} to end")
 
 
 class VedetteServer(ServerProcess):
@@ -298,6 +316,19 @@ def replicate(replica: ServerProcess, master: ServerProcess) -> None:
         timeout_s=60.0,
         what=f"{replica!r} to have synchronised with {master!r}",
     )
+
+
+def members_of_session(leader: int) -> list[int]:
+    """Return the live processes of the session that `leader` began, itself included."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[3]) == leader and fields[0] != "Z":
+            found.append(int(entry.parent.name))
+    return found
 
 
 def console_script(name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.client import ReplyError
-from tests.support.processes import free_port, watching
+from tests.support.processes import free_port, members_of_session, watching
 from tests.support.redis import RedisSentinel, RedisServer, require_redis
 from tests.support.waiting import wait_until, wait_until_async
 
@@ -92,3 +92,15 @@ async def test_async_waiting_takes_plain_and_async_conditions() -> None:
     assert await wait_until_async(lambda: 3, 5.0, "three") == 3
     with pytest.raises(AssertionError, match="waited"):
         await wait_until_async(lambda: None, 0.05, "nothing")
+
+
+def test_children_of_a_server_end_with_it(tmp_path: Path) -> None:
+    """One that still writes into the directory would keep it from being removed."""
+    with RedisServer({"rdb-key-save-delay": "1000000"}, directory=tmp_path) as server:
+        for number in range(50):
+            server.call("SET", f"key:{number}", "value")
+        server.call("BGSAVE")
+        leader = server.process.pid
+        assert len(members_of_session(leader)) == 2
+
+    assert members_of_session(leader) == []

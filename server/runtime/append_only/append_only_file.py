@@ -34,13 +34,14 @@ from ... import directives
 from ...commands.replication import WAIT_REASON
 from ...engine import ServerEngine
 from ...persistence.aof.log import AofState
-from ...persistence.aof.manifest import Manifest, ManifestError
+from ...persistence.aof.manifest import Manifest
 from ..child import ChildStatus
 from ..child_progress import SharedProgress
 from ..loading import LoadError, Pacer
 from .base_writer import BaseWriter, Ended
 from .files import AofFiles
 from .loading import AofLoad
+from .manifest_file import adopt_old_file, forget_history, read_manifest, remove_history
 from .writer import AofWriter
 
 log = structlog.get_logger()
@@ -113,8 +114,7 @@ class AppendOnlyFile:
             LoadError: it cannot be used.
         """
         self._files.remove_leftovers()
-        self._manifest = self._read_manifest()
-        self._adopt_old_file()
+        self._manifest = adopt_old_file(self._files, read_manifest(self._files))
         if not self._manifest.parts:
             return False
         began_s = time.monotonic()
@@ -130,37 +130,6 @@ class AppendOnlyFile:
             elapsed_ms=int((time.monotonic() - began_s) * 1000),
         )
         return True
-
-    def _read_manifest(self) -> Manifest:
-        files = self._files
-        path = files.path(files.manifest_name)
-        try:
-            text = files.read_manifest()
-            return Manifest() if text is None else Manifest.parse(text)
-        except ManifestError as error:
-            raise LoadError(f"{path}: {error}") from error
-        except OSError as error:
-            raise LoadError(f"{path}: {error.strerror}") from error
-
-    def _adopt_old_file(self) -> None:
-        """Move the one file that Redis had before 7.0 into the directory, as a base.
-
-        The manifest comes first, so that a crash in between is made up for at the next start.
-        """
-        files, name = self._files, self._files.name
-        old_path = os.path.join(os.path.dirname(files.directory), name)
-        parts = self._manifest.parts
-        was_interrupted = [part.name for part in parts] == [name] and not files.exists(name)
-        if not os.path.isfile(old_path) or (parts and not was_interrupted):
-            return
-        try:
-            files.make_directory()
-            self._manifest = self._manifest.with_old_base(name)
-            files.write_manifest(self._manifest.format())
-            os.rename(old_path, files.path(name))
-        except OSError as error:
-            raise LoadError(f"{old_path} cannot be moved: {error.strerror}") from error
-        log.info("aof.adopted", path=files.path(name))
 
     async def open(self) -> None:
         """Begin to write, once the dataset is loaded; makes a base if there is none.
@@ -218,10 +187,7 @@ class AppendOnlyFile:
         aof, engine = self._log, self._engine
         assert aof.state is AofState.OFF
         self._files = self._found_files()
-        try:
-            self._manifest = self._read_manifest()
-        except LoadError as error:
-            raise OSError(str(error)) from error
+        self._manifest = _read_manifest_or_fail(self._files)
         aof.state = AofState.AWAITING_REWRITE
         aof.write_error = aof.sync_error = ""
         self._bases.kill()  # one that runs began before effects were gathered
@@ -323,7 +289,7 @@ class AppendOnlyFile:
         """Have what comes after the fork go into a file of its own, if there is a file at all."""
         files, aof = self._files, self._log
         if aof.state is AofState.OFF:
-            self._manifest = self._read_manifest_or_fail()
+            self._manifest = _read_manifest_or_fail(files)
             return
         if aof.state is AofState.AWAITING_REWRITE:
             descriptor = files.open(files.temporary_increment_name, is_new=True)
@@ -342,12 +308,6 @@ class AppendOnlyFile:
             raise
         self._manifest = manifest
         self._writer.begin(files, descriptor, 0)
-
-    def _read_manifest_or_fail(self) -> Manifest:
-        try:
-            return self._read_manifest()
-        except LoadError as error:
-            raise OSError(str(error)) from error
 
     async def _wait_for_child(self) -> None:
         aof = self._log
@@ -388,8 +348,8 @@ class AppendOnlyFile:
         names = self._removable()
         if names:
             # It can take long for large files; no other rewrite begins meanwhile.
-            await trio.to_thread.run_sync(_remove_all, self._files, names)
-            self._forget_history()
+            await trio.to_thread.run_sync(remove_history, self._files, names)
+            self._manifest = forget_history(self._files, self._manifest)
         return True
 
     def _adopt_base(self, ended: Ended) -> None:
@@ -441,21 +401,13 @@ class AppendOnlyFile:
         """See `AofPort`."""
         names = self._removable()
         if names:
-            _remove_all(self._files, names)
-            self._forget_history()
+            remove_history(self._files, names)
+            self._manifest = forget_history(self._files, self._manifest)
 
     def _removable(self) -> list[str]:
         if self._engine.configuration[directives.AOF_DISABLE_AUTO_GC]:
             return []
         return [each.name for each in self._manifest.history]
-
-    def _forget_history(self) -> None:
-        """Have the manifest forget what was removed; what fails here is made up for later."""
-        self._manifest = self._manifest.without_history()
-        try:
-            self._files.write_manifest(self._manifest.format())
-        except OSError as error:
-            log.warning("aof.history_not_forgotten", error=error.strerror)
 
     # --- loading at run time ---------------------------------------------------------------------
 
@@ -466,7 +418,7 @@ class AppendOnlyFile:
             self._files = self._found_files()
         else:
             self._writer.flush(is_forced=True)
-        manifest = self._read_manifest()
+        manifest = read_manifest(self._files)
         sinks = list(engine.sinks)
         engine.sinks.clear()
         engine.keyspace.clear()
@@ -492,10 +444,9 @@ class AppendOnlyFile:
             log.warning("aof.leftover_stays", error=error.strerror)
 
 
-def _remove_all(files: AofFiles, names: Iterable[str]) -> None:
-    """Remove history; what cannot be removed does no harm but to the disk's room."""
-    for name in names:
-        try:
-            files.remove(name)
-        except OSError as error:
-            log.warning("aof.history_stays", path=files.path(name), error=error.strerror)
+def _read_manifest_or_fail(files: AofFiles) -> Manifest:
+    """Read the manifest for who can't begin without; raise OSError in LoadError's place."""
+    try:
+        return read_manifest(files)
+    except LoadError as error:
+        raise OSError(str(error)) from error

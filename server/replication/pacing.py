@@ -4,9 +4,9 @@ A master sends what each batch of commands wrote at once, which under load is a 
 few hundred microseconds. To wake for each of them costs a replica as much as to apply what is in
 it, and takes processor time from the master where both share a machine. So while pieces follow one
 another closely, the replica leaves the stream in the socket for a while between two reads: for
-`SHORT_REST_MS`, and step by step up to `LONG_REST_MS` while the stream stays dense and nobody looks
-at what is here. Not when somebody waits for it: a master that asks for acknowledgements (WAIT) is
-read at once.
+`SHORT_REST_MS`, and step by step up to `MIDDLE_REST_MS` or, if the stream is dense, `LONG_REST_MS`,
+while nobody looks at what is here. Not when somebody waits for it: a master that asks for
+acknowledgements (WAIT) is read at once.
 
 What lies in the socket is not lost with the master: it is read before the end is seen, and before
 this server becomes a master itself. The figures are in docs/adr/0035.
@@ -19,12 +19,14 @@ from typing import Final
 #: How long to leave a busy stream unread at first, and wherever somebody may look at what it
 #: brings.
 SHORT_REST_MS: Final = 3
-#: How long at most.
+#: How long at most, of a stream that is steady and of one that is dense.
+MIDDLE_REST_MS: Final = 24
 LONG_REST_MS: Final = 50
 #: A piece that comes within this from when it could be read makes the stream busy.
 _BUSY_GAP_MS: Final = 6
-#: A stream that brings so much is dense: some 15,000 small commands a second. Of one that brings
-#: less, longer rests would save little.
+#: Some 2,000 and some 20,000 small commands a second. A stream that brings less than the former is
+#: hardly ever busy.
+_STEADY_BYTES_PER_MS: Final = 100
 _DENSE_BYTES_PER_MS: Final = 1000
 #: For how long a master that has asked for an acknowledgement is taken to wait for more of them.
 _HURRY_MS: Final = 1000
@@ -77,10 +79,13 @@ class StreamPace:
             self._received_bytes = 0
 
     def _next_rest_ms(self, now_ms: int) -> int:
-        dense_bytes = _DENSE_BYTES_PER_MS * (now_ms - self._rested_at_ms)
-        if self._received_bytes < dense_bytes or now_ms < self._watched_until_ms:
+        elapsed_ms = now_ms - self._rested_at_ms
+        is_steady = self._received_bytes >= _STEADY_BYTES_PER_MS * elapsed_ms
+        if not is_steady or now_ms < self._watched_until_ms:
             return SHORT_REST_MS
-        return max(SHORT_REST_MS, min(2 * self._last_rest_ms, LONG_REST_MS))
+        is_dense = self._received_bytes >= _DENSE_BYTES_PER_MS * elapsed_ms
+        longest_ms = LONG_REST_MS if is_dense else MIDDLE_REST_MS
+        return max(SHORT_REST_MS, min(2 * self._last_rest_ms, longest_ms))
 
     def on_acknowledgement_asked(self, now_ms: int) -> None:
         """Note that the master wants to know at once how far we are."""

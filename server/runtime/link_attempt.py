@@ -191,8 +191,10 @@ class LinkAttempt:
                     return "given up"
                 if rest_ms := follow.pace.take_rest_ms():
                     await connection.rest(rest_ms)
-                follow.pace.on_ready(self._clock_ms())
-                await self._wait_arrived(connection)
+                    follow.pace.on_ready(self._clock_ms())
+                else:
+                    follow.pace.on_ready(self._clock_ms())
+                    await self._wait_arrived(connection)
                 await self._wait_while_paused(connection)
                 if self._replication.follow is not follow:
                     return "another master was named"

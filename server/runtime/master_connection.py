@@ -37,6 +37,8 @@ class MasterConnection:
         self.can_be_drained = is_plain
         #: Over TLS: what has arrived and was not taken.
         self._held: bytes | None = None
+        #: How much must be in the socket before it counts as readable.
+        self._low_water_bytes = 1
 
     @classmethod
     async def open(
@@ -57,18 +59,21 @@ class MasterConnection:
         await self._stream.send_all(data)
 
     async def rest(self, rest_ms: int) -> None:
-        """Wait so long; less if much has arrived or the connection has ended."""
+        """Wait so long; less if much has arrived or the connection has ended.
+
+        Then there may be something to take, or not.
+        """
         if not self.can_be_drained:
             await trio.sleep(rest_ms / 1000)
             return
         self._set_low_water_mark(REST_MAX_BYTES)
-        try:
-            with trio.move_on_after(rest_ms / 1000):
-                await trio.lowlevel.wait_readable(self._socket)
-        finally:
-            self._set_low_water_mark(1)
+        with trio.move_on_after(rest_ms / 1000):
+            await trio.lowlevel.wait_readable(self._socket)
 
     def _set_low_water_mark(self, size_bytes: int) -> None:
+        if size_bytes == self._low_water_bytes:
+            return
+        self._low_water_bytes = size_bytes
         # Where the system does not know of it, the next bytes end a rest.
         with suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size_bytes)
@@ -76,6 +81,7 @@ class MasterConnection:
     async def wait_arrived(self) -> None:
         """Wait until there is something to take."""
         if self.can_be_drained:
+            self._set_low_water_mark(1)
             await trio.lowlevel.wait_readable(self._socket)
         elif self._held is None:
             self._held = bytes(await self._stream.receive_some(RECEIVE_BYTES))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from server.replication.pacing import LONG_REST_MS, SHORT_REST_MS, StreamPace
+from server.replication.pacing import LONG_REST_MS, MIDDLE_REST_MS, SHORT_REST_MS, StreamPace
 
-#: What a dense stream brings in a millisecond.
+#: What a dense stream brings in a millisecond, a steady one, and one that is only busy.
 DENSE_BYTES = 2000
+STEADY_BYTES = 200
+BUSY_BYTES = 50
 
 
 class Link:
@@ -60,9 +62,25 @@ def test_rests_become_longer_step_by_step_while_the_stream_is_dense() -> None:
     assert rests == [3, 6, 12, 24, 48, LONG_REST_MS, LONG_REST_MS, LONG_REST_MS]
 
 
+def test_a_steady_stream_is_left_alone_less_long() -> None:
+    """Most is saved by then, and who waits for its end waits less."""
+    rests = Link().rests(STEADY_BYTES, 6)
+
+    assert rests == [3, 6, 12, MIDDLE_REST_MS, MIDDLE_REST_MS, MIDDLE_REST_MS]
+
+
+def test_rests_follow_what_the_stream_brings() -> None:
+    """What was dense may become steady, and hardly busy."""
+    link = Link()
+
+    assert link.rests(DENSE_BYTES, 8)[-1] == LONG_REST_MS
+    assert link.rests(STEADY_BYTES, 4)[-1] == MIDDLE_REST_MS
+    assert link.rests(BUSY_BYTES, 4)[-1] == SHORT_REST_MS
+
+
 def test_a_stream_that_is_only_busy_keeps_to_short_rests() -> None:
     """There is little to save, and it would come later for nothing."""
-    assert set(Link().rests(500, 8)) == {SHORT_REST_MS}
+    assert set(Link().rests(BUSY_BYTES, 8)) == {SHORT_REST_MS}
 
 
 def test_after_a_pause_rests_begin_short_again() -> None:

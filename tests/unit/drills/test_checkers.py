@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from drills.checkers import (
@@ -17,9 +17,6 @@ from drills.checkers import (
     measure_staleness,
 )
 from drills.history import Operation, Outcome
-
-#: A busy machine is slow, which is no failure.
-SETTINGS = settings(deadline=None)
 
 MS = 1_000_000
 
@@ -49,7 +46,6 @@ fates = st.lists(
 )
 
 
-@SETTINGS
 @given(fates)
 def test_every_write_is_judged_by_what_happened_to_it(fates: list[Fate]) -> None:
     """The checker sees outcomes and the final state only, and must find the truth behind them."""
@@ -78,7 +74,6 @@ def test_every_write_is_judged_by_what_happened_to_it(fates: list[Fate]) -> None
     )
 
 
-@SETTINGS
 @given(fates, st.integers(0, 5))
 def test_a_wrong_value_or_a_strange_key_is_never_taken_for_a_write(
     fates: list[Fate], strange: int
@@ -111,7 +106,6 @@ def make_increment(answer: int | None, outcome: Outcome) -> Operation:
     )
 
 
-@SETTINGS
 @given(
     st.lists(st.sampled_from(["ok", "unknown, done", "unknown, not done", "refused"])),
     st.integers(0, 20),

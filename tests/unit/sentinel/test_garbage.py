@@ -36,7 +36,7 @@ _MONITORED = st.lists(_LINES, max_size=6).map(
 
 
 @given(st.text(max_size=200) | _MONITORED)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_configuration_is_read_or_refused_with_a_reason(text: str) -> None:
     """Never another exception; and what was read makes sense."""
     try:
@@ -59,7 +59,7 @@ _RESP = st.lists(
 
 
 @given(_RESP, st.integers(0, 4))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_reply_stream_is_matched_or_broken_off(pieces: list[bytes], pending: int) -> None:
     """No more answers than questions, each once and in order, and only the one exception."""
     exchange: Exchange[int] = Exchange(max_pending=10)
@@ -94,7 +94,7 @@ _INFO = st.lists(st.tuples(st.sampled_from(_FIELDS.split(" ")), _ODD), max_size=
 
 
 @given(_INFO | st.text(max_size=200))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_info_is_read_or_passed_over(text: str) -> None:
     """Never an exception; and what is taken from it can be written to a line of the file."""
     facts = read_facts(text.encode("utf-8", "replace"))
@@ -141,7 +141,7 @@ def damaged(draw: st.DrawFn) -> str:
 
 
 @given(damaged() | _JSON | st.text(max_size=40))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_line_of_a_history_is_read_or_refused(line: str) -> None:
     """A file that a crash or a hand has damaged costs that line, and no more."""
     try:
@@ -153,7 +153,7 @@ def test_line_of_a_history_is_read_or_refused(line: str) -> None:
 
 
 @given(_JSON | st.text(max_size=40))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_line_of_a_journal_is_read_or_refused(line: str) -> None:
     """Whatever else is in the file that somebody sent."""
     try:

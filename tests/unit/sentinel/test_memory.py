@@ -268,7 +268,7 @@ def in_order(state: DurableState) -> DurableState:
 _STRANGERS = ["# a comment", "", "port 26379", "timeout 5", "  # indented", "bind 1::1"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(states(), states(), st.lists(st.sampled_from(_STRANGERS), max_size=4))
 def test_any_state_survives_writing_over_any_other(
     first: DurableState, second: DurableState, strangers: list[str]
@@ -284,7 +284,7 @@ def test_any_state_survives_writing_over_any_other(
         assert text.split("\n").count(stranger) == kept.count(stranger)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(states(), states())
 def test_any_state_survives_beside_anything_said_outside(
     configured: DurableState, state: DurableState

@@ -477,6 +477,7 @@ async def test_statistics_are_told_before_and_after_the_block() -> None:
         before = client.statistics()
         async with client:
             await wait_subscribed(it)
+            await client.set("k", "v")  # else the first master that it finds may be the second
             await it.switch()
             await wait_until_async(lambda: client.statistics().failovers == 1, what="the switch")
         after = client.statistics()

@@ -159,7 +159,6 @@ def hellos(draw: st.DrawFn) -> bytes:
 
 
 @given(st.binary(max_size=200) | hellos())
-@settings(deadline=None)
 def test_garbage_on_the_hello_channel_leaves_a_sound_state(payload: bytes) -> None:
     """Whatever was adopted can be written to a line of the file, and epochs are within reach."""
     rig = Rig()
@@ -179,7 +178,7 @@ def test_garbage_on_the_hello_channel_leaves_a_sound_state(payload: bytes) -> No
 
 
 @given(REPLIES, st.sampled_from([MASTER, REPLICA_1]))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_garbage_for_info_and_ping_is_survived(reply: Any, address: Any) -> None:
     """It counts as silence, and epochs and addresses stay."""
     rig = Rig()
@@ -192,7 +191,7 @@ def test_garbage_for_info_and_ping_is_survived(reply: Any, address: Any) -> None
 
 
 @given(REPLIES)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_garbage_for_votes_elects_nobody(reply: Any) -> None:
     """Only a vote for us, in our epoch, by a reply of the right shape, counts."""
     rig = Rig()

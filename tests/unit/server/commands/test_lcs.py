@@ -48,7 +48,7 @@ def answer_of(first: bytes, second: bytes) -> bytes:
     return bytes(reversed(found))
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=300)
+@settings(max_examples=300)
 @given(words, words)
 def test_the_answer_is_the_one_redis_gives(engine: TestEngine, first: bytes, second: bytes) -> None:
     """Of several equally long ones there is one that clients see."""
@@ -60,7 +60,7 @@ def test_the_answer_is_the_one_redis_gives(engine: TestEngine, first: bytes, sec
     assert engine.call("LCS", "a", "b", "LEN") == len(expected)
 
 
-@settings(derandomize=True, deadline=None, database=None, max_examples=200)
+@settings(max_examples=200)
 @given(words, words)
 def test_ranges_spell_the_answer(engine: TestEngine, first: bytes, second: bytes) -> None:
     """IDX gives the last range first, and no two of them touch in both strings."""

@@ -27,7 +27,7 @@ from tests.support.random_writes import random_write
 
 #: A damaged kilobyte may not cost more than this.
 MEMORY_LIMIT_BYTES = 64 * 1024 * 1024
-SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+SETTINGS = settings(max_examples=150)
 
 
 def dataset() -> dict[bytes, bytes]:

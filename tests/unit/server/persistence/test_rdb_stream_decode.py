@@ -80,7 +80,7 @@ def described(keyspace: LoadedKeyspace) -> object:
     }, keyspace.expire_at_ms
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(st.sets(st.integers(1, len(FILE) - 1), max_size=30))
 def test_cuts_do_not_change_what_is_loaded(cuts: set[int]) -> None:
     """Neither amid a length nor amid the checksum."""
@@ -116,7 +116,7 @@ def test_an_end_before_the_end_is_damage(size: int) -> None:
         load(FILE[:size], [size // 2])
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(st.integers(0, len(FILE) - 1), st.integers(1, 255), st.sets(st.integers(1, len(FILE) - 1)))
 def test_damage_is_found_wherever_the_pieces_end(
     place: int, difference: int, cuts: set[int]

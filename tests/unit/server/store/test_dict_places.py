@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from server.store import dict_places
 from server.store.database import Database
 
-SETTINGS = settings(derandomize=True, deadline=None, database=None, max_examples=100)
+SETTINGS = settings(max_examples=100)
 
 
 def new_database(keys: range | list[bytes]) -> Database:

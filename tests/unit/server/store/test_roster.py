@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from server.store.roster import Roster
 
-SETTINGS = settings(derandomize=True, deadline=None, database=None, max_examples=200)
+SETTINGS = settings(max_examples=200)
 
 #: Chi-square with 19 degrees of freedom exceeds this once in 100,000 times.
 LIMIT_19 = 57.5

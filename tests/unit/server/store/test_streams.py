@@ -93,7 +93,7 @@ def apply(stream: Stream, model: Model, action: tuple[str, int, object]) -> Stre
     return stream
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(actions, max_size=60), small, small)
 def test_streams_hold_what_a_list_would(
     taken: list[tuple[str, int, object]], first: int, second: int

@@ -61,11 +61,15 @@ class MasterSession:
         self._replication.apply_raw(piece.raw)
         self._replication.stream_database = session.database_index
         self.onlookers.note_applied()
-        if engine.error_replies != errors_before:
-            return self._judge_errors(follow, piece)
+        error_count = engine.error_replies - errors_before
+        if error_count:
+            engine.unexpected_error_replies += error_count
+            return self._judge_errors(follow, piece, error_count)
         return []
 
-    def _judge_errors(self, follow: Follow, piece: StreamPiece) -> list[FollowEvent]:
+    def _judge_errors(
+        self, follow: Follow, piece: StreamPiece, error_count: int
+    ) -> list[FollowEvent]:
         """A command of the stream failed, so the dataset may not be the master's any more.
 
         One that is not known here certainly changed the master's data and not ours: the link ends,
@@ -77,5 +81,11 @@ class MasterSession:
                 self._engine.table.find(command)
             except CommandError as error:
                 return follow.on_stream_unusable(str(error))
-        log.error("stream.command_failed", offset=piece.offset, commands=len(piece.commands))
+        log.error(
+            "stream.command_failed",
+            offset=piece.offset,
+            commands=len(piece.commands),
+            failed=error_count,
+            error=self._engine.last_error.decode("utf-8", "replace"),
+        )
         return []

@@ -89,7 +89,10 @@ def pubsub_fields(engine: Engine) -> dict[str, object]:
 
 def error_fields(engine: Engine) -> dict[str, object]:
     """Return what the section `stats` says of errors."""
-    return {"unexpected_error_replies": 0, "total_error_replies": engine.error_replies}
+    return {
+        "unexpected_error_replies": engine.unexpected_error_replies,
+        "total_error_replies": engine.error_replies,
+    }
 
 
 def cycle_fields(engine: Engine, rates: Rates) -> dict[str, object]:
@@ -191,6 +194,7 @@ def reset_statistics(engine: Engine) -> None:
     engine.cycles = 0
     engine.cycles_s = 0.0
     engine.error_replies = 0
+    engine.unexpected_error_replies = 0
     engine.errors_by_code.clear()
     engine.access.denial_counts.clear()
     for row in engine.table.all_rows():

@@ -75,6 +75,10 @@ class Running(Waits):
         self.on_crash = on_crash
         self.commands_processed = 0
         self.error_replies = 0
+        #: The text of the last of them.
+        self.last_error = b""
+        #: Those of them that a master's stream met with: the dataset may not be the master's.
+        self.unexpected_error_replies = 0
         #: Error replies by code, for INFO errorstats.
         self.errors_by_code: Counter[bytes] = Counter()
         self.input_bytes = 0
@@ -289,6 +293,7 @@ class Running(Waits):
     def error_reply(self, text: bytes) -> ErrorReply:
         """Return an error reply and count it by its code."""
         self.error_replies += 1
+        self.last_error = text
         self.errors_by_code[text.partition(b" ")[0]] += 1
         return ErrorReply(text)
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 import pytest
+import structlog
 import trio
 import trio.testing
 
@@ -274,6 +275,29 @@ async def test_the_old_data_make_room_for_a_snapshot_that_came_whole(data: bytes
         assert await own.is_closed()
         await own.close()
         await again.close()
+
+
+async def test_a_command_that_fails_is_counted_and_told() -> None:
+    """The copy may not be one any more; the link stays up, as in Redis."""
+    async with serving() as server, listening() as (port, accept):
+        follow(server, port)
+        peer = await link(server, accept, {b"text": b"x"})
+        failing = encode_command([b"INCR", b"text"]) * 2
+        with structlog.testing.capture_logs() as logs:
+            await peer.send(failing + encode_command([b"SET", b"a", b"1"]))
+            await wait_until_async(lambda: b"a" in server.values())
+
+        told = [each for each in logs if each["event"] == "stream.command_failed"]
+        assert sum(each["failed"] for each in told) == 2
+        assert told[0]["error"] == "ERR value is not an integer or out of range"
+        client = server.engine.clients.open(address="127.0.0.1:1", local_address="", now_ms=0)
+        server.engine.receive(client, b"INFO stats\r\n")
+        assert b"unexpected_error_replies:2\r\n" in b"".join(client.outbox)
+        server.engine.receive(client, b"CONFIG RESETSTAT\r\nINFO stats\r\n")
+        assert b"unexpected_error_replies:0\r\n" in b"".join(client.outbox)
+        assert server.replication.is_link_up
+        server.engine.disconnect(client)
+        await peer.close()
 
 
 async def test_an_unknown_command_ends_the_link_and_its_position() -> None:

@@ -14,6 +14,10 @@ from .arguments import parse_integer
 from .replication import WAIT_REASON, wait_timer
 from .waiting import deadline_after_milliseconds
 
+NO_FILE_TO_WAIT_FOR = CommandError(
+    b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+)
+
 
 @command(
     "BGREWRITEAOF",
@@ -71,9 +75,7 @@ def waitaof(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
             b" replicas are just local and are not propagated."
         )
     if local_count and aof.state is AofState.OFF:
-        raise CommandError(
-            b"ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
-        )
+        raise NO_FILE_TO_WAIT_FOR
     position, offset = aof.appended, replication.offset
 
     def counts() -> tuple[int, int]:
@@ -85,6 +87,9 @@ def waitaof(ctx: ServerContext, argv: list[bytes]) -> Reply | Block:
         return list(counts())
 
     def retry(now_ms: int) -> Reply | Waiting:
+        if local_count and aof.state is AofState.OFF:  # it was turned off meanwhile
+            tell_ended(is_met=False)
+            return ctx.engine.error_reply(NO_FILE_TO_WAIT_FOR.text)
         local, replicas = counts()
         if local < local_count or replicas < replica_count:
             return WAITING

@@ -217,6 +217,7 @@ class AppendOnlyFile:
         aof.write_error = aof.sync_error = ""
         self._bases.kill()
         self._engine.recheck()
+        self._engine.wake(WAIT_REASON)
         log.info("aof.turned_off")
 
     def restart(self) -> None:

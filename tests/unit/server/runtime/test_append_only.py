@@ -506,6 +506,23 @@ async def test_turning_off_stops_the_rewrite_and_keeps_the_files() -> None:
     assert (await restarted()).digest() == expected
 
 
+async def test_turning_off_ends_the_waits_for_the_file() -> None:
+    """Nothing will be synced any more; who waits for replicas alone goes on waiting."""
+    server = await Server(fsync="no").start()
+    test = server.test
+    waiting, for_replicas = test.connect(), test.connect()
+    server.write("SET", "a", "1")
+    assert test.send(b"WAITAOF 1 0 0\r\n", waiting) == b""
+    assert test.send(b"WAITAOF 0 1 0\r\n", for_replicas) == b""
+
+    server.aof.turn_off()
+    test.engine.end_batch()
+
+    assert b"".join(waiting.outbox).startswith(b"-ERR WAITAOF cannot be used when numlocal is set")
+    assert for_replicas.outbox == []
+    assert for_replicas.blocked is not None
+
+
 @dataclass
 class Stopper:
     """What a shutdown asks of the process; notes when it saves."""

@@ -12,7 +12,7 @@ IDs are arguments, because randomness is the runtime's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 REPLID_SIZE: Final = 40
@@ -39,7 +39,7 @@ class Identity:
 
     def become_master(self, new_replid: bytes, offset: int) -> Identity:
         """Return the identity of a replica promoted at `offset`: its old ID becomes the second."""
-        return Identity(new_replid, self.replid, offset + 1)
+        return _sequel(new_replid, self.replid, offset)
 
     def follow_renamed(self, new_replid: bytes, offset: int) -> Identity:
         """Return what `+CONTINUE <new_replid>` at `offset` makes of a replica.
@@ -49,7 +49,7 @@ class Identity:
         """
         if new_replid == self.replid:
             return self
-        return Identity(new_replid, self.replid, offset + 1)
+        return _sequel(new_replid, self.replid, offset)
 
     def adopt(self, replid: bytes) -> Identity:
         """Return the identity after a full synchronisation: only the master's history."""
@@ -69,4 +69,14 @@ class Identity:
 
         The replicas from before the restart can then go on, if nothing was written between.
         """
-        return replace(self, replid2=saved_replid, second_repl_offset=saved_offset + 1)
+        return _sequel(self.replid, saved_replid, saved_offset)
+
+
+def _sequel(replid: bytes, former: bytes, former_offset: int) -> Identity:
+    """Return the history `replid` that goes on from the end of another, `former`.
+
+    What is called by zeros has no name: a master that is not Redis may do without.
+    """
+    if former == NO_REPLID:
+        return Identity(replid)
+    return Identity(replid, former, former_offset + 1)

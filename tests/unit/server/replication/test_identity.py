@@ -49,3 +49,12 @@ def test_a_history_nobody_has_seen_has_no_second() -> None:
 def test_a_restarted_master_serves_the_history_of_its_snapshot() -> None:
     """Replicas from before the restart can go on if nothing was written between."""
     assert Identity(A).restored(B, 400) == Identity(A, B, 401)
+
+
+def test_a_history_without_a_name_is_nobodys_second() -> None:
+    """A master that is not Redis may call its own by zeros, which here mean that there is none."""
+    nameless = Identity(NO_REPLID)
+
+    assert nameless.become_master(A, 50) == Identity(A)
+    assert nameless.follow_renamed(A, 50) == Identity(A)
+    assert Identity(A, B, 10).restored(NO_REPLID, 400) == Identity(A)

@@ -123,7 +123,7 @@ class _Server:
             listens=lambda: bool(configuration[TLS_PORT]),
             connects=lambda: configuration[TLS_REPLICATION],
         )
-        self._host = ServerHost(self._on_shutdown)
+        self._host = ServerHost(configuration, self._on_shutdown)
         serving = ServingSettings()
         self.engine = ServerEngine(
             command_table(configuration.renames),
@@ -193,7 +193,9 @@ class _Server:
                 lambda task: nursery.start_soon(task, name="migration"), self._settle_act
             )
             self.engine.scripting.debugging.host = ScriptDebugging(
-                lambda task: nursery.start_soon(task, name="script debugger"), self._is_plain
+                lambda task: nursery.start_soon(task, name="script debugger"),
+                self._is_plain,
+                self._host.adjust_oom_score,
             )
             # Nobody may see the dataset before it is loaded, least of all a replica.
             self.engine.begin_loading(wall_clock_ms())
@@ -201,6 +203,7 @@ class _Server:
             master = configuration[directives.REPLICA_OF]
             if master is not None:
                 start_following(self.engine, master, wall_clock_ms(), is_starting=True)
+            self._host.adjust_oom_score()
             nursery.start_soon(self._serve_clients, listeners, name="clients")
             await nursery.start(metrics.run, name="metrics")
             with self._loading:

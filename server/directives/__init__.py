@@ -35,6 +35,7 @@ from .kinds import (
     UINT_MAX,
     EventLetters,
     MasterAddress,
+    OomScores,
     Percentiles,
     ShutdownWords,
     file_name_only,
@@ -77,6 +78,12 @@ LOG_LEVEL: Final = Directive(
 )
 LOG_FILE: Final = Directive("logfile", Text(), "", Flag.IMMUTABLE)
 SUPERVISED: Final = program.SUPERVISED
+OOM_SCORE_ADJ: Final = Directive(
+    "oom-score-adj",
+    Choice("no", "yes", "relative", "absolute", synonyms={"relative": "yes"}),
+    "no",
+)
+OOM_SCORE_ADJ_VALUES: Final = Directive("oom-score-adj-values", OomScores(), (0, 200, 800))
 SYSLOG_ENABLED: Final = program.SYSLOG_ENABLED
 SYSLOG_IDENT: Final = program.SYSLOG_IDENT
 SYSLOG_FACILITY: Final = program.SYSLOG_FACILITY

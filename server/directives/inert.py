@@ -11,13 +11,11 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from vedette.conf import Choice, Directive, Flag, Integer, Text, WordList, YesNo
+from vedette.conf import Choice, Directive, Flag, Integer, Text, YesNo
 from vedette.conf.tls import TLS_WITHOUT_EFFECT
 
 from .kinds import ANY_INTEGER, UINT_MAX
 
-_OOM_SCORE_LIMIT: Final = 2000
-_SHORT_INTEGER: Final = re.compile(r"-?[0-9]{1,9}")
 #: Text and the variables that Redis knows; `{{` is a brace.
 _TITLE_TEMPLATE: Final = re.compile(
     r"([^{]|\{\{|\{(title|listen-addr|server-mode|port|tls-port|unixsocket|config-file)\})+",
@@ -33,16 +31,6 @@ def _only(*accepted: object, reason: str) -> Callable[[Any], str | None]:
 def _title_template(value: str) -> str | None:
     if _TITLE_TEMPLATE.fullmatch(value) is None:
         return "template format is invalid or contains unknown variables"
-    return None
-
-
-def _oom_score_values(value: tuple[str, ...]) -> str | None:
-    if len(value) != 3:
-        return "wrong number of arguments"
-    for word in value:
-        if _SHORT_INTEGER.fullmatch(word) is None or abs(int(word)) > _OOM_SCORE_LIMIT:
-            limit = _OOM_SCORE_LIMIT
-            return f"Invalid oom-score-adj-values, elements must be between -{limit} and {limit}."
     return None
 
 
@@ -62,8 +50,6 @@ WITHOUT_EFFECT: Final[tuple[Directive[Any], ...]] = (
     Directive("watchdog-period", Integer(), 0, Flag.HIDDEN),
     Directive("ignore-warnings", Text(), ""),
     Directive("disable-thp", YesNo(), True, Flag.IMMUTABLE),
-    Directive("oom-score-adj", Choice("no", "yes", "relative", "absolute"), "no"),
-    Directive("oom-score-adj-values", WordList(3), ("0", "200", "800"), validate=_oom_score_values),
     Directive("io-threads", Integer(1, 128), 1, Flag.IMMUTABLE),
     Directive("io-threads-do-reads", YesNo(), False, Flag.IMMUTABLE),
     Directive("jemalloc-bg-thread", YesNo(), True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,6 +19,8 @@ from ..store.keyspace_events import (
 UINT_MAX: Final = 2**32 - 1
 ANY_INTEGER: Final = Integer(-(2**31))
 
+_OOM_SCORE_LIMIT: Final = 2000
+_SHORT_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,9}")
 _SHUTDOWN_WORDS: Final = ("default", "save", "nosave", "now", "force")
 
 
@@ -59,6 +62,26 @@ class Percentiles(Kind[tuple[float, ...]]):
 
     def render(self, value: tuple[float, ...]) -> tuple[str, ...]:
         return tuple(format_percentile(percentile) for percentile in value)
+
+
+class OomScores(Kind[tuple[int, ...]]):
+    """The value of `oom-score-adj-values`: scores of masters, replicas and children."""
+
+    takes_list = True
+
+    def parse(self, words: Sequence[str]) -> tuple[int, ...]:
+        if len(words) != 3:
+            raise BadValueError("wrong number of arguments")
+        for word in words:
+            if _SHORT_INTEGER.fullmatch(word) is None or abs(int(word)) > _OOM_SCORE_LIMIT:
+                limit = _OOM_SCORE_LIMIT
+                raise BadValueError(
+                    f"Invalid oom-score-adj-values, elements must be between -{limit} and {limit}."
+                )
+        return tuple(map(int, words))
+
+    def render(self, value: tuple[int, ...]) -> tuple[str, ...]:
+        return tuple(map(str, value))
 
 
 class MasterAddress(Kind[Address | None]):

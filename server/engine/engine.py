@@ -161,6 +161,7 @@ class ServerEngine(Observed):
         has_become_replica = is_replica and not self.is_replica
         if is_replica != self.is_replica and not is_starting:
             self.meter.on_role_change(REPLICA if is_replica else MASTER)
+            self.host.adjust_oom_score()
         self.is_replica = is_replica
         self.is_replica_read_only = is_read_only
         if not is_replica:

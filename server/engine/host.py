@@ -140,6 +140,12 @@ class Host(Protocol):
     def thread_cpu_seconds(self) -> tuple[float, float]:
         """Return system and user CPU seconds of the thread that serves."""
 
+    def adjust_oom_score(self, child_pid: int | None = None) -> None:
+        """Tell the system how soon to kill this process, by its role, when memory runs out.
+
+        With `child_pid`: how soon to kill that child, which was forked just now.
+        """
+
     def rewrite_configuration(self, *, is_complete: bool = False) -> None:
         """Write the settings back to the configuration file (CONFIG REWRITE).
 

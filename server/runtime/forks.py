@@ -21,4 +21,5 @@ def note_fork(
     statistics.total_forks += 1
     statistics.latest_fork_usec = round(child.fork_duration_s * 1_000_000)
     engine.latency.note(FORK, child.fork_duration_s * 1000, wall_clock_ms())
+    engine.host.adjust_oom_score(child.pid)
     engine.background.begin(kind, key_count, progress, child.kill)

@@ -29,6 +29,7 @@ from vedette.runtime.process import Supervisor
 from vedette.types import RunId
 
 from .. import directives
+from ..config import Configuration
 from ..engine.datasets import saved_databases
 from ..engine.host import CollectorPauses, ProcessFacts, ShutdownRequest
 from ..observation.latency import GARBAGE_COLLECTION
@@ -44,6 +45,7 @@ from .allocations import Allocations, UncountedError, resident_bytes
 from .child_progress import SharedProgress, sleep_for_keys
 from .clock import wall_clock_ms
 from .collector import Collector
+from .oom_score import OomScore
 from .segments import encode_in_parts, is_worth_parts
 from .snapshots import SnapshotKeeper
 from .stopping import Stopping
@@ -57,8 +59,9 @@ log = structlog.get_logger()
 class ServerHost:
     """Implements `server.engine.host.Host`. `attach` completes it once there is an engine."""
 
-    def __init__(self, on_shutdown: Callable[[], None]) -> None:
+    def __init__(self, configuration: Configuration, on_shutdown: Callable[[], None]) -> None:
         self.stopping = Stopping(self, on_shutdown)
+        self.oom_score = OomScore(configuration)
         self._engine: ServerEngine | None = None
         self._snapshots: SnapshotKeeper | None = None
         self.collector = Collector(self._on_collector_pause)
@@ -249,6 +252,13 @@ class ServerHost:
         """See `Host`; called by that thread."""
         own = resource.getrusage(resource.RUSAGE_THREAD)
         return (own.ru_stime, own.ru_utime)
+
+    def adjust_oom_score(self, child_pid: int | None = None) -> None:
+        """See `Host`."""
+        if child_pid is None:
+            self.oom_score.adjust()
+        else:
+            self.oom_score.adjust_child(child_pid)
 
     def rewrite_configuration(self, *, is_complete: bool = False) -> None:
         """See `Host`."""

@@ -58,14 +58,17 @@ class ScriptDebugging:
     """Implements `server.scripting.debugging.DebugHost`.
 
     `start_task` runs a task as long as the server; `is_plain(session)`: it is not over TLS.
+    `on_fork(pid)` is told of each child.
     """
 
     def __init__(
         self,
         start_task: Callable[[Callable[[], Awaitable[None]]], None],
         is_plain: Callable[[Session], bool],
+        on_fork: Callable[[int], None],
     ) -> None:
         self._start_task = start_task
+        self._on_fork = on_fork
         self._is_plain = is_plain
         self._session_count = 0
 
@@ -92,6 +95,7 @@ class ScriptDebugging:
                     b"ERR Fork() failed: can't run EVAL in debugging mode: %b"
                     % (error.strerror or str(error)).encode()
                 ) from error
+        self._on_fork(child.pid)
         log.warning("script_debugger.started", child_pid=child.pid, client_id=session.id)
         self._session_count += 1
 

@@ -139,6 +139,9 @@ class FakeHost:
     def thread_cpu_seconds(self) -> tuple[float, float]:
         return (1.25, 2.0)
 
+    def adjust_oom_score(self, child_pid: int | None = None) -> None:
+        self.asked.append(f"oom score of {child_pid or 'server'}")
+
     def rewrite_configuration(self, *, is_complete: bool = False) -> None:
         self.asked.append("rewrite")
         if self.rewritten_error is not None:

@@ -121,6 +121,8 @@ class ServerEngine(Observed):
         self.expire_cycle_s = 0.0
         #: A shutdown that waits for replicas; written by the host.
         self.shutdown = Shutdown()
+        #: How many commands had run at the last tick.
+        self._ticked_after = 0
         #: DEBUG PAUSE-CRON: nothing happens by itself.
         self.are_timers_paused = False
         #: Whether RESTORE and its like look at the checksum of what they are given.
@@ -398,19 +400,23 @@ class ServerEngine(Observed):
                 cycles_s=self.cycles_s,
             ),
         )
+        has_run = self.commands_processed != self._ticked_after
+        self._ticked_after = self.commands_processed
         if not (self.is_replica or self.is_loading or self.paused_until_ms > now_ms):
             started = self._clock()
-            self.expiry_cycle.run(now_ms)
+            has_run |= self.expiry_cycle.run(now_ms) > 0
             elapsed_s = self._clock() - started
             self.expire_cycle_s += elapsed_s
             self.latency.note(EXPIRE_CYCLE, elapsed_s * 1000, now_ms)
         if self.local_expiries:
             self.local_expiries.run(now_ms)
-        for database in self.keyspace.databases:
-            database.close_gaps()
+        if has_run:
+            for database in self.keyspace.databases:
+                database.close_gaps()
         self.usage_notes.on_tick()
         self.client_eviction.review()
-        self.review_limits()
+        self.memory.on_tick(has_run=has_run)
+        self._review_saving()
         if self.saves.is_scheduled and self.background.active is None:
             self.saves.is_scheduled = False
             try:
@@ -420,8 +426,11 @@ class ServerEngine(Observed):
 
     def review_limits(self) -> None:
         """See whether memory is short, and whether writes are refused because saving fails."""
-        configuration = self.configuration
         self.memory.review()
+        self._review_saving()
+
+    def _review_saving(self) -> None:
+        configuration = self.configuration
         is_saving_broken = (
             not self.saves.is_last_background_save_ok
             and configuration[directives.STOP_WRITES_ON_SAVE_ERROR]

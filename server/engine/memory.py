@@ -33,6 +33,8 @@ _BUSY_SHARE: Final = 20
 #: With so few commands since the last count there is little to do.
 _FEW_COMMANDS: Final = 8
 _QUIET_SHARE: Final = 3
+#: How often to count where nothing runs.
+_IDLE_PERIOD_S: Final = 1.0
 #: Keys that are evicted between two looks at the clock.
 _KEYS_A_LOOK: Final = 16
 #: How long to evict at a time with the default tenacity: four times as long as Redis, which takes
@@ -119,6 +121,16 @@ class Memory:
             self.review()
             if self.evicted_keys != evicted_keys:
                 self._engine.end_batch()  # clients that cache the keys, or wait for them, are told
+
+    def on_tick(self, *, has_run: bool) -> None:
+        """Review; not each time where nothing has run since the last tick.
+
+        What grows without a command, such as what a client is about to send, waits for a second.
+        To count takes most of what an idle server takes.
+        """
+        is_quiet = not (has_run or self.is_evicting or self.is_exceeded)
+        if not is_quiet or self._engine.clock() - self._counted_at_s >= _IDLE_PERIOD_S:
+            self.review()
 
     def review(self) -> None:
         """Count, evict what is too much, and see whether commands have to be refused."""

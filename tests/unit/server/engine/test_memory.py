@@ -171,6 +171,29 @@ def test_the_time_beyond_the_limit_is_told(engine: TestEngine) -> None:
     assert engine.engine.memory.exceeded_ms == (2500, 0)
 
 
+def test_where_nothing_runs_memory_is_counted_once_a_second(engine: TestEngine) -> None:
+    """Ten times a second, it was most of what an idle server took of a core."""
+    memory, host = engine.engine.memory, engine.host
+    assert isinstance(host, CountedHost)
+    now = 100.0
+    engine.engine._clock = lambda: now
+    engine.engine.on_tick(engine.now_ms)
+    before = memory.used_bytes
+    host.overhead_bytes = 500
+
+    now = 100.9
+    engine.engine.on_tick(engine.now_ms)
+    assert memory.used_bytes == before
+    now = 101.0
+    engine.engine.on_tick(engine.now_ms)
+    assert memory.used_bytes == before + 500
+
+    host.overhead_bytes = 800
+    engine.call("PING")
+    engine.engine.on_tick(engine.now_ms)
+    assert memory.used_bytes == before + 800
+
+
 def test_memory_that_is_not_counted_evicts_nothing(engine: TestEngine) -> None:
     """Deletions go to the append-only file too: its buffer must not lead to more of them."""
     assert isinstance(engine.host, CountedHost)

@@ -418,11 +418,16 @@ class ServerEngine(Observed):
         self.memory.on_tick(has_run=has_run)
         self._review_saving()
         if self.saves.is_scheduled and self.background.active is None:
-            self.saves.is_scheduled = False
-            try:
-                self.host.start_background_save()
-            except OSError:
-                return  # the status of the saves says so, and save points will try again
+            self._start_scheduled_save(now_ms)
+
+    def _start_scheduled_save(self, now_ms: int) -> None:
+        if not self.saves.may_try(now_ms):
+            return
+        try:
+            self.host.start_background_save()
+        except OSError:
+            return  # the status of the saves says so; it is tried again
+        self.saves.is_scheduled = False
 
     def review_limits(self) -> None:
         """See whether memory is short, and whether writes are refused because saving fails."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from vedette.conf import SavePoint
 
-#: After a background save has failed, how long until save points may start another.
+#: After a background save has failed, how long until another may begin by itself.
 RETRY_DELAY_MS: Final = 5000
 
 
@@ -29,7 +29,7 @@ class SaveStatus:
     started_ms: int | None = None
     #: The same of a snapshot that goes to replicas and into no file.
     transfer_started_ms: int | None = None
-    #: A background save was asked for inside a transaction, to begin after it.
+    #: A background save was asked for, to begin when nothing is in its way any more.
     is_scheduled: bool = False
     #: Changes since the last save at the moment when the running one began: it covers these.
     changes_covered: int = 0
@@ -47,6 +47,10 @@ class SaveStatus:
     def is_in_progress(self) -> bool:
         """Whether a background save runs."""
         return self.started_ms is not None
+
+    def may_try(self, now_ms: int) -> bool:
+        """Return whether a background save may begin by itself: not right after one failed."""
+        return self.is_last_background_save_ok or now_ms - self.last_attempt_ms > RETRY_DELAY_MS
 
     def on_background_start(self, now_ms: int, changes: int) -> None:
         """Note that a background save begins, with `changes` since the last save."""
@@ -106,8 +110,7 @@ def due_save_point(
     """
     if status.is_in_progress:
         return None
-    may_retry = now_ms - status.last_attempt_ms > RETRY_DELAY_MS
-    if not may_retry and not status.is_last_background_save_ok:
+    if not status.may_try(now_ms):
         return None
     since_save_ms = now_ms - status.last_save_ms
     for point in points:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+
+from server.persistence.save_points import RETRY_DELAY_MS
 from tests.support.engine import TestEngine
 
 
@@ -112,3 +115,23 @@ def test_a_background_save_asked_for_in_a_transaction_begins_after_it() -> None:
     engine.engine.on_tick(engine.now_ms)
     engine.engine.on_tick(engine.now_ms)
     assert engine.host.asked == ["bgsave"]
+
+
+def test_a_background_save_that_could_not_begin_is_tried_again() -> None:
+    """Whoever was told that it is scheduled has nobody to hear that a fork failed."""
+    engine = TestEngine()
+    saves = engine.engine.saves
+    saves.is_scheduled = True
+    engine.host.save_error = OSError(errno.ENOMEM, "Cannot allocate memory")
+    engine.engine.on_tick(engine.now_ms)
+    saves.on_background_start(engine.now_ms, 0)
+    saves.on_background_end(engine.now_ms, is_ok=False)
+    engine.host.save_error = None
+
+    engine.advance(RETRY_DELAY_MS)
+    engine.engine.on_tick(engine.now_ms)
+    assert not engine.host.is_saving
+    engine.advance(1)
+    engine.engine.on_tick(engine.now_ms)
+    assert engine.host.is_saving
+    assert not saves.is_scheduled

@@ -91,17 +91,15 @@ class _ScanOptions:
 def scan(ctx: ServerContext, argv: list[bytes]) -> Reply:
     cursor = _parse_cursor(argv[1])
     options = _ScanOptions.parse(argv[2:], allows_type=True)
-    cursor, candidates = ctx.db.scan(cursor, options.count)
-    found: list[Reply] = []
-    for key in candidates:
-        if not matches_glob(options.pattern, key):
-            continue
-        value = ctx.peek(key)
-        if value is None:
-            continue
-        if options.type_name is None or type_name(value) == options.type_name:
-            found.append(key)
-    return [b"%d" % cursor, found]
+    db = ctx.db
+    cursor, found = db.scan(cursor, options.count)
+    if options.pattern != b"*":
+        found = [key for key in found if matches_glob(options.pattern, key)]
+    if db.expires:
+        found = [key for key in found if ctx.peek(key) is not None]
+    if options.type_name is not None:
+        found = [key for key in found if type_name(db.values[key]) == options.type_name]
+    return [b"%d" % cursor, [*found]]
 
 
 def scan_elements(

@@ -233,7 +233,8 @@ def registers_of(data: bytes) -> bytes:
 
 def union(registers: Iterable[bytes]) -> bytes:
     """Return the registers of what has seen all that any of `registers` has seen."""
-    return reduce(packed.largest, registers, bytes(REGISTER_COUNT))
+    rest = iter(registers)
+    return reduce(packed.largest, rest, next(rest, bytes(REGISTER_COUNT)))
 
 
 def to_dense(data: bytes) -> bytes:

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias, TypeVar
 
+from ..resp.replies import RawReply
 from .flags import Flag
 from .histogram import LatencyHistogram
 from .keys import NO_KEYS, Channels, Keys
@@ -21,7 +22,7 @@ _SAMPLE_STEP: Final = 8
 
 
 class CommandRow:
-    """All that is known of a command. Statistics and `needs_care` are all that changes.
+    """All that is known of a command. Statistics, `needs_care`, `descriptions` are what changes.
 
     `arity` counts the name: positive is exact, negative a minimum. A container (`CLIENT`) has
     `subcommands` by upper-case name and no handler. `full_name` is lower case, `client|id` for a
@@ -44,6 +45,7 @@ class CommandRow:
         "channels",
         "complexity",
         "deprecated_since",
+        "descriptions",
         "durations",
         "failed_calls",
         "flags",
@@ -115,6 +117,8 @@ class CommandRow:
         self.history: tuple[tuple[str, str], ...] = ()
         self.handler = handler
         self.subcommands: dict[bytes, CommandRow] = {}
+        #: What COMMAND has told of it, encoded, by what was asked and the version of the protocol.
+        self.descriptions: dict[tuple[object, int], RawReply] = {}
         #: Whether each call is timed even among others of the same command in one pipeline: not
         #: where a call is over in a moment, and a look at the clock would be felt.
         self.is_timed_singly = not (flags & Flag.FAST or self.full_name == "set")
@@ -147,6 +151,8 @@ class CommandRow:
     @property
     def seconds(self) -> float:
         """How long all its calls took together."""
+        if not self.durations and not self.groups:  # most rows: INFO asks all of them
+            return self._seconds
         return self._seconds + sum(self.durations) + sum(seconds for _, seconds in self.groups)
 
     @property
@@ -172,7 +178,7 @@ class CommandRow:
     def copy(self) -> CommandRow:
         """Return a row of the same specification with statistics of its own."""
         row = copy.copy(self)
-        row.durations, row.groups = [], []
+        row.durations, row.groups, row.descriptions = [], [], {}
         row.reset_statistics()
         row.subcommands = {name: sub.copy() for name, sub in self.subcommands.items()}
         return row

@@ -36,6 +36,7 @@ class CommandTable:
         self._note_usual_names()
 
     def _note_usual_names(self) -> None:
+        self._shown_count = sum(not row.is_hidden for row in self._rows.values())
         self.by_usual_name.clear()
         for name, row in self._rows.items():
             self.by_usual_name[name] = row
@@ -92,7 +93,7 @@ class CommandTable:
         return (row for row in self._rows.values() if not row.is_hidden)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
+        return self._shown_count
 
     def top_rows(self) -> Iterator[CommandRow]:
         """Iterate over every row that is no subcommand, hidden ones too."""

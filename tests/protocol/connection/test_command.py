@@ -43,6 +43,30 @@ def test_resp3_has_sets_and_maps_in_it() -> None:
     assert row.endswith(b"~0\r\n")
 
 
+def test_each_protocol_is_told_in_its_own_types_whoever_asked_first() -> None:
+    """What is told is encoded once and kept; each version of the protocol has its own."""
+    server = TestEngine()
+    modern = server.connect()
+    server.raw("HELLO", "3", session=modern)
+    once = [server.raw("COMMAND", "INFO", "get", session=each) for each in (modern, None)]
+    again = [server.raw("COMMAND", "INFO", "get", session=each) for each in (modern, None)]
+
+    assert again == once
+    assert once[1] == b"*1\r\n" + GET_ROW
+    assert b"~2\r\n+readonly" in once[0]
+    docs = [server.call("COMMAND", "DOCS", "get") for _ in range(2)]
+    assert docs[0] == docs[1] == [b"get", docs[0][1]]
+    assert docs[0][1][0] == b"summary"
+
+
+def test_a_script_is_told_of_commands_as_of_anything() -> None:
+    """It gets tables, the first time and later."""
+    server = TestEngine()
+    script = "local row = redis.call('command', 'info', 'get')[1]; return {row[1], row[3][1].ok}"
+
+    assert server.call("EVAL", script, 0) == server.call("EVAL", script, 0) == [b"get", b"readonly"]
+
+
 def test_all_rows_are_given_without_a_name() -> None:
     """COMMAND and COMMAND INFO are the same then, and COUNT counts them."""
     server = TestEngine()

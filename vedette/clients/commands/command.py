@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from ...cmdspec import CommandRow, Flag, categories_of, command
@@ -9,7 +10,8 @@ from ...cmdspec.describe import access_flags, docs_of, info_of
 from ...cmdspec.keys import KeySpec
 from ...errors import CommandError
 from ...glob import matches_glob
-from ...resp.replies import MapReply, Reply
+from ...resp.encode import encode_reply
+from ...resp.replies import MapReply, RawReply, Reply
 from ..context import Context
 from .arguments import SYNTAX_ERROR, help_reply
 
@@ -30,7 +32,7 @@ _UNORDERED: Final = ("nondeterministic_output_order",)
     categories=_CATEGORIES,
 )
 def command_(ctx: Context, argv: list[bytes]) -> Reply:
-    return [info_of(row) for row in ctx.engine.table]
+    return [_described(ctx, row, info_of) for row in ctx.engine.table]
 
 
 @command(
@@ -62,7 +64,7 @@ def command_info(ctx: Context, argv: list[bytes]) -> Reply:
     if len(argv) == 2:
         return command_(ctx, argv)
     rows = [ctx.engine.table.named(name) for name in argv[2:]]
-    return [None if row is None else info_of(row) for row in rows]
+    return [None if row is None else _described(ctx, row, info_of) for row in rows]
 
 
 @command(
@@ -79,7 +81,23 @@ def command_info(ctx: Context, argv: list[bytes]) -> Reply:
 def command_docs(ctx: Context, argv: list[bytes]) -> Reply:
     table = ctx.engine.table
     rows = list(table) if len(argv) == 2 else [table.named(name) for name in argv[2:]]
-    return MapReply([(row.full_name.encode(), docs_of(row)) for row in rows if row is not None])
+    return MapReply(
+        [(row.full_name.encode(), _described(ctx, row, docs_of)) for row in rows if row is not None]
+    )
+
+
+def _described(ctx: Context, row: CommandRow, describe: Callable[[CommandRow], Reply]) -> RawReply:
+    """Return what `describe` says of `row`, encoded once for each version of the protocol.
+
+    redis-cli asks for the documents of all commands whenever it starts, and many clients for the
+    whole of COMMAND; to make them anew would keep everybody else waiting for tens of milliseconds.
+    """
+    protocol = ctx.session.protocol
+    found = row.descriptions.get((describe, protocol))
+    if found is None:
+        found = RawReply(encode_reply(describe(row), protocol))
+        row.descriptions[describe, protocol] = found
+    return found
 
 
 @command(

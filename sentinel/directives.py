@@ -90,29 +90,29 @@ OF_A_DATASTORE: Final = """
     cluster-replica-validity-factor cluster-require-full-coverage cluster-slave-no-failover
     cluster-slave-validity-factor crash-memcheck-enabled dbfilename enable-debug-assert
     enable-debug-command enable-module-command enable-protected-configs
-    hash-max-listpack-entries
-    hash-max-listpack-value hash-max-ziplist-entries hash-max-ziplist-value
-    hll-sparse-max-bytes ignore-warnings io-threads-do-reads jemalloc-bg-thread
-    latency-monitor-threshold lazyfree-lazy-eviction lazyfree-lazy-expire
+    hash-max-listpack-entries hash-max-listpack-value hash-max-ziplist-entries
+    hash-max-ziplist-value hll-sparse-max-bytes ignore-warnings io-threads-do-reads
+    jemalloc-bg-thread latency-monitor-threshold lazyfree-lazy-eviction lazyfree-lazy-expire
     lazyfree-lazy-server-del lazyfree-lazy-user-del lazyfree-lazy-user-flush lfu-decay-time
     lfu-log-factor list-compress-depth list-max-listpack-size list-max-ziplist-size
     lua-time-limit masterauth masteruser maxmemory maxmemory-clients
     maxmemory-eviction-tenacity maxmemory-policy maxmemory-samples min-replicas-max-lag
     min-replicas-to-write min-slaves-max-lag min-slaves-to-write no-appendfsync-on-rewrite
-    notify-keyspace-events oom-score-adj-values propagation-error-behavior
-    rdb-del-sync-files rdb-save-incremental-fsync rdbchecksum rdbcompression
-    repl-backlog-size repl-backlog-ttl repl-disable-tcp-nodelay repl-diskless-load
-    repl-diskless-sync repl-diskless-sync-delay repl-diskless-sync-max-replicas
-    repl-ping-replica-period repl-ping-slave-period repl-timeout replica-announce-ip
-    replica-announce-port replica-announced replica-ignore-disk-write-errors
-    replica-ignore-maxmemory replica-lazy-flush replica-priority replica-read-only
-    replica-serve-stale-data sanitize-dump-payload server_cpulist set-max-intset-entries
-    shutdown-on-sigint shutdown-on-sigterm shutdown-timeout slave-announce-ip
-    slave-announce-port slave-ignore-maxmemory slave-lazy-flush slave-priority
-    slave-read-only slave-serve-stale-data slowlog-log-slower-than slowlog-max-len
-    socket-mark-id stop-writes-on-bgsave-error stream-node-max-bytes stream-node-max-entries
-    tracking-table-max-keys unixsocketperm zset-max-listpack-entries zset-max-listpack-value
-    zset-max-ziplist-entries zset-max-ziplist-value
+    notify-keyspace-events oom-score-adj-values primaryauth primaryuser
+    propagation-error-behavior rdb-del-sync-files rdb-save-incremental-fsync rdbchecksum
+    rdbcompression repl-backlog-size repl-backlog-ttl repl-disable-tcp-nodelay
+    repl-diskless-load repl-diskless-sync repl-diskless-sync-delay
+    repl-diskless-sync-max-replicas repl-ping-replica-period repl-ping-slave-period
+    repl-timeout replica-announce-ip replica-announce-port replica-announced
+    replica-ignore-disk-write-errors replica-ignore-maxmemory replica-lazy-flush
+    replica-priority replica-read-only replica-serve-stale-data sanitize-dump-payload
+    server_cpulist set-max-intset-entries shutdown-on-sigint shutdown-on-sigterm
+    shutdown-timeout slave-announce-ip slave-announce-port slave-ignore-maxmemory
+    slave-lazy-flush slave-priority slave-read-only slave-serve-stale-data
+    slowlog-log-slower-than slowlog-max-len socket-mark-id stop-writes-on-bgsave-error
+    stream-node-max-bytes stream-node-max-entries tracking-table-max-keys unixsocketperm
+    zset-max-listpack-entries zset-max-listpack-value zset-max-ziplist-entries
+    zset-max-ziplist-value
 """.split()  # noqa: SIM905 (as a list it would take 150 lines)
 
 #: What a sentinel would have to do something for that it cannot: the one value that asks for

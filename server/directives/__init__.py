@@ -154,8 +154,9 @@ AOF_DISABLE_AUTO_GC: Final = Directive("aof-disable-auto-gc", YesNo(), False)
 REPLICA_OF: Final = Directive(
     "replicaof", MasterAddress(), None, Flag.IMMUTABLE, aliases=("slaveof",)
 )
-MASTER_AUTH: Final = Directive("masterauth", Text(), "", Flag.SENSITIVE)
-MASTER_USER: Final = Directive("masteruser", Text(), "", Flag.SENSITIVE)
+#: The aliases are Valkey's, from 8.0 on.
+MASTER_AUTH: Final = Directive("masterauth", Text(), "", Flag.SENSITIVE, aliases=("primaryauth",))
+MASTER_USER: Final = Directive("masteruser", Text(), "", Flag.SENSITIVE, aliases=("primaryuser",))
 REPLICA_SERVE_STALE_DATA: Final = Directive(
     "replica-serve-stale-data", YesNo(), True, aliases=("slave-serve-stale-data",)
 )

@@ -121,6 +121,7 @@ def test_every_call_is_kept_one_by_one_where_the_threshold_is_zero() -> None:
             "CONFIG SET masterauth hush maxmemory 0",
             b"CONFIG SET masterauth (redacted) maxmemory 0",
         ),
+        ("CONFIG SET primaryauth hush", b"CONFIG SET primaryauth (redacted)"),
     ],
 )
 def test_passwords_are_covered(request_: str, shown: bytes) -> None:

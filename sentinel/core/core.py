@@ -24,6 +24,7 @@ from . import (
     election,
     failover,
     gossip,
+    guard,
     leader_watch,
     lineage,
     links,
@@ -208,12 +209,17 @@ def _on_link_down(machine: Machine, event: LinkDown) -> None:
     if event.reason is LinkLoss.PROTOCOL:
         where = str(owner.link.address)
         distrust.refuse(machine, Disbelief.PROTOCOL, where, "no RESP, or too much of it")
+    was_up = owner.link.is_up
     links.on_down(machine, owner, event.reason)
     names.on_link_down(machine, owner)
-    if owner.node is not None and owner.link.kind is LinkKind.COMMAND:
-        owner.node.confirmed_by.clear()
+    node = owner.node
+    if node is not None and owner.link.kind is LinkKind.COMMAND:
+        node.confirmed_by.clear()
+        master = machine.master_of(node)
+        if was_up and node is master.node:
+            guard.on_master_lost(machine, master)
         if event.reason is LinkLoss.REFUSED:
-            detection.check_node(machine, owner.node)
+            detection.check_node(machine, node)
 
 
 def _on_replies(machine: Machine, event: RepliesReceived) -> None:

@@ -3,7 +3,7 @@
 Theory of operation. A master is killed and restarted within down-after: no failover is due, and its
 replicas come back to it as soon as they find it listening, at the latest a second later. If it lost
 its data they throw theirs away. So the first INFO of a new run, a round trip after it began to
-listen, is judged:
+listen, is judged by what the replicas held when the connection to the old one was lost:
 
     known run ──new run id──> unjudged ──not loading any more──> sound: a restart like any other
                                  │ loading: asked again         └> lost its data (`+empty-restart`)
@@ -34,6 +34,13 @@ from .timing import JUDGE_AGAIN_MS
 
 #: Not less than this share of the keys is expected of what may be the data of before.
 _SHRINKING_FACTOR: Final = 2
+
+
+def on_master_lost(machine: Machine, master: Master) -> None:
+    """The connection to the master is lost: note what the replicas hold, while they still do."""
+    if master.options.guards_empty_restart:
+        for replica in master.replicas.values():
+            probes.info_now(machine, replica)
 
 
 def on_restart(master: Master, node: Node) -> None:

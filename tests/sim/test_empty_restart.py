@@ -84,6 +84,22 @@ def test_master_that_comes_back_with_an_old_snapshot_has_lost_what_it_lacks(
         assert cluster.run_until_agreed(20_000), cluster.disagreement()
 
 
+def test_data_written_since_the_last_regular_info_count_as_well() -> None:
+    """A deployment that was filled a moment ago has no less to lose than one that was long ago."""
+    cluster = started(6)
+    for node in cluster.nodes:
+        node.history.key_count = 0
+        node.is_idle = True
+    cluster.run_for(11_000)
+    for node in cluster.nodes:
+        node.history.key_count = 20_000
+    old = restart_empty(cluster)
+    cluster.run_for(3_000)
+
+    assert data_survived(cluster)
+    assert cluster.master is not old
+
+
 def test_history_says_why() -> None:
     """An operator who sees a failover of a master that answered wants a reason."""
     cluster = started(1)

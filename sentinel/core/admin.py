@@ -21,7 +21,6 @@ from . import (
     selection,
     stall,
     switch,
-    switchover,
 )
 from .actions import Answer
 from .dataset import Lineage
@@ -40,6 +39,7 @@ from .events import (
 from .machine import Machine
 from .model import FailoverState, Master, SimulatedFailure, Vote, new_node
 from .options import MasterOptions
+from .timing import ORDER_PATIENCE_MS
 
 NO_SUCH_MASTER = ErrorReply(b"ERR No such master with that name")
 DUPLICATE_NAME = ErrorReply(b"ERR Duplicate master name.")
@@ -201,7 +201,7 @@ def on_failover(machine: Machine, event: FailoverRequested) -> None:
         machine.act(Answer(event.request, MASTER_IS_DOWN))
         return
     if event.is_coordinated:
-        switchover.hush(machine, master)
+        master.failover.ordered_until_ms = machine.now_ms + ORDER_PATIENCE_MS
     election.stand(
         machine,
         master,

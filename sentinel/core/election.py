@@ -211,6 +211,7 @@ def _answer_with_vote(machine: Machine, master: Master, event: VoteRequested, is
 
 def _await_leader(machine: Machine, master: Master, leader: RunId) -> None:
     failover = master.failover
+    failover.ordered_until_ms = 0  # somebody else is at work on it
     failover.awaited_leader = leader
     failover.awaited_since_ms = machine.now_ms
     spread_ms = machine.random_ms(0, LEADER_PATIENCE_SPREAD_MS)
@@ -252,14 +253,16 @@ def consider(machine: Machine, master: Master) -> None:
 
 def on_candidacy_timer(machine: Machine, master: Master) -> None:
     """Stand, unless something speaks against it; then look again later."""
-    if not master.is_o_down or master.failover.state is not FailoverState.NONE:
+    if master.failover.state is not FailoverState.NONE:
+        return
+    if not master.is_o_down:
+        _go_on_with_order(machine, master)
         return
     if _earliest_ms(machine, master) > machine.now_ms:
         consider(machine, master)
         return
-    is_alone = 1 + len(machine.live_peers(master)) < needed_votes(master)
     if (
-        is_alone
+        _is_alone(machine, master)
         or _should_wait_for_replica(machine, master)
         or machine.state.tilt_since_ms is not None
     ):
@@ -267,6 +270,21 @@ def on_candidacy_timer(machine: Machine, master: Master) -> None:
         machine.timers.set(Timer(TimerKind.CANDIDACY, master.name), at_ms)
         return
     stand(machine, master)
+
+
+def _go_on_with_order(machine: Machine, master: Master) -> None:
+    """Stand again for a coordinated failover for which nobody was elected, if its time allows."""
+    if machine.now_ms >= master.failover.ordered_until_ms or master.is_s_down:
+        return
+    if _is_alone(machine, master) or machine.state.tilt_since_ms is not None:
+        machine.timers.set(Timer(TimerKind.CANDIDACY, master.name), machine.now_ms + RECHECK_MS)
+    else:
+        stand(machine, master, is_coordinated=True)
+
+
+def _is_alone(machine: Machine, master: Master) -> bool:
+    """Whether too few can be reached to elect anybody."""
+    return 1 + len(machine.live_peers(master)) < needed_votes(master)
 
 
 def _should_wait_for_replica(machine: Machine, master: Master) -> bool:
@@ -311,6 +329,8 @@ def stand(
     failover.old_address = master.address
     failover.awaited_leader = None
     failover.attempts += 1
+    if is_coordinated:
+        switchover.hush(machine, master)
     for peer in master.peers.values():
         peer.answered_epoch = 0
     transitions.become(machine, master, FailoverState.WAIT_START)

@@ -52,6 +52,7 @@ def become_leader(machine: Machine, master: Master) -> None:
     failover = master.failover
     failover.attempts = 0
     failover.awaited_leader = None
+    failover.ordered_until_ms = 0
     failover.is_waiting_for_replica = False
     if failover.is_settling:
         conflict.settle(machine, master)

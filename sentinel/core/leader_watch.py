@@ -1,10 +1,11 @@
-"""Does a redis-sentinel that we voted for still lead a failover? Asked of itself, while we wait.
+"""Does a redis-sentinel that we voted for lead a failover? Asked of itself, while we wait for it.
 
 One of our kind that gives up is done within its patience. A redis-sentinel that does, because it
-finds no fit replica or no majority, says so to nobody else and then rests for twice the failover
-time-out; so it is asked for SENTINEL MASTER, whose flags tell. Only pace hangs on the answer: to
-stand earlier takes another epoch and a majority like any other candidacy. Reference: `sentinel.c:
-sentinelAbortFailover, addReplySentinelRedisInstance`.
+finds no fit replica, says so to nobody else and then rests for twice the failover time-out; one
+that finds no majority stands for ten seconds first. So it is asked for SENTINEL MASTER: the flags
+tell of the one, the state of its failover of the other. Only pace hangs on the answer: to stand
+earlier takes another epoch and a majority like any other candidacy. Reference: `sentinel.c:
+sentinelAbortFailover, sentinelFailoverWaitStart, addReplySentinelRedisInstance`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from vedette.resp.exchange import Received
 
 from .machine import Machine, Request, RequestKind
 from .model import Master, PeerSentinel
-from .timing import LEADER_ASK_PERIOD_MS
+from .timing import LEADER_ASK_PERIOD_MS, LEADER_ELECTION_MS
 
 _IN_PROGRESS = b"failover_in_progress"
+_NOT_ELECTED_YET = b"wait_start"
 
 
 def ask(machine: Machine, master: Master) -> None:
@@ -44,7 +46,7 @@ def ask(machine: Machine, master: Master) -> None:
 
 
 def has_given_up(master: Master, peer: PeerSentinel, request: Request, reply: Received) -> bool:
-    """Whether the answer shows that the leader of our last vote neither leads nor has succeeded."""
+    """Whether the answer shows that whom we voted for neither leads, nor soon may, nor has led."""
     is_awaited = master.failover.awaited_leader == peer.run_id
     if not is_awaited or request.epoch != master.vote.leader_epoch:
         return False
@@ -57,4 +59,9 @@ def has_given_up(master: Master, peer: PeerSentinel, request: Request, reply: Re
     flags, config_epoch = fields.get(b"flags"), fields.get(b"config-epoch", b"")
     if flags is None or not config_epoch.isdigit():
         return False
-    return _IN_PROGRESS not in flags.split(b",") and int(config_epoch) < request.epoch
+    if int(config_epoch) >= request.epoch:
+        return False
+    if _IN_PROGRESS not in flags.split(b","):
+        return True
+    stood_ms = request.sent_ms - master.failover.awaited_since_ms
+    return fields.get(b"failover-state") == _NOT_ELECTED_YET and stood_ms >= LEADER_ELECTION_MS

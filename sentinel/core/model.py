@@ -232,9 +232,10 @@ class Failover:
     is_forced: bool = False
     #: Begun to end a conflict: promotes nobody.
     is_settling: bool = False
-    #: Begun by SENTINEL FAILOVER COORDINATED: by votes, and the master hands over itself. The next
-    #: three are written by `switchover.py`.
+    #: Begun by SENTINEL FAILOVER COORDINATED: by votes, and the master hands over itself.
     is_coordinated: bool = False
+    #: Kept: until when such an order, if nobody is elected for it, is stood for again.
+    ordered_until_ms: int = 0
     #: When the master was told to hand over (and so its writers to wait), and whether it said OK.
     told_ms: int | None = None
     is_told_accepted: bool = False

@@ -138,6 +138,8 @@ LEADER_CUT_MS: Final = 100
 LEADER_PING_PERIOD_MS: Final = 50
 #: How often a redis-sentinel that leads is asked whether it still does.
 LEADER_ASK_PERIOD_MS: Final = 200
+#: One that is not elected by then, after it has asked for votes a second time, is not waited for.
+LEADER_ELECTION_MS: Final = 1_500
 #: With no replica fit to be promoted a sentinel does not stand for election at first.
 NO_REPLICA_WAIT_MS: Final = 10_000
 #: How often something awaited is looked at when no event can announce it.
@@ -161,6 +163,10 @@ PROMOTION_RESEND_MS: Final = 250
 #: A replica that refused its promotion is set aside for the first, one that missed it for the last.
 REFUSED_FOR_MS: Final = 30_000
 MISSED_FOR_MS: Final = 2_000
+
+#: For so long a coordinated failover stands for election anew where votes were split or lost.
+#: Redis: an order whose election takes longer is given up.
+ORDER_PATIENCE_MS: Final = 10_000
 
 #: The longest that a coordinated failover may keep writers waiting, and the shortest worth trying.
 #: Replicas of Redis acknowledge once a second, and it looks at that ten times a second.

@@ -31,6 +31,8 @@ _EPOCH_MAX = 1_000_000
 #: How much earlier than down-after the first unanswered PING may have been sent: none; what is left
 #: is the rounding of clocks, and stalls too short to be noticed.
 _ROUNDING_MS = 2
+#: For so long a coordinated failover may stand for election again.
+_ORDER_MS = 10_000
 _UNDER_WAY = (ReconfState.SENT, ReconfState.IN_PROGRESS)
 #: What a sentinel may not conclude or begin in a stall's wake, before fresh probes were answered.
 _DECISIONS = frozenset({b"+sdown", b"+odown", b"+try-failover"})
@@ -59,6 +61,8 @@ class _Memory:
         self.infos: dict[Address, tuple[int, bytes]] = {}
         #: By master: since when it was silent when the failover began.
         self.failed_ms: dict[str, int] = {}
+        #: By master: when the last coordinated failover was ordered that was begun.
+        self.ordered_ms: dict[str, int] = {}
         #: By master: when we began to choose a replica.
         self.choosing_ms: dict[str, int] = {}
         #: By master: the epochs and the address seen last.
@@ -172,7 +176,7 @@ class Judge:
             case VoteRequested():
                 self._note_vote_request(sentinel, memory, event)
             case FailoverRequested():
-                self._note_ordered(sentinel, event)
+                self._note_ordered(sentinel, memory, event)
             case OptionsRequested():
                 before = self._quorums.get(sentinel.run_id, self.quorum)
                 self._quorums[sentinel.run_id] = min(before, event.options.quorum)
@@ -317,7 +321,12 @@ class Judge:
             memory.failed_ms[master.name] = master.node.link.suspect_since_ms or event.now_ms
             if type(event) is FailoverRequested:
                 return
-            has_reason = master.is_o_down or master.conflict_since_ms is not None
+            ordered_ms = memory.ordered_ms.get(master.name)
+            has_reason = (
+                master.is_o_down
+                or master.conflict_since_ms is not None
+                or (ordered_ms is not None and event.now_ms - ordered_ms <= _ORDER_MS)
+            )
             _require(has_reason or not self.wants_reasons, f"{sentinel.label} stands for no reason")
         elif name == b"+elected-leader":
             # The vote for ourselves is the newest one of this master when we are elected.
@@ -338,8 +347,12 @@ class Judge:
             f"two leaders in {key}: {before[:8]} and {leader[:8]}",
         )
 
-    def _note_ordered(self, sentinel: SimSentinel, event: FailoverRequested) -> None:
+    def _note_ordered(
+        self, sentinel: SimSentinel, memory: _Memory, event: FailoverRequested
+    ) -> None:
         master = sentinel.core.state.masters[event.name]
+        if master.failover.is_coordinated:
+            memory.ordered_ms[event.name] = event.now_ms
         if master.failover.is_forced:
             key = master.name, master.failover.epoch
             self.ordered.add(key)

@@ -36,6 +36,11 @@ _RECONNECT_AGE_US = 15_000_000
 _CHANNEL_SILENCE_US = 3 * _HELLO_US
 _CONVERT_US = 8_000_000
 _ELECTION_US = 10_000_000
+_SHOWN_STATES = {
+    "votes": b"wait_start",
+    "promotion": b"wait_promotion",
+    "reconfiguration": b"reconf_slaves",
+}
 
 
 @dataclass(eq=False)
@@ -533,8 +538,11 @@ class StockSentinel(Process):
                 host, port = self.master.address
                 return [host.encode(), b"%d" % port]
             case (b"SENTINEL", b"master", _):
-                flags = b"master,failover_in_progress" if self.state else b"master"
-                return [b"flags", flags, b"config-epoch", b"%d" % self.config_epoch]
+                shown = [b"flags", b"master", b"config-epoch", b"%d" % self.config_epoch]
+                if self.state:
+                    shown[1] += b",failover_in_progress"
+                    shown += [b"failover-state", _SHOWN_STATES[self.state]]
+                return shown
             case (b"SENTINEL", b"is-master-down-by-addr", host, port, epoch, candidate):
                 return self._answer(Address(host.decode(), int(port)), int(epoch), candidate)
             case (b"SENTINEL", *_):

@@ -35,6 +35,16 @@ def is_running(life: Life) -> bool:
     return life is Life.RUNNING
 
 
+def standing(cluster: Cluster, others: list[StockSentinel]) -> StockSentinel:
+    """Let time pass until one of the modelled sentinels stands for election; return it."""
+    for _ in range(5_000):
+        for other in others:
+            if other.state == "votes":
+                return other
+        cluster.run_for(1)
+    raise AssertionError("nobody stands")
+
+
 SHAPE = Shape(nodes=4, down_after_ms=1_000, failover_timeout_ms=5_000, write_gap_ms=0)
 
 
@@ -97,15 +107,11 @@ def test_redis_sentinel_that_gives_up_is_not_waited_for(seed: int) -> None:
     """It finds no replica fit, as while its links are made anew, and rests for long."""
     cluster, others = mixed(seed, 1, 2, SHAPE)
     (own,) = cluster.sentinels
-    ran_ms = 0
     own.pause()
     cluster.master.pause()
-    while not any(other.state == "votes" for other in others):
-        cluster.run_for(1)
-        ran_ms += 1
-        assert ran_ms < 5_000, "nobody stands"
+    leader = standing(cluster, others)
     own.resume()
-    leader = next(other for other in others if other.state == "votes")
+    ran_ms = 0
     while cluster.view(own).failover.awaited_leader != leader.run_id:
         cluster.run_for(1)
         ran_ms += 1
@@ -115,6 +121,28 @@ def test_redis_sentinel_that_gives_up_is_not_waited_for(seed: int) -> None:
     while not cluster.judge.failovers:
         cluster.run_for(10)
         assert cluster.world.now_ms - gave_up_ms <= 2_000, "waited all the same"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_redis_sentinel_that_is_never_elected_is_not_waited_for(seed: int) -> None:
+    """It reaches one voter of four, stands for ten seconds, and says so when it is asked."""
+    cluster, others = mixed(seed, 1, 4, SHAPE)
+    (voter,) = cluster.sentinels
+    voter.pause()
+    cluster.master.pause()
+    candidate = standing(cluster, others)
+    for other in others:
+        if other is not candidate:
+            cluster.world.cut(candidate.address, other.address)
+            other.started_us = cluster.world.now_us  # it stood itself a moment ago, and rests
+    voter.resume()
+    while cluster.view(voter).failover.awaited_leader != candidate.run_id:
+        cluster.run_for(1)
+        assert candidate.state == "votes"
+    voted_ms = cluster.world.now_ms
+    while not cluster.judge.failovers:
+        cluster.run_for(10)
+        assert cluster.world.now_ms - voted_ms <= 2_500, "waited all the same"
 
 
 def test_model_alone_takes_its_time() -> None:

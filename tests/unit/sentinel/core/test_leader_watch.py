@@ -58,6 +58,24 @@ def test_only_a_leader_that_neither_leads_nor_switched_has_given_up(
     assert ("+try-failover" in rig.events()) is is_given_up
 
 
+@pytest.mark.parametrize(
+    ("state", "is_given_up"), [(b"wait_start", True), (b"wait_promotion", False)]
+)
+def test_one_that_stands_for_long_is_not_going_to_be_elected(
+    state: bytes, is_given_up: bool
+) -> None:
+    """It asks for votes a second time after one second; one that was elected needs longer."""
+    rig = voting_rig("is one of Redis'")
+    flags = b"s_down,o_down,master,failover_in_progress"
+    rig.leads[PEER_ADDRESSES[PEER_A]] = [*answer(flags), b"failover-state", state]
+    rig.advance(1_200)
+    assert "+try-failover" not in rig.events()
+
+    rig.advance(800)
+
+    assert ("+try-failover" in rig.events()) is is_given_up
+
+
 def test_one_of_our_kind_is_not_asked() -> None:
     """It is done, or has given up, within its own shorter patience."""
     rig = voting_rig()

@@ -14,6 +14,7 @@ import trio.testing
 from server.commands.replication import start_following, stop_following
 from server.persistence.rdb.encode import encode_records
 from server.persistence.rdb.records import Aux, Entries, Record, SelectDb
+from server.replication import pacing
 from server.replication.events import Position
 from server.replication.identity import NO_REPLID
 from server.replication.pacing import LONG_REST_MS, SHORT_REST_MS
@@ -522,8 +523,19 @@ async def test_rdb_del_sync_files_leaves_nothing_where_nothing_is_saved() -> Non
         await peer.close()
 
 
-async def test_a_busy_stream_is_applied_in_few_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_comes_while_a_replica_rests_is_applied_in_few_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """To wake for each small piece would cost more than to apply it."""
+    is_over = trio.Event()
+    rests: list[int] = []
+
+    async def rest_until_told(connection: MasterConnection, rest_ms: int) -> None:
+        rests.append(rest_ms)
+        await is_over.wait()
+
+    monkeypatch.setattr(MasterConnection, "rest", rest_until_told)
+    monkeypatch.setattr(pacing, "_BUSY_GAP_MS", 60_000)  # however slowly this machine sends
     async with serving() as server, listening() as (port, accept):
         follow(server, port)
         peer = await link(server, accept, {})
@@ -535,13 +547,15 @@ async def test_a_busy_stream_is_applied_in_few_pieces(monkeypatch: pytest.Monkey
             apply_raw(raw)
 
         monkeypatch.setattr(server.replication, "apply_raw", apply_and_note)
+        command = encode_command([b"INCR", b"n"])
+        await peer.send(command)
+        await wait_until_async(lambda: bool(rests))
         for _ in range(60):
-            await peer.send(encode_command([b"INCR", b"n"]))
-            for _ in range(5):  # the link's task has its turn
-                await trio.lowlevel.checkpoint()
-        await wait_until_async(lambda: server.values() == {b"n": b"60"})
+            await peer.send(command)
+        is_over.set()
+        await wait_until_async(lambda: server.values() == {b"n": b"61"})
 
-        assert len(sizes) <= 30
+        assert len(sizes) <= 5  # one before, and those in which the system hands over the rest
         await peer.close()
 
 
@@ -555,6 +569,8 @@ async def test_a_replica_that_nobody_reads_rests_longer(monkeypatch: pytest.Monk
         await rest(connection, rest_ms)
 
     monkeypatch.setattr(MasterConnection, "rest", rest_and_note)
+    monkeypatch.setattr(pacing, "_BUSY_GAP_MS", 60_000)  # however slowly this machine sends
+    monkeypatch.setattr(pacing, "_DENSE_BYTES_PER_MS", 1)
     async with serving() as server, listening() as (port, accept), trio.open_nursery() as nursery:
         follow(server, port)
         peer = await link(server, accept, {})

@@ -6,9 +6,12 @@ Pure, and made from the JSON documents of `drills.report`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from .series import Document, spreads
+
+_MARKS: Final = {True: "pass", False: "**FAIL**", None: "-"}
 
 
 def to_markdown(runs: Sequence[Document]) -> str:
@@ -51,10 +54,10 @@ def _runs(runs: Sequence[Document]) -> Iterator[str]:
         yield "|---|---|---|---|"
         for criterion in run["criteria"]:
             words = [criterion[key].replace("|", "\\|") for key in ("name", "demanded", "found")]
-            yield f"| {'pass' if criterion['passed'] else '**FAIL**'} | {' | '.join(words)} |"
+            yield f"| {_MARKS[criterion['passed']]} | {' | '.join(words)} |"
         yield ""
         for criterion in run["criteria"]:
-            if not criterion["passed"]:
+            if criterion["passed"] is False:
                 yield f"- **{criterion['name']}**: {criterion['advice']}"
                 yield ""
 
@@ -69,14 +72,17 @@ def to_junit(runs: Sequence[Document]) -> str:
             "testsuite",
             name=f"{run['drill']}.{number}",
             tests=str(len(criteria)),
-            failures=str(sum(not criterion["passed"] for criterion in criteria)),
+            failures=str(sum(criterion["passed"] is False for criterion in criteria)),
+            skipped=str(sum(criterion["passed"] is None for criterion in criteria)),
         )
         for criterion in criteria:
             case = SubElement(
                 suite, "testcase", classname=f"drill.{run['drill']}", name=criterion["name"]
             )
-            if not criterion["passed"]:
+            if criterion["passed"] is False:
                 failure = SubElement(case, "failure", message=criterion["demanded"])
                 failure.text = f"found: {criterion['found']}\n{criterion['advice']}"
+            elif criterion["passed"] is None:
+                SubElement(case, "skipped", message=criterion["found"])
     indent(root)
     return tostring(root, encoding="unicode", xml_declaration=True) + "\n"

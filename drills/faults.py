@@ -11,8 +11,6 @@ import signal
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .lab import MASTER_NAME
-
 
 class Target(enum.Enum):
     """Whom a fault hits."""
@@ -34,10 +32,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What an operator tells a sentinel in place of a fault: words after SENTINEL."""
+    """What an operator tells a sentinel in place of a fault: SENTINEL FAILOVER, with options."""
 
     name: str
-    words: tuple[str, ...]
+    options: tuple[str, ...]
 
     #: Nobody is hit.
     ends_process = False
@@ -52,15 +50,40 @@ class Partition:
     ends_process = False
 
 
-#: What a drill does to its laboratory.
-Injection: TypeAlias = Fault | Order | Partition
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hang:
+    """The master itself is told to serve nobody for down-after and some time more."""
+
+    name: str
+    beyond_down_after_ms: int
+
+    ends_process = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shutdown:
+    """The master itself is told to end; whoever runs it starts it again."""
+
+    name: str
+
+    #: It comes back, and has to take part in the convergence.
+    ends_process = False
+
+
+#: What a drill does to a deployment; the last two are for one that somebody else runs.
+Injection: TypeAlias = Fault | Order | Partition | Hang | Shutdown
 
 PARTITION_MASTER = Partition(name="partition")
 
 #: Maintenance: the master is to hand over while all is well.
-COORDINATED_FAILOVER = Order(
-    name="SENTINEL FAILOVER COORDINATED", words=("FAILOVER", MASTER_NAME, "COORDINATED")
-)
+COORDINATED_FAILOVER = Order(name="SENTINEL FAILOVER COORDINATED", options=("COORDINATED",))
+
+#: The same without a handover: what the old master takes meanwhile is lost.
+PLAIN_FAILOVER = Order(name="SENTINEL FAILOVER", options=())
+
+#: By protocol alone, a process can be made to stand still only for a time that is told before.
+SLEEP_MASTER = Hang(name="DEBUG SLEEP", beyond_down_after_ms=5000)
+END_MASTER = Shutdown(name="SHUTDOWN NOSAVE NOW")
 
 #: The process vanishes between two instructions; the kernel resets its connections at once.
 KILL_MASTER = Fault(name="kill -9", target=Target.MASTER, signal=signal.SIGKILL, ends_process=True)

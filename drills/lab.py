@@ -16,6 +16,8 @@ from pathlib import Path
 from vedette.errors import VedetteError
 from vedette.types import Address
 
+from .deployment import Part
+
 HOST = "127.0.0.1"
 MASTER_NAME = "mymaster"
 NODE_PORT = 6379
@@ -35,13 +37,6 @@ class Kind(enum.Enum):
     VEDETTE = "vedette"
     REDIS = "redis"
     VALKEY = "valkey"
-
-
-class Part(enum.Enum):
-    """What a process is in the laboratory."""
-
-    NODE = "node"
-    SENTINEL = "sentinel"
 
 
 #: Programs by part and kind: console scripts of this distribution, or others' own.
@@ -128,6 +123,15 @@ class ProcessPlan:
         return PROGRAMS[self.part, self.kind]
 
     @property
+    def is_ours(self) -> bool:
+        return self.kind is Kind.VEDETTE
+
+    @property
+    def knows_coordinated(self) -> bool:
+        # Neither redis-sentinel nor valkey-sentinel 8 do.
+        return self.part is Part.SENTINEL and self.is_ours
+
+    @property
     def config_path(self) -> Path:
         return self.directory / f"{self.part.value}.conf"
 
@@ -156,9 +160,25 @@ class LabPlan:
     def processes(self) -> tuple[ProcessPlan, ...]:
         return self.nodes + self.sentinels
 
-    def node(self, name: str) -> ProcessPlan:
-        """Return the plan of a node."""
-        return next(process for process in self.nodes if process.name == name)
+    @property
+    def master_name(self) -> str:
+        return MASTER_NAME
+
+    @property
+    def quorum(self) -> int:
+        return self.topology.quorum
+
+    @property
+    def down_after_ms(self) -> int:
+        return self.topology.down_after_ms
+
+    @property
+    def failover_timeout_ms(self) -> int:
+        return self.topology.failover_timeout_ms
+
+    @property
+    def parallel_syncs(self) -> int:
+        return self.topology.parallel_syncs
 
     @property
     def programs(self) -> list[str]:

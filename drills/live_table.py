@@ -17,13 +17,13 @@ from rich.text import Text
 
 from .lab import HOST, LabPlan, ProcessPlan, TlsFiles
 from .observation import (
-    LabView,
     NodeSeen,
     NodeView,
     Observation,
     SentinelEvent,
     SentinelSeen,
     SentinelView,
+    View,
 )
 from .units import NS_PER_S
 
@@ -96,16 +96,22 @@ _SENTINEL_COLUMNS = (
 
 
 def render_lab(
-    view: LabView, states: Mapping[str, ProcessState], *, start_ns: int, width: int, height: int
+    plan: LabPlan,
+    view: View,
+    states: Mapping[str, ProcessState],
+    *,
+    start_ns: int,
+    width: int,
+    height: int,
 ) -> RenderableType:
     """Return the whole picture for a terminal of that size; event times count from `start_ns`."""
-    spare = height - _FRAME_LINES - len(view.plan.processes)
+    spare = height - _FRAME_LINES - len(plan.processes)
     event_count = max(_FEWEST_EVENTS, min(_MOST_EVENTS, spare))
     return Group(
-        _node_table(view, states, width),
-        _sentinel_table(view, states, width),
+        _node_table(plan, view, states, width),
+        _sentinel_table(plan, view, states, width),
         _event_table(list(view.events)[-event_count:], start_ns),
-        Text(_advice(view.plan), style="dim", no_wrap=True, overflow="ellipsis"),
+        Text(_advice(plan), style="dim", no_wrap=True, overflow="ellipsis"),
     )
 
 
@@ -162,13 +168,13 @@ def _say_sentinel(view: SentinelView) -> str:
     return f"says the master is {view.master}, configuration epoch {view.config_epoch}"
 
 
-def _node_table(view: LabView, states: Mapping[str, ProcessState], width: int) -> Table:
+def _node_table(plan: LabPlan, view: View, states: Mapping[str, ProcessState], width: int) -> Table:
     reported = {
         address: lag for name in view.masters() for address, lag in view.nodes[name].lag_s.items()
     }
     newest = max((view.nodes[name].offset for name in view.masters()), default=0)
     rows = []
-    for process in view.plan.nodes:
+    for process in plan.nodes:
         node = view.nodes[process.name]
         rows.append(
             [
@@ -183,9 +189,11 @@ def _node_table(view: LabView, states: Mapping[str, ProcessState], width: int) -
     return _fitting_table("Nodes", _NODE_COLUMNS, rows, width)
 
 
-def _sentinel_table(view: LabView, states: Mapping[str, ProcessState], width: int) -> Table:
+def _sentinel_table(
+    plan: LabPlan, view: View, states: Mapping[str, ProcessState], width: int
+) -> Table:
     rows = []
-    for process in view.plan.sentinels:
+    for process in plan.sentinels:
         sentinel = view.sentinels[process.name]
         seen = [
             Text(str(sentinel.master)),

@@ -1,7 +1,7 @@
-"""What is seen of a laboratory from outside: views of nodes and sentinels, and their events.
+"""What is seen of a deployment from outside: views of nodes and sentinels, and their events.
 
 Owns the reading of INFO, SENTINEL MASTER and the sentinels' pub/sub messages into records, the
-latest of which `LabView` keeps, and the two questions asked of it: is the laboratory ready, has it
+latest of which `View` keeps, and the two questions asked of it: is the deployment ready, has it
 converged. Pure: whoever looks (`drills.runtime.observer`) passes the replies and the time.
 """
 
@@ -15,7 +15,7 @@ from typing import TypeAlias
 from vedette.info import parse_info_line
 from vedette.types import Address
 
-from .lab import LabPlan
+from .deployment import Deployment, node_of
 
 #: Events kept for display.
 EVENT_LIMIT = 200
@@ -145,13 +145,13 @@ def read_sentinel_master(
     )
 
 
-class LabView:
-    """The latest view of every process, and the last events of the sentinels."""
+class View:
+    """The latest look at every process, and the last events of the sentinels."""
 
-    def __init__(self, plan: LabPlan) -> None:
-        self.plan = plan
-        self.nodes = {process.name: NodeView(time_ns=0) for process in plan.nodes}
-        self.sentinels = {process.name: SentinelView(time_ns=0) for process in plan.sentinels}
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.nodes = {process.name: NodeView(time_ns=0) for process in deployment.nodes}
+        self.sentinels = {process.name: SentinelView(time_ns=0) for process in deployment.sentinels}
         self.events: deque[SentinelEvent] = deque(maxlen=EVENT_LIMIT)
 
     def observe(self, observation: Observation) -> None:
@@ -169,7 +169,7 @@ class LabView:
         return [name for name, view in self.nodes.items() if view.is_reachable and view.is_master]
 
 
-def strangers(view: LabView, process_ids: Mapping[str, int | None]) -> list[str]:
+def strangers(view: View, process_ids: Mapping[str, int | None]) -> list[str]:
     """Return, in words, which of the named processes' ports others answer at.
 
     Two laboratories that start at the same time may have found the same ports free.
@@ -182,15 +182,16 @@ def strangers(view: LabView, process_ids: Mapping[str, int | None]) -> list[str]
     ]
 
 
-def missing_links(view: LabView) -> list[str]:
+def missing_links(view: View) -> list[str]:
     """Return, in words, what keeps the nodes of a fresh laboratory from being one group."""
-    return _missing_in_group(view, view.plan.nodes[0].name, gone=())
+    return _missing_in_group(view, view.deployment.nodes[0].name, gone=())
 
 
-def missing_knowledge(view: LabView) -> list[str]:
+def missing_knowledge(view: View) -> list[str]:
     """Return, in words, what the sentinels of a fresh laboratory do not know yet."""
-    topology = view.plan.topology
-    master = view.plan.nodes[0].address
+    replica_count = len(view.deployment.nodes) - 1
+    fellow_count = len(view.deployment.sentinels) - 1
+    master = view.deployment.nodes[0].address
     missing = []
     for name, sentinel in view.sentinels.items():
         if not sentinel.is_reachable:
@@ -198,21 +199,18 @@ def missing_knowledge(view: LabView) -> list[str]:
         elif sentinel.master != master or sentinel.flags != {"master"}:
             flags = ",".join(sorted(sentinel.flags))
             missing.append(f"{name} sees {sentinel.master} as {flags}, not {master} as master")
-        elif sentinel.replica_count != topology.replica_count:
+        elif sentinel.replica_count != replica_count:
+            missing.append(f"{name} knows {sentinel.replica_count} of {replica_count} replicas")
+        elif sentinel.other_sentinel_count != fellow_count:
             missing.append(
-                f"{name} knows {sentinel.replica_count} of {topology.replica_count} replicas"
-            )
-        elif sentinel.other_sentinel_count != topology.sentinel_count - 1:
-            missing.append(
-                f"{name} knows {sentinel.other_sentinel_count} of "
-                f"{topology.sentinel_count - 1} fellow sentinels"
+                f"{name} knows {sentinel.other_sentinel_count} of {fellow_count} fellow sentinels"
             )
     return missing
 
 
-def missing_agreement(view: LabView, master: str, gone: Collection[str]) -> list[str]:
+def missing_agreement(view: View, master: str, gone: Collection[str]) -> list[str]:
     """Return, in words, which sentinels do not (or not calmly) say that `master` is the master."""
-    address = view.plan.node(master).address
+    address = node_of(view.deployment, master).address
     missing = []
     for name, sentinel in view.sentinels.items():
         if name in gone:
@@ -226,7 +224,7 @@ def missing_agreement(view: LabView, master: str, gone: Collection[str]) -> list
     return missing
 
 
-def missing_order(view: LabView, gone: Collection[str]) -> list[str]:
+def missing_order(view: View, gone: Collection[str]) -> list[str]:
     """Return, in words, what keeps the processes without `gone` from being in order again.
 
     That is: one master, which all sentinels name calmly and to which every other node is linked.
@@ -238,8 +236,8 @@ def missing_order(view: LabView, gone: Collection[str]) -> list[str]:
     return missing_agreement(view, master, gone) + _missing_in_group(view, master, gone)
 
 
-def missing_rest(view: LabView, gone: Collection[str]) -> list[str]:
-    """Return, in words, what keeps the laboratory from rest: order, and all offsets equal.
+def missing_rest(view: View, gone: Collection[str]) -> list[str]:
+    """Return, in words, what keeps the deployment from rest: order, and all offsets equal.
 
     It can only come to rest when nobody writes.
     """
@@ -255,9 +253,9 @@ def missing_rest(view: LabView, gone: Collection[str]) -> list[str]:
     ]
 
 
-def _missing_in_group(view: LabView, master: str, gone: Collection[str]) -> list[str]:
+def _missing_in_group(view: View, master: str, gone: Collection[str]) -> list[str]:
     """Return what keeps the nodes from being one master with all others linked to it."""
-    address = view.plan.node(master).address
+    address = node_of(view.deployment, master).address
     missing = []
     for name, node in view.nodes.items():
         if name in gone:
@@ -271,6 +269,6 @@ def _missing_in_group(view: LabView, master: str, gone: Collection[str]) -> list
             missing.append(f"{name} is a second master")
         elif node.master != address or not node.link_is_up:
             missing.append(f"{name} is not linked to {master}")
-        elif view.plan.node(name).address not in view.nodes[master].lag_s:
+        elif node_of(view.deployment, name).address not in view.nodes[master].lag_s:
             missing.append(f"{name} is not online for {master}")
     return missing

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -17,14 +17,15 @@ from rich.text import Text
 
 from .advice import advise, lateness_note
 from .checkers import CLIENT, CounterVerdict, SetVerdict
-from .lab import LabPlan
+from .deployment import Deployment
 from .scenarios.scenario import Scenario
 from .timeline import Phase
 from .units import elapsed_ms
-from .verdict import Budget, Criterion, Findings, milliseconds
+from .verdict import NOT_OBSERVED, Budget, Criterion, Findings, milliseconds
 
 #: Lost or unexpected keys that a report names; the history has them all.
 EXAMPLE_LIMIT = 10
+_MARKS: Final = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("-", "dim")}
 
 _WHAT_CANNOT_BE_PROMISED = (
     "Replication is asynchronous: a failover that nobody coordinated may lose the acknowledged "
@@ -37,7 +38,7 @@ class Report:
     """A finished drill."""
 
     scenario: Scenario
-    plan: LabPlan
+    deployment: Deployment
     seed: int
     writer_count: int
     version: str
@@ -49,7 +50,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        return all(criterion.passed for criterion in self.criteria)
+        return all(criterion.passed is not False for criterion in self.criteria)
 
 
 def _note(scenario: Scenario) -> str:
@@ -63,7 +64,7 @@ def _note(scenario: Scenario) -> str:
 def to_json(report: Report) -> dict[str, Any]:
     """Return the report as a JSON document; times in milliseconds after the fault."""
     findings = report.findings
-    topology = report.plan.topology
+    deployment = report.deployment
     return {
         "drill": report.scenario.name,
         "passed": report.passed,
@@ -72,12 +73,13 @@ def to_json(report: Report) -> dict[str, Any]:
         "writers": report.writer_count,
         "fault": report.scenario.fault.name,
         "topology": {
-            "nodes": {process.name: process.program for process in report.plan.nodes},
-            "sentinels": {process.name: process.program for process in report.plan.sentinels},
-            "quorum": topology.quorum,
-            "down_after_ms": topology.down_after_ms,
-            "failover_timeout_ms": topology.failover_timeout_ms,
-            "parallel_syncs": topology.parallel_syncs,
+            "nodes": {process.name: process.program for process in deployment.nodes},
+            "sentinels": {process.name: process.program for process in deployment.sentinels},
+            "master_name": deployment.master_name,
+            "quorum": deployment.quorum,
+            "down_after_ms": deployment.down_after_ms,
+            "failover_timeout_ms": deployment.failover_timeout_ms,
+            "parallel_syncs": deployment.parallel_syncs,
         },
         "criteria": [
             {
@@ -125,7 +127,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "demoted_ms": _rounded(findings.demoted_ms),
         "majority_restored_ms": _rounded(findings.restored_ms),
         "rest_ms": _rounded(findings.rest_ms),
-        "unexpected_exits": dict(findings.ended),
+        "unexpected_exits": None if findings.ended is None else dict(findings.ended),
         "events": [
             {
                 "after_ms": _rounded(elapsed_ms(findings.fault_ns, event.time_ns)),
@@ -189,7 +191,7 @@ def render_report(report: Report) -> RenderableType:
     """Return the report for a terminal."""
     return Group(
         Text(f"Drill {report.scenario.name}: {report.scenario.summary}", style="bold"),
-        _lab_line(report),
+        _deployment_line(report),
         *([render_phases(report.findings.phases)] if report.scenario.expects_failover else []),
         _facts_table(report),
         _criteria_table(report.criteria),
@@ -217,19 +219,19 @@ def render_phases(phases: Sequence[Phase]) -> Table:
     return table
 
 
-def _lab_line(report: Report) -> Text:
-    nodes = ", ".join(process.kind.value for process in report.plan.nodes)
-    sentinels = ", ".join(process.kind.value for process in report.plan.sentinels)
+def _deployment_line(report: Report) -> Text:
+    nodes = ", ".join(member.program for member in report.deployment.nodes)
+    sentinels = ", ".join(member.program for member in report.deployment.sentinels)
     return Text(
-        f"nodes: {nodes}; sentinels: {sentinels}, quorum {report.plan.topology.quorum}, "
-        f"down-after {report.plan.topology.down_after_ms} ms; {report.writer_count} writers, "
+        f"nodes: {nodes}; sentinels: {sentinels}, quorum {report.deployment.quorum}, "
+        f"down-after {report.deployment.down_after_ms} ms; {report.writer_count} writers, "
         f"seed {report.seed}"
     )
 
 
 def _facts_table(report: Report) -> Table:
     findings = report.findings
-    leader = next((p for p in report.plan.sentinels if p.name == findings.leader), None)
+    leader = next((p for p in report.deployment.sentinels if p.name == findings.leader), None)
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
@@ -264,6 +266,7 @@ def _facts_table(report: Report) -> Table:
     errors = ", ".join(f"{name} {count}" for name, count in findings.outage.errors.items())
     table.add_row("errors", errors or "none")
     by_replica = ", ".join(f"{name}: {found}" for name, found in findings.resyncs.items())
+    by_replica = by_replica or NOT_OBSERVED
     table.add_row(
         "resynchronisation",
         f"{resync_kind(findings)} ({findings.sync_full} full, {findings.sync_partial} partial); "
@@ -278,7 +281,9 @@ def _facts_table(report: Report) -> Table:
 
 
 def _advice(criterion: Criterion, report: Report) -> str | None:
-    return None if criterion.passed else advise(criterion, report.findings, report.budget)
+    if criterion.passed is not False:
+        return None
+    return advise(criterion, report.findings, report.budget)
 
 
 def _explanations(report: Report) -> list[RenderableType]:
@@ -306,6 +311,8 @@ def _criteria_table(criteria: Sequence[Criterion]) -> Table:
     for column in ("", "criterion", "demanded", "found"):
         table.add_column(column)
     for criterion in criteria:
-        mark = Text("pass", style="green") if criterion.passed else Text("FAIL", style="bold red")
-        table.add_row(mark, criterion.name, criterion.demanded, Text(criterion.found))
+        mark, style = _MARKS[criterion.passed]
+        table.add_row(
+            Text(mark, style=style), criterion.name, criterion.demanded, Text(criterion.found)
+        )
     return table

@@ -124,7 +124,7 @@ def failed_criteria(runs: Sequence[Document]) -> dict[str, int]:
             criterion["name"]
             for run in runs
             for criterion in run.get("criteria", [])
-            if not criterion["passed"]
+            if criterion["passed"] is False
         )
     )
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from vedette.types import Address
 
-from .lab import LabPlan
+from .deployment import Deployment, node_of
 from .observation import NodeSeen, NodeView, Observation, SentinelEvent, SentinelSeen
 from .units import elapsed_ms
 
@@ -53,12 +53,13 @@ class Phase:
 class Timeline:
     """Collects the phases of one failover; all times are of one monotonic clock."""
 
-    def __init__(self, plan: LabPlan, *, old_master: str, fault_ns: int) -> None:
+    def __init__(self, deployment: Deployment, *, old_master: str, fault_ns: int) -> None:
         self.fault_ns = fault_ns
         self.old_master = old_master
-        self._old_address = plan.node(old_master).address
-        self._names = {process.address: process.name for process in plan.nodes}
-        self._sentinels = {process.name for process in plan.sentinels}
+        self._master_name = deployment.master_name
+        self._old_address = node_of(deployment, old_master).address
+        self._names = {process.address: process.name for process in deployment.nodes}
+        self._sentinels = {process.name for process in deployment.sentinels}
         self._reached: dict[str, int] = {}
         #: Every message of the sentinels since the fault.
         self.events: list[SentinelEvent] = []
@@ -108,10 +109,11 @@ class Timeline:
         return sum(event.channel == "+try-failover" for event in self.events)
 
     def observe(self, observation: Observation) -> None:
-        """Take in one observation made after the fault."""
+        """Take in one observation made after the fault; sentinels may watch other masters too."""
         match observation:
             case SentinelEvent():
-                self._observe_event(observation)
+                if _concerns(observation, self._master_name):
+                    self._observe_event(observation)
             case SentinelSeen(name=name, view=view):
                 if view.is_reachable and view.master not in (None, self._old_address):
                     self.agreed_ns.setdefault(name, view.time_ns)
@@ -173,6 +175,20 @@ class Timeline:
 
     def _after_ms(self, time_ns: int | None) -> float | None:
         return None if time_ns is None else elapsed_ms(self.fault_ns, time_ns)
+
+
+def _concerns(event: SentinelEvent, master_name: str) -> bool:
+    """Whether an event is of that master, or of none in particular (such as `+new-epoch`).
+
+    `<name> <old> <new>` tells of a switch, `master <name> <ip> <port> ...` of the master itself,
+    `<kind> <name> <ip> <port> @ <master> <ip> <port> ...` of its replicas and sentinels.
+    """
+    words = event.payload.split()
+    if event.channel == "+switch-master":
+        return words[:1] == [master_name]
+    if words[:1] == ["master"]:
+        return words[1:2] == [master_name]
+    return "@" not in words or words[words.index("@") + 1 :][:1] == [master_name]
 
 
 def _new_address(payload: str) -> Address:

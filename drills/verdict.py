@@ -7,7 +7,8 @@ has passed if all of them are met, so a reader can check the verdict line by lin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from .checkers import CounterVerdict, Outage, SetVerdict
 from .history import Operation
@@ -16,6 +17,9 @@ from .resyncs import Resyncs
 from .scenarios.scenario import Failovers
 from .timeline import Phase
 from .units import NS_PER_MS
+
+#: What is found of a criterion that cannot be judged from outside.
+NOT_OBSERVED: Final = "not observed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,10 @@ class Budget:
     has_minority_time: bool = False
     #: How long the old master may take writes after its return; None: it does not come back.
     demotion_ms: int | None = None
+    #: Whether writes may be lost after the fault, too, until every writer is served again.
+    loses_until_service: bool = False
+    #: Whether a sentinel of ours would tell how long writes had to wait.
+    tells_pause: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +63,8 @@ class Findings:
     #: Full and partial synchronisations that the new master served since the fault.
     sync_full: int
     sync_partial: int
-    #: Exit codes of processes that ended though nobody meant them to.
-    ended: Mapping[str, int]
+    #: Exit codes of processes that ended though nobody meant them to; None: not observed.
+    ended: Mapping[str, int] | None
     #: How long after the last write all was at rest; None if it never was.
     rest_ms: float | None
     #: What was still missing then, in words.
@@ -67,7 +75,8 @@ class Findings:
     #: By how much the oldest answer to a read was out of date, in milliseconds: of reads made
     #: through the client that follows the master (`client`), and from each node itself.
     stale_read_ms: Mapping[str, float]
-    #: How each node that is left was synchronised as a replica since the fault.
+    #: How each node that is left, and whose log can be read, was synchronised as a replica since
+    #: the fault.
     resyncs: Mapping[str, Resyncs]
     #: How long the old master took writes after its return; None: to the end, or it never came.
     demoted_ms: float | None
@@ -84,7 +93,8 @@ class Criterion:
     name: str
     demanded: str
     found: str
-    passed: bool
+    #: None: it cannot be observed here, and so says nothing.
+    passed: bool | None
 
 
 def judge(findings: Findings, budget: Budget) -> list[Criterion]:
@@ -92,7 +102,8 @@ def judge(findings: Findings, budget: Budget) -> list[Criterion]:
     if budget.failovers is not Failovers.ONE:
         return [_judge_calm(findings, budget.failovers), *_judge_common(findings, budget)]
     by_name = {phase.name: phase.after_ms for phase in findings.phases}
-    measured = [_reached("pause", "the leader says how long writes waited", findings.pause_ms)]
+    pause = _reached("pause", "the leader says how long writes waited", findings.pause_ms)
+    measured = [pause if budget.tells_pause else replace(pause, found=NOT_OBSERVED, passed=None)]
     return [
         _judge_failover(findings),
         *(measured if budget.loss_window_ms is None else []),
@@ -163,13 +174,16 @@ def _judge_common(findings: Findings, budget: Budget) -> list[Criterion]:
             found="; ".join(findings.not_at_rest) or milliseconds(findings.rest_ms),
             passed=findings.rest_ms is not None,
         ),
-        Criterion(
-            name="processes",
-            demanded="no other process ended",
-            found=", ".join(f"{name} ({code})" for name, code in findings.ended.items()) or "none",
-            passed=not findings.ended,
-        ),
+        _judge_processes(findings.ended),
     ]
+
+
+def _judge_processes(ended: Mapping[str, int] | None) -> Criterion:
+    name, demanded = "processes", "no other process ended"
+    if ended is None:
+        return Criterion(name=name, demanded=demanded, found=NOT_OBSERVED, passed=None)
+    found = ", ".join(f"{name} ({code})" for name, code in ended.items()) or "none"
+    return Criterion(name=name, demanded=demanded, found=found, passed=not ended)
 
 
 def _judge_failover(findings: Findings) -> Criterion:
@@ -188,26 +202,32 @@ def _judge_loss(findings: Findings, budget: Budget) -> Criterion:
     name, demanded = "loss", "no acknowledged write lost"
     if window_ms is not None:
         demanded = f"acknowledged writes lost only from the last {window_ms} ms before the fault"
+        if budget.loses_until_service:
+            demanded += ", and until every writer was served again"
     if findings.writes is None:
         return Criterion(
             name=name, demanded=demanded, found="the data could not be read", passed=False
         )
-    outside = lost_beyond(findings, findings.writes, window_ms)
+    outside = lost_beyond(findings, findings.writes, budget)
     found = f"{len(findings.writes.lost)} of {findings.writes.acknowledged} lost"
     if outside:
         found += f", {len(outside)} of them outside, such as {outside[0].key}"
     return Criterion(name=name, demanded=demanded, found=found, passed=not outside)
 
 
-def lost_beyond(findings: Findings, writes: SetVerdict, window_ms: int | None) -> list[Operation]:
-    """Return the lost writes that are not of the last `window_ms` before the fault; None: all."""
-    window_start_ns = findings.fault_ns - (window_ms or 0) * NS_PER_MS
+def lost_beyond(findings: Findings, writes: SetVerdict, budget: Budget) -> list[Operation]:
+    """Return the lost writes that `budget` does not allow to be lost."""
+    if budget.loss_window_ms is None:
+        return list(writes.lost)
+    start_ns = findings.fault_ns - budget.loss_window_ms * NS_PER_MS
+    end_ns: float = findings.fault_ns
+    if budget.loses_until_service:
+        served = {phase.name: phase.after_ms for phase in findings.phases}["client_all_ok"]
+        end_ns += (served or 0) * NS_PER_MS
     return [
         operation
         for operation in writes.lost
-        if window_ms is None
-        or operation.invoked_ns > findings.fault_ns
-        or (operation.completed_ns or 0) < window_start_ns
+        if operation.invoked_ns > end_ns or (operation.completed_ns or 0) < start_ns
     ]
 
 

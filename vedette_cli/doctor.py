@@ -7,7 +7,6 @@ needs none.
 
 from __future__ import annotations
 
-import enum
 import os
 import re
 import resource
@@ -17,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +25,7 @@ import click
 import trio
 
 import vedette
+from drills.checks import Check, Status
 from drills.lab import NODE_PORT, SENTINEL_PORT, Topology
 from drills.runtime.lab import is_port_free
 from monitoring.runtime.tls_options import TlsOptions, collect_tls, tls_options
@@ -52,23 +51,6 @@ ENOUGH_FILES = 4096
 FSYNC_COUNT = 20
 #: Every vote of a sentinel waits for one fsync or two; slower ones are felt in a failover.
 SLOW_FSYNC_MS = 20.0
-
-
-class Status(enum.Enum):
-    """How a check ended."""
-
-    FINE = "ok"
-    NOTE = "note"
-    FAULT = "FAULT"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the doctor's report."""
-
-    subject: str
-    status: Status
-    found: str
 
 
 def check_python() -> Check:
@@ -244,7 +226,7 @@ def doctor(directory: Path, target: str | None, **tls_words: Any) -> None:
         check_fsync(directory.absolute()),
     ]
     for check in checks:
-        click.echo(f"{check.status.value:<6}{check.subject}: {check.found}")
+        click.echo(str(check))
     has_faults = any(check.status is Status.FAULT for check in checks)
     sys.exit(EXIT_FAILED if has_faults else EXIT_FINE)
 

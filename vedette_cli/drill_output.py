@@ -100,9 +100,7 @@ def _write_metrics(report: Report, path: Path) -> None:
         ended_s=time.time(),
         downtimes_s=[gap_ms / 1000 for gap_ms in findings.outage.gap_ms.values()],
         lost_writes=None if writes is None else len(writes.lost),
-        beyond_budget=None
-        if writes is None
-        else len(lost_beyond(findings, writes, report.budget.loss_window_ms)),
+        beyond_budget=None if writes is None else len(lost_beyond(findings, writes, report.budget)),
         duplicates=None if findings.counter is None else findings.counter.excess,
         stale_read_s=None if stale_ms is None else stale_ms / 1000,
         split_brain_s=findings.split_brain_ms / 1000,

@@ -9,23 +9,29 @@ master.
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import trio
 
+from ha_client import FailoverClient
 from vedette.errors import VedetteError
 from vedette.runtime.background import open_background_nursery
-from vedette.runtime.connecting import open_connection
 from vedette.runtime.connection import Connection
 
+from ..faults import Injection
+from ..keys import LAB_KEYS
 from ..lab import HOST, LabPlan, ProcessPlan
 from ..live_table import ProcessState
-from ..observation import LabView, missing_knowledge, missing_links, strangers
+from ..observation import View, missing_knowledge, missing_links, strangers
 from .certificates import context_of
+from .connector import Connector
+from .lab_injection import LabInjector
 from .observer import Observer
 from .processes import LabProcess, find_program, stop_processes
 from .proxy import FaultProxy
+from .reading import list_keys
 
 START_TIMEOUT_S = 30.0
 #: How long each of the three groups may take to end by SIGTERM, and again by SIGKILL.
@@ -42,13 +48,15 @@ class MissingProgramError(LabError):
 
 
 class Lab:
-    """The processes of a plan, and the observer that watches them."""
+    """The processes of a plan, and the observer that watches them; a `Site` of drills."""
+
+    keys = LAB_KEYS
 
     def __init__(self, plan: LabPlan, observe_interval_s: float) -> None:
         self.plan = plan
-        #: What connections to the processes are made with; None: they are plain.
-        self.tls_context = context_of(plan.tls)
-        self.observer = Observer(plan, observe_interval_s, self.tls_context)
+        self.deployment = plan
+        self.connector = Connector(tls_context=context_of(plan.tls))
+        self.observer = Observer(plan, observe_interval_s, self.connector)
         #: What stands before each node, if links are to be interrupted.
         self.proxies = {
             node.name: FaultProxy(HOST, node.port, node.listen_port)
@@ -57,17 +65,41 @@ class Lab:
         }
         self.processes = {process.name: LabProcess(process) for process in plan.processes}
 
-    @asynccontextmanager
-    async def connect(self, process: ProcessPlan) -> AsyncIterator[Connection]:
-        """Open a connection to a process itself, past any proxy.
+    @property
+    def log_paths(self) -> Mapping[str, Path]:
+        return {process.name: process.log_path for process in self.plan.nodes}
 
-        Raises:
-            VedetteError: it cannot be reached, or is lost within the block.
-        """
-        async with open_connection(
-            process.direct_address, tls_context=self.tls_context
-        ) as connection:
-            yield connection
+    def make_client(self) -> FailoverClient:
+        """Return a client that follows the laboratory's master."""
+        return FailoverClient(
+            self.plan.master_name,
+            [process.address for process in self.plan.sentinels],
+            tls_context=self.connector.tls_context,
+        )
+
+    def make_injector(self, injection: Injection, note: Callable[[str], None]) -> LabInjector:
+        """Return what carries `injection` out on the processes."""
+        return LabInjector(
+            self.observer,
+            self.connector,
+            injection,
+            note,
+            processes=self.processes,
+            proxies=self.proxies,
+        )
+
+    async def list_written(self, connection: Connection, asked: Sequence[str]) -> Sequence[str]:
+        """Return the names of all keys like the writers': there may be some that nobody asked."""
+        del asked
+        return [*await list_keys(connection, self.keys.sets), self.keys.counter]
+
+    def exit_codes(self) -> Mapping[str, int]:
+        """Return the codes of the processes that have ended."""
+        return {
+            name: process.exit_code
+            for name, process in self.processes.items()
+            if process.exit_code is not None
+        }
 
     @property
     def nodes(self) -> list[LabProcess]:
@@ -107,13 +139,13 @@ class Lab:
         return [process.plan.name for process in killed]
 
     async def _start(
-        self, processes: Sequence[LabProcess], missing: Callable[[LabView], list[str]]
+        self, processes: Sequence[LabProcess], missing: Callable[[View], list[str]]
     ) -> None:
         for process in processes:
             process.start()
         seen = "nothing was seen of it"
 
-        def is_whole(view: LabView) -> bool:
+        def is_whole(view: View) -> bool:
             nonlocal seen
             for process in processes:
                 if not process.is_running:

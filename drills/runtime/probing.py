@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import trio
@@ -28,9 +27,9 @@ from vedette.resp.exchange import ReplyError
 from vedette.runtime.connection import Connection
 
 from ..checkers import CLIENT, Beat, Read, TakenWrite
-from ..lab import ProcessPlan
-
-BEAT_KEY: Final = "drill:beat"
+from ..deployment import Member
+from ..keys import Keys
+from .connector import Connector
 
 _FIRST_WRITE_INTERVAL_S: Final = 0.005
 #: Between two writes to a node that takes them, and so how exactly a split brain is measured.
@@ -40,13 +39,11 @@ _READ_INTERVAL_S: Final = 0.05
 _RETRY_INTERVAL_S: Final = 0.02
 _LATENESS_INTERVAL_S: Final = 0.02
 
-Connect = Callable[[ProcessPlan], AbstractAsyncContextManager[Connection]]
-
 
 class Probes:
-    """What all probes of one drill have seen. `connect` opens a connection to a node itself."""
+    """What all probes of one drill have seen."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connector: Connector, keys: Keys) -> None:
         #: The writes that each node took, in order.
         self.taken: dict[str, list[TakenWrite]] = {}
         #: The beats that were acknowledged, and what reads were told, each in order.
@@ -54,11 +51,10 @@ class Probes:
         self.reads: list[Read] = []
         #: How much later than asked the drill was woken, at worst.
         self.late_ms = 0.0
-        self._connect = connect
+        self._connector = connector
+        self._keys = keys
 
-    def start(
-        self, nursery: trio.Nursery, client: FailoverClient, nodes: Iterable[ProcessPlan]
-    ) -> None:
+    def start(self, nursery: trio.Nursery, client: FailoverClient, nodes: Iterable[Member]) -> None:
         """Beat, and read of it, until `nursery` is cancelled."""
         nursery.start_soon(self._watch_lateness, name="lateness")
         nursery.start_soon(self._beat, client, name="beat")
@@ -66,7 +62,7 @@ class Probes:
         for node in nodes:
             nursery.start_soon(self._read_from, node, name=f"read from {node.name}")
 
-    async def write_to(self, node: ProcessPlan, on_accepted: Callable[[int], None]) -> None:
+    async def write_to(self, node: Member, on_accepted: Callable[[int], None]) -> None:
         """Ask `node` to take writes, and note when it did, until cancelled.
 
         `on_accepted` hears of the first, with its time in nanoseconds.
@@ -75,7 +71,7 @@ class Probes:
         is_continued = False
         while True:
             try:
-                async with self._connect(node) as connection:
+                async with self._connector.open(node) as connection:
                     while True:
                         write = await self._write_once(node.name, connection, is_continued)
                         is_continued = write is not None
@@ -88,18 +84,18 @@ class Probes:
                 is_continued = False
                 await trio.sleep(_FIRST_WRITE_INTERVAL_S)
 
-    @staticmethod
     async def _write_once(
-        name: str, connection: Connection, is_continued: bool
+        self, name: str, connection: Connection, is_continued: bool
     ) -> TakenWrite | None:
         """Ask for one write; None: it was refused.
 
         Raises:
             ConnectionLost: the connection broke.
         """
+        expiry = () if self._keys.ttl_s is None else ("EX", self._keys.ttl_s)
         invoked_ns = time.monotonic_ns()
         try:
-            await connection.execute("SET", f"drill:probe:{name}", str(invoked_ns))
+            await connection.execute("SET", self._keys.probe(name), str(invoked_ns), *expiry)
         except ReplyError:  # a replica, or not ready
             return None
         return TakenWrite(invoked_ns, time.monotonic_ns(), is_continued)
@@ -115,7 +111,7 @@ class Probes:
         while True:
             version += 1
             try:
-                await client.set(BEAT_KEY, str(version))
+                await client.set(self._keys.beat, str(version), ex=self._keys.ttl_s)
             except VedetteError:
                 await trio.sleep(_RETRY_INTERVAL_S)
             else:
@@ -126,18 +122,18 @@ class Probes:
         while True:
             invoked_ns = time.monotonic_ns()
             try:
-                self._note_read(CLIENT, await client.get(BEAT_KEY), invoked_ns)
+                self._note_read(CLIENT, await client.get(self._keys.beat), invoked_ns)
             except VedetteError:
                 await trio.sleep(_RETRY_INTERVAL_S)
             await trio.sleep(_READ_INTERVAL_S)
 
-    async def _read_from(self, node: ProcessPlan) -> None:
+    async def _read_from(self, node: Member) -> None:
         while True:
             try:
-                async with self._connect(node) as connection:
+                async with self._connector.open(node) as connection:
                     while True:
                         invoked_ns = time.monotonic_ns()
-                        reply: bytes | None = await connection.execute("GET", BEAT_KEY)
+                        reply: bytes | None = await connection.execute("GET", self._keys.beat)
                         self._note_read(node.name, reply, invoked_ns)
                         await trio.sleep(_READ_INTERVAL_S)
             except VedetteError:  # down, loading, or without its master

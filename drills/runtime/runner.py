@@ -1,4 +1,4 @@
-"""Runs a drill: a laboratory, writers, the steps of a scenario, and what is read at the end.
+"""Runs a drill: a place, writers, the steps of a scenario, and what is read at the end.
 
 Tasks: the observer, the writers and the display for the whole drill; probes of reads until it
 comes to rest, and of writes to each surviving node from the fault on. The steps run one after the
@@ -17,7 +17,6 @@ from typing import Final, assert_never
 import trio
 
 import vedette
-from ha_client import FailoverClient
 from vedette.errors import VedetteError
 from vedette.runtime.background import open_background_nursery
 
@@ -28,10 +27,12 @@ from ..checkers import (
     measure_split_brain,
     measure_staleness,
 )
+from ..deployment import Member, node_of
+from ..existing_plan import ExistingDrillPlan
 from ..faults import Injection, Order
-from ..lab import MASTER_NAME, ProcessPlan, plan_lab
+from ..lab import plan_lab
 from ..live_table import describe_start
-from ..observation import LabView, missing_order, missing_rest
+from ..observation import View, missing_order, missing_rest
 from ..report import Report
 from ..scenarios.scenario import (
     Again,
@@ -45,18 +46,19 @@ from ..scenarios.scenario import (
     Resume,
     Step,
 )
-from ..settings import DrillError, DrillSettings
+from ..settings import DrillError, DrillSettings, LabSettings
 from ..timeline import Timeline
 from ..units import NS_PER_MS, elapsed_ms
 from ..verdict import Findings, judge
 from .baseline import Baseline
 from .certificates import make_certificates
 from .display import DrillDisplay
-from .injection import Injector
-from .lab import Lab, is_port_free, open_lab
+from .existing import Access, open_existing
+from .lab import is_port_free, open_lab
 from .probing import Probes
-from .reading import read_keys
-from .workload import COUNTER_KEY, Workload
+from .reading import read_values
+from .site import Site
+from .workload import Workload
 
 _OBSERVE_INTERVAL_S: Final = 0.025
 #: How long a node may take for a write and still count as taking writes meanwhile.
@@ -66,58 +68,107 @@ _WARM_UP_TIMEOUT_S: Final = 15.0
 
 
 async def run_drill(
-    settings: DrillSettings, directory: Path, display: DrillDisplay, *, keeps: bool
+    settings: DrillSettings,
+    lab_settings: LabSettings,
+    directory: Path,
+    display: DrillDisplay,
+    *,
+    keeps: bool,
 ) -> Report:
-    """Run one drill in `directory` and return its report.
+    """Run one drill in a laboratory below `directory` and return its report.
 
     With `keeps` the report names the directory, in which `history.jsonl` and the logs are.
 
     Raises:
         PlanError, LabError, DrillError: it could not be run; no process is left.
     """
-    settings.require_possible()
-    tls = make_certificates(directory / "tls") if settings.is_tls else None
-    topology = replace(settings.topology, is_proxied=settings.scenario.needs_proxies)
-    plan = plan_lab(topology, directory, settings.ports, is_port_free, tls)
+    lab_settings.require_possible(settings.scenario)
+    tls = make_certificates(directory / "tls") if lab_settings.is_tls else None
+    topology = replace(lab_settings.topology, is_proxied=settings.scenario.needs_proxies)
+    plan = plan_lab(topology, directory, lab_settings.ports, is_port_free, tls)
     async with open_lab(plan, observe_interval_s=_OBSERVE_INTERVAL_S, report=display.note) as lab:
         for line in describe_start(plan.processes, lab.states()):
             display.note(line)
         display.note("the laboratory is up")
-        drill = _Drill(settings, lab, display)
-        findings = await drill.run()
-    if keeps:
+        return await _report_on(_Drill(settings, lab, display), directory if keeps else None)
+
+
+async def run_existing_drill(
+    settings: DrillSettings, access: Access, display: DrillDisplay, kept_in: Path | None
+) -> Report:
+    """Run one drill on a deployment that somebody else runs, and return its report.
+
+    `settings.scenario` is one of the catalogue; what is done in its place there, and whether it can
+    be, is found out first. With `kept_in` the history is written there.
+
+    Raises:
+        DrillError: it could not be run; no key of the drill is left, or its note says which.
+    """
+    async with open_existing(access, _OBSERVE_INTERVAL_S) as site:
+        plan = await site.plan(settings)
+        if plan.faults:
+            reasons = "; ".join(f"{check.subject}: {check.found}" for check in plan.faults)
+            raise DrillError(f"the drill is not begun: {reasons}")
+        drill = _Drill(replace(settings, scenario=plan.scenario), site, display)
+        try:
+            return await _report_on(drill, kept_in)
+        finally:
+            await site.remove(drill.workload.asked_keys(), display.note)
+
+
+async def plan_existing_drill(settings: DrillSettings, access: Access) -> ExistingDrillPlan:
+    """Return what `run_existing_drill` would do, and what speaks against it; nothing is done.
+
+    Raises:
+        DrillError: as `run_existing_drill` before it begins.
+    """
+    async with open_existing(access, _OBSERVE_INTERVAL_S) as site:
+        return await site.plan(settings)
+
+
+async def _report_on(drill: _Drill, kept_in: Path | None) -> Report:
+    """Run a drill and judge it; its history is kept if there is a directory for it."""
+    site, settings = drill.site, drill.settings
+    findings = await drill.run()
+    if kept_in is not None:
         history = "".join(f"{event.to_json()}\n" for event in drill.workload.history)
-        (directory / "history.jsonl").write_text(history)
+        (kept_in / "history.jsonl").write_text(history)
+    budget = settings.budget(site.deployment)
     return Report(
         scenario=settings.scenario,
-        plan=plan,
+        deployment=site.deployment,
         seed=settings.seed,
         writer_count=settings.writer_count,
         version=vedette.__version__,
         findings=findings,
-        budget=settings.budget,
-        criteria=judge(findings, settings.budget),
-        kept_in=str(directory) if keeps else None,
+        budget=budget,
+        criteria=judge(findings, budget),
+        kept_in=None if kept_in is None else str(kept_in),
     )
 
 
 class _Drill:
     """One run: the state that its steps share."""
 
-    #: Made once there is a client.
-    workload: Workload
     #: Made by the fault.
     timeline: Timeline
     baseline: Baseline
 
-    def __init__(self, settings: DrillSettings, lab: Lab, display: DrillDisplay) -> None:
+    def __init__(self, settings: DrillSettings, site: Site, display: DrillDisplay) -> None:
         self.settings = settings
-        self.lab = lab
-        self.plan = lab.plan
-        self.observer = lab.observer
+        self.site = site
+        self.deployment = site.deployment
+        self.observer = site.observer
         self.display = display
-        self.injector = Injector(lab, settings.scenario.fault, display.note)
-        self.probes = Probes(lab.connect)
+        self.injector = site.make_injector(settings.scenario.fault, display.note)
+        self._client = site.make_client()
+        self.workload = Workload(
+            self._client,
+            writer_count=settings.writer_count,
+            seed=settings.seed,
+            keys=site.keys,
+        )
+        self.probes = Probes(site.connector, site.keys)
         self.start_ns = 0
         self.end_ns = 0
         #: Whether the old master was seen to be no master after its return.
@@ -129,19 +180,12 @@ class _Drill:
 
     async def run(self) -> Findings:
         """Carry out all steps and return what was found."""
-        sentinels = [process.address for process in self.plan.sentinels]
-        async with (
-            FailoverClient(MASTER_NAME, sentinels, tls_context=self.lab.tls_context) as client,
-            open_background_nursery() as nursery,
-        ):
-            self.workload = Workload(
-                client, writer_count=self.settings.writer_count, seed=self.settings.seed
-            )
+        async with self._client as client, open_background_nursery() as nursery:
             nursery.start_soon(self._run_writers, name="writers")
             *steps, rest = self.settings.scenario.steps
             assert isinstance(rest, AwaitRest)
             async with open_background_nursery() as probing:
-                self.probes.start(probing, client, self.plan.nodes)
+                self.probes.start(probing, client, self.deployment.nodes)
                 await self._warm_up()
                 for step in steps:
                     await self._take(step, nursery, probing)
@@ -153,12 +197,12 @@ class _Drill:
         """Carry out one step before the last; what probes is started in `probing`."""
         match step:
             case Load(duration_ms=duration_ms, down_afters=down_afters):
-                down_after_ms = self.settings.topology.down_after_ms
+                down_after_ms = self.deployment.down_after_ms
                 await trio.sleep((duration_ms + down_afters * down_after_ms) / 1000)
             case Inject(fault=fault):
                 await self._inject(fault, nursery, probing)
             case Again():
-                self.injector.strike()
+                await self.injector.strike(nursery)
             case KillMajority():
                 self.injector.kill_majority()
             case RestoreSentinels():
@@ -166,7 +210,7 @@ class _Drill:
             case AwaitFailover(timeout_ms=timeout_ms):
                 await self._await_failover(timeout_ms)
             case Resume():
-                self.injector.undo()
+                await self.injector.undo()
             case AwaitDemotion(timeout_ms=timeout_ms):
                 await self._await_demotion(timeout_ms)
             case AwaitRest():
@@ -195,12 +239,12 @@ class _Drill:
         self, injection: Injection, nursery: trio.Nursery, probing: trio.Nursery
     ) -> None:
         master = self.injector.aim()
-        self.baseline = Baseline(self.lab)
-        fault_ns = self.injector.strike()
-        self.timeline = Timeline(self.plan, old_master=master, fault_ns=fault_ns)
+        self.baseline = Baseline(self.site)
+        fault_ns = await self.injector.strike(nursery)
+        self.timeline = Timeline(self.deployment, old_master=master, fault_ns=fault_ns)
         self.workload.mark(fault_ns)
         self.observer.add_listener(self.timeline.observe)
-        for process in self.plan.nodes:
+        for process in self.deployment.nodes:
             if process.name not in self.injector.gone:
                 self._probe(process, probing)
         if self.settings.scenario.expects_failover:
@@ -210,7 +254,7 @@ class _Drill:
         if isinstance(injection, Order):
             await self.injector.give_order(injection)
 
-    def _probe(self, process: ProcessPlan, probing: trio.Nursery) -> None:
+    def _probe(self, process: Member, probing: trio.Nursery) -> None:
         def note_first(time_ns: int) -> None:
             # A master that is well, or back, takes writes without having been promoted.
             if process.name != self.timeline.old_master:
@@ -219,7 +263,7 @@ class _Drill:
         probing.start_soon(self.probes.write_to, process, note_first, name=f"probe {process.name}")
 
     async def _await_demotion(self, timeout_ms: int) -> None:
-        def is_replica(view: LabView) -> bool:
+        def is_replica(view: View) -> bool:
             # As of a look after it was back: one from before may lie there.
             returned_ns = self.injector.returned_ns
             node = view.nodes[self.injector.victim]
@@ -230,12 +274,13 @@ class _Drill:
             self.is_demoted = True
 
     async def _await_failover(self, timeout_ms: int) -> None:
-        old_address = self.plan.node(self.timeline.old_master).address
+        old_address = node_of(self.deployment, self.timeline.old_master).address
 
-        def is_agreed(view: LabView) -> bool:
+        def is_agreed(view: View) -> bool:
             named = {sentinel.master for sentinel in view.sentinels.values()}
             return len(named) == 1 and not named & {old_address, None}
 
+        timeout_ms += self.deployment.down_after_ms
         with trio.move_on_after(timeout_ms / 1000) as scope:
             await self.observer.wait_for(is_agreed)
             await self.workload.wait_all_acknowledged()
@@ -245,7 +290,7 @@ class _Drill:
     async def _await_order(self) -> None:
         gone = self.injector.gone
 
-        def is_in_order(view: LabView) -> bool:
+        def is_in_order(view: View) -> bool:
             # Before there is a new master, all is in the old order.
             return self.timeline.new_master is not None and not missing_order(view, gone)
 
@@ -282,8 +327,9 @@ class _Drill:
             return None
         self.display.note(f"reading all keys from {masters[0]}")
         try:
-            async with self.lab.connect(self.plan.node(masters[0])) as connection:
-                return await read_keys(connection)
+            async with self.site.connector.open(node_of(self.deployment, masters[0])) as connection:
+                written = await self.site.list_written(connection, self.workload.asked_keys())
+                return await read_values(connection, written)
         except VedetteError as error:
             self.display.note(f"{masters[0]} cannot be read: {error}")
         return None
@@ -295,7 +341,7 @@ class _Drill:
         increments = [operation for operation in operations if operation.function == "incr"]
         writes = counter = None
         if final is not None:
-            counter = check_counter(increments, int(final.pop(COUNTER_KEY, "0")))
+            counter = check_counter(increments, int(final.pop(self.site.keys.counter, "0")))
             writes = check_set(sets, final)
         served = self.baseline.served_since(timeline.new_master)
         restored_ns = self.injector.restored_ns
@@ -321,11 +367,7 @@ class _Drill:
             counter=counter,
             sync_full=served.full,
             sync_partial=served.partial,
-            ended={
-                name: process.exit_code
-                for name, process in self.lab.processes.items()
-                if process.exit_code is not None and name not in self.injector.gone
-            },
+            ended=self._ended(),
             rest_ms=self.rest_ms,
             not_at_rest=self.not_at_rest,
             events=timeline.events,
@@ -336,6 +378,12 @@ class _Drill:
             restored_ms=None if restored_ns is None else elapsed_ms(timeline.fault_ns, restored_ns),
             late_ms=self.probes.late_ms,
         )
+
+    def _ended(self) -> dict[str, int] | None:
+        codes = self.site.exit_codes()
+        if codes is None:
+            return None
+        return {name: code for name, code in codes.items() if name not in self.injector.gone}
 
     def _demoted_ms(self) -> float | None:
         """Return how long after its return the old master took writes; None: to the end."""

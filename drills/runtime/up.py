@@ -73,6 +73,7 @@ async def _show_table(lab: Lab, console: Console) -> None:
     with Live(console=console, auto_refresh=False, transient=False) as live:
         while True:
             picture = render_lab(
+                lab.plan,
                 lab.observer.view,
                 lab.states(),
                 start_ns=start_ns,

@@ -18,9 +18,8 @@ from ha_client.errors import WriteUncertain
 from vedette.errors import VedetteError
 
 from ..history import History, Outcome
+from ..keys import LAB_KEYS, Keys
 
-KEY_PREFIX = "drill:set:"
-COUNTER_KEY = "drill:counter"
 #: Share of increments among the operations.
 _INCREMENT_SHARE = 0.3
 #: Mean pause of a writer between two operations.
@@ -39,7 +38,7 @@ def outcome_of(error: VedetteError) -> Outcome:
 class WritingClient(Protocol):
     """What the writers need of a client."""
 
-    async def set(self, key: bytes, value: bytes) -> object: ...
+    async def set(self, key: bytes, value: bytes, *, ex: int | None) -> object: ...
 
     async def incr(self, key: bytes) -> int: ...
 
@@ -53,7 +52,9 @@ class Workload:
         *,
         writer_count: int,
         seed: int,
+        keys: Keys = LAB_KEYS,
     ) -> None:
+        self.keys = keys
         self.history = History(writer_count)
         self.writers = range(writer_count)
         self._client = client
@@ -88,43 +89,57 @@ class Workload:
             await self._acknowledged.wait()
         await trio.lowlevel.checkpoint()
 
+    def asked_keys(self) -> list[str]:
+        """Return every key that a writer has asked to be written, the counter among them."""
+        return list(dict.fromkeys(operation.key for operation in self.history.operations()))
+
     def stop(self) -> None:
         """Have every writer finish what it has open, and end."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Write until stopped; cancelled, it leaves open operations of unknown outcome."""
+        """Write until stopped; cancelled, it leaves open operations of unknown outcome.
+
+        Raises:
+            VedetteError: the counter, which is to expire, cannot be set before they begin.
+        """
+        if self.keys.ttl_s is not None:
+            await self._client.set(self.keys.counter.encode(), b"0", ex=self.keys.ttl_s)
         async with trio.open_nursery() as nursery:
             for writer in self.writers:
                 nursery.start_soon(self._write, writer, name=f"writer {writer}")
 
     async def _write(self, writer: int) -> None:
         rng = self._randoms[writer]
-        number = 0
+        number = sets = 0
+        most_sets = self.keys.sets_per_writer(len(self.writers))
         while not self._stopping.is_set():
             number += 1
             is_increment = rng.random() < _INCREMENT_SHARE
             pause_s = rng.uniform(0, 2 * _MEAN_PAUSE_S)
-            if is_increment:
+            if is_increment or sets == most_sets:
                 is_done = await self._increment(writer)
             else:
+                sets += 1
                 is_done = await self._set(writer, number)
             with trio.move_on_after(pause_s if is_done else _PAUSE_AFTER_ERROR_S):
                 await self._stopping.wait()
 
     async def _set(self, writer: int, number: int) -> bool:
-        key, value = f"{KEY_PREFIX}{writer}:{number}", f"{writer}:{number}"
+        key, value = self.keys.set_key(writer, number), f"{writer}:{number}"
 
         async def operate() -> None:
-            await self._client.set(key.encode(), value.encode())
+            await self._client.set(key.encode(), value.encode(), ex=self.keys.ttl_s)
 
         return await self._perform(writer, "set", key, value, operate)
 
     async def _increment(self, writer: int) -> bool:
-        async def operate() -> int:
-            return await self._client.incr(COUNTER_KEY.encode())
+        counter = self.keys.counter
 
-        return await self._perform(writer, "incr", COUNTER_KEY, None, operate)
+        async def operate() -> int:
+            return await self._client.incr(counter.encode())
+
+        return await self._perform(writer, "incr", counter, None, operate)
 
     async def _perform(
         self,

@@ -53,12 +53,15 @@ class RestoreSentinels:
 class AwaitFailover:
     """Wait until every sentinel names a new master and every writer is served again."""
 
+    #: Beyond the sentinels' down-after.
     timeout_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Undo the fault: let a process that was stopped go on (SIGCONT), or heal its link."""
+    """Undo the fault: let a process that was stopped go on (SIGCONT), or heal its link. Of what
+    ends by itself, or by somebody else's hand: wait for that.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,9 @@ class Scenario:
     loss_window_ms: int | None
     #: Other names that people call it by.
     aliases: tuple[str, ...] = ()
+    #: With such a window: it reaches from the fault on until every writer is served by the new
+    #: master, as the old one goes on taking writes.
+    loses_until_service: bool = False
     failovers: Failovers = Failovers.ONE
     #: How many down-afters clients may be without writes, before what is allowed beyond.
     outage_down_afters: float = 1.0

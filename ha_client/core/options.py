@@ -90,7 +90,7 @@ def parse_url(url: str) -> Place:
         options[name] = _option(name, text)
     return Place(
         master_name=unquote(master_name),
-        sentinels=tuple(_sentinel(text) for text in hosts.split(",")),
+        sentinels=tuple(sentinel_address(text) for text in hosts.split(",")),
         uses_tls=_SCHEMES[parts.scheme],
         options=options,
     )
@@ -104,7 +104,12 @@ def _login(text: str) -> Iterable[tuple[str, str]]:
         yield "password", unquote(password)
 
 
-def _sentinel(text: str) -> Address:
+def sentinel_address(text: str) -> Address:
+    """Return where `host[:port]` says that a sentinel listens.
+
+    Raises:
+        ValueError: it says no such thing.
+    """
     try:
         parts = urlsplit(f"//{text}")
         port = DEFAULT_SENTINEL_PORT if parts.port is None else parts.port

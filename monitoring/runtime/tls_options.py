@@ -79,9 +79,14 @@ class TlsOptions:
 
 def tls_options(command: _Command) -> _Command:
     """Give a command the options from which `collect_tls` makes `TlsOptions`."""
+    whether = click.option("--tls", is_flag=True, help="Speak TLS, whatever the scheme says.")
+    return whether(certificate_options(command))
+
+
+def certificate_options(command: _Command) -> _Command:
+    """Give a command the same options without `--tls`, which it has of its own."""
     for decorate in reversed(
         (
-            click.option("--tls", is_flag=True, help="Speak TLS, whatever the scheme says."),
             click.option("--cacert", type=_FILE, help="Authorities whose certificates are good."),
             click.option(
                 "--cacertdir",

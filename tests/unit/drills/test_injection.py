@@ -15,7 +15,6 @@ from drills.lab import PortBases, Topology, plan_lab
 from drills.observation import NodeSeen, NodeView
 from drills.resyncs import Resyncs
 from drills.runtime.baseline import Baseline
-from drills.runtime.injection import Injector
 from drills.runtime.lab import Lab
 from drills.settings import DrillError
 from vedette.runtime.listening import open_listeners
@@ -49,7 +48,7 @@ def test_the_fault_hits_whoever_has_the_role_when_it_comes(
 ) -> None:
     """The master need not be the node that began as one."""
     notes: list[str] = []
-    injector = Injector(lab_with(tmp_path, "slave", "master", "slave"), injection, notes.append)
+    injector = lab_with(tmp_path, "slave", "master", "slave").make_injector(injection, notes.append)
 
     assert injector.aim() == "node-2"
     assert (injector.victim, injector.gone) == (victim, gone)
@@ -67,7 +66,7 @@ def test_the_fault_hits_whoever_has_the_role_when_it_comes(
 def test_a_drill_is_not_run_where_it_is_unsure_whom_to_hit(
     injection: Injection, roles: Sequence[str], reason: str, tmp_path: Path
 ) -> None:
-    injector = Injector(lab_with(tmp_path, *roles), injection, lambda text: None)
+    injector = lab_with(tmp_path, *roles).make_injector(injection, lambda text: None)
 
     with pytest.raises(DrillError, match=reason):
         injector.aim()
@@ -80,7 +79,7 @@ async def test_a_sentinel_that_hangs_does_not_hold_the_drill_up(
     [listener] = open_listeners(["127.0.0.1"], 0, 1)
     ports = PortBases(sentinel=listener.getsockname()[1])
     lab = Lab(plan_lab(Topology(), tmp_path, ports, lambda port: True), 0.1)
-    injector = Injector(lab, COORDINATED_FAILOVER, lambda text: None)
+    injector = lab.make_injector(COORDINATED_FAILOVER, lambda text: None)
 
     with listener, pytest.raises(DrillError, match="sentinel-1 does not answer SENTINEL FAILOVER"):
         await injector.give_order(COORDINATED_FAILOVER)

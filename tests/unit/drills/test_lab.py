@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from drills.deployment import Part
 from drills.lab import (
     Kind,
     LabPlan,
-    Part,
     PlanError,
     PortBases,
     TlsFiles,

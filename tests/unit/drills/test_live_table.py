@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from drills.lab import PortBases, Topology, plan_lab
+from drills.lab import LabPlan, PortBases, Topology, plan_lab
 from drills.live_table import ProcessState, describe_change, describe_start, render_lab
 from drills.observation import (
-    LabView,
     NodeSeen,
     NodeView,
     Observation,
     SentinelEvent,
     SentinelSeen,
     SentinelView,
+    View,
 )
 from tests.support.drawing import draw
 from vedette.types import Address
@@ -37,16 +37,18 @@ def test_the_state_of_a_process_in_words(state: ProcessState, expected: str) -> 
     assert str(state) == expected
 
 
-def make_view() -> LabView:
+def make_view() -> View:
     topology = Topology(replica_count=1, sentinel_count=1, sentinels="redis")
-    return LabView(plan_lab(topology, Path("/lab"), PortBases(), lambda port: True))
+    return View(plan_lab(topology, Path("/lab"), PortBases(), lambda port: True))
 
 
 def draw_lab(
-    view: LabView, height: int = 50, width: int = 150, *, exit_code: int | None = None
+    view: View, height: int = 50, width: int = 150, *, exit_code: int | None = None
 ) -> str:
-    states = {process.name: ProcessState(31000, exit_code) for process in view.plan.processes}
-    picture = render_lab(view, states, start_ns=5 * S, width=width, height=height)
+    assert isinstance(view.deployment, LabPlan)
+    names = [process.name for process in view.deployment.processes]
+    states = {name: ProcessState(31000, exit_code) for name in names}
+    picture = render_lab(view.deployment, view, states, start_ns=5 * S, width=width, height=height)
     return draw(picture, width=width)
 
 
@@ -55,7 +57,7 @@ def test_metrics_are_spoken_of_only_where_there_are_some() -> None:
     plan = plan_lab(Topology(), Path("/lab"), PortBases(metrics=None), lambda port: True)
 
     assert "Metrics: http://127.0.0.1:..." in draw_lab(make_view())
-    assert "Metrics" not in draw_lab(LabView(plan))
+    assert "Metrics" not in draw_lab(View(plan))
 
 
 def test_roles_offsets_lag_and_what_sentinels_say_are_drawn() -> None:
@@ -180,10 +182,11 @@ def test_fewer_events_are_drawn_where_there_is_less_room() -> None:
 
 
 def test_the_start_lists_every_process_with_its_metrics() -> None:
-    view = make_view()
-    states = {process.name: ProcessState(42, None) for process in view.plan.processes}
+    plan = make_view().deployment
+    assert isinstance(plan, LabPlan)
+    states = {process.name: ProcessState(42, None) for process in plan.processes}
 
-    assert describe_start(view.plan.processes, states) == [
+    assert describe_start(plan.processes, states) == [
         "node-1      vedette-server   port 6379   pid 42  http://127.0.0.1:9121/metrics",
         "node-2      vedette-server   port 6380   pid 42  http://127.0.0.1:9122/metrics",
         "sentinel-1  redis-sentinel   port 26379  pid 42",

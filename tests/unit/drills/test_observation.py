@@ -10,11 +10,11 @@ import pytest
 
 from drills.lab import PortBases, Topology, plan_lab
 from drills.observation import (
-    LabView,
     NodeSeen,
     NodeView,
     SentinelEvent,
     SentinelSeen,
+    View,
     missing_knowledge,
     missing_links,
     missing_order,
@@ -88,12 +88,12 @@ def test_sentinel_master_is_read_from_an_array_or_a_map() -> None:
     assert (view.config_epoch, view.replica_count, view.other_sentinel_count) == (4, 2, 1)
 
 
-def make_whole_lab() -> LabView:
+def make_whole_lab() -> View:
     """Return the view of a laboratory with one replica and two sentinels that lacks nothing."""
     plan = plan_lab(
         Topology(replica_count=1, sentinel_count=2), Path("/lab"), PortBases(), lambda port: True
     )
-    view = LabView(plan)
+    view = View(plan)
     master = parse_info(MASTER_INFO)
     view.observe(NodeSeen(name="node-1", view=read_node_info(master, 1)))
     replica = parse_info(REPLICA_INFO.replace("290", "305"))
@@ -104,11 +104,11 @@ def make_whole_lab() -> LabView:
     return view
 
 
-def change_node(view: LabView, name: str, **fields: object) -> None:
+def change_node(view: View, name: str, **fields: object) -> None:
     view.nodes[name] = replace(view.nodes[name], **fields)  # type: ignore[arg-type]
 
 
-def change_sentinel(view: LabView, name: str, **fields: object) -> None:
+def change_sentinel(view: View, name: str, **fields: object) -> None:
     view.sentinels[name] = replace(view.sentinels[name], **fields)  # type: ignore[arg-type]
 
 
@@ -163,7 +163,7 @@ def test_what_a_sentinel_does_not_know_is_named(fields: dict[str, object], expec
     assert missing_knowledge(view) == [expected]
 
 
-def fail_over(view: LabView) -> None:
+def fail_over(view: View) -> None:
     """Make node-2 the master whom all sentinels name; node-1 is dead."""
     change_node(view, "node-1", is_reachable=False)
     change_node(view, "node-2", role="master", master=None, lag_s={})
@@ -201,7 +201,7 @@ def test_order_after_a_failover_ignores_who_is_gone() -> None:
     ],
 )
 def test_disorder_after_a_failover_is_named(
-    spoil: Callable[[LabView], None], expected: list[str]
+    spoil: Callable[[View], None], expected: list[str]
 ) -> None:
     view = make_whole_lab()
     fail_over(view)

@@ -163,7 +163,7 @@ def make_report(findings: Findings = GOOD) -> Report:
     topology = Topology(nodes="redis", sentinels="vedette,redis,redis")
     return Report(
         scenario=SCENARIOS["master-crash"],
-        plan=plan_lab(topology, Path("/lab"), PortBases(), lambda port: True),
+        deployment=plan_lab(topology, Path("/lab"), PortBases(), lambda port: True),
         seed=7,
         writer_count=2,
         version="0.1.0",

@@ -168,6 +168,6 @@ def test_markdown_has_verdict_figures_and_criteria() -> None:
 def test_junit_has_a_case_for_each_criterion() -> None:
     text = to_junit([make_run(1000.0), make_run(9000.0, passed=False)])
 
-    assert '<testsuite name="master-crash.2" tests="2" failures="1">' in text
+    assert '<testsuite name="master-crash.2" tests="2" failures="1" skipped="0">' in text
     assert '<failure message="&lt; 3">found: 9000.0\nlook there</failure>' in text
     assert text.count("<failure") == 1

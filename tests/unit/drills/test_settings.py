@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from drills.lab import PortBases, Topology
+from drills.lab import LabPlan, PortBases, Topology, plan_lab
 from drills.scenarios import SCENARIOS
-from drills.settings import DrillError, DrillSettings
+from drills.settings import DrillError, DrillSettings, LabSettings
+from drills.verdict import Budget
 
 
-def settings(
+def budget(
     scenario: str,
     *,
     sentinels: str = "vedette",
     outage_ms: int | None = None,
     demotion_ms: int | None = None,
-) -> DrillSettings:
-    return DrillSettings(
+) -> Budget:
+    settings = DrillSettings(
         scenario=SCENARIOS[scenario],
-        topology=Topology(sentinels=sentinels, down_after_ms=2000),
-        ports=PortBases(metrics=None),
         seed=1,
         writer_count=4,
         outage_ms=outage_ms,
         demotion_ms=demotion_ms,
     )
+    return settings.budget(lab(sentinels))
+
+
+def lab(sentinels: str) -> LabPlan:
+    topology = Topology(sentinels=sentinels, down_after_ms=2000)
+    return plan_lab(topology, Path("/lab"), PortBases(metrics=None), lambda port: True)
+
+
+def require_possible(scenario: str, sentinels: str) -> None:
+    topology = Topology(sentinels=sentinels)
+    settings = LabSettings(topology=topology, ports=PortBases(metrics=None))
+    settings.require_possible(SCENARIOS[scenario])
 
 
 @pytest.mark.parametrize(
@@ -34,13 +47,13 @@ def settings(
 def test_an_outage_may_last_for_down_after_and_what_the_scenario_adds(
     scenario: str, expected_ms: int
 ) -> None:
-    assert settings(scenario).budget.outage_ms == expected_ms
+    assert budget(scenario).outage_ms == expected_ms
 
 
 def test_what_was_asked_for_replaces_what_the_scenario_allows() -> None:
-    budget = settings("master-hang", outage_ms=700, demotion_ms=300).budget
+    found = budget("master-hang", outage_ms=700, demotion_ms=300)
 
-    assert (budget.outage_ms, budget.demotion_ms) == (700, 300)
+    assert (found.outage_ms, found.demotion_ms) == (700, 300)
 
 
 @pytest.mark.parametrize(
@@ -50,18 +63,18 @@ def test_an_old_master_may_take_writes_for_longer_where_a_sentinel_is_of_others(
     sentinels: str, expected_ms: int
 ) -> None:
     """redis-sentinel demotes it only with its next INFO, and after a while of patience."""
-    assert settings("master-hang", sentinels=sentinels).budget.demotion_ms == expected_ms
+    assert budget("master-hang", sentinels=sentinels).demotion_ms == expected_ms
 
 
 def test_where_no_master_comes_back_its_demotion_is_not_judged() -> None:
-    assert settings("master-crash", demotion_ms=300).budget.demotion_ms is None
+    assert budget("master-crash", demotion_ms=300).demotion_ms is None
 
 
 @pytest.mark.parametrize("sentinels", ["redis", "valkey", "redis,valkey"])
 def test_order_that_only_our_sentinels_know_is_not_given_to_others(sentinels: str) -> None:
     """After half a minute of a laboratory's start they would refuse it, in words of their own."""
     with pytest.raises(DrillError, match="needs a sentinel of Vedette"):
-        settings("coordinated-switchover", sentinels=sentinels).require_possible()
+        require_possible("coordinated-switchover", sentinels)
 
 
 @pytest.mark.parametrize(("scenario", "sentinels"), [
@@ -69,4 +82,4 @@ def test_order_that_only_our_sentinels_know_is_not_given_to_others(sentinels: st
     ("master-crash", "redis"),
 ])  # fmt: skip
 def test_drill_that_its_laboratory_can_run_is_run(scenario: str, sentinels: str) -> None:
-    settings(scenario, sentinels=sentinels).require_possible()
+    require_possible(scenario, sentinels)

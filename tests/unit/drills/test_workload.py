@@ -7,7 +7,8 @@ import trio
 import trio.testing
 
 from drills.history import Outcome
-from drills.runtime.workload import COUNTER_KEY, Workload, outcome_of
+from drills.keys import LAB_KEYS
+from drills.runtime.workload import Workload, outcome_of
 from ha_client.errors import MasterUnavailable, WriteUncertain
 from vedette.errors import VedetteError
 from vedette.resp.exchange import ReplyError
@@ -25,7 +26,7 @@ class ObedientClient:
         self.next_error: VedetteError | None = None
         self.hangs = False
 
-    async def set(self, key: bytes, value: bytes) -> object:
+    async def set(self, key: bytes, value: bytes, *, ex: int | None) -> object:
         await self._behave()
         assert key not in self.values, "a key was written twice"
         self.values[key] = value
@@ -33,7 +34,7 @@ class ObedientClient:
 
     async def incr(self, key: bytes) -> int:
         await self._behave()
-        assert key == COUNTER_KEY.encode()
+        assert key == LAB_KEYS.counter.encode()
         self.counter += 1
         return self.counter
 

@@ -9,10 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 import vedette
+from drills.checks import Check, Status
 from vedette_cli.doctor import (
     PACKAGES,
-    Check,
-    Status,
     check_dependencies,
     check_fsync,
     check_open_files,

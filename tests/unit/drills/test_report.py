@@ -86,6 +86,32 @@ def test_a_coordinated_failover_may_lose_nothing_and_must_tell_the_pause(invoked
     assert failed(replace(GOOD, pause_ms=23.0, writes=lost)) == ["loss"]
 
 
+@pytest.mark.parametrize(
+    ("invoked_ms", "completed_ms", "is_allowed"),
+    [(-999, -998, True), (5, 6, True), (1500, 1501, False), (-1500, -1001, False)],
+)
+def test_plain_failover_may_lose_what_the_old_master_took_until_its_clients_left(
+    invoked_ms: int, completed_ms: int, is_allowed: bool
+) -> None:
+    """It goes on taking writes after the order; `GOOD` has every writer served after 1008 ms."""
+    budget = replace(BUDGET, loses_until_service=True)
+    lost = replace(WRITES, lost=(make_lost(invoked_ms, completed_ms),))
+
+    criteria = judge(replace(GOOD, writes=lost), budget)
+    failed = [each.name for each in criteria if each.passed is False]
+    assert failed == ([] if is_allowed else ["loss"])
+
+
+def test_what_cannot_be_observed_neither_passes_nor_fails() -> None:
+    """Of processes that somebody else runs no exit codes are known, and others tell no pause."""
+    budget = Budget(outage_ms=3500, loss_window_ms=None, tells_pause=False)
+    criteria = {each.name: each for each in judge(replace(GOOD, ended=None), budget)}
+
+    for name in ("processes", "pause"):
+        assert (criteria[name].passed, criteria[name].found) == (None, "not observed")
+    assert all(each.passed for name, each in criteria.items() if name not in ("processes", "pause"))
+
+
 CALM = replace(GOOD, new_master=None, leader=None, switched_to=[], elections=0, epochs=[])
 
 

@@ -88,6 +88,28 @@ def test_sdown_of_others_than_the_master_is_no_phase() -> None:
     assert phases_of(timeline)["sdown"] is None
 
 
+@pytest.mark.parametrize(
+    ("channel", "payload"),
+    [
+        ("+switch-master", "other 127.0.0.1 7379 127.0.0.1 7380"),
+        ("+sdown", "master other 127.0.0.1 7379"),
+        ("+try-failover", "master other 127.0.0.1 7379"),
+        ("+selected-slave", "slave 127.0.0.1:7380 127.0.0.1 7380 @ other 127.0.0.1 7379"),
+        ("+coordinated-pause", "slave 127.0.0.1:7380 127.0.0.1 7380 @ other 127.0.0.1 7379 ms 9"),
+        ("+switch-master", ""),
+    ],
+)
+def test_events_of_other_masters_are_none_of_the_drill(channel: str, payload: str) -> None:
+    """Sentinels that somebody else runs often watch more masters than one."""
+    timeline = make_timeline()
+    timeline.observe(
+        SentinelEvent(name="sentinel-1", channel=channel, payload=payload, time_ns=at(10))
+    )
+
+    assert set(phases_of(timeline).values()) == {None}
+    assert (timeline.events, timeline.switched_to, timeline.elections) == ([], [], 0)
+
+
 def test_leader_epochs_and_new_master_come_from_the_events() -> None:
     timeline = make_timeline()
     observe_events(timeline)

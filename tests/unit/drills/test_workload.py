@@ -7,7 +7,7 @@ import trio
 import trio.testing
 
 from drills.history import Outcome
-from drills.keys import LAB_KEYS
+from drills.keys import Keys
 from drills.runtime.workload import Workload, outcome_of
 from ha_client.errors import MasterUnavailable, WriteUncertain
 from vedette.errors import VedetteError
@@ -23,6 +23,7 @@ class ObedientClient:
     def __init__(self) -> None:
         self.values: dict[bytes, bytes] = {}
         self.counter = 0
+        self.lifetimes: set[int | None] = set()
         self.next_error: VedetteError | None = None
         self.hangs = False
 
@@ -30,11 +31,12 @@ class ObedientClient:
         await self._behave()
         assert key not in self.values, "a key was written twice"
         self.values[key] = value
+        self.lifetimes.add(ex)
         return True
 
     async def incr(self, key: bytes) -> int:
         await self._behave()
-        assert key == LAB_KEYS.counter.encode()
+        assert key.endswith(b":counter")
         self.counter += 1
         return self.counter
 
@@ -98,6 +100,22 @@ async def test_the_seed_decides_what_each_writer_does(
 
     assert (await functions_of(5))[:50] == (await functions_of(5))[:50]
     assert (await functions_of(5))[:50] != (await functions_of(6))[:50]
+
+
+async def test_writers_set_no_more_keys_than_they_may_and_have_them_expire(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Among somebody's data a drill leaves little even if it is killed, yet it writes on."""
+    client = ObedientClient()
+    keys = Keys(prefix="p:", set_limit=7, ttl_s=60)
+    workload = Workload(client, writer_count=2, seed=1, keys=keys)
+    await run_for(workload, 2.0)
+
+    assert len(client.values) == 1 + 2 * 3
+    assert all(key.startswith(b"p:") for key in client.values)
+    assert client.lifetimes == {60}
+    assert client.counter > 50
+    assert set(workload.asked_keys()) == {key.decode() for key in client.values}
 
 
 async def test_an_error_is_recorded_and_the_writer_goes_on(

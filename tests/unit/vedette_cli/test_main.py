@@ -128,6 +128,11 @@ def test_drills_are_listed() -> None:
         (["up", "--sentinels", "redis,,redis"], "is no list of kinds"),
         (["drill", "run", "master-crash", "--down-after", "0"], "--down-after"),
         (["up", "--sentinel-count", "0"], "--sentinel-count"),
+        (["drill", "run", "hang", "--plan", "--master", "m"], "--master, --plan: only with"),
+        (["drill", "run", "hang", "--sentinel", "a:x"], "'a:x' is no sentinel's host and port"),
+        (["drill", "run", "hang", "--sentinel", "a", "--nodes", "redis"], "--nodes: these are of"),
+        (["drill", "run", "hang", "--sentinel", "a", "--tls"], "must say whom to trust"),
+        (["drill", "run", "hang", "--sentinel", "a", "--insecure"], "no use without --tls"),
     ],
 )
 def test_bad_options_are_refused_with_the_reason(arguments: list[str], complaint: str) -> None:

@@ -24,7 +24,17 @@ from __future__ import annotations
 
 from vedette.types import Address, RunId
 
-from . import election, names, notices, probes, reconfiguration, repair, transitions
+from . import (
+    election,
+    names,
+    notices,
+    opinions,
+    probes,
+    reconfiguration,
+    repair,
+    transitions,
+    turns,
+)
 from .hosts import same
 from .machine import Machine
 from .model import FailoverState, Master, PeerSentinel
@@ -112,7 +122,7 @@ def _may_stand(machine: Machine, master: Master) -> bool:
     named = {named_address(machine.state, master, peer) for peer in rivals(machine, master)}
     if not all(_is_replica(machine, master, address) for address in named):
         return False
-    if 1 + len(machine.live_peers(master)) < election.needed_votes(master):
+    if 1 + len(machine.live_peers(master)) < opinions.needed_votes(master):
         return False
     waited_ms = machine.now_ms - master.conflict_since_ms
     if not _is_fit(machine, master):
@@ -139,7 +149,7 @@ def _is_outdone(machine: Machine, master: Master) -> bool:
 
 
 def _plan(machine: Machine, master: Master, delay_ms: int) -> None:
-    delay_ms += election.rank(machine, master) * RANK_DELAY_MS
+    delay_ms += turns.rank(machine, master) * RANK_DELAY_MS
     machine.timers.set(Timer(TimerKind.CONFLICT, master.name), machine.now_ms + delay_ms)
 
 

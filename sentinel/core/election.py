@@ -21,8 +21,6 @@ sentinelGetLeader, sentinelStartFailoverIfNeeded`.
 
 from __future__ import annotations
 
-import zlib
-
 from vedette.types import RunId, is_run_id
 
 from . import (
@@ -35,6 +33,7 @@ from . import (
     selection,
     switchover,
     transitions,
+    turns,
 )
 from . import failover as leading
 from .actions import Answer
@@ -43,11 +42,9 @@ from .events import VoteRequested
 from .history import Defeat
 from .hosts import find_master
 from .machine import Machine
-from .model import FailoverState, Master, PeerSentinel
+from .model import FailoverState, Master
 from .timers import Timer, TimerKind
 from .timing import (
-    CROWD_MAX_MS,
-    CROWD_MS,
     LEADER_CUT_MS,
     LEADER_PATIENCE_KIN_MS,
     LEADER_PATIENCE_MS,
@@ -55,7 +52,6 @@ from .timing import (
     LEADER_PING_PERIOD_MS,
     LEADER_SILENCE_MS,
     NO_REPLICA_WAIT_MS,
-    RANK_COURTESY_MS,
     RANK_DELAY_MS,
     RECHECK_MS,
     RETRY_DOUBLINGS_MAX,
@@ -247,7 +243,7 @@ def consider(machine: Machine, master: Master) -> None:
         recheck_ms = LEADER_PING_PERIOD_MS if master.failover.awaited_leader else RECHECK_MS
         at_ms = min(earliest_ms, machine.now_ms + recheck_ms)
     else:
-        at_ms = machine.now_ms + _candidacy_delay_ms(machine, master)
+        at_ms = machine.now_ms + turns.candidacy_delay_ms(machine, master)
     machine.timers.set(Timer(TimerKind.CANDIDACY, master.name), at_ms)
 
 
@@ -284,7 +280,7 @@ def _go_on_with_order(machine: Machine, master: Master) -> None:
 
 def _is_alone(machine: Machine, master: Master) -> bool:
     """Whether too few can be reached to elect anybody."""
-    return 1 + len(machine.live_peers(master)) < needed_votes(master)
+    return 1 + len(machine.live_peers(master)) < opinions.needed_votes(master)
 
 
 def _should_wait_for_replica(machine: Machine, master: Master) -> bool:
@@ -365,6 +361,25 @@ def _on_own_vote(machine: Machine, master: Master, *, is_saved: bool) -> None:
     tally(machine, master)
 
 
+def _earliest_ms(machine: Machine, master: Master) -> int:
+    """When we may stand: after the pause we owe, shortened if who we wait for is lost."""
+    failover = master.failover
+    if failover.awaited_leader is None:
+        return failover.not_before_ms
+    leader = master.peers.get(failover.awaited_leader)
+    if leader is None:
+        return failover.not_before_ms
+    # A PING just sent starts it, too, and a connection lost.
+    silent_since_ms = leader.link.suspect_since_ms
+    if silent_since_ms is None:
+        return failover.not_before_ms
+    is_cut = not leader.link.is_up
+    patience_ms = LEADER_CUT_MS if is_cut else LEADER_SILENCE_MS + turns.crowd_ms(machine, master)
+    rank_delay_ms = turns.rank(machine, master) * RANK_DELAY_MS
+    lost_ms = max(silent_since_ms, failover.awaited_since_ms) + patience_ms + rank_delay_ms
+    return min(failover.not_before_ms, lost_ms)
+
+
 def on_election_timer(machine: Machine, master: Master) -> None:
     """Nobody was elected in good time."""
     if master.failover.state is FailoverState.WAIT_START:
@@ -372,12 +387,6 @@ def on_election_timer(machine: Machine, master: Master) -> None:
 
 
 # -- votes counted ---------------------------------------------------------------------------------
-
-
-def needed_votes(master: Master) -> int:
-    """A majority of all sentinels ever heard of, and never less than the quorum."""
-    majority = master.known_sentinels // 2 + 1
-    return max(majority, master.options.quorum)
 
 
 def votes_for_us(machine: Machine, master: Master) -> int:
@@ -400,11 +409,11 @@ def tally(machine: Machine, master: Master) -> None:
     if failover.state is not FailoverState.WAIT_START or failover.is_forced:
         return
     votes = votes_for_us(machine, master)
-    if votes >= needed_votes(master):
+    if votes >= opinions.needed_votes(master):
         leading.become_leader(machine, master)
         return
     still_open = sum(peer.answered_epoch != failover.epoch for peer in master.peers.values())
-    if votes + still_open < needed_votes(master):
+    if votes + still_open < opinions.needed_votes(master):
         _lose(machine, master, Defeat.SPLIT)
 
 
@@ -434,73 +443,6 @@ def _likely_winner(machine: Machine, master: Master) -> RunId | None:
         # A candidate has its own vote, whether it told us or not.
         votes.setdefault(leader, {leader}).add(peer.run_id)
     for leader in sorted(votes):
-        if len(votes[leader]) >= needed_votes(master):
+        if len(votes[leader]) >= opinions.needed_votes(master):
             return leader
     return None
-
-
-# -- pacing ----------------------------------------------------------------------------------------
-
-
-def rank(machine: Machine, master: Master) -> int:
-    """Our place among the sentinels that live, 0 first; all that see the same work it out alike.
-
-    Stock sentinels do not count: they stand at their next tick whatever we do, and to let them go
-    first would cost the second that their promotion takes.
-
-    Only pace hangs on it, never safety. The epoch turns the order, so that a first in rank whose
-    disk is broken does not hold up every retry.
-    """
-    return len(_ahead(machine, master))
-
-
-def _candidacy_delay_ms(machine: Machine, master: Master) -> int:
-    """How long to let those stand who are ahead in rank: long who can, a moment who may soon."""
-    ahead = _ahead(machine, master)
-    ready = sum(peer.says_down for peer in ahead)
-    if opinions.count_down(master) < needed_votes(master):
-        ready = len(ahead)  # the quorum is less than a majority: who asks for votes is anybody
-    waited_ms = ready * RANK_DELAY_MS + (len(ahead) - ready) * RANK_COURTESY_MS
-    return waited_ms + len(ahead) * _crowd_ms(machine, master)
-
-
-def _crowd_ms(machine: Machine, master: Master) -> int:
-    """How much more patience the other masters that are down call for."""
-    others = machine.count_down_masters() - master.is_s_down
-    return min(max(others, 0) * CROWD_MS, CROWD_MAX_MS)
-
-
-def _ahead(machine: Machine, master: Master) -> list[PeerSentinel]:
-    """Those of our kind that live and are ahead of us in rank.
-
-    The epoch that turns the order is the last of *this* master's elections: the shared one moves
-    while many masters are down, and no two sentinels would agree on who is first.
-    """
-    state = machine.state
-    epoch = max(master.config_epoch, master.vote.leader_epoch)
-
-    def order(run_id: RunId) -> tuple[int, RunId]:
-        return zlib.crc32(f"{master.name} {epoch} {run_id}".encode()), run_id
-
-    ours = order(state.my_id)
-    kin = [run_id for run_id in machine.live_peers(master) if state.peer_links[run_id].is_vedette]
-    return [master.peers[run_id] for run_id in kin if order(run_id) < ours]
-
-
-def _earliest_ms(machine: Machine, master: Master) -> int:
-    """When we may stand: after the pause we owe, shortened if who we wait for is lost."""
-    failover = master.failover
-    if failover.awaited_leader is None:
-        return failover.not_before_ms
-    leader = master.peers.get(failover.awaited_leader)
-    if leader is None:
-        return failover.not_before_ms
-    # A PING just sent starts it, too, and a connection lost.
-    silent_since_ms = leader.link.suspect_since_ms
-    if silent_since_ms is None:
-        return failover.not_before_ms
-    is_cut = not leader.link.is_up
-    patience_ms = LEADER_CUT_MS if is_cut else LEADER_SILENCE_MS + _crowd_ms(machine, master)
-    rank_delay_ms = rank(machine, master) * RANK_DELAY_MS
-    lost_ms = max(silent_since_ms, failover.awaited_since_ms) + patience_ms + rank_delay_ms
-    return min(failover.not_before_ms, lost_ms)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from vedette.types import Address, RunId
 
-from . import election, opinions, selection
+from . import opinions, selection
 from .model import FailoverState, Master, Node, SentinelState
 from .views import QuorumCheck, quorum_check
 
@@ -82,7 +82,7 @@ def explain(state: SentinelState, master: Master, now_ms: int) -> Explanation:
         check=quorum_check(master),
         down_count=opinions.count_down(master),
         votes=_votes_for_us(state, master) if is_standing else 0,
-        needed_votes=election.needed_votes(master),
+        needed_votes=opinions.needed_votes(master),
         opinions=(_own_opinion(state, master), *_opinions(master, now_ms)),
         candidates=tuple(_candidates(state, master, ranked, now_ms)),
     )
@@ -207,7 +207,7 @@ def _prospect_when_down(
     failover = master.failover
     pause_ms = max(0, failover.not_before_ms - now_ms)
     live = 1 + sum(peer.link.is_up and not peer.is_s_down for peer in master.peers.values())
-    needed = election.needed_votes(master)
+    needed = opinions.needed_votes(master)
     if state.tilt_since_ms is not None:
         text = "this sentinel was not running a moment ago and looks again first (tilt)"
     elif live < needed:

@@ -127,6 +127,12 @@ def expire(machine: Machine, master: Master) -> None:
             peer.says_down = False
 
 
+def needed_votes(master: Master) -> int:
+    """A majority of all sentinels ever heard of, and never less than the quorum."""
+    majority = master.known_sentinels // 2 + 1
+    return max(majority, master.options.quorum)
+
+
 def count_down(master: Master) -> int:
     """How many sentinels, ourselves included, believe the master down."""
     return int(master.is_s_down) + sum(peer.says_down for peer in master.peers.values())

@@ -30,7 +30,7 @@ import math
 from vedette.resp.exchange import Received
 from vedette.types import Address, RunId
 
-from . import election, lineage, notices, orders
+from . import lineage, notices, orders, turns
 from .hosts import same, shown
 from .machine import Machine, Request, RequestKind
 from .model import FailoverState, Master, Node, PeerSentinel, Role
@@ -190,7 +190,7 @@ def _fix_wait_ms(machine: Machine, master: Master, node: Node) -> int:
     if is_synchronising or not follows_one_of_ours:
         return master.options.failover_timeout_ms
     # One sentinel at a time; a second order would only restart the synchronisation.
-    wait_ms = FIX_WAIT_MS + election.rank(machine, master) * FIX_TURN_MS
+    wait_ms = FIX_WAIT_MS + turns.rank(machine, master) * FIX_TURN_MS
     return min(wait_ms, master.options.failover_timeout_ms)
 
 

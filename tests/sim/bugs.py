@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 from unittest import mock
 
-from sentinel.core import election, probes, stall
+from sentinel.core import election, opinions, probes, stall
 from sentinel.core.durable import DurableState
 from sentinel.core.events import VoteRequested
 from sentinel.core.machine import Machine
@@ -80,7 +80,7 @@ def _majority_of_the_living() -> _Patch:
         living = 1 + sum(peer.link.is_up and not peer.is_s_down for peer in master.peers.values())
         return max(living // 2 + 1, min(master.options.quorum, living))
 
-    return election, "needed_votes", needed_votes
+    return opinions, "needed_votes", needed_votes
 
 
 def _tally_across_epochs() -> _Patch:

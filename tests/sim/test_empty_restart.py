@@ -16,6 +16,16 @@ from tests.sim.plan import Shape
 from tests.sim.test_datasets import events, started
 
 
+def started_without_data(seed: int) -> Cluster:
+    """Return a cluster that holds nothing, as its sentinels have read."""
+    cluster = started(seed)
+    for node in cluster.nodes:
+        node.history.key_count = 0
+        node.is_idle = True
+    cluster.run_for(11_000)
+    return cluster
+
+
 def restart_empty(cluster: Cluster, *, down_ms: int = 200) -> SimNode:
     """Kill -9 and a quick supervisor, with nothing saved."""
     old = cluster.master
@@ -86,11 +96,7 @@ def test_master_that_comes_back_with_an_old_snapshot_has_lost_what_it_lacks(
 
 def test_data_written_since_the_last_regular_info_count_as_well() -> None:
     """A deployment that was filled a moment ago has no less to lose than one that was long ago."""
-    cluster = started(6)
-    for node in cluster.nodes:
-        node.history.key_count = 0
-        node.is_idle = True
-    cluster.run_for(11_000)
+    cluster = started_without_data(6)
     for node in cluster.nodes:
         node.history.key_count = 20_000
     old = restart_empty(cluster)
@@ -146,11 +152,7 @@ def test_guard_can_be_switched_off() -> None:
 
 def test_flushed_and_restarted_master_is_left_alone() -> None:
     """With nothing to save there is nothing to guard."""
-    cluster = started(4)
-    for node in cluster.nodes:
-        node.history.key_count = 0
-        node.is_idle = True
-    cluster.run_for(11_000)
+    cluster = started_without_data(4)
     restart_empty(cluster)
     cluster.run_for(3_000)
 

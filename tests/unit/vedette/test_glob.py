@@ -51,10 +51,10 @@ def test_case_may_be_ignored() -> None:
 
 def test_many_stars_cannot_stop_the_server() -> None:
     """With plain backtracking this pattern takes longer than anyone would wait."""
-    started = time.perf_counter()
+    started = time.process_time()
 
     assert not matches_glob(b"a*" * 30 + b"b", b"a" * 10_000)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def reference(pattern: bytes, text: bytes) -> bool:

@@ -79,10 +79,10 @@ def test_ranges_spell_the_answer(engine: TestEngine, first: bytes, second: bytes
 def test_long_strings_take_no_long_time(engine: TestEngine) -> None:
     """A table of a hundred million cells would stop the server for minutes."""
     engine.call("MSET", "a", "abcde" * 2000, "b", "badce" * 2000)
-    started = time.perf_counter()
+    started = time.process_time()
 
     assert engine.call("LCS", "a", "b", "LEN") > 5000
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_table_beyond_the_limit_is_refused() -> None:

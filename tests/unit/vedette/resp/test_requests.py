@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import timeit
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 import pytest
@@ -129,11 +129,10 @@ def test_a_huge_count_allocates_nothing() -> None:
 
 def test_headers_inside_headers_cost_no_time() -> None:
     """hiredis would build each announced array; sixteen kilobytes took it a third of a second."""
-    started = time.perf_counter()
-    _, error = RequestParser().parse(b"*99999\r\n$1\r\na\r\n" * 1000)
+    data = b"*99999\r\n$1\r\na\r\n" * 1000
 
-    assert error is not None
-    assert time.perf_counter() - started < 0.1
+    assert RequestParser().parse(data)[1] is not None
+    assert least_cpu_s(lambda: RequestParser().parse(data)) < 0.1
 
 
 def test_before_authentication_requests_must_be_small() -> None:
@@ -191,7 +190,7 @@ def test_many_small_arguments_take_time_in_proportion() -> None:
     count = 200_000
     data = b"*%d\r\n" % count + b"$1\r\nx\r\n" * count
     parser = RequestParser()
-    started = time.perf_counter()
+    started = time.process_time()
     found: list[list[bytes]] = []
     for start in range(0, len(data), 1024):
         more, error = parser.parse(data[start : start + 1024])
@@ -199,7 +198,7 @@ def test_many_small_arguments_take_time_in_proportion() -> None:
         found += more
 
     assert [len(request) for request in found] == [count]
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 #: A long pipeline of values small and large, some with what looks like headers in them.
@@ -232,8 +231,12 @@ def test_a_header_too_long_behind_large_values_is_not_for_hiredis() -> None:
     assert parser.buffered_bytes == 2
 
 
+def least_cpu_s(act: Callable[[], object]) -> float:
+    """Return the least processor time that `act` took of several tries, without collections."""
+    return min(timeit.repeat(act, timer=time.process_time, number=1, repeat=7))
+
+
 def seconds_to_parse(data: bytes, piece_bytes: int, *, first_bytes: int) -> float:
-    """Return the least of several tries."""
     pieces = cut(data, range(first_bytes, len(data), piece_bytes))
 
     def parse_all() -> None:
@@ -241,7 +244,7 @@ def seconds_to_parse(data: bytes, piece_bytes: int, *, first_bytes: int) -> floa
         for piece in pieces:
             parser.parse(piece)
 
-    return min(timeit.repeat(parse_all, number=1, repeat=7))
+    return least_cpu_s(parse_all)
 
 
 @pytest.mark.parametrize("short_by", [len("x\r\n"), len("xxx\r\n")])

@@ -81,7 +81,8 @@ def configure_logging(
     if log_format == "json":
         renderer = structlog.processors.JSONRenderer()
     elif log_format == "console" and not file and sys.stdout is not None and sys.stdout.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
+        # Not rich's: it would show what variables held, and so values and passwords.
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     else:
         renderer = structlog.processors.LogfmtRenderer(
             key_order=["timestamp", "pid", "level", "event"], bool_as_flag=False

@@ -62,6 +62,24 @@ def test_json_lines_hold_the_same_keys(capfd: pytest.CaptureFixture[str]) -> Non
     assert second["exception"].endswith("ValueError: broken")
 
 
+def test_a_terminal_is_told_of_a_crash_without_what_variables_held(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where rich draws tracebacks, local variables stand beside each line: passwords too."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    configure_logging()
+    password = "correct-horse"
+    try:
+        raise ValueError(len(password))
+    except ValueError as error:
+        structlog.get_logger().error("client.command_crashed", exc_info=error)
+    printed = capfd.readouterr().out
+
+    assert "ValueError" in printed
+    assert "\x1b[" in printed, "no terminal's renderer"
+    assert password not in printed
+
+
 def test_logfmt_is_what_a_console_is_without_a_terminal(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

@@ -3,8 +3,10 @@ listen, CPU and memory of a process, the file of figures."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -13,6 +15,9 @@ import time
 from typing import Any
 
 START_TIMEOUT_S = 60.0
+#: Below the range from which Linux takes the ports of outgoing connections: a sentinel of many
+#: masters has thousands of them, and would take one that was found free for the next.
+_PORTS = range(10_000, 32_000)
 
 
 def require(*programs: str) -> None:
@@ -39,15 +44,17 @@ def vedette_program(name: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback interface that nobody listens on, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Return ports of the loopback interface that nobody has bound, all different."""
+    with contextlib.ExitStack() as probes:
+        ports: list[int] = []
+        for port in random.sample(_PORTS, len(_PORTS)):
+            if len(ports) == count:
+                break
+            probe = probes.enter_context(socket.socket())
+            with contextlib.suppress(OSError):  # somebody else's
+                probe.bind(("127.0.0.1", port))
+                ports.append(port)
+        return ports
 
 
 def wait_until_listening(name: str, process: subprocess.Popen[bytes], port: int) -> None:

@@ -30,17 +30,16 @@ __all__ = [
     "CorruptHyperLogLogError",
     "add",
     "cached_count",
+    "count",
     "describe_runs",
     "element_register",
     "empty",
-    "estimate",
     "is_dense",
     "is_hyperloglog",
     "merge",
     "murmur_hash",
     "registers_of",
     "to_dense",
-    "union",
     "with_cached_count",
     "with_stale_count",
 ]
@@ -56,6 +55,8 @@ _DENSE: Final = 0
 _SPARSE: Final = 1
 _STALE: Final = 0x80
 _ALPHA: Final = 0.5 / math.log(2)
+#: Sparse ones of so many bytes together are counted and merged register by register.
+_SMALL_BYTES: Final = 512
 _HASH_SEED: Final = 0xADC83B19
 _HASH_FACTOR: Final = 0xC6A4A7935BD1E995
 _WORD: Final = (1 << 64) - 1
@@ -183,26 +184,36 @@ def _window(dense: bytes | bytearray, register: int) -> tuple[int, int, int]:
     return position, first_bit & 7, int.from_bytes(dense[position : position + 2], "little")
 
 
-def merge(data: bytes, registers: bytes, *, sparse_max_bytes: int) -> bytes:
-    """Return `data` with `registers`, none of which is below its own; its cached count is stale.
+def merge(data: bytes, sources: Sequence[bytes], *, sparse_max_bytes: int) -> bytes:
+    """Return `data` with all that `sources` have seen; its cached count is stale.
 
-    A sparse one becomes dense as by `add`.
+    It becomes dense if one of `sources` is, or as by `add`.
 
     Raises:
-        CorruptHyperLogLogError: the runs make no sense.
+        CorruptHyperLogLogError: the runs of one make no sense.
     """
-    if not is_dense(data):
-        raised = packed.different(registers_of(data), registers)
-        if not raised:
-            return with_stale_count(data)
+    everyone = (data, *sources)
+    if not any(map(is_dense, everyone)):
         run_list = runs.RunList(data[HEAD_SIZE:])
         size_max = sparse_max_bytes - HEAD_SIZE
-        for register in raised:
-            if run_list.raise_register(register, registers[register], size_max=size_max) is None:
+        for register, value in _raised_values(data, everyone):
+            if run_list.raise_register(register, value, size_max=size_max) is None:
                 break
         else:
             return with_stale_count(data[:HEAD_SIZE] + run_list.to_bytes())
-    return with_stale_count(_head(_DENSE, data[8:HEAD_SIZE]) + packed.pack(registers))
+    return with_stale_count(_head(_DENSE, data[8:HEAD_SIZE]) + packed.pack(_union(everyone)))
+
+
+def _raised_values(data: bytes, everyone: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Return the registers that are higher in one of `everyone` than in `data`, and how high."""
+    if _are_small(everyone):
+        own = runs.values_of(data[HEAD_SIZE:])
+        highest = _highest_values(everyone)
+        return [
+            (each, highest[each]) for each in sorted(highest) if highest[each] > own.get(each, 0)
+        ]
+    union = _union(everyone)
+    return [(each, union[each]) for each in packed.different(registers_of(data), union)]
 
 
 def with_stale_count(data: bytes) -> bytes:
@@ -231,10 +242,24 @@ def registers_of(data: bytes) -> bytes:
     return runs.registers_of(data[HEAD_SIZE:])
 
 
-def union(registers: Iterable[bytes]) -> bytes:
-    """Return the registers of what has seen all that any of `registers` has seen."""
-    rest = iter(registers)
-    return reduce(packed.largest, rest, next(rest, bytes(REGISTER_COUNT)))
+def _union(sources: Iterable[bytes]) -> bytes:
+    """Return the registers of what has seen all that any of `sources` has seen."""
+    return reduce(packed.largest, map(registers_of, sources), bytes(REGISTER_COUNT))
+
+
+def _are_small(sources: Sequence[bytes]) -> bool:
+    """Return whether it is quicker to look at the registers that are set than at all."""
+    return sum(map(len, sources)) <= _SMALL_BYTES and not any(map(is_dense, sources))
+
+
+def _highest_values(sources: Iterable[bytes]) -> dict[int, int]:
+    """Return the registers that are set in any of `sources`, which are sparse, and how high."""
+    highest: dict[int, int] = {}
+    for data in sources:
+        for register, value in runs.values_of(data[HEAD_SIZE:]).items():
+            if value > highest.get(register, 0):
+                highest[register] = value
+    return highest
 
 
 def to_dense(data: bytes) -> bytes:
@@ -248,9 +273,23 @@ def to_dense(data: bytes) -> bytes:
     return _head(_DENSE, data[8:HEAD_SIZE]) + packed.pack(registers_of(data))
 
 
-def estimate(registers: bytes) -> int:
-    """Return how many different elements gave these registers, by Ertl's estimator."""
-    histogram = packed.histogram(registers)
+def count(sources: Sequence[bytes]) -> int:
+    """Return how many different elements `sources` have seen together, as far as can be told.
+
+    Raises:
+        CorruptHyperLogLogError: the runs of one make no sense.
+    """
+    if not _are_small(sources):
+        return _estimate(packed.histogram(_union(sources)))
+    values = _highest_values(sources).values()
+    histogram = [REGISTER_COUNT - len(values), *[0] * RANK_MAX]
+    for value in values:
+        histogram[value] += 1
+    return _estimate(histogram)
+
+
+def _estimate(histogram: Sequence[int]) -> int:
+    """Return Ertl's estimate from how many registers there are of each value."""
     size = float(REGISTER_COUNT)
     total = size * _tau((size - histogram[RANK_MAX]) / size)
     for rank in range(RANK_MAX - 1, 0, -1):

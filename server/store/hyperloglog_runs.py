@@ -50,6 +50,7 @@ def _long_length(part: bytes) -> int:
 
 # By the byte of a run.
 _LENGTHS: Final = bytes(_length(head) & 0xFF for head in range(256))
+_VALUES: Final = bytes(_value(head) for head in range(256))
 _REGISTERS: Final = tuple(bytes((_value(head),)) * _length(head) for head in range(256))
 
 
@@ -84,6 +85,31 @@ def registers_of(runs: bytes) -> bytes:
     if len(registers) != REGISTER_COUNT or end != len(runs):
         raise CorruptHyperLogLogError(f"{len(registers)} registers")
     return bytes(registers)
+
+
+def values_of(runs: bytes) -> dict[int, int]:
+    """Return the registers that are not clear, in their order, with their values.
+
+    Raises:
+        CorruptHyperLogLogError: there are not 16384 registers.
+    """
+    values: dict[int, int] = {}
+    first = end = 0
+    for match in _PARTS.finditer(runs):
+        part, end = match[0], match.end()
+        if 0x40 <= part[0] < 0x80:
+            first += _long_length(part)
+            continue
+        for head in part:
+            following = first + _LENGTHS[head]
+            if head & 0x80:
+                value = _VALUES[head]
+                for register in range(first, following):
+                    values[register] = value
+            first = following
+    if first != REGISTER_COUNT or end != len(runs):
+        raise CorruptHyperLogLogError(f"{first} registers")
+    return values
 
 
 def raise_register(runs: bytes, register: int, rank: int, *, size_max: int) -> bytes | None:

@@ -6,6 +6,7 @@ import pytest
 
 from server.store import hyperloglog as hll
 from server.store.hyperloglog_registers import histogram
+from server.store.hyperloglog_runs import values_of
 
 LIMIT = 3000
 
@@ -21,7 +22,7 @@ def of_numbers(count: int, limit: int = LIMIT) -> bytes:
 @pytest.mark.parametrize("count", [0, 1, 100, 3000, 20_000])
 def test_estimate_is_close(count: int) -> None:
     """Within four standard errors of 0.81 %."""
-    assert hll.estimate(hll.registers_of(of_numbers(count))) == pytest.approx(count, rel=0.033)
+    assert hll.count([of_numbers(count)]) == pytest.approx(count, rel=0.033)
 
 
 def test_hash_is_murmur_64a() -> None:
@@ -54,8 +55,9 @@ def test_runs_that_cover_too_little_are_called_corrupt() -> None:
 
     for bad in (data[:-1], data + b"\x00", data[:16]):
         assert hll.is_hyperloglog(bad)
-        with pytest.raises(hll.CorruptHyperLogLogError):
-            hll.registers_of(bad)
+        for look in (hll.registers_of, lambda data: hll.count([data])):
+            with pytest.raises(hll.CorruptHyperLogLogError):
+                look(bad)
     with pytest.raises(hll.CorruptHyperLogLogError):
         hll.add(data[:16], [b"a"], sparse_max_bytes=LIMIT)
 
@@ -70,16 +72,38 @@ def test_other_strings_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("limit", [LIMIT, 0])
-def test_merging_raises_just_what_is_higher(limit: int) -> None:
-    """Into a sparse one as into a dense one, and what has seen it all already stays as it is."""
-    small, large = of_numbers(40, limit), of_numbers(90)
-    registers = hll.union([hll.registers_of(each) for each in (small, large, hll.empty())])
+@pytest.mark.parametrize("size", [5, 40])
+def test_merging_raises_just_what_is_higher(size: int, limit: int) -> None:
+    """Into small ones, larger ones and dense ones; what has seen it all already stays as it is."""
+    small, large = of_numbers(size, limit), of_numbers(2 * size)
 
-    merged = hll.merge(small, registers, sparse_max_bytes=limit)
+    merged = hll.merge(small, [large, hll.empty()], sparse_max_bytes=limit)
 
-    assert hll.registers_of(merged) == registers == hll.registers_of(large)
-    assert hll.merge(merged, registers, sparse_max_bytes=limit) == merged
+    assert hll.registers_of(merged) == hll.registers_of(large)
+    assert hll.is_dense(merged) == hll.is_dense(small)
+    assert hll.merge(merged, [large], sparse_max_bytes=limit) == merged
     assert hll.cached_count(merged) is None
+
+
+def test_merging_becomes_dense_where_runs_grow_too_long() -> None:
+    """Nothing of what either has seen is lost then."""
+    seen = [of_numbers(5), of_numbers(9)]
+
+    merged = hll.merge(seen[0], seen[1:], sparse_max_bytes=len(seen[1]) - 1)
+
+    assert hll.is_dense(merged)
+    assert hll.registers_of(merged) == hll.registers_of(seen[1])
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 30, 400])
+def test_runs_are_counted_as_all_registers_are(size: int) -> None:
+    """Small ones are counted by the registers that are set, others and dense ones by all."""
+    several = [of_numbers(size), of_numbers(size + 3)]
+
+    assert hll.count(several) == hll.count([hll.to_dense(each) for each in several])
+    for one in several:
+        set_values = {index: value for index, value in enumerate(hll.registers_of(one)) if value}
+        assert values_of(one[hll.HEAD_SIZE :]) == set_values
 
 
 def test_every_register_is_in_the_histogram() -> None:

@@ -34,14 +34,10 @@ _WINDOW_LIMIT: Final = 10
 _SPARSE_SHARE: Final = 8
 _SPARSE_FROM: Final = 1024
 
+#: Takes a `py_object`, two pointers and None. Its `argtypes` are not declared, for looking at each
+#: argument by them takes longer than the call.
 _next_entry: Any = ctypes.pythonapi.PyDict_Next
 _next_entry.restype = ctypes.c_int
-_next_entry.argtypes = (
-    ctypes.py_object,
-    ctypes.POINTER(ctypes.c_ssize_t),
-    ctypes.POINTER(ctypes.py_object),
-    ctypes.c_void_p,
-)
 
 #: What the calls work on; made once, as that takes longer than a call.
 _position = ctypes.c_ssize_t()
@@ -50,9 +46,10 @@ _at_position, _at_key = ctypes.byref(_position), ctypes.byref(_key)
 
 
 def _keys_by_place(mapping: Dictionary, start: int, end: int) -> list[bytes]:
+    entries: Any = ctypes.py_object(mapping)
     _position.value = start
     found = []
-    while _next_entry(mapping, _at_position, _at_key, None) and _position.value <= end:
+    while _next_entry(entries, _at_position, _at_key, None) and _position.value <= end:
         found.append(_key.value)
     return found
 
@@ -63,7 +60,7 @@ def _keys_by_count(mapping: Dictionary, start: int, end: int) -> list[bytes]:
 
 def _at_by_place(mapping: Dictionary, place: int) -> tuple[bytes, int] | None:
     _position.value = place
-    if not _next_entry(mapping, _at_position, _at_key, None):
+    if not _next_entry(ctypes.py_object(mapping), _at_position, _at_key, None):
         return None
     return _key.value, _position.value - 1
 
@@ -121,11 +118,14 @@ def scan(mapping: Dictionary, cursor: int, count: int) -> tuple[int, list[bytes]
 
     In a dictionary full of holes there may be fewer, or none, and the scan goes on.
     """
-    if cursor == 0 and len(mapping) <= count:
+    size = len(mapping)
+    if cursor == 0 and size <= count:
         return 0, list(mapping)
     end = cursor
     if cursor == 0 or cursor > _place_bound(mapping):
         end = place_count(mapping)
+        if end == size:  # without holes, as mostly, the last keys are those of the last places
+            return max(0, end - count), list(islice(reversed(mapping), count))
     found: list[bytes] = []
     for _ in range(_WINDOW_LIMIT):
         start = max(0, end - count)

@@ -100,7 +100,7 @@ def cycle_fields(engine: Engine, rates: Rates) -> dict[str, object]:
 
     A turn that finds nothing to do is none here.
     """
-    commands_s = sum(row.seconds for row in engine.table.all_rows())
+    commands_s = sum([row.seconds for row in engine.table.all_rows()])
     return {
         "eventloop_cycles": engine.cycles,
         "eventloop_duration_sum": round(engine.cycles_s * 1e6),

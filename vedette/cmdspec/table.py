@@ -33,14 +33,20 @@ class CommandTable:
         self._originals = dict(self._rows)
         #: Rows by name as it is usually sent; others are found by `find`.
         self.by_usual_name: dict[bytes, CommandRow] = {}
-        self._note_usual_names()
+        self._note_rows()
 
-    def _note_usual_names(self) -> None:
+    def _note_rows(self) -> None:
         self._shown_count = sum(not row.is_hidden for row in self._rows.values())
         self.by_usual_name.clear()
         for name, row in self._rows.items():
             self.by_usual_name[name] = row
             self.by_usual_name[name.lower()] = row
+        self._all_rows = tuple(
+            each
+            for row in self._rows.values()
+            for each in (row, *row.subcommands.values())
+            if each.handler is not None
+        )
 
     def rename(self, name: bytes, new_name: bytes) -> None:
         """Have the command `name` be called `new_name`, or by no name at all if that is empty.
@@ -59,7 +65,7 @@ class CommandTable:
         del self._rows[name.upper()]
         if new_name:
             self._rows[new_name.upper()] = row
-        self._note_usual_names()
+        self._note_rows()
 
     def by_own_name(self, full_name: str) -> CommandRow | None:
         """Return the row whose own full name that is, also if it was renamed."""
@@ -99,12 +105,9 @@ class CommandTable:
         """Iterate over every row that is no subcommand, hidden ones too."""
         return iter(self._rows.values())
 
-    def all_rows(self) -> Iterator[CommandRow]:
-        """Iterate over every row with a handler, subcommands included."""
-        for row in self._rows.values():
-            if row.handler is not None:
-                yield row
-            yield from row.subcommands.values()
+    def all_rows(self) -> tuple[CommandRow, ...]:
+        """Return every row with a handler, subcommands included."""
+        return self._all_rows
 
     def listed_rows(self) -> Iterator[CommandRow]:
         """Iterate over every row that COMMAND LIST names, containers and subcommands included."""

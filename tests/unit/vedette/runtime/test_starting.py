@@ -17,6 +17,7 @@ from vedette.runtime.starting import importing_much
 with importing_much():
     import {program}.runtime.program
 assert gc.isenabled()
+assert gc.get_freeze_count() > 10_000
 assert "structlog" in sys.modules
 print([name for name in sys.modules if name.partition(".")[0] in ("rich", "pygments", "click")])
 import rich

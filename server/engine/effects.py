@@ -214,7 +214,6 @@ class Effects(Engine):
 
     def _forget_expired(self, database: Database, key: bytes) -> None:
         self.drop(database, key, is_lazy=self.configuration[directives.LAZYFREE_LAZY_EXPIRE])
-        self.keyspace.dirty += 1
         self.context.statistics.expired_keys += 1
         if self.context.is_notifying:
             self.publish_key_event(KeyspaceEvents.EXPIRED, database.index, b"expired", key)

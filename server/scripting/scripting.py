@@ -6,7 +6,6 @@ Follows Redis 7.0 `eval.c: evalGenericCommand, luaCreateFunction`, `script.c: sc
 from __future__ import annotations
 
 import hashlib
-import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from .functions import Functions
 from .interpreter import Failure, Interpreter
 from .libraries import Function
 from .lua_libraries import add_libraries
+from .random_numbers import RandomNumbers
 from .run import Run
 from .shebang import ScriptFlags, split_shebang
 
@@ -122,7 +122,7 @@ class Scripting:
         self.functions = Functions(
             lambda: self._make_lua(is_for_eval=False), lambda: engine.clock()
         )
-        self._random = random.Random(0)
+        self._random = RandomNumbers()
         self.debugging = Debugging(engine)
 
     @property
@@ -157,7 +157,7 @@ class Scripting:
 
     def random(self) -> float:
         """See `ScriptHost`."""
-        return self._random.random()
+        return self._random.draw()
 
     def seed_random(self, seed: int) -> None:
         """See `ScriptHost`."""

@@ -107,6 +107,9 @@ SCRIPTS: Final = (
     b"local x = math.random(0)",
     b"local x = math.random(1e10, 1)",
     b"return math.random(4294967297)",
+    b"math.randomseed(5) return {math.random(1000), math.random(-5, 5), tostring(math.random())}",
+    b"math.randomseed(-2^31) return math.random(1000000)",
+    b"return math.random(1000000)",  # goes on where the one before has stopped
     b"return type(redis.REPL_ALL)",
     b"return redis.set_repl(77)",
     b"return redis.set_repl()",

@@ -25,6 +25,11 @@ class CommandError(VedetteError):
         self.text = text
 
 
+def quotable(text: bytes) -> bytes:
+    """Return what an error's text quotes of a client's words: what comes before a zero byte."""
+    return text.partition(b"\0")[0]
+
+
 class ProtocolError(VedetteError):
     """The peer broke the protocol. `str(error)` is Redis' own wording, without `ERR`."""
 

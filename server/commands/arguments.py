@@ -55,8 +55,3 @@ def syntax_error() -> CommandError:
 def wrong_arity(name: bytes) -> CommandError:
     """Return the error for a wrong number of arguments, where the row's arity cannot say it."""
     return CommandError(b"ERR wrong number of arguments for '%b' command" % name)
-
-
-def quotable(text: bytes) -> bytes:
-    """Return what Redis quotes of `text` in an error: what comes before a zero byte."""
-    return text.partition(b"\0")[0]

@@ -12,7 +12,7 @@ from typing import Final
 from vedette.clients.commands.arguments import subcommand_syntax_error
 from vedette.cmdspec import Flag, command
 from vedette.conf import BadValueError, Memory
-from vedette.errors import CommandError, VedetteError
+from vedette.errors import CommandError, VedetteError, quotable
 from vedette.resp.encode import encode_reply
 from vedette.resp.replies import (
     OK,
@@ -35,7 +35,7 @@ from ..persistence.rdb.payload import dump_payload
 from ..store.database import Database
 from ..store.digest import DIGEST_SIZE, mix_digest, xor_digest
 from ..store.values import Value
-from .arguments import INT64_MAX, NO_SUCH_KEY, parse_integer, parse_integer_between, quotable
+from .arguments import INT64_MAX, NO_SUCH_KEY, parse_integer, parse_integer_between
 from .debug_reload import reload
 from .debug_tables import database_tables, value_table
 from .debug_values import log_listpack, log_quicklist, string_sizes

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
-from vedette.errors import CommandError
+from vedette.errors import CommandError, quotable
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
 from ..engine.keyspace_events import KeyspaceEvents
-from .arguments import INT64_MAX, INT64_MIN, parse_integer, quotable
+from .arguments import INT64_MAX, INT64_MIN, parse_integer
 from .lifetimes import invalid_expire_time, is_expired_at_once
 
 _GENERIC: Final = KeyspaceEvents.GENERIC

@@ -6,7 +6,7 @@ from typing import Final
 
 from vedette.clients.commands.arguments import subcommand_syntax_error
 from vedette.cmdspec import Flag, command, container
-from vedette.errors import CommandError
+from vedette.errors import CommandError, quotable
 from vedette.glob import matches_glob
 from vedette.resp.replies import OK, MapReply, Reply, SetReply, SimpleString
 
@@ -77,7 +77,7 @@ def fcall_ro(ctx: ServerContext, argv: list[bytes]) -> Reply:
 def function_load(ctx: ServerContext, argv: list[bytes]) -> Reply:
     for option in argv[2:-1]:
         if option.upper() != b"REPLACE":
-            raise CommandError(b"ERR Unknown option given: %b" % option)
+            raise CommandError(b"ERR Unknown option given: %b" % quotable(option))
     name = ctx.engine.scripting.functions.load(
         argv[-1],
         replaces=len(argv) > 3,
@@ -143,7 +143,7 @@ def function_list(ctx: ServerContext, argv: list[bytes]) -> Reply:
             if pattern is None:
                 raise CommandError(b"ERR library name argument was not given")
         else:
-            raise CommandError(b"ERR Unknown argument %b" % word)
+            raise CommandError(b"ERR Unknown argument %b" % quotable(word))
     return [
         _described(library, has_code=has_code)
         for library in ctx.engine.scripting.functions.libraries

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from vedette.cmdspec import Flag, Keys, KeySpec, command
-from vedette.errors import CommandError
+from vedette.errors import CommandError, quotable
 from vedette.resp.replies import OK, Reply, SimpleString
 
 from .. import directives
 from ..engine import ServerContext
 from ..engine.keyspace_events import KeyspaceEvents
 from ..store import hyperloglog as hll
-from .arguments import quotable
 
 _NOT_ONE: Final = b"WRONGTYPE Key is not a valid HyperLogLog string value."
 _CORRUPT: Final = CommandError(b"INVALIDOBJ Corrupted HLL object detected")

@@ -7,13 +7,12 @@ from typing import Final
 
 from vedette.clients.commands.arguments import help_reply
 from vedette.cmdspec import CommandRow, Flag, command, container
-from vedette.errors import CommandError
+from vedette.errors import CommandError, quotable
 from vedette.resp.replies import MapReply, Reply, VerbatimReply
 
 from .. import directives
 from ..engine import ServerContext
 from ..observation import latency_report
-from .arguments import quotable
 
 LATENCY = container(
     "LATENCY", group="server", since="2.8.13", summary="Commands about what takes long."

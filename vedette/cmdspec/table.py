@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 
-from ..errors import CommandError
+from ..errors import CommandError, quotable
 from .row import CommandRow
 
 
@@ -138,7 +138,7 @@ class CommandTable:
                 return sub
             raise CommandError(
                 b"ERR unknown subcommand '%b'. Try %b HELP."
-                % (_quotable(argv[1][:128]), row.name.upper().encode())
+                % (quotable(argv[1][:128]), row.name.upper().encode())
             )
         return row
 
@@ -149,9 +149,9 @@ def unknown_command_text(argv: list[bytes]) -> bytes:
     for argument in argv[1:]:
         if len(quoted) >= 128:
             break
-        quoted += b"'%b' " % _quotable(argument[: 128 - len(quoted)])
+        quoted += b"'%b' " % quotable(argument[: 128 - len(quoted)])
     return b"ERR unknown command '%b', with args beginning with: %b" % (
-        _quotable(argv[0][:128]),
+        quotable(argv[0][:128]),
         quoted,
     )
 
@@ -159,8 +159,3 @@ def unknown_command_text(argv: list[bytes]) -> bytes:
 def wrong_arity_text(row: CommandRow) -> bytes:
     """Return Redis' error text for a wrong number of arguments."""
     return b"ERR wrong number of arguments for '%b' command" % row.full_name.encode()
-
-
-def _quotable(text: bytes) -> bytes:
-    """Return what Redis quotes of `text`: up to a zero byte, line breaks as spaces."""
-    return text.partition(b"\0")[0].replace(b"\r", b" ").replace(b"\n", b" ")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
 
-from ..errors import CommandError
+from ..errors import CommandError, quotable
 from ..glob import matches_glob
 from .kinds import BadValueError, Kind
 from .quoting import UnbalancedQuotesError, decode_word, encode_word, split_words
@@ -210,7 +210,8 @@ class Settings:
             directive = self.table.find(name)
             if directive is None:
                 raise CommandError(
-                    b"ERR Unknown option or number of arguments for CONFIG SET - '%b'" % name_bytes
+                    b"ERR Unknown option or number of arguments for CONFIG SET - '%b'"
+                    % quotable(name_bytes)
                 )
             shown = name.lower()
             if Flag.IMMUTABLE in directive.flags:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final
 
 from vedette.cmdspec import Flag, Keys, command
-from vedette.errors import CommandError
+from vedette.errors import CommandError, quotable
 from vedette.resp.replies import Reply
 
 from ...engine import ServerContext
@@ -20,7 +20,7 @@ from ...store.stream_groups import Consumer, Group, Pending
 from ...store.stream_ids import StreamId, format_id
 from ...store.stream_node import Row
 from ...store.streams import Stream
-from ..arguments import INT64_MAX, parse_integer, parse_integer_between, quotable, syntax_error
+from ..arguments import INT64_MAX, parse_integer, parse_integer_between, syntax_error
 from .ids import parse_range_start, parse_strict_id
 from .shared import (
     add_consumer,

@@ -6,13 +6,13 @@ from typing import Final
 
 from vedette.clients.commands.arguments import subcommand_syntax_error
 from vedette.cmdspec import Flag, Keys, command, container
-from vedette.errors import CommandError
+from vedette.errors import CommandError, quotable
 from vedette.resp.replies import OK, Reply
 
 from ...engine import ServerContext
 from ...store.stream_groups import UNKNOWN_COUNT, Group
 from ...store.streams import Stream
-from ..arguments import parse_integer, quotable
+from ..arguments import parse_integer
 from ..help import help_reply
 from .ids import parse_id, parse_strict_id
 from .shared import EVENTS, add_consumer

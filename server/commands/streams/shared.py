@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from vedette.errors import CommandError
+from vedette.errors import CommandError, quotable
 from vedette.resp.encode import encode_bulk
 from vedette.resp.replies import RawReply, Reply
 
@@ -15,7 +15,6 @@ from ...store.stream_groups import Consumer, Group, Pending
 from ...store.stream_ids import StreamId, format_id
 from ...store.stream_node import Row
 from ...store.streams import Stream
-from ..arguments import quotable
 
 #: Bound here, because looking up a member of an enum takes as long as finding the stream.
 EVENTS: Final = KeyspaceEvents.STREAM

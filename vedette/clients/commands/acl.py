@@ -19,7 +19,7 @@ from ...acl.access import explanation
 from ...cmdspec import CATEGORIES, Flag, command, container
 from ...cmdspec.table import wrong_arity_text
 from ...conf.quoting import encode_word
-from ...errors import CommandError
+from ...errors import CommandError, quotable
 from ...resp.replies import OK, DoubleReply, MapReply, Reply, SetReply
 from ..context import Context
 from .arguments import help_reply, parse_integer, subcommand_syntax_error
@@ -175,7 +175,7 @@ def acl_cat(ctx: Context, argv: list[bytes]) -> Reply:
         return [category.encode() for category in CATEGORIES]
     category = argv[2].decode("latin-1").lower()
     if category not in CATEGORIES:
-        raise CommandError(b"ERR Unknown category '%b'" % argv[2][:128])
+        raise CommandError(b"ERR Unknown category '%b'" % quotable(argv[2][:128]))
     rows = ctx.access.index.rows_in(category)
     return [row.full_name.encode() for row in rows if not row.is_hidden]
 
@@ -249,12 +249,12 @@ def _entry(entry: LogEntry, now_ms: int) -> Reply:
 def acl_dryrun(ctx: Context, argv: list[bytes]) -> Reply:
     user = ctx.access.users.get(argv[2])
     if user is None:
-        raise CommandError(b"ERR User '%b' not found" % argv[2])
+        raise CommandError(b"ERR User '%b' not found" % quotable(argv[2]))
     request = argv[3:]
     try:
         row = ctx.engine.table.find(request)
     except CommandError:
-        raise CommandError(b"ERR Command '%b' not found" % request[0]) from None
+        raise CommandError(b"ERR Command '%b' not found" % quotable(request[0])) from None
     if not row.min_arguments <= len(request) <= row.max_arguments:
         raise CommandError(wrong_arity_text(row))
     denial = check(user, row, request)

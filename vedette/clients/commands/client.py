@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...cmdspec import Flag, command, container
-from ...errors import CommandError
+from ...errors import CommandError, quotable
 from ...resp.replies import NO_REPLY, OK, Reply, VerbatimReply
 from ..context import Context
 from ..describe import describe_client
@@ -42,7 +42,7 @@ def parse_kind(text: bytes) -> ClientKind:
     """
     kind = _KINDS.get(text.lower())
     if kind is None:
-        raise CommandError(b"ERR Unknown client type '%b'" % text)
+        raise CommandError(b"ERR Unknown client type '%b'" % quotable(text))
     return kind
 
 
@@ -99,7 +99,7 @@ def client_getname(ctx: Context, argv: list[bytes]) -> Reply:
 def client_setinfo(ctx: Context, argv: list[bytes]) -> Reply:
     attribute = argv[2].lower()
     if attribute not in (b"lib-name", b"lib-ver"):
-        raise CommandError(b"ERR Unrecognized option '%b'" % argv[2])
+        raise CommandError(b"ERR Unrecognized option '%b'" % quotable(argv[2]))
     error = b"ERR %b cannot contain spaces, newlines or special characters." % argv[2]
     value = check_name(argv[3], error)
     if attribute == b"lib-name":

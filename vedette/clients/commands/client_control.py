@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from ...cmdspec import Flag, command
-from ...errors import CommandError
+from ...errors import CommandError, quotable
 from ...resp.replies import OK, Reply
 from ..context import Context
 from ..session import Session
@@ -70,7 +70,7 @@ def _parse_condition(ctx: Context, option: bytes, value: bytes) -> Condition:
         case b"USER":
             user = ctx.access.users.get(value)
             if user is None:
-                raise CommandError(b"ERR No such user '%b'" % value)
+                raise CommandError(b"ERR No such user '%b'" % quotable(value))
             return lambda session: session.user is user
     raise SYNTAX_ERROR
 

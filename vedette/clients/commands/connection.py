@@ -7,7 +7,7 @@ from typing import Final
 from ... import REDIS_VERSION
 from ...acl import DEFAULT_USER
 from ...cmdspec import Flag, command
-from ...errors import CommandError
+from ...errors import CommandError, quotable
 from ...resp.replies import OK, PONG, MapReply, RawReply, Reply
 from ..context import Context
 from ..session import ClientKind
@@ -125,7 +125,7 @@ def hello(ctx: Context, argv: list[bytes]) -> Reply:
             name = check_name(arguments[0], BAD_CLIENT_NAME)
             index += 2
         else:
-            raise CommandError(b"ERR Syntax error in HELLO option '%b'" % argv[index])
+            raise CommandError(b"ERR Syntax error in HELLO option '%b'" % quotable(argv[index]))
     if not session.is_authenticated:
         raise HELLO_NEEDS_AUTH
     if name is not None:

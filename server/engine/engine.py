@@ -235,10 +235,11 @@ class ServerEngine(Observed):
             return LOADING
         if any_flags & Flag.DENYOOM and not self.memory.may_allocate():
             return OUT_OF_MEMORY
-        if any_flags & Flag.WRITE and (refusal := self.refusal_of_write()) is not None:
+        is_write = bool(any_flags & Flag.WRITE)
+        if (is_write or row.full_name == "ping") and (refusal := self._disk_refusal()) is not None:
+            return refusal  # PING, so that whoever watches a master learns that it is of little use
+        if is_write and (refusal := self.refusal_of_write()) is not None:
             return refusal
-        if row.full_name == "ping" and (refusal := self._disk_refusal()) is not None:
-            return refusal  # so that whoever watches a master learns that it is of little use
         if self.is_link_down and not self.serves_stale_data and not all_flags & Flag.STALE:
             return MASTERDOWN
         slow = self.scripting.slow_refusal
@@ -256,12 +257,12 @@ class ServerEngine(Observed):
 
     def refusal_of_write(self) -> CommandError | None:
         """Return why a client may not change the dataset now, or None."""
-        if self.is_replica:
-            return READONLY if self.is_replica_read_only else None
+        if self.is_replica and self.is_replica_read_only:
+            return READONLY
         if (refusal := self._disk_refusal()) is not None:
             return refusal
         guard = self.has_enough_replicas
-        if guard is not None and not guard():
+        if guard is not None and not self.is_replica and not guard():
             return NOREPLICAS
         return None
 

@@ -85,6 +85,22 @@ def test_writes_are_refused_after_a_snapshot_has_failed() -> None:
     assert engine.call("SET", "k", "v") == b"OK"
 
 
+def test_a_replica_that_cannot_save_says_so_first_and_takes_no_writes() -> None:
+    """Redis asks for the disk before it asks whose data they are: also of a writable replica."""
+    engine = TestEngine("save 60 1")
+    engine.engine.set_role(is_replica=True)
+    saves = engine.engine.saves
+    saves.on_background_start(engine.now_ms, 0)
+    saves.on_background_end(engine.now_ms, is_ok=False)
+    engine.engine.on_tick(engine.now_ms)
+
+    assert engine.error("SET", "k", "v").startswith("MISCONF")
+    assert engine.error("PING").startswith("MISCONF")
+    assert engine.error("EVAL", "return redis.call('set', 'k', 'v')", 0).startswith("READONLY")
+    engine.engine.set_role(is_replica=True, is_read_only=False)
+    assert engine.error("SET", "k", "v").startswith("MISCONF")
+
+
 def test_a_tick_deletes_expired_keys_of_a_master_only() -> None:
     """And tells the replicas."""
     engine = TestEngine()

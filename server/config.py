@@ -65,7 +65,8 @@ class Configuration:
     def on_change(self, hook: Callable[[], None], *watched: Directive[Any]) -> None:
         """Have `hook` called, once for each CONFIG SET, after any of the directives was set.
 
-        It may raise `ChangeRefused`: then all values are set back and the hooks called again.
+        It may raise `ChangeRefused`: then all values are set back and the hooks called again. One
+        that refuses that, too, keeps none of the others from it.
         """
         for directive in watched:
             self._hooks.setdefault(directive.name, []).append(hook)
@@ -85,9 +86,9 @@ class Configuration:
                 hook()
             except ChangeRefused as refusal:
                 self.settings.commit(undo)
-                for each in done:
-                    each()
-                raise config_set_failed(change.asked_as[name], str(refusal)) from refusal
+                reasons = [str(refusal), *_call_again(done)]
+                text = "; and to undo it: ".join(reasons)
+                raise config_set_failed(change.asked_as[name], text) from refusal
 
     def _hooks_of(self, change: Change) -> list[tuple[str, Callable[[], None]]]:
         """Return the hooks to call, each once, with a name whose change they follow."""
@@ -116,6 +117,17 @@ class Configuration:
             return key_of_user(words) or self.settings.key_of(words)
 
         return rewrite_text(text, [*lines, *user_lines], key_of)
+
+
+def _call_again(hooks: Iterable[Callable[[], None]]) -> list[str]:
+    """Call `hooks`, now that the values are set back; return the reasons of those that refuse."""
+    reasons = []
+    for hook in hooks:
+        try:
+            hook()
+        except ChangeRefused as refusal:
+            reasons.append(str(refusal))
+    return reasons
 
 
 def load_configuration(statements: Iterable[Statement], *, path: str = "") -> Configuration:

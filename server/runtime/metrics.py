@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+import structlog
 import trio
 
 from .. import directives
@@ -14,6 +15,8 @@ from .listeners import ListenError, Listeners
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
+
+log = structlog.get_logger()
 
 
 class MetricsServing:
@@ -69,6 +72,7 @@ class MetricsServing:
         try:
             sockets = self._open(port)
         except ListenError as error:
+            log.warning("metrics.port_not_changed", error=str(error))
             reason = "Unable to listen on this port. Check server logs."
             raise ChangeRefused(reason) from error
         self.close()

@@ -115,6 +115,30 @@ def test_a_refused_change_is_undone_in_every_hook() -> None:
     assert configuration[directives.MAX_CLIENTS] == 10_000
 
 
+def test_a_change_that_cannot_be_undone_either_keeps_no_other_from_it() -> None:
+    """The client hears both reasons, as an answer and not as a command that crashed."""
+    configuration = load("")
+    applied: list[int] = []
+
+    def refuse() -> None:
+        raise ChangeRefused("the disk is gone")
+
+    configuration.on_change(refuse, directives.MAX_CLIENTS)
+    configuration.on_change(
+        lambda: applied.append(configuration[directives.TIMEOUT]), directives.TIMEOUT
+    )
+
+    with pytest.raises(CommandError) as caught:
+        configuration.set([(b"timeout", b"5"), (b"maxclients", b"7")])
+
+    assert caught.value.text == (
+        b"ERR CONFIG SET failed (possibly related to argument 'maxclients') - the disk is gone;"
+        b" and to undo it: the disk is gone"
+    )
+    assert applied == [5, 0]
+    assert configuration[directives.MAX_CLIENTS] == 10_000
+
+
 def test_a_wrong_value_changes_nothing_and_calls_nobody() -> None:
     """Values are checked before any of them is in force."""
     configuration = load("")

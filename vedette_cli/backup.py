@@ -15,7 +15,7 @@ import server.persistence  # noqa: F401 (registers the types)
 from monitoring.runtime.tls_options import collect_tls, tls_options
 from monitoring.targets import BadTarget, parse_target
 from server.replication.events import FollowConfig
-from server.runtime.backup import Backup, BackupError, take_backup
+from server.runtime.backup import Backup, BackupError, BackupNotSyncedError, take_backup
 from vedette.runtime.stopping import stopped_by_signals
 from vedette.runtime.tls import TlsError
 
@@ -29,7 +29,7 @@ TARGET is host:port or redis://[[user]:password@]host[:port], FILE the snapshot 
 written. The server, Vedette's or Redis', makes a snapshot of one instant as for a replica, and
 goes on serving. The copy is decoded from end to end before it gets its name: checksum, every key,
 and the counts that it announces. Exit code 0: there is a copy; 1: there is none, and what was at
-FILE before is still there.
+FILE before is still there, or, if the message says so, a copy that a crash of the machine may undo.
 
 \b
   vedette backup 127.0.0.1:6379 /backups/today.rdb
@@ -88,6 +88,13 @@ def backup(target: str, file: Path, user: str, timeout_s: int, **tls_words: Any)
         taken = trio.run(take)
     except BackupError as error:
         click.echo(f"vedette backup: no copy of {parsed.address}: {error}", err=True)
+        sys.exit(EXIT_FAILED)
+    except BackupNotSyncedError as error:
+        click.echo(
+            f"vedette backup: {file} is a copy of {parsed.address}, verified, but may not survive"
+            f" a crash of the machine: {error}",
+            err=True,
+        )
         sys.exit(EXIT_FAILED)
     if isinstance(taken, signal.Signals):
         sys.exit(exit_code_of(taken))

@@ -42,6 +42,10 @@ class BackupError(VedetteError):
     """There is no copy; the text says why. Whatever was at the path before is still there."""
 
 
+class BackupNotSyncedError(VedetteError):
+    """The copy is in its place, verified, but a crash of the machine may undo that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backup:
     """A copy that was taken."""
@@ -64,11 +68,15 @@ async def take_backup(
     *,
     tls_context: ssl.SSLContext | None = None,
     on_progress: Progress = lambda done_bytes, total_bytes: None,
+    sync: Callable[[str], None] = sync_directory,
 ) -> Backup:
     """Copy the dataset of the server at `address` to `path`, replacing what is there.
 
+    `sync` makes the names in a directory durable.
+
     Raises:
         BackupError: it could not be had, or cannot be used.
+        BackupNotSyncedError: there is one, but its name may not be on the disk.
     """
     directory = os.path.dirname(path) or "."
     try:
@@ -85,9 +93,12 @@ async def take_backup(
             except BaseException:
                 os.unlink(file.name)
                 raise
-        sync_directory(directory)
     except (OSError, UnicodeError) as error:
         raise BackupError(describe_error(error)) from error
+    try:
+        sync(directory)
+    except OSError as error:
+        raise BackupNotSyncedError(f"{directory}: {describe_error(error)}") from error
     return Backup(size_bytes, begun.replid, begun.offset, survey)
 
 

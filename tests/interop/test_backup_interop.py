@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 from click.testing import CliRunner, Result
 
+from server.persistence.rdb.encode import encode_records
+from server.persistence.rdb.records import Entries, SelectDb
+from server.replication.events import FollowConfig
+from server.runtime.backup import BackupNotSyncedError, take_backup
 from tests.support.processes import ServerProcess, VedetteServer, free_port
 from tests.support.programs import RunningProgram
 from tests.support.redis import RedisServer
 from tests.support.waiting import wait_until
+from vedette.types import Address
 from vedette_cli.main import cli
 
 
-def backup(*words: str | Path) -> Result:
+def backup(*words: str | Path | Address) -> Result:
     return CliRunner().invoke(cli, ["backup", *(str(word) for word in words)])
 
 
@@ -117,8 +125,9 @@ def test_a_backup_that_is_ended_leaves_nothing(number: signal.Signals, tmp_path:
     assert [*tmp_path.iterdir()] == []
 
 
-def test_a_backup_that_does_not_verify_is_not_kept(tmp_path: Path) -> None:
-    """A server whose disk or memory lies: the copy is decoded before it gets its name."""
+@contextlib.contextmanager
+def server_that_sends(snapshot: bytes) -> Iterator[Address]:
+    """A server that gives `snapshot` to the first who asks."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
@@ -128,14 +137,43 @@ def test_a_backup_that_does_not_verify_is_not_kept(tmp_path: Path) -> None:
                     connection.recv(4096)
                     connection.sendall(reply)
                 connection.recv(4096)
-                connection.sendall(b"+FULLRESYNC " + b"a" * 40 + b" 0\r\n$12\r\nREDIS0010xxx")
+                head = b"+FULLRESYNC %b 0\r\n$%d\r\n" % (b"a" * 40, len(snapshot))
+                connection.sendall(head + snapshot)
                 connection.recv(4096)
 
         thread = threading.Thread(target=answer)
         thread.start()
-        result = backup(f"127.0.0.1:{listener.getsockname()[1]}", tmp_path / "copy.rdb")
-        thread.join()
+        try:
+            yield Address("127.0.0.1", listener.getsockname()[1])
+        finally:
+            thread.join()
+
+
+def test_a_backup_that_does_not_verify_is_not_kept(tmp_path: Path) -> None:
+    """A server whose disk or memory lies: the copy is decoded before it gets its name."""
+    with server_that_sends(b"REDIS0010xxx") as address:
+        result = backup(address, tmp_path / "copy.rdb")
 
     assert result.exit_code == 1
     assert "what the server sent cannot be loaded: corrupt RDB data" in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_backup_whose_name_may_not_last_is_there_and_said_to_be(tmp_path: Path) -> None:
+    """Only the directory's fsync fails: that nothing had changed would be wrong."""
+    path = tmp_path / "copy.rdb"
+    path.write_bytes(b"yesterday's")
+    snapshot = b"".join(encode_records([SelectDb(0), Entries(values={b"k": b"v"})]))
+    config = FollowConfig(listening_port=0, timeout_ms=30_000, is_snapshot_only=True)
+
+    def fail(directory: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with (
+        server_that_sends(snapshot) as address,
+        pytest.raises(BackupNotSyncedError, match="Input/output error"),
+    ):
+        await take_backup(address, str(path), config, sync=fail)
+
+    assert path.read_bytes() == snapshot
+    assert os.listdir(tmp_path) == ["copy.rdb"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,21 +10,21 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
+from server.persistence.rdb.lengths import RdbData
+from server.runtime import mapped_file
+
 #: A file smaller than this is read before a bar would be seen.
 _BAR_FROM_BYTES = 32 * 1024 * 1024
 
 
-def map_file(path: Path) -> mmap.mmap | bytes:
+def map_file(path: Path) -> RdbData:
     """Return what a file holds.
 
     Raises:
         click.ClickException: it cannot be read; the exit code is 1.
     """
     try:
-        with path.open("rb") as file:
-            if not path.stat().st_size:
-                return b""
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return mapped_file.map_file(path)
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror}") from error
 

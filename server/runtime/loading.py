@@ -24,6 +24,7 @@ from ..persistence.rdb.errors import RdbError
 from ..persistence.snapshot import LoadedKeyspace, SnapshotLoad
 from ..replication.events import Position
 from .clock import wall_clock_ms
+from .mapped_file import map_file
 
 log = structlog.get_logger()
 
@@ -105,7 +106,7 @@ async def load_at_start(engine: ServerEngine, path: str) -> None:
         LoadError: the file is damaged, from a newer Redis, or holds what this server has not.
     """
     try:
-        data = await trio.Path(path).read_bytes()
+        data = map_file(path)
     except FileNotFoundError:
         return
     except OSError as error:

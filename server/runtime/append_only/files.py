@@ -5,13 +5,14 @@ All names are of files in that directory. Every method may block for as long as 
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 from collections.abc import Iterable
 
 from vedette.runtime.durable_file import sync_directory, write_durably
 
+from ...persistence.aof.reading import AofData
+from ..mapped_file import map_file
 from ..saving import write_chunks
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
@@ -88,12 +89,9 @@ class AofFiles:
         """Return the size of a file."""
         return os.stat(self.path(name)).st_size
 
-    def read(self, name: str) -> mmap.mmap | bytes:
+    def read(self, name: str) -> AofData:
         """Return what a file holds, mapped into memory."""
-        with open(self.path(name), "rb") as file:
-            if not os.fstat(file.fileno()).st_size:
-                return b""
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return map_file(self.path(name))
 
     def cut(self, name: str, size_bytes: int) -> None:
         """Cut a file off that is not open, durably."""

@@ -393,9 +393,9 @@ class _Server:
         def enter() -> None:
             try:
                 os.chdir(configuration[directives.DIRECTORY])
+                configuration.put(directives.DIRECTORY, os.getcwd())
             except OSError as error:
                 raise ChangeRefused(error.strerror or str(error)) from error
-            configuration.put(directives.DIRECTORY, os.getcwd())
 
         configuration.on_change(enter, directives.DIRECTORY)
 

@@ -356,3 +356,45 @@ def test_turned_on_and_off_at_run_time(tmp_path: Path) -> None:
         server.write_config()
         server.start()
         assert server.call("DEBUG", "DIGEST") == digest
+
+
+@pytest.mark.parametrize("kind", [VedetteServer, RedisServer])
+def test_a_rewrite_goes_to_the_directory_that_is_set_now(
+    kind: type[VedetteServer] | type[RedisServer], tmp_path: Path
+) -> None:
+    """BGREWRITEAOF of a server that keeps no append-only file; one that is gone is an error."""
+    gone, there = tmp_path / "gone", tmp_path / "there"
+    gone.mkdir()
+    there.mkdir()
+    with kind({"enable-protected-configs": "yes"}) as server:
+        server.call("CONFIG", "SET", "dir", str(gone))
+        gone.rmdir()
+        with pytest.raises(ReplyError, match="Can't execute an AOF background rewriting"):
+            server.call("BGREWRITEAOF")
+        with pytest.raises(ReplyError, match="'dir'\\) - No such file or directory"):
+            server.call("CONFIG", "SET", "dir", str(gone))
+        server.call("CONFIG", "SET", "dir", str(there))
+
+        rewrite(server)
+
+        assert (there / MANIFEST).exists()
+
+
+@pytest.mark.parametrize("kind", [VedetteServer, RedisServer])
+def test_a_rewrite_takes_the_file_to_the_directory_that_is_set_now(
+    kind: type[VedetteServer] | type[RedisServer], tmp_path: Path
+) -> None:
+    """Else a start there, by the configuration that was rewritten, would find nothing."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    new.mkdir()
+    config = AOF | {"enable-protected-configs": "yes", "appendfsync": "always"}
+    with kind(config, directory=old) as server:
+        server.call("SET", "a", "1")
+        server.call("CONFIG", "SET", "dir", str(new))
+        server.call("SET", "b", "2")
+        rewrite(server)
+        server.call("SET", "c", "3")
+        server.kill()
+    with kind(config, directory=new) as server:
+        assert server.call("MGET", "a", "b", "c") == [b"1", b"2", b"3"]

@@ -13,7 +13,8 @@ the files of both stay, and another rewrite follows.
 
 Turned on at run time (and after a replica has loaded its master's snapshot) there is no base yet:
 the new increment is a temporary file until the rewrite is done, and nothing but that rewrite makes
-the append-only file exist. Until then the old files, if any, stay what a start would load.
+the append-only file exist. Until then the old files, if any, stay what a start would load. So it is
+where a rewrite finds that `dir` was set to another directory.
 
 Implements `AofPort`. Follows Redis 7.0 `aof.c: rewriteAppendOnlyFileBackground,
 backgroundRewriteDoneHandler, startAppendOnly, aofOpenIfNeededOnServerStart`.
@@ -89,8 +90,10 @@ class AppendOnlyFile:
     def _found_files(self) -> AofFiles:
         """Return the files by what the configuration, and the working directory, say now."""
         configuration = self._engine.configuration
-        directory = os.path.join(os.getcwd(), configuration[directives.APPEND_DIR_NAME])
-        return self._make_files(directory, configuration[directives.APPEND_FILE_NAME])
+        return self._make_files(self._found_directory(), configuration[directives.APPEND_FILE_NAME])
+
+    def _found_directory(self) -> str:
+        return os.path.join(os.getcwd(), self._engine.configuration[directives.APPEND_DIR_NAME])
 
     def _apply_timestamps(self) -> None:
         self._log.annotates_time = self._engine.configuration[directives.AOF_TIMESTAMP_ENABLED]
@@ -272,6 +275,7 @@ class AppendOnlyFile:
         aof = self._log
         assert self._bases.child_pid is None
         try:
+            self._follow_directory()
             self._files.make_directory()
             self._writer.flush(is_forced=True)
             self._begin_increment()
@@ -285,6 +289,20 @@ class AppendOnlyFile:
             if aof.state is AofState.AWAITING_REWRITE:
                 self._drop_temporary_increment()
             raise
+
+    def _follow_directory(self) -> None:
+        """Go to the directory that `dir` names by now, to begin anew there if there is a file."""
+        if self._found_directory() == self._files.directory:
+            return
+        files, aof = self._found_files(), self._log
+        files.make_directory()
+        manifest = _read_manifest_or_fail(files)
+        if aof.state is AofState.ON:
+            log.info("aof.moved", path=files.directory, path_before=self._files.directory)
+            self.turn_off()
+            aof.state = AofState.AWAITING_REWRITE
+            aof.rewrite.is_scheduled = True  # until one has started there
+        self._files, self._manifest = files, manifest
 
     def _begin_increment(self) -> None:
         """Have what comes after the fork go into a file of its own, if there is a file at all."""

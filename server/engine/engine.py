@@ -233,7 +233,9 @@ class ServerEngine(Observed):
             return LOADING
         if self.load.is_async and any_flags & Flag.NO_ASYNC_LOADING:
             return LOADING
-        if any_flags & Flag.DENYOOM and not self.memory.may_allocate():
+        is_to_be_queued = session.queued_commands is not None and not row.flags & Flag.NOT_QUEUED
+        needs_memory = any_flags & Flag.DENYOOM or is_to_be_queued
+        if needs_memory and not self.memory.may_allocate():
             return OUT_OF_MEMORY
         is_write = bool(any_flags & Flag.WRITE)
         if (is_write or row.full_name == "ping") and (refusal := self._disk_refusal()) is not None:

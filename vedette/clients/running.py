@@ -49,6 +49,9 @@ _HTTP_WORDS = frozenset({b"post", b"host:"})
 #: Commands that are run, or refused, within a transaction.
 _NEVER_QUEUED: Final = Flag.NOT_QUEUED | Flag.NO_MULTI
 
+#: An error's code is looked for in so many bytes; what has none there counts as `ERR`.
+_CODE_SIZE_LIMIT: Final = 31
+
 #: Stands for "no command" where a row is expected; in no table.
 NO_ROW: Final = CommandRow("", arity=0, flags=Flag.NONE, group="", since="", summary="")
 
@@ -294,7 +297,8 @@ class Running(Waits):
         """Return an error reply and count it by its code."""
         self.error_replies += 1
         self.last_error = text
-        self.errors_by_code[text.partition(b" ")[0]] += 1
+        code, space, _ = text[:_CODE_SIZE_LIMIT].partition(b" ")
+        self.errors_by_code[code if space else b"ERR"] += 1
         return ErrorReply(text)
 
     def answer_protocol_error(self, session: Session) -> None:
@@ -341,6 +345,7 @@ class Running(Waits):
             queued is not None
             and session.is_only_queueing
             and not (row.needs_care or row.flags & _NEVER_QUEUED or self.after_reply)
+            and not self._gated_flags & Flag.DENYOOM  # the queue itself takes memory
         ):
             session.last_command = row.full_name
             queued.append((row, argv))

@@ -60,6 +60,10 @@ def test_commands_that_need_memory_are_refused_beyond_maxmemory() -> None:
     engine.call("MULTI")
     assert engine.error("SET", "k", "w").startswith("OOM")
     assert engine.error("EXEC").startswith("EXECABORT")
+    engine.call("MULTI")
+    for queued in (("GET", "k"), ("PING",)):  # a queue takes memory whatever is in it
+        assert engine.error(*queued).startswith("OOM")
+    assert engine.call("DISCARD") == b"OK"
     engine.call("CONFIG", "SET", "maxmemory", "100mb")
     assert engine.call("SET", "k", "w") == b"OK"
     engine.host.memory_bytes = 200_000_000

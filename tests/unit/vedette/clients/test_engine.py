@@ -136,6 +136,9 @@ def test_calls_refusals_and_failures_are_told_apart() -> None:
     assert engine.commands_processed == 3
     assert engine.error_replies == 3
     assert engine.errors_by_code == {b"ERR": 2, b"TOY": 1}
+    for text in (b"nothing-but-a-word", b"A" * 31 + b" x", b"A" * 30 + b" x"):
+        engine.error_reply(text)
+    assert engine.errors_by_code == {b"ERR": 4, b"TOY": 1, b"A" * 30: 1}
 
 
 def test_the_time_of_a_pipeline_is_shared_out_once() -> None:

@@ -34,10 +34,13 @@ _SPREAD_DIGITS: Final = bytes(
     else 0
     for char in range(256)
 )
-#: And back: the hexadecimal digit that the even places of a byte make.
-_GATHERED_DIGITS: Final = bytes(
-    b"0123456789abcdef"[sum((byte >> 2 * bit & 1) << bit for bit in range(4))]
-    for byte in range(256)
+#: And back: the hexadecimal digit that the even places of a byte make, a row's, or the odd ones.
+_ROW_DIGITS, _COLUMN_DIGITS = (
+    bytes(
+        b"0123456789abcdef"[sum((byte >> 2 * bit + first & 1) << bit for bit in range(4))]
+        for byte in range(256)
+    )
+    for first in (0, 1)
 )
 
 
@@ -105,11 +108,6 @@ def _spread(number: int) -> int:
     return int.from_bytes((b"%x" % number).translate(_SPREAD_DIGITS))
 
 
-def _gather(bits: int) -> int:
-    """Return the number that the even places of the 64 `bits` hold; the inverse of `_spread`."""
-    return int(bits.to_bytes(8).translate(_GATHERED_DIGITS), 16)
-
-
 def _cell_at(position: Position, step: int, latitude_limit: float = LATITUDE_LIMIT) -> Cell:
     east = (position.longitude + LONGITUDE_LIMIT) / (2 * LONGITUDE_LIMIT)
     north = (position.latitude + latitude_limit) / (2 * latitude_limit)
@@ -127,22 +125,23 @@ def decode(score: float) -> Position:
         bits = int(score) & _UINT64_MASK
     else:  # what x86-64 makes of a number that has no place in 64 bits
         bits = 1 << 63 if score < 0 else 0
+    packed = bits.to_bytes(8)
     return Position(
-        min(max(_middle_longitude(bits), -LONGITUDE_LIMIT), LONGITUDE_LIMIT),
-        min(max(_middle_latitude(bits), -LATITUDE_LIMIT), LATITUDE_LIMIT),
+        min(max(_middle_longitude(packed), -LONGITUDE_LIMIT), LONGITUDE_LIMIT),
+        min(max(_middle_latitude(packed), -LATITUDE_LIMIT), LATITUDE_LIMIT),
     )
 
 
-def _middle_longitude(bits: int) -> float:
-    """Return the middle between the two meridians of the smallest cell that `bits` stand for."""
-    column = _gather(bits >> 1)
+def _middle_longitude(packed: bytes) -> float:
+    """Return the middle between the meridians of the smallest cell with these bits, 8 bytes."""
+    column = int(packed.translate(_COLUMN_DIGITS), 16)
     west = -LONGITUDE_LIMIT + column / _COUNT * (2 * LONGITUDE_LIMIT)
     return (west + (-LONGITUDE_LIMIT + (column + 1) / _COUNT * (2 * LONGITUDE_LIMIT))) / 2
 
 
-def _middle_latitude(bits: int) -> float:
-    """Return the middle between the two parallels of it."""
-    row = _gather(bits)
+def _middle_latitude(packed: bytes) -> float:
+    """Return the middle between the parallels of it."""
+    row = int(packed.translate(_ROW_DIGITS), 16)
     south = -LATITUDE_LIMIT + row / _COUNT * (2 * LATITUDE_LIMIT)
     return (south + (-LATITUDE_LIMIT + (row + 1) / _COUNT * (2 * LATITUDE_LIMIT))) / 2
 
@@ -253,11 +252,11 @@ class Box:
 
 def find(
     shape: Circle | Box, pairs: Iterable[tuple[float, bytes]]
-) -> Iterator[tuple[float, float, bytes, Position]]:
+) -> Iterator[tuple[float, float, bytes]]:
     """Iterate over those of `pairs` of score and member that are in `shape`, in their order.
 
-    Of each: its distance from the centre in metres, score, member and position. The scores are
-    those of `covering_cells`.
+    Of each: its distance from the centre in metres, score and member. The scores are those of
+    `covering_cells`.
     """
     distance_m = shape.measure()
     centre_latitude = shape.centre.latitude
@@ -268,13 +267,14 @@ def find(
         if bits >> _SCORE_BITS:  # on the edge of the map, and beyond it but for `decode`
             longitude, latitude = decode(score)
         else:
-            latitude = _middle_latitude(bits)
+            packed = bits.to_bytes(8)
+            latitude = _middle_latitude(packed)
             if abs(latitude - centre_latitude) > most_degrees:
                 continue
-            longitude = _middle_longitude(bits)
+            longitude = _middle_longitude(packed)
         distance = distance_m(longitude, latitude)
         if distance is not None:
-            yield distance, score, member, Position(longitude, latitude)
+            yield distance, score, member
 
 
 def _bounds_of(shape: Circle | Box) -> Bounds:

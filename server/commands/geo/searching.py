@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice, starmap
-from typing import Final, NamedTuple
+from itertools import islice
+from operator import itemgetter
+from typing import Final, TypeAlias
 
 from vedette.cmdspec import Flag, Keys, KeySpec, command
 from vedette.errors import CommandError
@@ -24,13 +25,8 @@ _READ_KEY: Final = Keys(1, 1, 1, ("RO", "ACCESS"))
 _NO_MEMBER: Final = b"ERR could not decode requested zset member"
 
 
-class _Found(NamedTuple):
-    """A member inside of the area."""
-
-    distance_m: float
-    score: float
-    member: bytes
-    position: Position
+#: A member inside of the area: its distance from the centre in metres, its score, and itself.
+_Found: TypeAlias = tuple[float, float, bytes]
 
 
 @dataclass(slots=True)
@@ -57,6 +53,11 @@ class Search:
     #: How the centre and the area were given, for they can be given in one way only.
     centre_option: bytes = b""
     shape_option: bytes = b""
+
+    @property
+    def wants_details(self) -> bool:
+        """Whether more is to be told of a member than that it is there."""
+        return self.with_distance or self.with_hash or self.with_position
 
     def take_common(self, option: bytes, rest: deque[bytes]) -> bool:
         """Read an option that all commands have, and its value off `rest`. False: it is none.
@@ -139,9 +140,7 @@ class Search:
         Raises:
             CommandError: they do not; `storing_name` is what stores in the error.
         """
-        if self.store_key is not None and (
-            self.with_distance or self.with_hash or self.with_position
-        ):
+        if self.store_key is not None and self.wants_details:
             raise CommandError(
                 b"ERR %b is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
                 % storing_name
@@ -172,10 +171,12 @@ class Search:
             raise CommandError(b"ERR the ANY argument requires COUNT argument")
         found = self._find()
         if self.store_key is None:
-            return [self._reply_for(ctx, each) for each in found]
+            if not self.wants_details:
+                return [member for _, _, member in found]
+            return [self._detailed(ctx, each) for each in found]
         pairs = [
-            (each.distance_m / self.unit_m if self.stores_distances else each.score, each.member)
-            for each in found
+            (distance_m / self.unit_m if self.stores_distances else score, member)
+            for distance_m, score, member in found
         ]
         store(ctx, self.store_key, pairs, event)
         if pairs:
@@ -190,19 +191,20 @@ class Search:
         found = list(islice(candidates, self.count) if self.takes_any else candidates)
         order = self.order or (b"ASC" if self.count and not self.takes_any else b"")
         if order:
-            sign = 1 if order == b"ASC" else -1
-            found.sort(key=lambda each: sign * each.distance_m)
+            found.sort(key=itemgetter(0), reverse=order == b"DESC")
         return found[: self.count] if self.count else found
 
-    def _reply_for(self, ctx: ServerContext, found: _Found) -> Reply:
-        details: list[Reply] = []
+    def _detailed(self, ctx: ServerContext, found: _Found) -> Reply:
+        """Return a member with what is to be told of it."""
+        distance_m, score, member = found
+        details: list[Reply] = [member]
         if self.with_distance:
-            details.append(distance_reply(found.distance_m, self.unit_m))
+            details.append(distance_reply(distance_m, self.unit_m))
         if self.with_hash:
-            details.append(int(found.score))
+            details.append(int(score))
         if self.with_position:
-            details.append(position_reply(ctx, found.position))
-        return [found.member, *details] if details else found.member
+            details.append(position_reply(ctx, decode(score)))
+        return details
 
 
 def position_of(zset: SortedSet, member: bytes) -> Position:
@@ -223,7 +225,7 @@ def _members_within(zset: SortedSet, shape: Circle | Box) -> Iterator[_Found]:
         low, high = cell.scores()
         start, stop = ScoreRange(low, high, excludes_high=True).positions(zset)
         if start < stop:
-            yield from starmap(_Found, find(shape, zset.slice(start, stop)))
+            yield from find(shape, zset.slice(start, stop))
 
 
 @command(

@@ -20,6 +20,7 @@ from .storing import store_result
 BAD_BIT_OFFSET: Final = b"ERR bit offset is not an integer or out of range"
 _BAD_BIT: Final = b"ERR bit is not an integer or out of range"
 _BIT_NOT_BINARY: Final = b"ERR The bit argument must be 1 or 0."
+_FIRST_PIECE_BITS: Final = 1024
 _NOT_OF_SEVERAL: Final = b"ERR BITOP NOT must be called with a single source key."
 
 
@@ -134,13 +135,28 @@ def bitpos(ctx: ServerContext, argv: list[bytes]) -> Reply:
     first, last = _bit_range(start, end, len(value), counts_bits=counts_bits)
     if first > last:
         return -1
-    size = last - first + 1
-    bits = _bits_between(value, first, last)
-    sought = bits if bit else bits ^ ((1 << size) - 1)
-    if sought:
-        return first + size - sought.bit_length()
+    found = _first_bit(value, first, last, bit)
+    if found is not None:
+        return found
     # Beyond a string that is all ones, without an end given, there are zeroes.
-    return -1 if bit or has_end else first + size
+    return -1 if bit or has_end else last + 1
+
+
+def _first_bit(value: bytes, first: int, last: int, bit: int) -> int | None:
+    """Return the place of the first bit from `first` to `last` that is `bit`; None: there is none.
+
+    Looked at in ever larger pieces, so that one near the beginning is found at once.
+    """
+    size = _FIRST_PIECE_BITS
+    while first <= last:
+        end = min(first + size, last + 1)
+        sought = _bits_between(value, first, end - 1)
+        if not bit:
+            sought ^= (1 << end - first) - 1
+        if sought:
+            return end - sought.bit_length()
+        first, size = end, size * 8
+    return None
 
 
 def _counts_bits(argv: list[bytes], index: int) -> bool:

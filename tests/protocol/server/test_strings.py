@@ -241,3 +241,20 @@ def test_lcs_answers_the_example_of_redis_documentation(options: str, reply: byt
         > LCS key1 key2 {options}
         < {reply.decode()}
     """)
+
+
+@pytest.mark.parametrize("bit", [0, 1])
+def test_the_first_bit_is_found_wherever_it_is(bit: int) -> None:
+    """At the ends of the pieces in which a string is looked at, too, and behind a start in it."""
+    engine = TestEngine()
+    fill, other = (b"\xff", 0xFE) if bit == 0 else (b"\0", 0x01)
+    for place in (0, 1, 127, 128, 129, 1151, 1152, 1153, 9999):
+        value = bytearray(fill * 10_000)
+        value[place] = other  # its last bit
+        engine.raw(b"SET", b"k", bytes(value))
+
+        for start in {0, place // 2, place}:
+            assert engine.call("BITPOS", "k", bit, start) == place * 8 + 7
+        assert engine.call("BITPOS", "k", bit, place + 1) == (
+            80_000 if bit == 0 and place < 9999 else -1
+        )

@@ -20,6 +20,8 @@ from .database import Database
 FIRST_FREQUENCY: Final = 5
 MOST_FREQUENT: Final = 255
 _MINUTES_MASK: Final = 0xFFFF
+#: How many marks are kept to be shared: more than there are counters in one minute.
+_SHARED_MARKS: Final = 512
 
 
 class Measure(enum.Enum):
@@ -43,6 +45,8 @@ class KeyUsage:
         self.decay_minutes = 1
         #: Since when marks are made: a key without one has not been used since.
         self.since_s = 0
+        #: Marks by themselves. An integer for each key would take 32 bytes of it.
+        self._shared: dict[int, int] = {}
 
     def begin(self, measure: Measure, now_s: int) -> None:
         """Forget all marks, and go on with those of `measure`."""
@@ -60,7 +64,14 @@ class KeyUsage:
     def mark_recency(self, database: Database, key: bytes, now_s: int) -> None:
         """Note a use of `key`, which may be gone by now."""
         if key in database.values:
-            database.usage[key] = now_s
+            database.usage[key] = self._share(now_s)
+
+    def _share(self, mark: int) -> int:
+        """Return the mark that other keys hold, if there is an equal one."""
+        shared = self._shared
+        if len(shared) > _SHARED_MARKS:
+            shared.clear()
+        return shared.setdefault(mark, mark)
 
     def mark_frequency(self, database: Database, key: bytes, now_s: int) -> None:
         """Note a use of `key`, which may be gone by now, in its counter."""
@@ -75,7 +86,7 @@ class KeyUsage:
                 above = max(0, count - FIRST_FREQUENCY)
                 if self._random.random() < 1 / (above * self.log_factor + 1):
                     count += 1
-        database.usage[key] = _frequency_mark(count, now_s)
+        database.usage[key] = self._share(_frequency_mark(count, now_s))
 
     # --- what the marks say ----------------------------------------------------------------------
 

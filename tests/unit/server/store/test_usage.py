@@ -34,6 +34,18 @@ def test_a_key_is_idle_since_it_was_used_or_since_marks_are_made(database: Datab
     assert usage.idle_s(database, b"k", NOW_S + 100) == 10
 
 
+@pytest.mark.parametrize("measure", Measure)
+def test_equal_marks_are_one_object(database: Database, measure: Measure) -> None:
+    """Whole databases are filled within a minute: an integer a key would be 32 bytes of each."""
+    usage = usage_of(database, measure)
+    mark = usage.mark_recency if measure is Measure.RECENCY else usage.mark_frequency
+    database.set(b"other", b"v")
+    for key in (b"k", b"other"):
+        mark(database, key, int(str(NOW_S)))
+
+    assert database.usage[b"k"] is database.usage[b"other"]
+
+
 def test_a_key_that_is_gone_gets_no_mark(database: Database) -> None:
     """A command notes its keys when it has run, and may have deleted them."""
     for measure in Measure:

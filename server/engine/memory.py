@@ -5,9 +5,10 @@ dozen commands, so it is not asked before every command as Redis asks zmalloc. `
 after a batch, before its replies leave, as often as a share of the time allows, which is larger
 when the server has little to do. Then it also looks, where it is too early for a count, at the
 books of large pieces alone: what one command takes too much is evicted before the next is answered.
-What is too much is evicted then, for as long at a time as maxmemory-eviction-tenacity says;
-`reclaim` goes on with it between batches. Where nothing may be evicted, commands that need memory
-are refused until there is some again (`is_exceeded`).
+What has come since the last look is evicted then, and of what was too much before as much as can be
+in the time that maxmemory-eviction-tenacity gives; `reclaim` goes on with it between batches. Where
+nothing may be evicted, commands that need memory are refused until there is some again
+(`is_exceeded`).
 
 Values that are freed lazily are freed by `reclaim` too. Follows Redis 7.0 `evict.c:
 performEvictions`, `lazyfree.c`.
@@ -40,6 +41,9 @@ _KEYS_A_LOOK: Final = 16
 #: How long to evict at a time with the default tenacity: four times as long as Redis, which takes
 #: a tenth of the time for a key.
 _SLICE_S: Final = 0.002
+#: How long to evict at a time for what has come since memory was reviewed: to evict a key takes
+#: several times as long as to write one, so that slices alone would be outrun by a pipeline.
+_GROWTH_SLICE_S: Final = 0.5
 #: How long values are freed at a time.
 _FREEING_SLICE_S: Final = 0.001
 
@@ -60,6 +64,8 @@ class Memory:
         self.startup_bytes = engine.host.used_bytes()
         self.peak_bytes = self.startup_bytes
         self.peak_resident_bytes = 0
+        #: What was used when it was reviewed last, and evicted as far as there was time.
+        self._reviewed_bytes = self.startup_bytes
         #: Commands that need memory are refused: too much is used, and nothing may be evicted.
         self.is_exceeded = False
         #: Evicting takes longer than one slice: `reclaim` has to go on.
@@ -136,6 +142,7 @@ class Memory:
         """Count, evict what is too much, and see whether commands have to be refused."""
         self.is_evicting = False
         is_exceeded = self._is_over() and not self._evict_noted()
+        self._reviewed_bytes = self.used_bytes
         if is_exceeded != self.is_exceeded:
             self.is_exceeded = is_exceeded
             self._engine.recheck()
@@ -205,8 +212,13 @@ class Memory:
         engine = self._engine
         if not self._is_eviction_safe:
             return True  # as Redis says, though nothing was done
+        is_smaller = [database.save_room() for database in engine.keyspace.databases]
+        if any(is_smaller) and not self._is_over():
+            return True
         now_s = engine.context.now_ms // 1000
         ends_s = engine.clock() + self._slice_s()
+        growth_ends_s = ends_s + _GROWTH_SLICE_S
+        grown_bytes = self.used_bytes - self._reviewed_bytes
         count = 0
         while True:
             missing_bytes = excess_bytes = self._excess_bytes()
@@ -216,10 +228,15 @@ class Memory:
                     # What is being freed may be enough.
                     self.is_evicting = bool(self.lazy_free.pending_count)
                     return self.is_evicting or not self._is_over()
-                missing_bytes -= entry_bytes(*choice)
+                size_bytes = entry_bytes(*choice)
+                missing_bytes -= size_bytes
+                grown_bytes -= size_bytes
                 self._evict_key(*choice)
                 count += 1
-                if count % _KEYS_A_LOOK == 0 and engine.clock() > ends_s:
+                if count % _KEYS_A_LOOK == 0 and engine.clock() > (
+                    ends_s if grown_bytes <= 0 else growth_ends_s
+                ):
+                    self.measure()
                     self.is_evicting = True
                     self.lazy_free.on_work()
                     return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from .dict_places import is_sparse, random_key, scan
+from .dict_places import is_sparse, may_be_halved, random_key, scan
 from .encoding_limits import EncodingLimits
 from .values import Value
 
@@ -179,6 +179,23 @@ class Database:
             self.expires = dict(self.expires)
         if is_sparse(self.usage):
             self.usage = dict(self.usage)
+
+    def save_room(self) -> bool:
+        """Have dictionaries take half of their room, where that can be; return whether one does.
+
+        For when memory is short: a pass over all keys, once for each so many new ones.
+        """
+        is_smaller = False
+        if may_be_halved(self.values):
+            self.values = dict(self.values)
+            is_smaller = True
+        if may_be_halved(self.expires):
+            self.expires = dict(self.expires)
+            is_smaller = True
+        if may_be_halved(self.usage):
+            self.usage = dict(self.usage)
+            is_smaller = True
+        return is_smaller
 
     def expired_among(self, keys: Iterable[bytes], now_ms: int) -> list[bytes]:
         """Return those of `keys` that have expired (the active expiry cycle's question)."""

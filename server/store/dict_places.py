@@ -33,6 +33,13 @@ _WINDOW_LIMIT: Final = 10
 #: A dictionary is worth copying when this share of its places is holes.
 _SPARSE_SHARE: Final = 8
 _SPARSE_FROM: Final = 1024
+#: A copy that is to save memory has to have room for so many keys more, as a share: else another
+#: would be needed soon.
+_ROOM_SHARE: Final = 8
+#: To copy more keys than this would keep everybody waiting for some tenths of a second.
+_MOST_COPIED: Final = 131_072
+#: What a dictionary takes for each of its slots, at least; their number is a power of two.
+_SLOT_BYTES: Final = 16
 
 #: Takes a `py_object`, two pointers and None. Its `argtypes` are not declared, for looking at each
 #: argument by them takes longer than the call.
@@ -155,3 +162,18 @@ def is_sparse(mapping: Mapping[bytes, object]) -> bool:
     """Return whether a dictionary has so many holes that a copy would be much smaller."""
     bound = _place_bound(mapping)
     return bound > _SPARSE_FROM and len(mapping) * _SPARSE_SHARE < bound
+
+
+def may_be_halved(mapping: Mapping[bytes, object]) -> bool:
+    """Return whether a copy would take half the room or less, and be of use for a while.
+
+    A dictionary that is full grows to three times the slots that its keys need, so one whose keys
+    come and go is mostly half as large as it could be. Follows CPython `dictobject.c: dict_merge`.
+    """
+    count = len(mapping)
+    if not _SPARSE_FROM <= count <= _MOST_COPIED:
+        return False
+    slots = 1 << (sys.getsizeof(mapping) // _SLOT_BYTES).bit_length() - 1
+    copied_slots = 1 << ((count * 3 + 1) // 2 - 1).bit_length()
+    room = copied_slots * 2 // 3 - count
+    return 2 * copied_slots <= slots and room * _ROOM_SHARE >= count

@@ -46,7 +46,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> TestEngine:
 
 
 def limit(engine: TestEngine, policy: str, *more: str) -> None:
-    engine.call("CONFIG", "SET", "maxmemory-eviction-tenacity", "100", *more)
+    engine.call("CONFIG", "SET", "maxmemory-eviction-tenacity", "100")
+    if more:
+        engine.call("CONFIG", "SET", *more)
     engine.call("CONFIG", "SET", "maxmemory-policy", policy)
     engine.call("CONFIG", "SET", "maxmemory", str(LIMIT))
 
@@ -77,6 +79,28 @@ def test_a_batch_that_takes_too_much_is_made_up_for(engine: TestEngine) -> None:
     engine.engine.memory.after_batch()
 
     assert engine.call("DBSIZE") <= 100
+
+
+@pytest.mark.parametrize("policy", ["allkeys-random", "volatile-lru"])
+def test_what_came_since_the_last_look_is_evicted_even_without_time(
+    engine: TestEngine, policy: str
+) -> None:
+    """A pipeline writes faster than keys are evicted: memory grew beyond any limit. What was too
+    much before, as where the limit is lowered, still takes its time.
+    """
+    for number in range(200):
+        engine.call("EXPIRE", f"key:{number}", "1000")
+    limit(engine, policy, "maxmemory-eviction-tenacity", "0")
+    before = engine.call("DBSIZE")
+    assert before > 150
+    for number in range(50):
+        engine.call("SET", f"new:{number}", "x" * 850, "EX", "1000")
+    engine.engine.memory._counted_at_s = 0.0
+
+    engine.engine.memory.after_batch()
+
+    assert engine.call("DBSIZE") <= before
+    assert engine.engine.memory.is_evicting
 
 
 def test_a_large_piece_is_seen_when_it_is_too_early_to_count(engine: TestEngine) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -145,6 +147,29 @@ def test_closing_gaps_gives_back_the_room_of_deleted_keys() -> None:
 
     assert database.values.__sizeof__() < size_before / 100
     assert (database.values, database.expires) == ({b"last": b""}, {b"last": 1})
+
+
+@pytest.mark.parametrize("count", [100, 1100, 2500, 5000, 5400, 9000, 40_000])
+def test_room_is_saved_where_a_copy_takes_half_and_lasts_for_a_while(count: int) -> None:
+    """Keys that come and go make a dictionary grow to three times what they need."""
+    database = new_database(range(count))
+    for number in range(4 * count):
+        database.set(b"new:%d" % number, b"")
+        database.delete(b"new:%d" % number)
+    size_before = sys.getsizeof(database.values)
+    copy = dict(database.values)
+    size_of_copy = sys.getsizeof(copy)
+    room = 0
+    while sys.getsizeof(copy) == size_of_copy:
+        copy[b"%d" % room] = b""
+        room += 1
+
+    is_saved = database.save_room()
+
+    is_worth_it = size_of_copy * 2 <= size_before + 200 and room * 8 >= count
+    assert is_saved == (is_worth_it and count >= 1024)
+    assert sys.getsizeof(database.values) == (size_of_copy if is_saved else size_before)
+    assert not database.save_room()
 
 
 def test_draws_are_fair_in_a_dictionary_with_holes() -> None:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from vedette.cmdspec import Flag, command
 from vedette.errors import CommandError
-from vedette.glob import matches_glob
+from vedette.glob import glob_matcher
 from vedette.resp.replies import Reply
 
 from ..engine import ServerContext
@@ -42,10 +42,11 @@ def keys(ctx: ServerContext, argv: list[bytes]) -> Reply:
     db = ctx.db
     if pattern == b"*" and not db.expires:
         return list(db.values)
+    found = list(filter(glob_matcher(pattern), db.values))
+    if not db.expires:
+        return list[Reply](found)
     now_ms = ctx.now_ms
-    return [
-        key for key in db.values if matches_glob(pattern, key) and not db.is_expired(key, now_ms)
-    ]
+    return [key for key in found if not db.is_expired(key, now_ms)]
 
 
 @dataclass(slots=True)
@@ -94,7 +95,7 @@ def scan(ctx: ServerContext, argv: list[bytes]) -> Reply:
     db = ctx.db
     cursor, found = db.scan(cursor, options.count)
     if options.pattern != b"*":
-        found = [key for key in found if matches_glob(options.pattern, key)]
+        found = list(filter(glob_matcher(options.pattern), found))
     if db.expires:
         found = [key for key in found if ctx.peek(key) is not None]
     if options.type_name is not None:
@@ -116,7 +117,7 @@ def scan_elements(
     options = _ScanOptions.parse(argv[3:], allows_type=False)
     cursor, elements = value.scan(cursor, options.count)
     if options.pattern != b"*":
-        elements = [each for each in elements if matches_glob(options.pattern, each)]
+        elements = list(filter(glob_matcher(options.pattern), elements))
     return [b"%d" % cursor, render(value, elements)]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vedette.glob import matches_glob
+from vedette.glob import glob_matcher, matches_glob
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,7 @@ def test_patterns_match_what_redis_matches(
     """PSUBSCRIBE, KEYS and CONFIG GET all rest on these rules."""
     assert [text for text in matching if not matches_glob(pattern, text)] == []
     assert [text for text in others if matches_glob(pattern, text)] == []
+    assert list(filter(glob_matcher(pattern), [*matching, *others])) == matching
 
 
 def test_case_may_be_ignored() -> None:

@@ -82,16 +82,21 @@ class Cell(NamedTuple):
         row = self.row + north & mask if north else self.row
         return Cell(column, row, self.step)
 
-    def bounds(self) -> Bounds:
-        """Return where it lies."""
-        count = 1 << self.step
-        width, height = 2 * LONGITUDE_LIMIT, 2 * LATITUDE_LIMIT
-        return Bounds(
-            -LONGITUDE_LIMIT + self.column / count * width,
-            -LATITUDE_LIMIT + self.row / count * height,
-            -LONGITUDE_LIMIT + (self.column + 1) / count * width,
-            -LATITUDE_LIMIT + (self.row + 1) / count * height,
-        )
+    def west(self) -> float:
+        """Return the longitude at which it begins."""
+        return -LONGITUDE_LIMIT + self.column / (1 << self.step) * (2 * LONGITUDE_LIMIT)
+
+    def east(self) -> float:
+        """Return the longitude at which it ends."""
+        return -LONGITUDE_LIMIT + (self.column + 1) / (1 << self.step) * (2 * LONGITUDE_LIMIT)
+
+    def south(self) -> float:
+        """Return the latitude at which it begins."""
+        return -LATITUDE_LIMIT + self.row / (1 << self.step) * (2 * LATITUDE_LIMIT)
+
+    def north(self) -> float:
+        """Return the latitude at which it ends."""
+        return -LATITUDE_LIMIT + (self.row + 1) / (1 << self.step) * (2 * LATITUDE_LIMIT)
 
 
 class Bounds(NamedTuple):
@@ -316,19 +321,22 @@ def covering_cells(shape: Circle | Box) -> list[Cell]:
     if step > 1 and not _is_within_neighbours(bounds, cell):
         step -= 1
         cell = _cell_at(shape.centre, step)
-    own = cell.bounds()
+    is_west_enough, is_east_enough = cell.west() < bounds.west, cell.east() > bounds.east
+    is_south_enough, is_north_enough = cell.south() < bounds.south, cell.north() > bounds.north
     reaches_all = step < 2
     cells: list[Cell] = [cell]
     for east, north in _DIRECTIONS:
         is_needed = reaches_all or not (
-            (north < 0 and own.south < bounds.south)
-            or (north > 0 and own.north > bounds.north)
-            or (east < 0 and own.west < bounds.west)
-            or (east > 0 and own.east > bounds.east)
+            (north < 0 and is_south_enough)
+            or (north > 0 and is_north_enough)
+            or (east < 0 and is_west_enough)
+            or (east > 0 and is_east_enough)
         )
+        if not is_needed:
+            continue
         neighbour = cell.neighbour(east, north)
         # On coarse grids two directions lead to the same cell.
-        if is_needed and (len(cells) == 1 or neighbour != cells[-1]):
+        if len(cells) == 1 or neighbour != cells[-1]:
             cells.append(neighbour)
     return cells
 
@@ -340,8 +348,8 @@ _DIRECTIONS: Final = ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (1, -1)
 def _is_within_neighbours(bounds: Bounds, cell: Cell) -> bool:
     """Return whether the cells around `cell` reach as far as `bounds`."""
     return not (
-        cell.neighbour(0, 1).bounds().north < bounds.north
-        or cell.neighbour(0, -1).bounds().south > bounds.south
-        or cell.neighbour(1, 0).bounds().east < bounds.east
-        or cell.neighbour(-1, 0).bounds().west > bounds.west
+        cell.neighbour(0, 1).north() < bounds.north
+        or cell.neighbour(0, -1).south() > bounds.south
+        or cell.neighbour(1, 0).east() < bounds.east
+        or cell.neighbour(-1, 0).west() > bounds.west
     )

@@ -15,7 +15,7 @@ from vedette.resp.replies import Reply
 
 from ...engine import ServerContext
 from ...store.geohash import Box, Circle, Position, covering_cells, decode, find
-from ...store.sorted_sets import ScoreRange, SortedSet
+from ...store.sorted_sets import SortedSet
 from ..arguments import parse_integer, syntax_error
 from ..doubles import parse_double
 from ..sorted_sets.shared import store
@@ -223,7 +223,7 @@ def _members_within(zset: SortedSet, shape: Circle | Box) -> Iterator[_Found]:
     """Iterate over the members in `shape`, cell by cell, without an order between those."""
     for cell in covering_cells(shape):
         low, high = cell.scores()
-        start, stop = ScoreRange(low, high, excludes_high=True).positions(zset)
+        start, stop = zset.position(low), zset.position(high)
         if start < stop:
             yield from find(shape, zset.slice(start, stop))
 

@@ -99,9 +99,9 @@ def test_scores_of_a_cell_are_those_of_the_positions_in_it(step: int) -> None:
     last = (1 << step) - 1
     low, high = Cell(last, 0, step).scores()
 
-    inside, beyond = decode(float(high - 1)), Cell(last, 0, step).bounds()
-    assert beyond.west < inside.longitude < beyond.east
-    assert beyond.south < inside.latitude < beyond.north
+    inside, beyond = decode(float(high - 1)), Cell(last, 0, step)
+    assert beyond.west() < inside.longitude < beyond.east()
+    assert beyond.south() < inside.latitude < beyond.north()
     assert high - low == 1 << 52 - 2 * step
 
 

@@ -5,6 +5,8 @@ Used by configuration files and by inline commands alike.
 
 from __future__ import annotations
 
+import re
+
 _ESCAPES = {
     ord("n"): b"\n",
     ord("r"): b"\r",
@@ -22,6 +24,10 @@ _SPELLINGS = {
     ord("\b"): b"\\b",
 }
 _SPACE = b" \n\r\t\v\f\0"
+#: What ends a word without quotes: not all that may stand between words.
+_WORD_END = b" \n\r\t\0"
+#: A line without any of these is split as Python splits bytes.
+_UNUSUAL = re.compile(rb"[\"'\0\v\f]")
 
 
 class UnbalancedQuotesError(ValueError):
@@ -36,7 +42,7 @@ def split_arguments(line: bytes) -> list[bytes]:
     Raises:
         UnbalancedQuotesError: the quoting is wrong.
     """
-    if b'"' not in line and b"'" not in line and b"\0" not in line:
+    if _UNUSUAL.search(line) is None:
         return line.split()
     arguments: list[bytes] = []
     position = 0
@@ -53,7 +59,7 @@ def split_arguments(line: bytes) -> list[bytes]:
 def _one_argument(line: bytes, position: int) -> tuple[bytes, int]:
     argument = bytearray()
     size = len(line)
-    while position < size and line[position] not in _SPACE:
+    while position < size and line[position] not in _WORD_END:
         character = line[position]
         if character in b"\"'":
             content, position = _quoted(line, position + 1, character)

@@ -430,7 +430,8 @@ def _plain_lines(data: bytes) -> list[list[bytes]] | None:
     """
     if data[-1:] != b"\n" or len(data) > INLINE_MAX_SIZE_BYTES:
         return None
-    if b'"' in data or b"'" in data or b"\0" in data:
+    # What `split_arguments` splits otherwise than `split` does; five times `in` is quick.
+    if b'"' in data or b"'" in data or b"\0" in data or b"\v" in data or b"\f" in data:
         return None
     lines = data.split(b"\n")
     if b"*" in data and any(line[:1] == b"*" for line in lines):

@@ -27,6 +27,8 @@ from vedette.conf import (
         (rb"'it\'s \n'", [rb"it's \n"]),
         (b'foo"bar"', [b"foobar"]),
         (rb'"a\"b"', [b'a"b']),
+        (b"a\x0bb\x0c c\td\0e", [b"a\x0bb\x0c", b"c", b"d", b"e"]),
+        (b"\x0b a \x0c\x0bb", [b"a", b"b"]),
     ],
 )
 def test_line_is_split_by_redis_quoting_rules(line: bytes, expected: list[bytes]) -> None:

@@ -53,6 +53,7 @@ def cut(data: bytes, places: Iterable[int]) -> list[bytes]:
         (PING * 3, [[b"PING"]] * 3),
         (b"PING\r\n", [[b"PING"]]),
         (b"PING\n", [[b"PING"]]),
+        (b"ECHO a\x0bb\x0c \x0b\r\n", [[b"ECHO", b"a\x0bb\x0c"]]),
         (b'SET key "a\\x41 b"\r\n', [[b"SET", b"key", b"aA b"]]),
         (b"\r\n" + PING, [[b"PING"]]),
         (b"*0\r\n*-1\r\n" + PING, [[b"PING"]]),

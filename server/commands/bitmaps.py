@@ -16,6 +16,7 @@ from ..engine import ServerContext
 from ..engine.keyspace_events import KeyspaceEvents
 from .arguments import parse_integer, syntax_error
 from .storing import store_result
+from .string_ranges import overwritten
 
 BAD_BIT_OFFSET: Final = b"ERR bit offset is not an integer or out of range"
 _BAD_BIT: Final = b"ERR bit is not an integer or out of range"
@@ -59,11 +60,10 @@ def setbit(ctx: ServerContext, argv: list[bytes]) -> Reply:
         if was_on is is_on:
             ctx.keyspace.raw_strings.note(old)
             return int(was_on)
-        changed = bytes((byte ^ mask,))
-        result = old[:index] + changed + old[index + 1 :]
+        result = overwritten(old, index, bytes((byte ^ mask,)))
     else:
         was_on = False
-        result = (old or b"").ljust(index, b"\0") + bytes((mask if is_on else 0,))
+        result = overwritten(old or b"", index, bytes((mask if is_on else 0,)))
     ctx.replace_raw(key, result)
     ctx.changes = 1
     ctx.notify(KeyspaceEvents.STRING, b"setbit", key)

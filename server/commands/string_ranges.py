@@ -18,6 +18,18 @@ def _check_size(ctx: ServerContext, size: int, addition: int) -> None:
         raise CommandError(b"ERR string exceeds maximum allowed size (proto-max-bulk-len)")
 
 
+def overwritten(value: bytes, offset: int, part: bytes) -> bytes:
+    """Return `value` with `part` at `offset`, and zero bytes where it does not reach that far.
+
+    Copied once only: of a large string each further copy takes many times as long, for the system
+    has to find memory for it first.
+    """
+    if offset > len(value):
+        value = value.ljust(offset, b"\0")
+    rest = memoryview(value)
+    return b"".join((rest[:offset], part, rest[offset + len(part) :]))
+
+
 @command(
     "STRLEN",
     arity=2,
@@ -104,7 +116,7 @@ def setrange(ctx: ServerContext, argv: list[bytes]) -> Reply:
     if not part:
         return len(value)
     _check_size(ctx, offset, len(part))
-    result = value[:offset].ljust(offset, b"\0") + part + value[offset + len(part) :]
+    result = overwritten(value, offset, part)
     ctx.replace_raw(key, result)
     ctx.notify(KeyspaceEvents.STRING, b"setrange", key)
     ctx.changes = 1

@@ -5,10 +5,10 @@ dozen commands, so it is not asked before every command as Redis asks zmalloc. `
 after a batch, before its replies leave, as often as a share of the time allows, which is larger
 when the server has little to do. Then it also looks, where it is too early for a count, at the
 books of large pieces alone: what one command takes too much is evicted before the next is answered.
-What has come since the last look is evicted then, and of what was too much before as much as can be
-in the time that maxmemory-eviction-tenacity gives; `reclaim` goes on with it between batches. Where
-nothing may be evicted, commands that need memory are refused until there is some again
-(`is_exceeded`).
+What has come since the last look is evicted then (but for a little), and of what was too much
+before as much as can be in the time that maxmemory-eviction-tenacity gives; `reclaim` goes on with
+it between batches. Where nothing may be evicted, commands that need memory are refused until there
+is some again (`is_exceeded`).
 
 Values that are freed lazily are freed by `reclaim` too. Follows Redis 7.0 `evict.c:
 performEvictions`, `lazyfree.c`.
@@ -44,6 +44,8 @@ _SLICE_S: Final = 0.002
 #: How long to evict at a time for what has come since memory was reviewed: to evict a key takes
 #: several times as long as to write one, so that slices alone would be outrun by a pipeline.
 _GROWTH_SLICE_S: Final = 0.5
+#: So much too much is left to the slices: notes of calls, and buffers, come and go by themselves.
+_PASSING_BYTES: Final = 128 * 1024
 #: How long values are freed at a time.
 _FREEING_SLICE_S: Final = 0.001
 
@@ -127,6 +129,8 @@ class Memory:
             self.review()
             if self.evicted_keys != evicted_keys:
                 self._engine.end_batch()  # clients that cache the keys, or wait for them, are told
+                # What they are told is no growth that more keys have to go for.
+                self._reviewed_bytes = self._engine.host.used_bytes()
 
     def on_tick(self, *, has_run: bool) -> None:
         """Review; not each time where nothing has run since the last tick.
@@ -218,7 +222,9 @@ class Memory:
         now_s = engine.context.now_ms // 1000
         ends_s = engine.clock() + self._slice_s()
         growth_ends_s = ends_s + _GROWTH_SLICE_S
-        grown_bytes = self.used_bytes - self._reviewed_bytes
+        grown_bytes = min(
+            self.used_bytes - self._reviewed_bytes, self._excess_bytes() - _PASSING_BYTES
+        )
         count = 0
         while True:
             missing_bytes = excess_bytes = self._excess_bytes()
@@ -236,7 +242,6 @@ class Memory:
                 if count % _KEYS_A_LOOK == 0 and engine.clock() > (
                     ends_s if grown_bytes <= 0 else growth_ends_s
                 ):
-                    self.measure()
                     self.is_evicting = True
                     self.lazy_free.on_work()
                     return True

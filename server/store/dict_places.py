@@ -36,7 +36,8 @@ _SPARSE_FROM: Final = 1024
 #: A copy that is to save memory has to have room for so many keys more, as a share: else another
 #: would be needed soon.
 _ROOM_SHARE: Final = 8
-#: To copy more keys than this would keep everybody waiting for some tenths of a second.
+#: Of how many keys copies are made to save memory: more would take some tenths of a second.
+_LEAST_COPIED: Final = 64
 _MOST_COPIED: Final = 131_072
 #: What a dictionary takes for each of its slots, at least; their number is a power of two.
 _SLOT_BYTES: Final = 16
@@ -171,7 +172,7 @@ def may_be_halved(mapping: Mapping[bytes, object]) -> bool:
     come and go is mostly half as large as it could be. Follows CPython `dictobject.c: dict_merge`.
     """
     count = len(mapping)
-    if not _SPARSE_FROM <= count <= _MOST_COPIED:
+    if not _LEAST_COPIED <= count <= _MOST_COPIED:
         return False
     slots = 1 << (sys.getsizeof(mapping) // _SLOT_BYTES).bit_length() - 1
     copied_slots = 1 << ((count * 3 + 1) // 2 - 1).bit_length()
